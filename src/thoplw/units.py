@@ -1,0 +1,39 @@
+"""Large numbers for people: ``1824010216`` as ``1.82 G``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import overload
+
+#: One per factor of 1000. Below 1000 a blank stands in the unit's place, so that columns align.
+UNITS = (" ", "K", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")
+
+
+@overload
+def clever_format(values: float, fmt: str = ...) -> str: ...
+@overload
+def clever_format(values: Iterable[float], fmt: str = ...) -> list[str]: ...
+def clever_format(values: float | Iterable[float], fmt: str = "%6.2f") -> str | list[str]:
+    """Write a number, or each number of a list, with a unit.
+
+    Args:
+        values: one number, or an iterable of numbers.
+        fmt: a printf-style format for the number before the unit.
+
+    Returns:
+        A string for a number, a list of strings for an iterable.
+
+    >>> clever_format([1824010216, 11699112], "%.3f")
+    ['1.824 G', '11.699 M']
+    """
+    if isinstance(values, Iterable):
+        return [_with_unit(value, fmt) for value in values]
+    return _with_unit(values, fmt)
+
+
+def _with_unit(value: float, fmt: str) -> str:
+    exponent = 0
+    # What is compared is the number as it will be written: 999 999 is 1.00 M, never 1000.00 K.
+    while exponent < len(UNITS) - 1 and abs(float(fmt % (value / 1000**exponent))) >= 1000:
+        exponent += 1
+    return f"{fmt % (value / 1000**exponent)} {UNITS[exponent]}"
