@@ -1,0 +1,91 @@
+"""Abstract tensors: shape, strides, dtype and a device to show, but no storage.
+
+They are what a model computes with while it is profiled. Operators on them are answered by the dispatch mode of
+:mod:`thoplw.capture`; outside of it an abstract tensor can tell its shape and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from thoplw.errors import DataDependentError
+from thoplw.records import TensorSpec
+
+
+class AbstractTensor(torch.Tensor):
+    """A tensor without storage.
+
+    Attributes:
+        spec: shape, dtype and strides, as records keep them.
+        token: identity of ``spec``, for keys.
+    """
+
+    # Bypassing __torch_function__ keeps an operator on an abstract tensor as cheap as on a plain one.
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    spec: TensorSpec
+    token: int
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Refuse: only a run knows how to answer an operator."""
+        raise DataDependentError(
+            f"{func} met a tensor that has a shape but no values, outside of the run that made it. "
+            "Inside custom_ops, read shapes only (x.shape, x.numel()); execute=True gives real tensors."
+        )
+
+    def __repr__(self, *, tensor_contents: object = None) -> str:
+        return f"AbstractTensor(shape={tuple(self.shape)}, dtype={self.dtype}, device={self.device})"
+
+    def tolist(self) -> Any:
+        """Refuse: there are no values."""
+        return self.__torch_dispatch__("tolist", ())
+
+    def numpy(self, *, force: bool = False) -> Any:
+        """Refuse: there are no values."""
+        return self.__torch_dispatch__("numpy", ())
+
+
+class Specs:
+    """One :class:`TensorSpec` per distinct shape, dtype and strides, so that specs can be told apart by identity."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[tuple[int, ...], torch.dtype, tuple[int, ...]], TensorSpec] = {}
+
+    def of(self, tensor: torch.Tensor) -> TensorSpec:
+        """The spec of a real, meta or abstract tensor. Sparse and other layouts without strides get ``()``."""
+        if type(tensor) is AbstractTensor:
+            return tensor.spec
+        strided = tensor.layout is torch.strided and not tensor.is_nested
+        shape = tuple(tensor.shape) if not tensor.is_nested else tuple(tensor.size(i) for i in range(1))
+        return self.make(shape, tensor.dtype, tensor.stride() if strided else ())
+
+    def make(self, shape: tuple[int, ...], dtype: torch.dtype, strides: tuple[int, ...]) -> TensorSpec:
+        """The one spec with these properties."""
+        key = (shape, dtype, strides)
+        spec = self._known.get(key)
+        if spec is None:
+            spec = self._known[key] = TensorSpec(shape=shape, dtype=str(dtype)[6:], strides=strides)
+        return spec
+
+    def intern(self, spec: TensorSpec) -> TensorSpec:
+        """The one spec equal to ``spec``, which may come from anywhere."""
+        return self._known.setdefault((spec.shape, dtype_of(spec), spec.strides), spec)
+
+
+def abstract(spec: TensorSpec, device: torch.device) -> AbstractTensor:
+    """A new abstract tensor that looks like ``spec`` on ``device``."""
+    tensor: AbstractTensor = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined] # torch does not export it
+        AbstractTensor, spec.shape, spec.strides, dtype=dtype_of(spec), device=device
+    )
+    tensor.spec = spec
+    tensor.token = id(spec)
+    return tensor
+
+
+def dtype_of(spec: TensorSpec) -> torch.dtype:
+    """The torch dtype that a spec names."""
+    dtype: torch.dtype = getattr(torch, spec.dtype)
+    return dtype

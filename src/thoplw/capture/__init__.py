@@ -1,0 +1,95 @@
+"""Run a model once and record every operator: abstractly, without its arithmetic, or for real.
+
+A run is a dispatch mode under ``torch.inference_mode``. There composite operators such as ``aten.linear`` reach the mode
+before they fall apart into kernels, so that a record says what the model asked for. A composite operator whose output
+shape is known from a rule of :mod:`thoplw.shapes` stays whole, and :func:`expand` takes it apart later if somebody asks;
+any other is taken apart at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+
+from thoplw.abstract import Specs
+from thoplw.capture.abstract_run import AbstractRun
+from thoplw.capture.live_run import LiveRun
+from thoplw.capture.operators import is_composite, operator_of
+from thoplw.capture.run import Run, inference
+from thoplw.capture.weights import Weights
+from thoplw.nesting import map_tensors, tensors_in
+from thoplw.preserve import preserved
+from thoplw.records import Call, Trace
+from thoplw.scopes import ModuleScopes, Watch
+
+__all__ = ["capture", "expand"]
+
+
+def capture(
+    model: torch.nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    execute: bool = False,
+    watch: Watch | None = None,
+) -> Trace:
+    """Run ``model(*args, **kwargs)`` as in inference and record it; the model is left exactly as it was.
+
+    Args:
+        model: any module; its weights may be on the meta device.
+        args: positional inputs, with tensors at any depth.
+        kwargs: keyword inputs.
+        execute: run for real, on the tensors given.
+        watch: called with module, inputs and output whenever a module of the model returns.
+
+    Raises:
+        DataDependentError: the model decided on a value that an abstract run does not have.
+        InputError: a parameter is not initialised yet, or an operator cannot tell its output shape without running.
+        Exception: whatever the model's forward raises, unchanged.
+    """
+    specs = Specs()
+    weights = Weights(model, specs)
+    scopes = ModuleScopes(model.modules(), specs, watch)
+    kind = LiveRun if execute else AbstractRun
+    run: Run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(args, kwargs, weights))
+    with ExitStack() as stack:
+        stack.enter_context(preserved(model))
+        stack.callback(run.finish)
+        stack.enter_context(inference())
+        stack.enter_context(scopes)
+        args, kwargs = map_tensors((tuple(args), dict(kwargs)), run.enter)
+        stack.enter_context(run)
+        model(*args, **kwargs)
+    return Trace(
+        modules=weights.modules,
+        scopes=tuple(scopes.scopes),
+        steps=tuple(run.steps),
+        used=frozenset(run.used & weights.tensors.keys()),
+    )
+
+
+def expand(call: Call) -> tuple[Call, ...] | None:
+    """The operators that a composite operator is made of, or ``None`` for a kernel.
+
+    They come from running the composite on abstract tensors made from the record: no model is needed.
+    """
+    if call.parts is not None:
+        return call.parts
+    func = operator_of(call)
+    if func is None or not is_composite(func):
+        return None
+    run = AbstractRun(specs=Specs(), weights=Weights(None, Specs()), scopes=None, device=torch.device("cpu"))
+    args, kwargs = run.thaw((call.args, dict(call.kwargs)))
+    with inference():
+        return run.take_apart(func, args, kwargs)[1]
+
+
+def _device(args: Sequence[Any], kwargs: Mapping[str, Any], weights: Weights) -> torch.device:
+    """The device that the user sees: of the inputs, else of the weights, and the CPU where both have no values."""
+    for tensor in (*tensors_in((args, kwargs)), *weights.tensors.values()):
+        if not tensor.is_meta:
+            return tensor.device
+    return torch.device("cpu")

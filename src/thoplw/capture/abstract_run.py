@@ -1,0 +1,332 @@
+"""Run on abstract tensors, by three laws.
+
+- What touches an abstract tensor gives abstract tensors, shaped by a rule of :mod:`thoplw.shapes`, or else by torch's
+  own meta kernel. The answer is remembered by operator and input specs, as models repeat themselves.
+- What touches real tensors only (token ids, masks, positions, shape arithmetic) is executed, so that its values can
+  steer the model. It is recorded like any other operator.
+- Floating-point parameters and buffers of the model are abstract wherever they live, and no operator writes to a
+  tensor of the model. A real tensor that should have been written something abstract has no known values any more, and
+  counts as abstract from then on ("tainted").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+import torch
+from torch.utils._mode_utils import no_dispatch
+
+from thoplw import shapes
+from thoplw.abstract import AbstractTensor, abstract, dtype_of
+from thoplw.capture.operators import (
+    INDEXING,
+    decides_on_values,
+    is_composite,
+    is_mutable,
+    size_bound,
+    storage_of,
+    target_of,
+    written,
+)
+from thoplw.capture.run import Run
+from thoplw.errors import DataDependentError, InputError
+from thoplw.nesting import map_tensors, tensors_in
+from thoplw.records import Call, Step, TensorSpec
+
+#: Real tensors may have this many elements; what would have more is abstract, as its values are not worth the memory.
+REAL_LIMIT = 2**22
+
+#: What these return depends on the shape of the tensor that they are given, not on its values.
+_VALUE_FREE = frozenset(
+    f"aten.{name}" for name in ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
+)
+
+_ABSTRACT, _REAL = 1, 2
+
+_make_wrapper = torch.Tensor._make_wrapper_subclass  # type: ignore[attr-defined] # torch does not export it
+
+
+class _Answer:
+    """What an operator answers whenever it is called with the same specs."""
+
+    __slots__ = ("call", "dtype", "same", "shape", "spec", "strides", "token", "writes")
+
+    def __init__(self, call: Call, same: int | str | None, writes: bool) -> None:
+        """Keep an answer.
+
+        Args:
+            call: the record.
+            same: position or name of the argument that is itself the output, as for in-place operators.
+            writes: whether the operator writes to an argument.
+        """
+        self.call = call
+        self.same = same
+        self.writes = writes
+        self.spec: TensorSpec | None = call.output if isinstance(call.output, TensorSpec) else None
+        if self.spec is not None:
+            self.shape, self.strides, self.token = self.spec.shape, self.spec.strides, id(self.spec)
+            self.dtype = dtype_of(self.spec)
+
+
+class AbstractRun(Run):
+    """Answer every operator that touches an abstract tensor from shapes alone; execute the others."""
+
+    def __init__(self, **shared: Any) -> None:
+        """Take what :class:`Run` takes."""
+        super().__init__(**shared)
+        self._answers: dict[Any, _Answer] = {}
+        self._tainted: dict[int, torch.UntypedStorage] = {}
+        self._tokens = {
+            key: id(self.weights.specs[key]) for key, weight in self.weights.tensors.items() if not self._is_real(weight)
+        }
+
+    @staticmethod
+    def _is_real(tensor: torch.Tensor) -> bool:
+        """Whether the values of a tensor of the user's may steer the model."""
+        return not (
+            tensor.is_meta or tensor.is_floating_point() or tensor.is_complex() or tensor.numel() > REAL_LIMIT
+        )
+
+    def enter(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Inputs are abstract but for small integers and booleans."""
+        return tensor if self._is_real(tensor) else abstract(self.specs.of(tensor), self.device)
+
+    def thaw(self, value: Any) -> Any:
+        """Records as arguments again: abstract tensors for specs."""
+        if isinstance(value, TensorSpec):
+            return abstract(self.specs.intern(value), self.device)
+        if isinstance(value, (tuple, list)):
+            return type(value)(map(self.thaw, value))
+        if isinstance(value, dict):
+            return {name: self.thaw(item) for name, item in value.items()}
+        return value
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        """Answer one operator and record it."""
+        parts: list[Any] = [func]
+        kinds = self._read(args, parts)
+        if kwargs:
+            for name, value in kwargs.items():
+                parts.append(name)
+                kinds |= self._read((value,), parts)
+        else:
+            kwargs = {}
+        if not kinds & _ABSTRACT:
+            if self._can_execute(func, args, kwargs):
+                return self._execute(func, args, kwargs)
+        elif kinds & _REAL and target_of(func) in INDEXING:
+            positions = self._without_masks(args[1])
+            if len(positions) != len(args[1]) or any(new is not old for new, old in zip(positions, args[1], strict=True)):
+                return self.__torch_dispatch__(func, types, (args[0], positions, *args[2:]), kwargs)
+        key = tuple(parts)
+        answer = self._answers.get(key)
+        if answer is None:
+            return self._first_time(func, args, kwargs, key, kinds)
+        return self._give(answer, func, args, kwargs, kinds)
+
+    def _give(self, answer: _Answer, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], kinds: int) -> Any:
+        """Record a call, and return new tensors as the answer says."""
+        self.steps.append(Step(answer.call, -1 if self.scopes is None else self.scopes.current))
+        if answer.writes and kinds & _REAL:
+            self._taint(func, args, kwargs)
+        if answer.same is not None:
+            return kwargs[answer.same] if isinstance(answer.same, str) else args[answer.same]
+        if answer.spec is None:
+            return self.thaw(answer.call.output)
+        tensor = _make_wrapper(AbstractTensor, answer.shape, answer.strides, dtype=answer.dtype, device=self.device)
+        tensor.spec = answer.spec
+        tensor.token = answer.token
+        return tensor
+
+    def _read(self, values: Sequence[Any], parts: list[Any]) -> int:
+        """Append to ``parts`` what tells these arguments from others; return which kinds of tensor are among them."""
+        kinds = 0
+        for value in values:
+            cls = value.__class__
+            if cls is AbstractTensor:
+                parts.append(value.token)
+                kinds |= _ABSTRACT
+            elif cls is int or value is None:
+                parts.append(value)
+            elif isinstance(value, torch.Tensor):
+                identity = id(value)
+                self.used.add(identity)
+                token = self._tokens.get(identity)
+                if token is None:
+                    parts.append(id(self.specs.of(value)))
+                    kinds |= _ABSTRACT if value.is_meta or self._is_tainted(value) else _REAL
+                else:
+                    parts.append(token)
+                    kinds |= _ABSTRACT
+            elif cls is list or cls is tuple:
+                inner: list[Any] = []
+                kinds |= self._read(value, inner)
+                parts.append(tuple(inner))
+            elif cls is bool or cls is float:
+                parts.append((cls, value))  # 1, 1.0 and True are equal, yet not the same argument
+            else:
+                parts.append(id(value) if cls.__hash__ is None else value)
+        return kinds
+
+    def _is_tainted(self, tensor: torch.Tensor) -> bool:
+        return bool(self._tainted) and storage_of(tensor) in self._tainted
+
+    def _taint(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        for tensor in written(func, args, kwargs):
+            if type(tensor) is not AbstractTensor and not tensor.is_meta:
+                self._tainted[storage_of(tensor)] = tensor.untyped_storage()
+
+    def _can_execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        if size_bound(args) > REAL_LIMIT:
+            return False
+        if not is_mutable(func):
+            return True
+        owned = {storage_of(tensor) for tensor in self.weights.tensors.values()}
+        if any(storage_of(tensor) in owned for tensor in written(func, args, kwargs)):
+            self._taint(func, args, kwargs)
+            return False
+        return True
+
+    def _execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run an operator for real. Models on the meta device ask for results there: they go where the inputs are."""
+
+        def on_device(value: Any) -> Any:
+            return self.device if isinstance(value, torch.device) and value.type == "meta" else value
+
+        args, kwargs = tuple(map(on_device, args)), {name: on_device(value) for name, value in kwargs.items()}
+        output = func(*args, **kwargs)
+        self.record_executed(func, args, kwargs, output)
+        return output
+
+    def _without_masks(self, positions: Sequence[Any]) -> list[Any]:
+        """Indices with every boolean mask of known values replaced by the positions where it holds."""
+        plain: list[Any] = []
+        for index in positions:
+            known = isinstance(index, torch.Tensor) and not (
+                type(index) is AbstractTensor or index.is_meta or self._is_tainted(index)
+            )
+            if known and index.dtype in (torch.bool, torch.uint8):
+                plain += index.nonzero().unbind(1)
+            else:
+                plain.append(index)
+        return plain
+
+    # -- the first time --------------------------------------------------------------------------------------------
+
+    def _first_time(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...], kinds: int
+    ) -> Any:
+        """Find out what an operator returns; remember it, where it will be the same next time."""
+        rule = shapes.RULES.get(target_of(func))
+        if rule is None and is_composite(func):
+            return self._compose(func, args, kwargs, key, kinds)
+        shaped = None
+        if rule is not None:
+            shaped = rule(*self.freeze(args), **{name: self.freeze(value) for name, value in kwargs.items()})
+        if shaped is shapes.SAME:
+            answer = _Answer(self.call(func, args, kwargs, args[0]), 0, is_mutable(func))
+        elif shaped is not None:
+            answer = _Answer(self.call(func, args, kwargs, self._interned(shaped)), None, False)
+        else:
+            output, same = self._ask_meta(func, args, kwargs)
+            if target_of(func) in _VALUE_FREE and _is_small_integer(output):
+                return self._fill(func, args, kwargs)
+            if torch.Tag.inplace_view in func.tags and type(args[0]) is AbstractTensor:
+                self.record(self.call(func, args, kwargs, output))
+                return self._change_view(args[0], func, args, kwargs, self.specs.of(output))
+            answer = _Answer(self.call(func, args, kwargs, output), same, is_mutable(func))
+        self._answers[key] = answer
+        return self._give(answer, func, args, kwargs, kinds)
+
+    def _compose(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...], kinds: int
+    ) -> Any:
+        """Answer a composite operator by running its pieces."""
+        output, parts = self.take_apart(func, args, kwargs)
+        call = self.call(func, args, kwargs, output, parts)
+        # Values of real tensors may have steered the pieces, or be among what comes out: then nothing can be reused.
+        if kinds == _ABSTRACT and all(type(tensor) is AbstractTensor for tensor in tensors_in(output)):
+            self._answers[key] = _Answer(call, _same(output, args, kwargs), is_mutable(func))
+        self.record(call)
+        return output
+
+    def _ask_meta(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, int | str | None]:
+        """What torch's meta kernel returns, and which argument that is, if it is one."""
+        if decides_on_values(func) and (target_of(func) not in INDEXING or _has_masks(args[1])):
+            shapes_seen = ", ".join(str(tuple(tensor.shape)) for tensor in tensors_in(args))
+            raise DataDependentError(
+                f"{func} {self.where()} decides on the values of a tensor of shape {shapes_seen}, "
+                "which do not exist in a run without arithmetic. execute=True counts it on real tensors."
+            )
+        twins: dict[int, torch.Tensor] = {}
+
+        def to_meta(tensor: torch.Tensor) -> torch.Tensor:
+            twin = twins.get(id(tensor))
+            if twin is None:
+                twin = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+                twins[id(tensor)] = twin
+            return twin
+
+        meta = torch.device("meta")
+        meta_args = tuple(meta if isinstance(value, torch.device) else map_tensors(value, to_meta) for value in args)
+        meta_kwargs = {
+            name: meta if isinstance(value, torch.device) else map_tensors(value, to_meta)
+            for name, value in kwargs.items()
+        }
+        if not twins and any(argument.name == "device" for argument in func._schema.arguments):
+            meta_kwargs["device"] = meta
+        try:
+            output = func(*meta_args, **meta_kwargs)
+        except NotImplementedError as error:
+            raise InputError(
+                f"{func} {self.where()} has no meta kernel, which would tell the shape of its output without running "
+                "it. execute=True counts it on real tensors."
+            ) from error
+        return output, _same(output, meta_args, meta_kwargs)
+
+    def _interned(self, shaped: Any) -> Any:
+        return self.specs.intern(shaped) if isinstance(shaped, TensorSpec) else tuple(map(self._interned, shaped))
+
+    def _fill(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Execute an operator that reads no values, on a stand-in that takes no memory."""
+
+        def stand_in(tensor: torch.Tensor) -> torch.Tensor:
+            return torch.empty((), dtype=tensor.dtype, device=self.device).expand(tensor.shape)
+
+        return self._execute(func, map_tensors(args, stand_in), kwargs)
+
+    def _change_view(
+        self, tensor: AbstractTensor, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], spec: TensorSpec
+    ) -> AbstractTensor:
+        """Change the shape of a tensor in place, as ``squeeze_`` does."""
+        with no_dispatch():
+            before = torch._C._meta_in_tls_dispatch_include()
+            torch._C._set_meta_in_tls_dispatch_include(True)
+            try:
+                func(*args, **kwargs)
+            finally:
+                torch._C._set_meta_in_tls_dispatch_include(before)
+        tensor.spec, tensor.token = spec, id(spec)
+        return tensor
+
+
+def _is_small_integer(output: Any) -> bool:
+    return (
+        isinstance(output, torch.Tensor)
+        and not (output.is_floating_point() or output.is_complex())
+        and output.numel() <= REAL_LIMIT
+    )
+
+
+def _has_masks(positions: Sequence[torch.Tensor | None]) -> bool:
+    return any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in positions)
+
+
+def _same(output: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | str | None:
+    """Which argument the output itself is."""
+    candidates: Iterator[tuple[int | str, Any]] = chain(enumerate(args), kwargs.items())
+    if not isinstance(output, torch.Tensor):
+        return None
+    return next((position for position, value in candidates if value is output), None)

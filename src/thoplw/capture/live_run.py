@@ -1,0 +1,46 @@
+"""Run for real and record; what an operator wrote to a tensor of the model is put back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from thoplw import shapes
+from thoplw.capture.operators import is_composite, is_mutable, storage_of, target_of, written
+from thoplw.capture.run import Run
+
+
+class LiveRun(Run):
+    """Execute every operator."""
+
+    def __init__(self, **shared: Any) -> None:
+        """Take what :class:`Run` takes."""
+        super().__init__(**shared)
+        self._owned = {storage_of(tensor): tensor for tensor in self.weights.tensors.values() if not tensor.is_meta}
+        self._saved: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        """Run one operator and record it."""
+        kwargs = kwargs or {}
+        if is_mutable(func):
+            self._save(func, args, kwargs)
+        if target_of(func) not in shapes.RULES and is_composite(func):
+            output, parts = self.take_apart(func, args, kwargs)
+            self.record(self.call(func, args, kwargs, output, parts))
+        else:
+            output = func(*args, **kwargs)
+            self.record_executed(func, args, kwargs, output)
+        return output
+
+    def _save(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        for tensor in written(func, args, kwargs):
+            storage = storage_of(tensor)
+            if storage in self._owned and storage not in self._saved:
+                owner = self._owned[storage]
+                self._saved[storage] = owner, owner.detach().clone()
+
+    def finish(self) -> None:
+        """Put back what was written to."""
+        for owner, content in self._saved.values():
+            owner.data.copy_(content)

@@ -1,0 +1,81 @@
+"""Facts about torch's operators."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import torch
+
+from thoplw.records import Call
+
+_DECIDES_ON_VALUES = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+
+#: Not tagged by their library, but no different.
+_DYNAMIC = frozenset({"torchvision.nms"})
+
+#: Tagged, as a boolean index decides on values; with integers they do not.
+INDEXING = frozenset({"aten.index", "aten.index_put", "aten.index_put_", "aten._index_put_impl_", "aten._unsafe_index"})
+
+
+@cache
+def target_of(func: Any) -> str:
+    """An operator's name as records have it: ``aten.conv2d``, without the overload."""
+    namespace, _, name = func._schema.name.partition("::")
+    return f"{namespace}.{name}"
+
+
+def operator_of(call: Call) -> Any:
+    """The operator of a record, or ``None`` where its library is not loaded."""
+    namespace, _, name = call.target.partition(".")
+    packet = getattr(getattr(torch.ops, namespace), name, None)
+    return getattr(packet, call.overload, None)
+
+
+@cache
+def is_composite(func: Any) -> bool:
+    """Whether an operator is written in terms of other operators, and :meth:`decompose` gives these."""
+    key = torch._C.DispatchKey.CompositeImplicitAutograd
+    return key in func.py_kernels or torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key)
+
+
+@cache
+def decides_on_values(func: Any) -> bool:
+    """Whether what comes out, a number or a shape, depends on the values that go in."""
+    return not _DECIDES_ON_VALUES.isdisjoint(func.tags) or target_of(func) in _DYNAMIC
+
+
+@cache
+def is_mutable(func: Any) -> bool:
+    """Whether an operator writes to one of its arguments."""
+    return bool(func._schema.is_mutable)
+
+
+def written(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[torch.Tensor]:
+    """The tensors that an operator writes to."""
+    for position, argument in enumerate(func._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            value = args[position] if position < len(args) else kwargs.get(argument.name)
+            yield from value if isinstance(value, (list, tuple)) else () if value is None else (value,)
+
+
+def storage_of(tensor: torch.Tensor) -> int:
+    """What tensors have in common that are views of one memory; 0 where there is none."""
+    try:
+        return tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):  # sparse, for instance
+        return 0
+
+
+def size_bound(args: Sequence[Any]) -> int:
+    """About how many elements an operator on these arguments returns: those of the broadcast, or of the size asked for."""
+    tensors = [value for value in args if isinstance(value, torch.Tensor)]
+    if not tensors:
+        size = args[0] if args else ()
+        return math.prod(size) if isinstance(size, (list, tuple)) and all(isinstance(n, int) for n in size) else 0
+    rank = max(tensor.dim() for tensor in tensors)
+    return math.prod(
+        max((tensor.shape[-axis] for tensor in tensors if tensor.dim() >= axis), default=1) for axis in range(1, rank + 1)
+    )

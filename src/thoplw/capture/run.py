@@ -1,0 +1,110 @@
+"""What both kinds of run share: recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from thoplw.abstract import Specs
+from thoplw.capture.operators import target_of
+from thoplw.capture.weights import Weights
+from thoplw.records import Call, Step
+from thoplw.scopes import ModuleScopes
+
+#: Views of ordinary tensors (the weights) are tracked for autograd by a kernel that refuses tensors made in inference.
+_VIEW_TRACKING = torch._C.DispatchKeySet(torch._C.DispatchKey.ADInplaceOrView)
+
+
+@contextmanager
+def inference() -> Iterator[None]:
+    """Inference mode, in which composite operators reach a dispatch mode whole."""
+    with torch.inference_mode(), torch._C._ExcludeDispatchKeyGuard(_VIEW_TRACKING):
+        yield
+
+
+class Run(TorchDispatchMode):
+    """A dispatch mode that records every operator, with one :class:`Call` for all equal ones.
+
+    Attributes:
+        steps: what has run so far.
+        used: identities of the tensors that were arguments of some operator.
+    """
+
+    def __init__(
+        self, *, specs: Specs, weights: Weights, scopes: ModuleScopes | None, device: torch.device
+    ) -> None:
+        super().__init__()
+        self.steps: list[Step] = []
+        self.used: set[int] = set()
+        self.specs = specs
+        self.weights = weights
+        self.scopes = scopes
+        self.device = device
+        self._executed: dict[Any, Call] = {}
+
+    def enter(self, tensor: torch.Tensor) -> torch.Tensor:
+        """What the model gets for a tensor of the user's."""
+        return tensor
+
+    def finish(self) -> None:
+        """Undo what the run did to tensors of the model."""
+
+    def where(self) -> str:
+        """The module that runs now, for messages."""
+        if self.scopes is None or self.scopes.current < 0:
+            return ""
+        info = self.weights.modules[self.scopes.scopes[self.scopes.current].module]
+        return f"in module {info.path!r} ({info.cls.__name__})"
+
+    def record(self, call: Call) -> None:
+        """Note that ``call`` ran in the module that runs now."""
+        self.steps.append(Step(call, -1 if self.scopes is None else self.scopes.current))
+
+    def record_executed(self, func: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
+        """Note an operator that was run for real."""
+        seen, returned = self.freeze((args, tuple(kwargs.items()))), self.freeze(output)
+        try:
+            key = (func, repr(seen), repr(returned))
+        except Exception:  # an argument of a foreign class whose repr fails: such calls just do not share a record
+            self.record(self.call(func, args, kwargs, output))
+            return
+        call = self._executed.get(key)
+        if call is None:
+            call = self._executed[key] = self.call(func, args, kwargs, output)
+        self.record(call)
+
+    def call(
+        self, func: Any, args: Any, kwargs: dict[str, Any], output: Any, parts: tuple[Call, ...] | None = None
+    ) -> Call:
+        """The record of an operator: tensors become specs."""
+        return Call(
+            target=target_of(func),
+            overload=func._overloadname,
+            args=self.freeze(tuple(args)),
+            kwargs={name: self.freeze(value) for name, value in kwargs.items()},
+            output=self.freeze(output),
+            parts=parts,
+        )
+
+    def freeze(self, value: Any) -> Any:
+        """Values as records keep them: specs for tensors, tuples for lists."""
+        if isinstance(value, torch.Tensor):
+            self.used.add(id(value))
+            return self.specs.of(value)
+        if isinstance(value, (tuple, list)):
+            return tuple(map(self.freeze, value))
+        return value
+
+    def take_apart(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Call, ...]]:
+        """Run a composite operator piece by piece: what it returns, and the pieces."""
+        outside, self.steps = self.steps, []
+        try:
+            with self:
+                output = func.decompose(*args, **kwargs)
+            return output, tuple(step.call for step in self.steps)
+        finally:
+            self.steps = outside

@@ -1,0 +1,85 @@
+"""Run a model as in inference and leave it, and torch, exactly as they were."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+
+#: Containers whose content a forward might change in place; each has ``clear`` and ``copy``.
+_CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
+
+
+@contextmanager
+def preserved(model: torch.nn.Module) -> Iterator[None]:
+    """Put every module in evaluation mode; on the way out undo that and whatever the forward changed.
+
+    Restored are, for each module: its attributes, with lists, dicts and sets among them (hooks, parameters, buffers,
+    submodules; which tensors these are, not what the tensors hold), and its training flag. Besides: the random state
+    of torch, Python and numpy, the fast path of attention, and the stance of the compiler.
+    """
+    with ExitStack() as undo:
+        undo.callback(_random_state())
+        for module in model.modules():
+            undo.callback(_attributes(module))
+            if module.training:
+                # Not module.eval(): that may be overridden, to merge weights for instance, and would reach the children.
+                undo.callback(setattr, module, "training", True)
+                module.training = False
+        undo.enter_context(_one_path())
+        yield
+
+
+def _attributes(module: torch.nn.Module) -> Callable[[], None]:
+    """Remember the attributes of one module; the function returned puts them back."""
+    attributes = module.__dict__
+    before = attributes.copy()
+    containers = [(value, value.copy() if value else None) for value in before.values() if type(value) in _CONTAINERS]
+
+    def restore() -> None:
+        for container, content in containers:
+            if container or content:
+                container.clear()
+                if content:
+                    (container.extend if isinstance(container, (list, deque)) else container.update)(content)
+        attributes.clear()
+        attributes.update(before)
+
+    return restore
+
+
+def _random_state() -> Callable[[], None]:
+    """Remember the state of every random generator in use; the function returned puts it back."""
+    restores: list[tuple[Callable[[Any], Any], Any]] = [
+        (random.setstate, random.getstate()),
+        (torch.set_rng_state, torch.get_rng_state()),
+    ]
+    if torch.cuda.is_initialized():
+        restores.append((torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()))
+    if numpy := sys.modules.get("numpy"):
+        restores.append((numpy.random.set_state, numpy.random.get_state()))
+
+    def restore() -> None:
+        for put_back, state in restores:
+            put_back(state)
+
+    return restore
+
+
+@contextmanager
+def _one_path() -> Iterator[None]:
+    """Switch off what would hide operators: the fused path of attention layers, and compilation."""
+    with ExitStack() as undo:
+        mha = getattr(torch.backends, "mha", None)  # torch >= 2.2
+        if mha is not None:
+            undo.callback(mha.set_fastpath_enabled, mha.get_fastpath_enabled())
+            mha.set_fastpath_enabled(False)
+        # Nothing can have been compiled before the compiler was imported, which takes a second.
+        if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
+            undo.enter_context(torch.compiler.set_stance("force_eager"))
+        yield

@@ -1,0 +1,167 @@
+"""What was seen while a model ran: plain values, no torch tensors inside.
+
+A :class:`Trace` holds the modules of the model, the *scopes* (one per call of a module) and the *steps* (one per
+operator that ran, in order, each pointing at the scope it ran in). Equal calls share one :class:`Call`, so that
+whatever is worked out for a call is worked out once, however often a model repeats it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+#: What an operator returned, in its own nesting: ``None``, a number, a spec, or a tuple of these.
+Nested = Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """Shape, dtype (``"float32"``) and strides of a tensor."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    strides: tuple[int, ...]
+
+    @property
+    def numel(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Call:
+    """An operator with the arguments it was called with, every tensor replaced by its :class:`TensorSpec`.
+
+    Positional arguments stand in the order of the operator's schema; trailing ones that equal their default may be
+    missing.
+
+    Attributes:
+        target: the operator as ``library.name``, such as ``aten.conv2d``.
+        overload: the overload's name, such as ``default``.
+        args: positional arguments.
+        kwargs: keyword-only arguments.
+        output: what was returned, nested as the operator returns it.
+        parts: for a composite operator taken apart while it ran, the operators that it is made of.
+    """
+
+    target: str
+    overload: str = "default"
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    output: Nested = None
+    parts: tuple[Call, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """Target and overload: ``aten.conv2d.default``."""
+        return f"{self.target}.{self.overload}"
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Every tensor among the arguments, in order."""
+        return (*specs_in(self.args), *specs_in(tuple(self.kwargs.values())))
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """Every tensor among what was returned, in order."""
+        return tuple(specs_in(self.output))
+
+    def arg(self, position: int, default: Any = None) -> Any:
+        """The positional argument at ``position``, or ``default`` where the call left it out."""
+        return self.args[position] if position < len(self.args) else default
+
+
+class Step(NamedTuple):
+    """One run of an operator: what was called, and the index of the scope that it ran in."""
+
+    call: Call
+    scope: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Scope:
+    """One call of a module.
+
+    Attributes:
+        module: index into ``Trace.modules``.
+        parent: index of the calling scope, ``-1`` for the outermost.
+        inputs: the tensors among the module's arguments.
+        outputs: the tensors among what it returned; empty while (or if) it did not return.
+    """
+
+    module: int
+    parent: int
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+
+
+class Weight(NamedTuple):
+    """A parameter or buffer under its name in the module that owns it.
+
+    ``key`` is the same for weights that are one tensor, such as tied embeddings.
+    """
+
+    name: str
+    key: int
+    spec: TensorSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleInfo:
+    """A module of the model, in definition order.
+
+    Attributes:
+        path: as in ``model.get_submodule(path)``; empty for the model itself.
+        cls: the module's class.
+        parent: index of the module that holds it, ``-1`` for the model itself.
+        parameters: its own parameters, without its children's.
+        buffers: its own buffers.
+    """
+
+    path: str
+    cls: type
+    parent: int
+    parameters: tuple[Weight, ...] = ()
+    buffers: tuple[Weight, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Everything that was seen in one run of a model.
+
+    Attributes:
+        modules: all modules of the model, in definition order; the model itself is the first.
+        scopes: one per call of a module, in the order in which they began; the model's own is the first.
+        steps: one per operator, in order.
+        used: keys of the parameters and buffers that some operator took.
+    """
+
+    modules: tuple[ModuleInfo, ...]
+    scopes: tuple[Scope, ...]
+    steps: tuple[Step, ...]
+    used: frozenset[int] = frozenset()
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """The tensors that the model was given."""
+        return self.scopes[0].inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The tensors that the model returned."""
+        return self.scopes[0].outputs
+
+
+def specs_in(value: Nested) -> Iterator[TensorSpec]:
+    """Every :class:`TensorSpec` in nested tuples, lists and mappings, in order."""
+    if isinstance(value, TensorSpec):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from specs_in(item)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from specs_in(item)

@@ -1,0 +1,94 @@
+"""Which module are we in: the only place with hooks."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+from thoplw.abstract import AbstractTensor, Specs
+from thoplw.nesting import tensors_in
+from thoplw.records import Scope, TensorSpec
+
+#: Called with module, inputs (a tuple; keyword inputs last) and output when a call of a module closes.
+Watch = Callable[[torch.nn.Module, tuple[Any, ...], Any], None]
+
+# torch 2.0 shows a global hook the positional arguments only: rows of modules called by keyword then lack input shapes.
+_WITH_KWARGS: dict[str, Any] = (
+    {"with_kwargs": True} if "with_kwargs" in inspect.signature(register_module_forward_hook).parameters else {}
+)
+
+
+class ModuleScopes:
+    """A context in which every call of a known module opens and closes a :class:`Scope`.
+
+    Modules that are not known (made during the forward, say) belong to the scope they are called in.
+
+    Attributes:
+        scopes: the calls so far, in the order in which they began.
+        current: index of the innermost open scope, ``-1`` outside of all.
+    """
+
+    def __init__(
+        self,
+        modules: Iterable[torch.nn.Module],
+        specs: Specs,
+        watch: Watch | None = None,
+    ) -> None:
+        """Prepare, without touching anything.
+
+        Args:
+            modules: the modules to know, by index.
+            specs: where specs of tensors are shared.
+            watch: called when a scope closes; the scope is still ``current``.
+        """
+        self.scopes: list[Scope] = []
+        self.current = -1
+        self._index = {id(module): index for index, module in enumerate(modules)}
+        self._specs = specs
+        self._watch = watch
+        self._handles: list[Any] = []
+
+    def __enter__(self) -> ModuleScopes:
+        self._handles = [
+            register_module_forward_pre_hook(self._open),
+            register_module_forward_hook(self._close if _WITH_KWARGS else self._close_positional, **_WITH_KWARGS),
+        ]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def _open(self, module: torch.nn.Module, args: tuple[Any, ...]) -> None:
+        index = self._index.get(id(module))
+        if index is not None:
+            self.scopes.append(Scope(module=index, parent=self.current))
+            self.current = len(self.scopes) - 1
+
+    def _close(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        index = self._index.get(id(module))
+        if index is None:
+            return
+        # A forward that catches an exception of a submodule leaves that one's scope open: close it here.
+        while (scope := self.scopes[self.current]).module != index:
+            self.current = scope.parent
+        scope.inputs = self._shapes(args) + self._shapes(tuple(kwargs.values())) if kwargs else self._shapes(args)
+        scope.outputs = (output.spec,) if type(output) is AbstractTensor else self._shapes((output,))
+        if self._watch is not None:
+            self._watch(module, (*args, *kwargs.values()), output)
+        self.current = scope.parent
+
+    def _close_positional(self, module: torch.nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        self._close(module, args, {}, output)
+
+    def _shapes(self, values: tuple[Any, ...]) -> tuple[TensorSpec, ...]:
+        if len(values) == 1 and type(values[0]) is AbstractTensor:
+            return (values[0].spec,)
+        return tuple(self._specs.of(tensor) for tensor in tensors_in(values))

@@ -1,0 +1,23 @@
+"""Shape rules: what an operator returns, by plain arithmetic on shapes.
+
+A rule takes what the operator takes, with a :class:`~thoplw.records.TensorSpec` for every tensor, and returns the spec
+of the output (or a tuple of specs), :data:`SAME` where the first argument itself comes back, or ``None`` where the case
+is not one that it knows: then torch's meta kernel answers, which is slower and raises torch's own errors. So a rule
+treats the common case and checks that it is one. Rules are shortcuts: leaving one out changes no result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any
+
+from thoplw.shapes import matmul, norm, pointwise, pooling, views
+from thoplw.shapes.common import SAME
+
+__all__ = ["RULES", "SAME"]
+
+#: Operator (without overload) -> rule.
+RULES: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
+    {f"aten.{name}": rule for room in (matmul, norm, pointwise, pooling, views) for name, rule in room.RULES.items()}
+)

@@ -1,0 +1,116 @@
+"""Shape rules of convolutions, matrix products and attention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from thoplw.records import TensorSpec
+from thoplw.shapes.common import Shape, contiguous, is_contiguous, pair
+
+
+def convolution(
+    x: TensorSpec,
+    weight: TensorSpec,
+    bias: TensorSpec | None = None,
+    stride: int | Shape = 1,
+    padding: int | Shape | str = 0,
+    dilation: int | Shape = 1,
+    groups: int = 1,
+) -> TensorSpec | None:
+    """``[N, C, *in] [O, C / groups, *kernel] -> [N, O, *out]``."""
+    rank = len(weight.shape) - 2
+    if isinstance(padding, str) or len(x.shape) != rank + 2 or not is_contiguous(x, weight) or x.dtype != weight.dtype:
+        return None
+    if x.shape[1] != weight.shape[1] * groups or weight.shape[0] % groups or 0 in x.shape[1:]:
+        return None
+    if bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != x.dtype):
+        return None
+    out = tuple(
+        (size + 2 * pad - reach * (kernel - 1) - 1) // step + 1
+        for size, kernel, step, pad, reach in zip(
+            x.shape[2:],
+            weight.shape[2:],
+            pair(stride, rank),
+            pair(padding, rank),
+            pair(dilation, rank),
+            strict=True,
+        )
+    )
+    return contiguous((x.shape[0], weight.shape[0], *out), x.dtype) if min(out) > 0 else None
+
+
+def convolution_kernel(
+    x: TensorSpec,
+    weight: TensorSpec,
+    bias: TensorSpec | None,
+    stride: Shape,
+    padding: Shape,
+    dilation: Shape,
+    transposed: bool,
+    output_padding: Shape,
+    groups: int,
+) -> TensorSpec | None:
+    """As :func:`convolution`, with the arguments of the kernel."""
+    return None if transposed else convolution(x, weight, bias, stride, padding, dilation, groups)
+
+
+def linear(x: TensorSpec, weight: TensorSpec, bias: TensorSpec | None = None) -> TensorSpec | None:
+    """``[*, K] [M, K] -> [*, M]``."""
+    if len(weight.shape) != 2 or len(x.shape) < 2 or x.shape[-1] != weight.shape[1] or not is_contiguous(x):
+        return None
+    if x.dtype != weight.dtype or (bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != x.dtype)):
+        return None
+    return contiguous((*x.shape[:-1], weight.shape[0]), x.dtype)
+
+
+def matmul(a: TensorSpec, b: TensorSpec) -> TensorSpec | None:
+    """``[*, L, K] [*, K, M] -> [*, L, M]``, batch dimensions equal."""
+    if len(a.shape) < 2 or len(a.shape) != len(b.shape) or a.shape[:-2] != b.shape[:-2] or a.dtype != b.dtype:
+        return None
+    return contiguous((*a.shape[:-1], b.shape[-1]), a.dtype) if a.shape[-1] == b.shape[-2] else None
+
+
+def bmm(a: TensorSpec, b: TensorSpec) -> TensorSpec | None:
+    """``[B, L, K] [B, K, M] -> [B, L, M]``."""
+    return matmul(a, b) if len(a.shape) == 3 else None
+
+
+def mm(a: TensorSpec, b: TensorSpec) -> TensorSpec | None:
+    """``[L, K] [K, M] -> [L, M]``."""
+    return matmul(a, b) if len(a.shape) == 2 else None
+
+
+def addmm(bias: TensorSpec, a: TensorSpec, b: TensorSpec, *, beta: float = 1, alpha: float = 1) -> TensorSpec | None:
+    """``[M] [L, K] [K, M] -> [L, M]``."""
+    out = mm(a, b)
+    return out if out is not None and bias.dtype == out.dtype and bias.shape in (out.shape, out.shape[1:]) else None
+
+
+def attention(
+    query: TensorSpec, key: TensorSpec, value: TensorSpec, *options: Any, **more_options: Any
+) -> TensorSpec | None:
+    """``[*, L, E] [*, S, E] [*, S, V] -> [*, L, V]``: heads of the key may be fewer than the query's."""
+    rank = len(query.shape)
+    if not 3 <= rank == len(key.shape) == len(value.shape) or not query.dtype == key.dtype == value.dtype:
+        return None
+    if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2] or key.shape[:-2] != value.shape[:-2]:
+        return None
+    shared = bool(more_options.get("enable_gqa")) and rank > 3 and query.shape[-3] % key.shape[-3] == 0
+    if query.shape[: -3 if shared else -2] != key.shape[: -3 if shared else -2]:
+        return None
+    return contiguous((*query.shape[:-1], value.shape[-1]), query.dtype)
+
+
+RULES: Mapping[str, Callable[..., Any]] = {
+    "conv1d": convolution,
+    "conv2d": convolution,
+    "conv3d": convolution,
+    "convolution": convolution_kernel,
+    "linear": linear,
+    "matmul": matmul,
+    "bmm": bmm,
+    "mm": mm,
+    "addmm": addmm,
+    "scaled_dot_product_attention": attention,
+}

@@ -1,0 +1,179 @@
+"""Shape rules of the view family."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from thoplw.records import TensorSpec
+from thoplw.shapes.common import SAME, Shape, axis, contiguous, is_contiguous
+
+
+def _view(x: TensorSpec, shape: Shape, strides: Shape) -> TensorSpec:
+    return TensorSpec(shape=shape, dtype=x.dtype, strides=strides)
+
+
+def view(x: TensorSpec, size: Shape) -> TensorSpec | None:
+    """``[*] -> size``, with one size to infer."""
+    if not isinstance(size, tuple) or not is_contiguous(x) or 0 in x.shape:  # a dtype is a view, too
+        return None
+    known = math.prod(n for n in size if n != -1)
+    if size.count(-1) > 1 or known <= 0 or x.numel % known or (-1 not in size and x.numel != known):
+        return None
+    return contiguous(tuple(x.numel // known if n == -1 else n for n in size), x.dtype)
+
+
+def reshape(x: TensorSpec, size: Shape) -> TensorSpec | None:
+    """``[*] -> size``; a copy where the strides do not allow a view."""
+    shaped = view(contiguous(x.shape, x.dtype), size)
+    # Without knowing whether it is a copy, the strides are known only where it is surely one dimension after all.
+    return shaped if is_contiguous(x) else None
+
+
+def flatten(x: TensorSpec, start: int = 0, end: int = -1) -> Any:
+    """``[*, A, B, *] -> [*, A * B, *]``."""
+    first, last = axis(start, len(x.shape)), axis(end, len(x.shape))
+    if first is None or last is None or first > last or not is_contiguous(x):
+        return None
+    if first == last:
+        return SAME
+    joined = math.prod(x.shape[first : last + 1])
+    return contiguous((*x.shape[:first], joined, *x.shape[last + 1 :]), x.dtype)
+
+
+def make_contiguous(x: TensorSpec, *, memory_format: Any = None) -> Any:
+    """``[*] -> [*]``."""
+    if memory_format is not None and str(memory_format) != "torch.contiguous_format":
+        return None
+    return SAME if is_contiguous(x) else contiguous(x.shape, x.dtype)
+
+
+def permute(x: TensorSpec, dims: Shape) -> TensorSpec | None:
+    """``[A, B, C] -> [C, A, B]``."""
+    rank = len(x.shape)
+    order = [axis(dim, rank) for dim in dims]
+    if None in order or len(set(order)) != rank or len(order) != rank:
+        return None
+    return _view(x, tuple(x.shape[dim] for dim in order if dim is not None),
+                 tuple(x.strides[dim] for dim in order if dim is not None))
+
+
+def transpose(x: TensorSpec, a: int, b: int) -> TensorSpec | None:
+    """``[*, A, *, B, *] -> [*, B, *, A, *]``."""
+    if not isinstance(a, int) or not isinstance(b, int):  # dimensions may have names
+        return None
+    first, second = axis(a, len(x.shape)), axis(b, len(x.shape))
+    if first is None or second is None:
+        return None
+    order = list(range(len(x.shape)))
+    order[first], order[second] = second, first
+    return permute(x, tuple(order))
+
+
+def matrix_transpose(x: TensorSpec) -> TensorSpec | None:
+    """``[*, A, B] -> [*, B, A]``."""
+    return transpose(x, -2, -1) if len(x.shape) == 2 else None
+
+
+def unsqueeze(x: TensorSpec, dim: int) -> TensorSpec | None:
+    """``[A, B] -> [A, 1, B]``."""
+    where = axis(dim, len(x.shape) + 1)
+    if where is None:
+        return None
+    stride = x.shape[where] * x.strides[where] if where < len(x.shape) else 1
+    return _view(x, (*x.shape[:where], 1, *x.shape[where:]), (*x.strides[:where], stride, *x.strides[where:]))
+
+
+def select(x: TensorSpec, dim: int, index: int) -> TensorSpec | None:
+    """``[*, A, *] -> [*, *]``."""
+    where = axis(dim, len(x.shape)) if isinstance(dim, int) else None
+    if where is None or not -x.shape[where] <= index < x.shape[where]:
+        return None
+    return _view(x, x.shape[:where] + x.shape[where + 1 :], x.strides[:where] + x.strides[where + 1 :])
+
+
+def slice_(
+    x: TensorSpec, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> TensorSpec | None:
+    """``[*, A, *] -> [*, (end - start) / step, *]``."""
+    where = axis(dim, len(x.shape))
+    if where is None or step < 1:
+        return None
+    size = len(range(*slice(start, end).indices(x.shape[where])))
+    shape = (*x.shape[:where], -(-size // step), *x.shape[where + 1 :])
+    return _view(x, shape, (*x.strides[:where], x.strides[where] * step, *x.strides[where + 1 :]))
+
+
+def expand(x: TensorSpec, size: Shape, *, implicit: bool = False) -> TensorSpec | None:
+    """``[1, A] -> [B, A]``."""
+    new = len(size) - len(x.shape)
+    if new < 0 or any(n < 0 for n in size[:new]):
+        return None
+    shape, strides = list(size), [0] * len(size)
+    for dim, (old, stride) in enumerate(zip(x.shape, x.strides, strict=True), start=new):
+        if size[dim] in (-1, old):
+            shape[dim], strides[dim] = old, stride
+        elif old != 1:
+            return None
+    return _view(x, tuple(shape), tuple(strides)) if not new else None
+
+
+def chunks(x: TensorSpec, sizes: Shape, where: int) -> tuple[TensorSpec, ...]:
+    """The pieces of ``x`` with these sizes along one dimension."""
+    return tuple(_view(x, (*x.shape[:where], size, *x.shape[where + 1 :]), x.strides) for size in sizes)
+
+
+def split(x: TensorSpec, size: int | Shape, dim: int = 0) -> tuple[TensorSpec, ...] | None:
+    """``[*, A + B, *] -> [*, A, *] [*, B, *]``."""
+    where = axis(dim, len(x.shape))
+    if where is None:
+        return None
+    length = x.shape[where]
+    if isinstance(size, int):
+        if size <= 0 or length == 0:
+            return None
+        size = (*((size,) * (length // size)), *((length % size,) if length % size else ()))
+    return chunks(x, tuple(size), where) if sum(size) == length and min(size, default=-1) >= 0 else None
+
+
+def chunk(x: TensorSpec, count: int, dim: int = 0) -> tuple[TensorSpec, ...] | None:
+    """``[*, A, *] -> count times [*, A / count, *]``."""
+    where = axis(dim, len(x.shape))
+    return None if where is None or count < 1 else split(x, -(-x.shape[where] // count), where)
+
+
+def unbind(x: TensorSpec, dim: int = 0) -> tuple[TensorSpec, ...] | None:
+    """``[*, A, *] -> A times [*, *]``."""
+    where = axis(dim, len(x.shape)) if isinstance(dim, int) else None
+    if where is None:
+        return None
+    piece = select(x, where, 0)
+    return None if piece is None else (piece,) * x.shape[where]
+
+
+def detach(x: TensorSpec) -> TensorSpec:
+    """``[*] -> [*]``."""
+    return x
+
+
+RULES: Mapping[str, Callable[..., Any]] = {
+    "alias": detach,
+    "chunk": chunk,
+    "contiguous": make_contiguous,
+    "detach": detach,
+    "expand": expand,
+    "flatten": flatten,
+    "permute": permute,
+    "reshape": reshape,
+    "select": select,
+    "slice": slice_,
+    "split": split,
+    "split_with_sizes": split,
+    "t": matrix_transpose,
+    "transpose": transpose,
+    "unbind": unbind,
+    "unsqueeze": unsqueeze,
+    "view": view,
+    "_unsafe_view": view,
+}
