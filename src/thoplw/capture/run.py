@@ -15,15 +15,18 @@ from thoplw.capture.weights import Weights
 from thoplw.records import Call, Step
 from thoplw.scopes import ModuleScopes
 
-#: Views of ordinary tensors (the weights) are tracked for autograd by a kernel that refuses tensors made in inference.
-_VIEW_TRACKING = torch._C.DispatchKeySet(torch._C.DispatchKey.ADInplaceOrView)
-
-
 @contextmanager
 def inference() -> Iterator[None]:
     """Inference mode, in which composite operators reach a dispatch mode whole."""
-    with torch.inference_mode(), torch._C._ExcludeDispatchKeyGuard(_VIEW_TRACKING):
-        yield
+    # Views of ordinary tensors (the weights) are tracked by a kernel that refuses tensors made in inference.
+    tracking = torch._C.DispatchKey.ADInplaceOrView
+    before = torch._C._dispatch_tls_is_dispatch_key_excluded(tracking)
+    with torch.inference_mode():
+        torch._C._dispatch_tls_set_dispatch_key_excluded(tracking, True)
+        try:
+            yield
+        finally:
+            torch._C._dispatch_tls_set_dispatch_key_excluded(tracking, before)
 
 
 class Run(TorchDispatchMode):

@@ -1,0 +1,94 @@
+"""``thoplw``: the figures of the original tool: contractions, and besides them biases, norms, softmax and averages.
+
+What a term adds to the multiply-accumulates of its operator is a function below; the table at the foot says which
+operator has which term.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from thoplw.conventions.convention import Convention, Row
+from thoplw.formulas import FORMULAS
+from thoplw.formulas.attention import scores
+from thoplw.formulas.common import elements
+from thoplw.formulas.recurrent import biases
+from thoplw.records import Call
+from thoplw.work import Work
+
+Term = Callable[[Call], int]
+
+
+def _bias_per_sample(call: Call) -> int:
+    """A convolution adds its bias once per sample: one per channel, however large the output."""
+    x, weight, bias = call.args[0], call.args[1], call.arg(2)
+    samples = x.shape[0] if len(x.shape) == len(weight.shape) else 1
+    return samples * bias.numel if bias is not None else 0
+
+
+def _bias_per_output(call: Call) -> int:
+    """A linear layer adds its bias once per output element."""
+    return elements(call) if call.arg(2) is not None else 0
+
+
+def _times(factor: int) -> Term:
+    """So many per output element."""
+    return lambda call: factor * elements(call)
+
+
+def _batch_norm(call: Call) -> int:
+    """4 per element, 2 without affine."""
+    return elements(call) * (4 if call.arg(1) is not None else 2)
+
+
+_TERMS: dict[Term, str] = {
+    _bias_per_sample: (
+        "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution _convolution "
+        "convolution_overrideable thnn_conv2d slow_conv3d _conv_depthwise2d conv_depthwise3d"
+    ),
+    _bias_per_output: "linear",
+    _times(1): (
+        "addmm addmv baddbmm addbmm addr softmax _softmax _safe_softmax log_softmax _log_softmax avg_pool1d adaptive_avg_pool1d"
+    ),
+    _times(2): (
+        "layer_norm native_layer_norm group_norm native_group_norm instance_norm rms_norm _fused_rms_norm avg_pool2d "
+        "adaptive_avg_pool2d _adaptive_avg_pool2d"
+    ),
+    _times(3): "avg_pool3d adaptive_avg_pool3d _adaptive_avg_pool3d",
+    _times(4): "upsample_linear1d",
+    _times(6): "upsample_bilinear2d _upsample_bilinear2d_aa",
+    _times(14): "upsample_trilinear3d",
+    _times(20): "upsample_bicubic2d _upsample_bicubic2d_aa",
+    _batch_norm: (
+        "batch_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training _batch_norm_no_update "
+        "cudnn_batch_norm miopen_batch_norm"
+    ),
+    scores: (  # the softmax inside
+        "scaled_dot_product_attention _scaled_dot_product_attention_math _scaled_dot_product_flash_attention "
+        "_scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_efficient_attention "
+        "_scaled_dot_product_cudnn_attention _scaled_dot_product_fused_attention_overrideable"
+    ),
+    biases: "lstm lstm_cell gru gru_cell rnn_tanh rnn_relu rnn_tanh_cell rnn_relu_cell",
+}
+
+
+def _with_term(row: Row, term: Term) -> Row:
+    def priced(call: Call) -> Work:
+        work = row(call) if row is not None else Work()
+        return work + Work(macs=term(call))
+
+    return priced
+
+
+CONVENTION = Convention(
+    name="thoplw",
+    rows={
+        **FORMULAS,
+        **{
+            target: _with_term(FORMULAS[target], term)
+            for term, names in _TERMS.items()
+            for target in (f"aten.{name}" for name in names.split())
+        },
+    },
+    buffers=frozenset({"running_mean", "running_var"}),
+)

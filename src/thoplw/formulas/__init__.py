@@ -1,0 +1,46 @@
+"""What each operator costs, from the shapes of its arguments: the one index, merged from the rooms.
+
+A formula takes a :class:`~thoplw.records.Call` and returns :class:`~thoplw.work.Work`. ``None`` in its place says that
+the operator is known and free. What is not in the index has no price, and a report says so.
+
+Counting rules for ``flops``: a multiply-accumulate is 2; an addition, multiplication, division, comparison,
+minimum or maximum is 1; so is a transcendental function (exp, tanh, sin, square root, ...). Moving, converting and
+creating data is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MappingProxyType
+
+from thoplw.formulas import attention, convolution, free, interpolation, matmul, norm, pointwise, pooling, recurrent
+from thoplw.records import Call
+from thoplw.work import Work
+
+__all__ = ["FORMULAS", "Formula"]
+
+Formula = Callable[[Call], Work]
+
+
+def _merge(*rooms: tuple[str, dict[str, Formula | None]]) -> MappingProxyType[str, Formula | None]:
+    merged: dict[str, Formula | None] = {}
+    for room, table in rooms:
+        for target, formula in table.items():
+            if target in merged:
+                raise ValueError(f"operator {target!r} of formulas.{room} has a row in another room")
+            merged[target] = formula
+    return MappingProxyType(merged)
+
+
+#: Operator (``library.name``, without the trailing underscore of in-place variants) -> formula, or ``None`` for free.
+FORMULAS = _merge(
+    ("attention", attention.FORMULAS),
+    ("convolution", convolution.FORMULAS),
+    ("free", free.FORMULAS),
+    ("interpolation", interpolation.FORMULAS),
+    ("matmul", matmul.FORMULAS),
+    ("norm", norm.FORMULAS),
+    ("pointwise", pointwise.FORMULAS),
+    ("pooling", pooling.FORMULAS),
+    ("recurrent", recurrent.FORMULAS),
+)

@@ -1,0 +1,62 @@
+"""Matrix products: an output element takes one multiply-accumulate per element of the contracted dimension."""
+
+from __future__ import annotations
+
+import math
+
+from thoplw.formulas.common import contraction, elements
+from thoplw.records import Call
+from thoplw.work import Work
+
+
+def product(call: Call) -> Work:
+    """``[*, L, K] [*, K, M] -> [*, L, M]``, and every case of vectors: ``L K M`` per batch."""
+    return contraction(elements(call) * call.args[0].shape[-1])
+
+
+def linear(call: Call) -> Work:
+    """``[*, K] [M, K] -> [*, M]``, with an addition per output for the bias."""
+    return contraction(elements(call) * call.args[0].shape[-1], elements(call) if call.arg(2) else 0)
+
+
+def added_product(call: Call) -> Work:
+    """``[L, M] [L, K] [K, M] -> [L, M]``: the product is added to the first argument."""
+    return contraction(elements(call) * call.args[1].shape[-1], elements(call))
+
+
+def summed_products(call: Call) -> Work:
+    """``[L, M] [B, L, K] [B, K, M] -> [L, M]``: the products are summed over ``B``."""
+    batch = call.args[1]
+    return contraction(elements(call) * batch.shape[0] * batch.shape[2], elements(call))
+
+
+def outer(call: Call) -> Work:
+    """``[L] [M] -> [L, M]``: one multiply-accumulate per output element."""
+    return contraction(elements(call))
+
+
+def bilinear(call: Call) -> Work:
+    """``[*, I] [*, J] [O, I, J] -> [*, O]``: contracted with one input, then with the other."""
+    weight, bias = call.args[2], call.arg(3)
+    rows = elements(call) // weight.shape[0] if weight.shape[0] else 0
+    macs = rows * (math.prod(weight.shape) + weight.shape[0] * weight.shape[2])
+    return contraction(macs, elements(call) if bias else 0)
+
+
+FORMULAS = {
+    "aten.matmul": product,
+    "aten.mm": product,
+    "aten.bmm": product,
+    "aten.mv": product,
+    "aten.dot": product,
+    "aten.vdot": product,
+    "aten.linear": linear,
+    "aten.addmm": added_product,
+    "aten.addmv": added_product,
+    "aten.baddbmm": added_product,
+    "aten.addbmm": summed_products,
+    "aten.addr": outer,
+    "aten.outer": outer,
+    "aten.ger": outer,
+    "aten.bilinear": bilinear,
+}
