@@ -116,14 +116,18 @@ class ModuleInfo:
     Attributes:
         path: as in ``model.get_submodule(path)``; empty for the model itself.
         cls: the module's class.
+        class_name: the name of the class as its author knows it: of the original class, for a scripted module.
         parent: index of the module that holds it, ``-1`` for the model itself.
+        opaque: whether calls of its submodules go unseen, as those of a scripted module do.
         parameters: its own parameters, without its children's.
         buffers: its own buffers.
     """
 
     path: str
     cls: type
+    class_name: str
     parent: int
+    opaque: bool = False
     parameters: tuple[Weight, ...] = ()
     buffers: tuple[Weight, ...] = ()
 

@@ -14,8 +14,8 @@ from thoplw.abstract import AbstractTensor, Specs
 from thoplw.nesting import tensors_in
 from thoplw.records import Scope, TensorSpec
 
-#: Called with module, inputs (a tuple; keyword inputs last) and output when a call of a module closes.
-Watch = Callable[[torch.nn.Module, tuple[Any, ...], Any], None]
+#: Called when a scope closes, with its index, the module, its inputs (keyword inputs last) and its output.
+Watch = Callable[[int, torch.nn.Module, tuple[Any, ...], Any], None]
 
 # torch 2.0 shows a global hook the positional arguments only: rows of modules called by keyword then lack input shapes.
 _WITH_KWARGS: dict[str, Any] = (
@@ -44,7 +44,7 @@ class ModuleScopes:
         Args:
             modules: the modules to know, by index.
             specs: where specs of tensors are shared.
-            watch: called when a scope closes; the scope is still ``current``.
+            watch: called when a scope closes.
         """
         self.scopes: list[Scope] = []
         self.current = -1
@@ -82,7 +82,7 @@ class ModuleScopes:
         scope.inputs = self._shapes(args) + self._shapes(tuple(kwargs.values())) if kwargs else self._shapes(args)
         scope.outputs = (output.spec,) if type(output) is AbstractTensor else self._shapes((output,))
         if self._watch is not None:
-            self._watch(module, (*args, *kwargs.values()), output)
+            self._watch(self.current, module, (*args, *kwargs.values()), output)
         self.current = scope.parent
 
     def _close_positional(self, module: torch.nn.Module, args: tuple[Any, ...], output: Any) -> None:

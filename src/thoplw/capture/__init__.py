@@ -43,7 +43,7 @@ def capture(
         args: positional inputs, with tensors at any depth.
         kwargs: keyword inputs.
         execute: run for real, on the tensors given.
-        watch: called with module, inputs and output whenever a module of the model returns.
+        watch: called with scope, module, inputs and output whenever a module of the model returns.
 
     Raises:
         DataDependentError: the model decided on a value that an abstract run does not have.

@@ -79,15 +79,15 @@ class AbstractRun(Run):
         self._answers: dict[Any, _Answer] = {}
         self._tainted: dict[int, torch.UntypedStorage] = {}
         self._tokens = {
-            key: id(self.weights.specs[key]) for key, weight in self.weights.tensors.items() if not self._is_real(weight)
+            key: id(self.weights.specs[key])
+            for key, weight in self.weights.tensors.items()
+            if not self._is_real(weight)
         }
 
     @staticmethod
     def _is_real(tensor: torch.Tensor) -> bool:
         """Whether the values of a tensor of the user's may steer the model."""
-        return not (
-            tensor.is_meta or tensor.is_floating_point() or tensor.is_complex() or tensor.numel() > REAL_LIMIT
-        )
+        return not (tensor.is_meta or tensor.is_floating_point() or tensor.is_complex() or tensor.numel() > REAL_LIMIT)
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
         """Inputs are abstract but for small integers and booleans."""
@@ -118,7 +118,9 @@ class AbstractRun(Run):
                 return self._execute(func, args, kwargs)
         elif kinds & _REAL and target_of(func) in INDEXING:
             positions = self._without_masks(args[1])
-            if len(positions) != len(args[1]) or any(new is not old for new, old in zip(positions, args[1], strict=True)):
+            if len(positions) != len(args[1]) or any(
+                new is not old for new, old in zip(positions, args[1], strict=True)
+            ):
                 return self.__torch_dispatch__(func, types, (args[0], positions, *args[2:]), kwargs)
         key = tuple(parts)
         answer = self._answers.get(key)

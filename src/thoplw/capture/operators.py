@@ -77,5 +77,6 @@ def size_bound(args: Sequence[Any]) -> int:
         return math.prod(size) if isinstance(size, (list, tuple)) and all(isinstance(n, int) for n in size) else 0
     rank = max(tensor.dim() for tensor in tensors)
     return math.prod(
-        max((tensor.shape[-axis] for tensor in tensors if tensor.dim() >= axis), default=1) for axis in range(1, rank + 1)
+        max((tensor.shape[-axis] for tensor in tensors if tensor.dim() >= axis), default=1)
+        for axis in range(1, rank + 1)
     )

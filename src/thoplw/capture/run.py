@@ -15,6 +15,7 @@ from thoplw.capture.weights import Weights
 from thoplw.records import Call, Step
 from thoplw.scopes import ModuleScopes
 
+
 @contextmanager
 def inference() -> Iterator[None]:
     """Inference mode, in which composite operators reach a dispatch mode whole."""
@@ -37,9 +38,7 @@ class Run(TorchDispatchMode):
         used: identities of the tensors that were arguments of some operator.
     """
 
-    def __init__(
-        self, *, specs: Specs, weights: Weights, scopes: ModuleScopes | None, device: torch.device
-    ) -> None:
+    def __init__(self, *, specs: Specs, weights: Weights, scopes: ModuleScopes | None, device: torch.device) -> None:
         super().__init__()
         self.steps: list[Step] = []
         self.used: set[int] = set()
@@ -61,7 +60,7 @@ class Run(TorchDispatchMode):
         if self.scopes is None or self.scopes.current < 0:
             return ""
         info = self.weights.modules[self.scopes.scopes[self.scopes.current].module]
-        return f"in module {info.path!r} ({info.cls.__name__})"
+        return f"in module {info.path!r} ({info.class_name})"
 
     def record(self, call: Call) -> None:
         """Note that ``call`` ran in the module that runs now."""

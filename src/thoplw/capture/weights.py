@@ -39,16 +39,16 @@ class Weights:
                 ModuleInfo(
                     path=path,
                     cls=type(module),
+                    class_name=getattr(module, "original_name", type(module).__name__),
                     parent=index[path.rpartition(".")[0]] if path else -1,
+                    opaque=isinstance(module, torch.jit.ScriptModule),
                     parameters=self._weights(path, module._parameters, specs),
                     buffers=self._weights(path, module._buffers, specs),
                 )
             )
         return infos
 
-    def _weights(
-        self, path: str, tensors: Mapping[str, torch.Tensor | None], specs: Specs
-    ) -> tuple[Weight, ...]:
+    def _weights(self, path: str, tensors: Mapping[str, torch.Tensor | None], specs: Specs) -> tuple[Weight, ...]:
         weights = []
         for name, tensor in tensors.items():
             if tensor is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from thoplw.capture import expand
 from thoplw.conventions.convention import Convention, Row
 from thoplw.records import Call, Trace
-from thoplw.work import Work
+from thoplw.work import ZERO, Work
 
 _ABSENT = object()
 
@@ -22,10 +23,11 @@ class Leaf(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A leaf where it ran: the index of its scope."""
+    """A leaf where it ran: the index of the scope, and how many times."""
 
     leaf: Leaf
     scope: int
+    times: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +36,8 @@ class Priced:
 
     Attributes:
         own: for each scope, what its own operators cost, without those of the scopes it opened.
-        entries: every leaf in order.
-        covered: scopes that were priced as a whole (themselves, not those inside), from ``custom_ops``.
+        entries: every leaf, by scope, in order of its first run.
+        covered: scopes inside those that were priced as a whole: their own work is none.
     """
 
     own: tuple[Work, ...]
@@ -60,32 +62,27 @@ def price(
     """
     table = {**convention.rows, **rows} if rows else convention.rows
     scopes = scopes or {}
-    inside = _covered(trace, scopes)
-    own = [scopes.get(index, Work()) if index not in inside else Work() for index in range(len(trace.scopes))]
-    priced: dict[int, tuple[Leaf, ...]] = {}
-    totals: dict[tuple[int, int], int] = {}
+    covered = _covered(trace, scopes)
+    own = [scopes.get(index, ZERO) if index not in covered else ZERO for index in range(len(trace.scopes))]
+    known: dict[Call, tuple[Leaf, ...]] = {}
     entries = []
-    for call, scope in trace.steps:
-        if scope in inside or scope in scopes:
+    for (call, scope), times in Counter(trace.steps).items():
+        if scope in covered or scope in scopes:
             continue
-        found = priced.get(id(call))
-        if found is None:
-            found = priced[id(call)] = leaves(call, table)
-        for leaf in found:
-            entries.append(Entry(leaf, scope))
-        totals[id(call), scope] = totals.get((id(call), scope), 0) + 1
-    for (call_id, scope), times in totals.items():
-        for leaf in priced[call_id]:
-            if leaf.work is not None:
+        if call not in known:
+            known[call] = leaves(call, table)
+        for leaf in known[call]:
+            entries.append(Entry(leaf, scope, times))
+            if leaf.work is not None and leaf.work is not ZERO:
                 own[scope] += leaf.work * times
-    return Priced(own=tuple(own), entries=tuple(entries), covered=frozenset(scopes.keys() - inside))
+    return Priced(own=tuple(own), entries=tuple(entries), covered=covered)
 
 
 def leaves(call: Call, rows: Mapping[str, Row]) -> tuple[Leaf, ...]:
     """A call, if it has a row; else its parts, each treated alike; else the call without a price."""
     row = find_row(call, rows)
     if row is None:
-        return (Leaf(call, Work()),)
+        return (Leaf(call, ZERO),)
     if row is not _ABSENT:
         return (Leaf(call, row(call)),)  # type: ignore[operator] # neither of the two values that are not functions
     parts = expand(call)
@@ -106,9 +103,9 @@ def find_row(call: Call, rows: Mapping[str, Row]) -> object:
 
 def _covered(trace: Trace, scopes: Mapping[int, Work]) -> frozenset[int]:
     """The scopes inside those that have a price of their own."""
-    inside: set[int] = set()
+    covered: set[int] = set()
     if scopes:
         for index, scope in enumerate(trace.scopes):
-            if scope.parent in scopes or scope.parent in inside:
-                inside.add(index)
-    return frozenset(inside)
+            if scope.parent in scopes or scope.parent in covered:
+                covered.add(index)
+    return frozenset(covered)

@@ -47,10 +47,6 @@ _PER_INPUT = {
 }
 
 FORMULAS = {
-    **{
-        f"aten.{name}": partial(per_output, flops)
-        for flops, names in _PER_OUTPUT.items()
-        for name in names.split()
-    },
+    **{f"aten.{name}": partial(per_output, flops) for flops, names in _PER_OUTPUT.items() for name in names.split()},
     **{f"aten.{name}": partial(reduction, flops) for flops, names in _PER_INPUT.items() for name in names.split()},
 }

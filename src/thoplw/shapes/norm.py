@@ -26,7 +26,9 @@ def batch_norm(
     if training or len(x.shape) < 2 or mean is None or var is None:
         return None
     channels = x.shape[1:2]
-    agree = all(each is None or (each.shape == channels and each.dtype == x.dtype) for each in (weight, bias, mean, var))
+    agree = all(
+        each is None or (each.shape == channels and each.dtype == x.dtype) for each in (weight, bias, mean, var)
+    )
     return _unchanged(x) if agree else None
 
 

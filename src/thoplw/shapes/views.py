@@ -55,8 +55,11 @@ def permute(x: TensorSpec, dims: Shape) -> TensorSpec | None:
     order = [axis(dim, rank) for dim in dims]
     if None in order or len(set(order)) != rank or len(order) != rank:
         return None
-    return _view(x, tuple(x.shape[dim] for dim in order if dim is not None),
-                 tuple(x.strides[dim] for dim in order if dim is not None))
+    return _view(
+        x,
+        tuple(x.shape[dim] for dim in order if dim is not None),
+        tuple(x.strides[dim] for dim in order if dim is not None),
+    )
 
 
 def transpose(x: TensorSpec, a: int, b: int) -> TensorSpec | None:

@@ -1,0 +1,41 @@
+"""What every layer of a PyTorch model costs: exact, without weights, in milliseconds."""
+
+from __future__ import annotations
+
+from thoplw.api import profile
+from thoplw.attribution import Row, Uncounted
+from thoplw.conventions import Convention
+from thoplw.errors import (
+    CustomOpError,
+    DataDependentError,
+    InputError,
+    MissingExtraError,
+    ThoplwError,
+    UncountedError,
+    UnknownNameError,
+)
+from thoplw.records import Call, TensorSpec
+from thoplw.report import LayerInfo
+from thoplw.units import clever_format
+from thoplw.work import Work
+
+__all__ = [
+    "Call",
+    "Convention",
+    "CustomOpError",
+    "DataDependentError",
+    "InputError",
+    "LayerInfo",
+    "MissingExtraError",
+    "Row",
+    "TensorSpec",
+    "ThoplwError",
+    "Uncounted",
+    "UncountedError",
+    "UnknownNameError",
+    "Work",
+    "clever_format",
+    "profile",
+]
+
+__version__ = "0.1.0"

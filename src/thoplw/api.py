@@ -1,0 +1,82 @@
+"""The main job, wired together: inputs, capture, price, report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from thoplw.capture import capture
+from thoplw.conventions import Convention, find, price
+from thoplw.custom import CustomOps
+from thoplw.errors import InputError, UncountedError
+from thoplw.inputs import arguments
+from thoplw.report import LayerInfo
+
+
+def profile(
+    model: torch.nn.Module,
+    tensor: Any,
+    custom_ops: Mapping[Any, Callable[..., Any]] | None = None,
+    verbose: bool = True,
+    *,
+    convention: str | Convention = "thoplw",
+    strict: bool = False,
+    execute: bool = False,
+) -> tuple[int, int, LayerInfo]:
+    """Tell what every layer of a model costs.
+
+    The model runs once, as in inference, on tensors that have shapes but no values: nothing is computed, weights are
+    read for their shapes only, and the model is left exactly as it was.
+
+    Args:
+        model: any module. Its weights may be on the meta device.
+        tensor: what the model takes: a tensor; a tuple or list of positional inputs; a dict of keyword inputs (tensors
+            at any depth, and other values); or a shape such as ``(1, 3, 224, 224)``, which stands for a float32 tensor.
+        custom_ops: ``{nn.Module subclass: f(module, inputs, output) -> MACs}`` prices a module with all under it, and
+            ``{torch.ops.lib.op: f(call) -> MACs}`` an operator, see :class:`thoplw.Call`.
+        verbose: say on stderr what was not counted, and which submodules never ran.
+        convention: how to count, by name: ``"thoplw"`` or ``"macs"``.
+        strict: raise when an operator was not counted.
+        execute: really run the model on the tensors given, for a model whose control flow needs values.
+
+    Returns:
+        Multiply-accumulates, parameters, and a row for every layer.
+
+    Raises:
+        InputError: the model is not a module, or there is no input.
+        UnknownNameError: there is no such convention.
+        CustomOpError: a function in ``custom_ops`` takes other arguments, or returned no number.
+        DataDependentError: the model decided on a value, and ``execute`` is off.
+        UncountedError: ``strict``, and an operator has no price.
+        Exception: what the forward of the model raises comes through unchanged.
+    """
+    if not isinstance(model, torch.nn.Module):
+        hint = f"; call it first: profile({model.__name__}(...), ...)" if isinstance(model, type) else ""
+        raise InputError(f"profile takes a torch.nn.Module, not {type(model).__name__}: {_shorten(repr(model))}{hint}")
+    table = find(convention)
+    custom = CustomOps(custom_ops)
+    args, kwargs = arguments(tensor)
+    trace = capture(_unwrapped(model), args, kwargs, execute=execute, watch=custom.watch)
+    info = LayerInfo(trace, price(trace, table, rows=custom.rows, scopes=custom.scopes()), table)
+    if strict and info.uncounted:
+        raise UncountedError(
+            f"{info.notes()[0]} Price an operator with custom_ops={{torch.ops.library.operator: lambda call: MACs}}."
+        )
+    if verbose:
+        sys.stderr.write("".join(f"thoplw: {note}\n" for note in info.notes()))
+    return info.total_macs, info.total_params, info
+
+
+def _unwrapped(model: torch.nn.Module) -> torch.nn.Module:
+    """The module inside wrappers that change how it runs, not what it computes."""
+    if isinstance(model, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)):
+        return _unwrapped(model.module)
+    original = model.__dict__.get("_modules", {}).get("_orig_mod")  # torch.compile
+    return model if original is None else _unwrapped(original)
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."

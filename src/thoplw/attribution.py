@@ -1,0 +1,164 @@
+"""Which module is charged for what: from scopes with prices to one row per module."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from thoplw.conventions import Convention, Priced
+from thoplw.records import TensorSpec, Trace
+from thoplw.work import ZERO
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What one module costs by itself, its children left out, summed over its calls.
+
+    Attributes:
+        name: path of the module, as in ``model.get_submodule(name)``; empty for the model itself.
+        cls: name of its class.
+        input_shapes: of the tensors it was given, in its first call.
+        output_shapes: of the tensors it returned, in its first call.
+        macs: in the unit of the convention.
+        params: parameters; one that several modules share is in the row of the first.
+        calls: how many times it was called.
+    """
+
+    name: str
+    cls: str
+    input_shapes: tuple[Shape, ...]
+    output_shapes: tuple[Shape, ...]
+    macs: int
+    params: int
+    calls: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Uncounted:
+    """Where an operator without a price ran.
+
+    Attributes:
+        calls: how many times.
+        modules: paths of the modules that ran it.
+        shapes: the distinct shapes of its tensor arguments.
+    """
+
+    calls: int = 0
+    modules: list[str] = field(default_factory=list)
+    shapes: list[tuple[Shape, ...]] = field(default_factory=list)
+
+
+class Attribution:
+    """The modules of a trace, each with the calls, work and parameters that it is charged for."""
+
+    def __init__(self, trace: Trace, priced: Priced, convention: Convention) -> None:
+        self._trace = trace
+        self._priced = priced
+        self._convention = convention
+        self._scopes: dict[int, list[int]] = defaultdict(list)
+        for index, scope in enumerate(trace.scopes):
+            if index not in priced.covered:
+                self._scopes[scope.module].append(index)
+        self._params = self._charge_parameters()
+
+    def rows(self) -> tuple[Row, ...]:
+        """A row for each module that ran and has no children that ran, or has work or parameters of its own.
+
+        In definition order. A module that was priced as a whole counts as having no children.
+        """
+        inner = self._ancestors(self._scopes)
+        rows = []
+        for index in sorted(self._scopes):
+            info = self._trace.modules[index]
+            scopes = [self._trace.scopes[scope] for scope in self._scopes[index]]
+            work = sum((self._priced.own[scope] for scope in self._scopes[index]), start=ZERO)
+            row = Row(
+                name=info.path,
+                cls=info.class_name,
+                input_shapes=shapes_of(scopes[0].inputs),
+                output_shapes=shapes_of(scopes[0].outputs),
+                macs=self._convention.measure(work),
+                params=self._params.get(index, 0),
+                calls=len(scopes),
+            )
+            if index not in inner or row.macs or row.params:
+                rows.append(row)
+        return tuple(rows)
+
+    def uncounted(self) -> dict[str, Uncounted]:
+        """Operators without a price."""
+        found: dict[str, Uncounted] = defaultdict(Uncounted)
+        for (call, work), scope, times in self._priced.entries:
+            if work is None:
+                entry = found[call.name]
+                entry.calls += times
+                path, shapes = self._trace.modules[self._trace.scopes[scope].module].path, shapes_of(call.inputs)
+                entry.modules += [path] if path not in entry.modules else []
+                entry.shapes += [shapes] if shapes not in entry.shapes else []
+        return dict(found)
+
+    def not_executed(self) -> dict[str, int]:
+        """Path -> parameters of modules that never ran, nor any module in them; of nested ones the outermost."""
+        trace = self._trace
+        ran = {scope.module for scope in trace.scopes}
+        # The parameters of a module may be used without a call of it: nn.MultiheadAttention does so with its out_proj.
+        ran |= {i for i, info in enumerate(trace.modules) if any(w.key in trace.used for w in info.parameters)}
+        alive = ran | self._ancestors(ran)
+        idle: dict[int, set[tuple[int, int]]] = {}
+        root: dict[int, int] = {}
+        for index, info in enumerate(trace.modules):
+            if index in alive or self._is_unseen(index):
+                continue
+            root[index] = root.get(info.parent, index)
+            weights = idle.setdefault(root[index], set())
+            weights |= {(weight.key, weight.spec.numel) for weight in info.parameters}
+        return {trace.modules[index].path: sum(size for _, size in weights) for index, weights in idle.items()}
+
+    def _is_unseen(self, index: int) -> bool:
+        parent = self._trace.modules[index].parent
+        return parent >= 0 and (self._trace.modules[parent].opaque or self._is_unseen(parent))
+
+    def _ancestors(self, modules: Iterable[int]) -> set[int]:
+        """All modules that hold one of these, at any depth."""
+        found: set[int] = set()
+        for index in modules:
+            parent = self._trace.modules[index].parent
+            while parent >= 0 and parent not in found:
+                found.add(parent)
+                parent = self._trace.modules[parent].parent
+        return found
+
+    def _charge_parameters(self) -> dict[int, int]:
+        """Module -> parameters, for modules with a row; every tensor once, to the first that has it."""
+        ran = {scope.module for scope in self._trace.scopes}
+        charged: dict[int, int] = defaultdict(int)
+        seen: set[int] = set()
+        for index, info in enumerate(self._trace.modules):
+            weights = (
+                *info.parameters,
+                *(buffer for buffer in info.buffers if buffer.name in self._convention.buffers),
+            )
+            for weight in weights:
+                if weight.key not in seen and (index in ran or weight.key in self._trace.used):
+                    seen.add(weight.key)
+                    charged[self._payer(index)] += weight.spec.numel
+        return charged
+
+    def _payer(self, index: int) -> int:
+        """The module whose row has the parameters of this one: itself if it has a row."""
+        if index in self._scopes:
+            return index
+        for scope in self._trace.scopes:
+            if scope.module == index:  # it ran inside a module that was priced as a whole
+                while (parent := self._trace.scopes[scope.parent]).module not in self._scopes:
+                    scope = parent
+                return parent.module
+        return self._payer(self._trace.modules[index].parent)
+
+
+def shapes_of(specs: tuple[TensorSpec, ...]) -> tuple[Shape, ...]:
+    """The shapes of some tensors."""
+    return tuple(spec.shape for spec in specs)
