@@ -23,20 +23,22 @@ class AbstractTensor(torch.Tensor):
     """
 
     # Bypassing __torch_function__ keeps an operator on an abstract tensor as cheap as on a plain one.
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment] # torch's own idiom
 
     spec: TensorSpec
     token: int
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override] # torch types the disabled default of it
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         """Refuse: only a run knows how to answer an operator."""
         raise DataDependentError(
             f"{func} met a tensor that has a shape but no values, outside of the run that made it. "
             "Inside custom_ops, read shapes only (x.shape, x.numel()); execute=True gives real tensors."
         )
 
-    def __repr__(self, *, tensor_contents: object = None) -> str:
+    def __repr__(self) -> str:  # type: ignore[override] # torch's own takes what only torch passes
         return f"AbstractTensor(shape={tuple(self.shape)}, dtype={self.dtype}, device={self.device})"
 
     def tolist(self) -> Any:
@@ -77,7 +79,7 @@ class Specs:
 
 def abstract(spec: TensorSpec, device: torch.device) -> AbstractTensor:
     """A new abstract tensor that looks like ``spec`` on ``device``."""
-    tensor: AbstractTensor = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined] # torch does not export it
+    tensor: AbstractTensor = torch.Tensor._make_wrapper_subclass(
         AbstractTensor, spec.shape, spec.strides, dtype=dtype_of(spec), device=device
     )
     tensor.spec = spec

@@ -39,9 +39,9 @@ def map_tensors(value: Any, change: Callable[[torch.Tensor], Any]) -> Any:
             twin[key] = map_tensors(item, change)
         return twin
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        twin = copy.copy(value)
+        replica = copy.copy(value)
         for field in dataclasses.fields(value):
             # A frozen dataclass refuses plain assignment, even on a copy that nobody has seen yet.
-            object.__setattr__(twin, field.name, map_tensors(getattr(value, field.name), change))
-        return twin
+            object.__setattr__(replica, field.name, map_tensors(getattr(value, field.name), change))
+        return replica
     return value

@@ -28,7 +28,7 @@ def preserved(model: torch.nn.Module) -> Iterator[None]:
         for module in model.modules():
             undo.callback(_attributes(module))
             if module.training:
-                # Not module.eval(): that may be overridden, to merge weights for instance, and would reach the children.
+                # Not module.eval(): that reaches the children, and may be overridden (to merge weights, say).
                 undo.callback(setattr, module, "training", True)
                 module.training = False
         undo.enter_context(_one_path())
@@ -59,7 +59,7 @@ def _random_state() -> Callable[[], None]:
         (random.setstate, random.getstate()),
         (torch.set_rng_state, torch.get_rng_state()),
     ]
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call] # torch's own gap
         restores.append((torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()))
     if numpy := sys.modules.get("numpy"):
         restores.append((numpy.random.set_state, numpy.random.get_state()))

@@ -1,9 +1,9 @@
 """Run a model once and record every operator: abstractly, without its arithmetic, or for real.
 
-A run is a dispatch mode under ``torch.inference_mode``. There composite operators such as ``aten.linear`` reach the mode
-before they fall apart into kernels, so that a record says what the model asked for. A composite operator whose output
-shape is known from a rule of :mod:`thoplw.shapes` stays whole, and :func:`expand` takes it apart later if somebody asks;
-any other is taken apart at once.
+A run is a dispatch mode under ``torch.inference_mode``. There composite operators such as ``aten.linear`` reach the
+mode before they fall apart into kernels, so that a record says what the model asked for. A composite operator whose
+output shape is known from a rule of :mod:`thoplw.shapes` stays whole, and :func:`expand` takes it apart later if
+somebody asks; any other is taken apart at once.
 """
 
 from __future__ import annotations

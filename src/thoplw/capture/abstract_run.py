@@ -45,7 +45,7 @@ _VALUE_FREE = frozenset(
 
 _ABSTRACT, _REAL = 1, 2
 
-_make_wrapper = torch.Tensor._make_wrapper_subclass  # type: ignore[attr-defined] # torch does not export it
+_make_wrapper = torch.Tensor._make_wrapper_subclass
 
 
 class _Answer:
@@ -70,7 +70,7 @@ class _Answer:
             self.dtype = dtype_of(self.spec)
 
 
-class AbstractRun(Run):
+class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
     """Answer every operator that touches an abstract tensor from shapes alone; execute the others."""
 
     def __init__(self, **shared: Any) -> None:
@@ -118,9 +118,7 @@ class AbstractRun(Run):
                 return self._execute(func, args, kwargs)
         elif kinds & _REAL and target_of(func) in INDEXING:
             positions = self._without_masks(args[1])
-            if len(positions) != len(args[1]) or any(
-                new is not old for new, old in zip(positions, args[1], strict=True)
-            ):
+            if positions is not None:
                 return self.__torch_dispatch__(func, types, (args[0], positions, *args[2:]), kwargs)
         key = tuple(parts)
         answer = self._answers.get(key)
@@ -202,18 +200,20 @@ class AbstractRun(Run):
         self.record_executed(func, args, kwargs, output)
         return output
 
-    def _without_masks(self, positions: Sequence[Any]) -> list[Any]:
-        """Indices with every boolean mask of known values replaced by the positions where it holds."""
+    def _without_masks(self, positions: Sequence[Any]) -> list[Any] | None:
+        """Indices with every boolean mask of known values replaced by the positions where it holds, if there is one."""
         plain: list[Any] = []
+        found = False
         for index in positions:
             known = isinstance(index, torch.Tensor) and not (
                 type(index) is AbstractTensor or index.is_meta or self._is_tainted(index)
             )
             if known and index.dtype in (torch.bool, torch.uint8):
                 plain += index.nonzero().unbind(1)
+                found = True
             else:
                 plain.append(index)
-        return plain
+        return plain if found else None
 
     # -- the first time --------------------------------------------------------------------------------------------
 

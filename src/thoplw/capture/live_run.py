@@ -11,7 +11,7 @@ from thoplw.capture.operators import is_composite, is_mutable, storage_of, targe
 from thoplw.capture.run import Run
 
 
-class LiveRun(Run):
+class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
     """Execute every operator."""
 
     def __init__(self, **shared: Any) -> None:

@@ -64,13 +64,13 @@ def written(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterat
 def storage_of(tensor: torch.Tensor) -> int:
     """What tensors have in common that are views of one memory; 0 where there is none."""
     try:
-        return tensor.untyped_storage()._cdata
+        return int(tensor.untyped_storage()._cdata)
     except (NotImplementedError, RuntimeError):  # sparse, for instance
         return 0
 
 
 def size_bound(args: Sequence[Any]) -> int:
-    """About how many elements an operator on these arguments returns: those of the broadcast, or of the size asked for."""
+    """About how many elements an operator returns: those of the broadcast arguments, or of the size asked for."""
     tensors = [value for value in args if isinstance(value, torch.Tensor)]
     if not tensors:
         size = args[0] if args else ()

@@ -39,7 +39,7 @@ class Run(TorchDispatchMode):
     """
 
     def __init__(self, *, specs: Specs, weights: Weights, scopes: ModuleScopes | None, device: torch.device) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
         self.steps: list[Step] = []
         self.used: set[int] = set()
         self.specs = specs

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from thoplw.conventions import macs, thoplw
-from thoplw.conventions.convention import Convention
-from thoplw.conventions.price import Leaf, Priced, Row, leaves, price
+from thoplw.conventions.convention import Convention, Row
+from thoplw.conventions.price import Leaf, Priced, leaves, price
 from thoplw.errors import UnknownNameError
 
 __all__ = ["CONVENTIONS", "Convention", "Leaf", "Priced", "Row", "find", "leaves", "price"]

@@ -48,11 +48,12 @@ _TERMS: dict[Term, str] = {
     ),
     _bias_per_output: "linear",
     _times(1): (
-        "addmm addmv baddbmm addbmm addr softmax _softmax _safe_softmax log_softmax _log_softmax avg_pool1d adaptive_avg_pool1d"
+        "addmm addmv baddbmm addbmm addr softmax _softmax _safe_softmax log_softmax _log_softmax avg_pool1d "
+        "adaptive_avg_pool1d"
     ),
     _times(2): (
-        "layer_norm native_layer_norm group_norm native_group_norm instance_norm rms_norm _fused_rms_norm avg_pool2d "
-        "adaptive_avg_pool2d _adaptive_avg_pool2d"
+        "layer_norm native_layer_norm group_norm native_group_norm instance_norm rms_norm _fused_rms_norm "
+        "avg_pool2d adaptive_avg_pool2d _adaptive_avg_pool2d"
     ),
     _times(3): "avg_pool3d adaptive_avg_pool3d _adaptive_avg_pool3d",
     _times(4): "upsample_linear1d",
@@ -60,8 +61,8 @@ _TERMS: dict[Term, str] = {
     _times(14): "upsample_trilinear3d",
     _times(20): "upsample_bicubic2d _upsample_bicubic2d_aa",
     _batch_norm: (
-        "batch_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training _batch_norm_no_update "
-        "cudnn_batch_norm miopen_batch_norm"
+        "batch_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training "
+        "_batch_norm_no_update cudnn_batch_norm miopen_batch_norm"
     ),
     scores: (  # the softmax inside
         "scaled_dot_product_attention _scaled_dot_product_attention_math _scaled_dot_product_flash_attention "

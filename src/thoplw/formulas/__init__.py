@@ -10,19 +10,15 @@ creating data is 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import MappingProxyType
 
 from thoplw.formulas import attention, convolution, free, interpolation, matmul, norm, pointwise, pooling, recurrent
-from thoplw.records import Call
-from thoplw.work import Work
+from thoplw.formulas.common import Formula, Table
 
 __all__ = ["FORMULAS", "Formula"]
 
-Formula = Callable[[Call], Work]
 
-
-def _merge(*rooms: tuple[str, dict[str, Formula | None]]) -> MappingProxyType[str, Formula | None]:
+def _merge(*rooms: tuple[str, Table]) -> MappingProxyType[str, Formula | None]:
     merged: dict[str, Formula | None] = {}
     for room, table in rooms:
         for target, formula in table.items():

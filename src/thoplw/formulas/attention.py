@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from thoplw.formulas.common import contraction
+from thoplw.formulas.common import Table, contraction
 from thoplw.formulas.norm import SOFTMAX_FLOPS
 from thoplw.records import Call, TensorSpec
 from thoplw.work import Work
@@ -16,7 +16,7 @@ from thoplw.work import Work
 def scores(call: Call) -> int:
     """Number of attention scores: one per query position, key position, head and sample."""
     query, key = call.args[0], call.args[1]
-    return math.prod(query.shape[:-1]) * int(key.shape[-2])
+    return int(math.prod(query.shape[:-1]) * key.shape[-2])
 
 
 def attention(call: Call) -> Work:
@@ -30,7 +30,7 @@ def attention(call: Call) -> Work:
     return contraction(scores(call) * (query.shape[-1] + value.shape[-1]), scores(call) * per_score)
 
 
-FORMULAS = {
+FORMULAS: Table = {
     "aten.scaled_dot_product_attention": attention,
     "aten._scaled_dot_product_attention_math": attention,
     "aten._scaled_dot_product_flash_attention": attention,

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 
 from thoplw.records import Call
 from thoplw.work import Work
+
+Formula = Callable[[Call], Work]
+
+#: Operator (``library.name``) -> formula, or ``None`` for an operator that is free.
+Table = Mapping[str, Formula | None]
 
 
 def contraction(macs: int, other: int = 0) -> Work:
@@ -28,5 +34,5 @@ def product(sizes: object, rank: int) -> int:
     if isinstance(sizes, int):
         return int(sizes**rank)
     if isinstance(sizes, tuple):
-        return math.prod(sizes) ** (rank if len(sizes) == 1 else 1)
+        return int(math.prod(sizes) ** (rank if len(sizes) == 1 else 1))
     raise TypeError(f"a window is a number or a tuple of numbers, not {sizes!r}")

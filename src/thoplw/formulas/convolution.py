@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from thoplw.formulas.common import contraction, elements
+from thoplw.formulas.common import Table, contraction, elements
 from thoplw.records import Call
 from thoplw.work import Work
 
@@ -20,7 +20,7 @@ def direct(call: Call) -> Work:
 
 
 def transposed(call: Call) -> Work:
-    """``[N, C, *in] [C, O / groups, *kernel] -> [N, O, *out]``: each input element is spread over ``O kernel / groups``."""
+    """``[N, C, *in] [C, O / groups, *kernel] -> [N, O, *out]``: every input takes ``O kernel / groups`` MACs."""
     x, weight, bias = call.args[0], call.args[1], call.arg(2)
     return contraction(x.numel * math.prod(weight.shape[1:]), elements(call) if bias else 0)
 
@@ -41,7 +41,7 @@ def deformable(call: Call) -> Work:
     return contraction(elements(call) * math.prod(weight.shape[1:]), samples * 13 + elements(call))
 
 
-FORMULAS = {
+FORMULAS: Table = {
     **{f"aten.conv{rank}d": direct for rank in (1, 2, 3)},
     **{f"aten.conv_transpose{rank}d": transposed for rank in (1, 2, 3)},
     "aten.convolution": kernel,

@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
+from thoplw.formulas.common import Table
+
 FREE = {
     "another view of the same data": (
-        "alias as_strided broadcast_to chunk conj detach diagonal expand expand_as flatten imag lift lift_fresh "
-        "mH mT matrix_H movedim moveaxis narrow numpy_T permute real reshape reshape_as resolve_conj "
-        "resolve_neg select slice slice_inverse split split_with_sizes split_copy squeeze swapaxes swapdims t tensor_split "
+        "alias as_strided broadcast_to chunk conj detach diagonal expand expand_as flatten imag lift lift_fresh mH "
+        "mT matrix_H movedim moveaxis narrow numpy_T permute real reshape reshape_as resolve_conj resolve_neg "
+        "select slice slice_inverse split split_with_sizes split_copy squeeze swapaxes swapdims t tensor_split "
         "transpose unbind unflatten unfold unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze view view_as "
-        "view_as_complex view_as_real _conj _neg_view _reshape_alias _unsafe_view hsplit vsplit dsplit ravel adjoint "
-        "atleast_1d atleast_2d atleast_3d"
+        "view_as_complex view_as_real _conj _neg_view _reshape_alias _unsafe_view hsplit vsplit dsplit ravel "
+        "adjoint atleast_1d atleast_2d atleast_3d"
     ),
     "moves, copies or converts data": (
-        "block_diag cat channel_shuffle clone column_stack concat concatenate constant_pad_nd contiguous copy diag diag_embed "
-        "dstack expand_copy fill fill_diagonal flip fliplr flipud hstack masked_fill masked_scatter masked_select "
-        "native_channel_shuffle pad pixel_shuffle pixel_unshuffle reflection_pad1d reflection_pad2d "
-        "reflection_pad3d replication_pad1d replication_pad2d replication_pad3d repeat repeat_interleave roll rot90 stack "
-        "tile to tril triu type_as vstack where zero _pad_circular _pad_enum _to_copy _to_cpu "
-        "set_data im2col col2im unfold_copy tril_indices triu_indices combinations cartesian_prod meshgrid"
+        "block_diag cat channel_shuffle clone column_stack concat concatenate constant_pad_nd contiguous copy diag "
+        "diag_embed dstack expand_copy fill fill_diagonal flip fliplr flipud hstack masked_fill masked_scatter "
+        "masked_select native_channel_shuffle pad pixel_shuffle pixel_unshuffle reflection_pad1d reflection_pad2d "
+        "reflection_pad3d replication_pad1d replication_pad2d replication_pad3d repeat repeat_interleave roll rot90 "
+        "stack tile to tril triu type_as vstack where zero _pad_circular _pad_enum _to_copy _to_cpu set_data im2col "
+        "col2im unfold_copy tril_indices triu_indices combinations cartesian_prod meshgrid"
     ),
     "looks data up by index": (
         "embedding embedding_renorm gather index index_add index_copy index_fill index_put index_select put scatter "
-        "scatter_add scatter_reduce select_scatter slice_scatter diagonal_scatter take take_along_dim _index_put_impl "
-        "_unsafe_index _unsafe_index_put bucketize searchsorted one_hot nonzero nonzero_numpy argwhere "
-        "isin"
+        "scatter_add scatter_reduce select_scatter slice_scatter diagonal_scatter take take_along_dim "
+        "_index_put_impl _unsafe_index _unsafe_index_put bucketize searchsorted one_hot nonzero nonzero_numpy "
+        "argwhere isin"
     ),
     "creates data": (
-        "arange bartlett_window bernoulli blackman_window complex empty empty_like empty_permuted empty_strided eye full "
-        "full_like hamming_window hann_window linspace logspace multinomial new_empty new_empty_strided new_full new_ones "
-        "new_zeros normal ones ones_like polar rand rand_like randint randint_like randn randn_like randperm "
-        "scalar_tensor uniform vander zeros zeros_like exponential cauchy geometric log_normal random "
-        "_efficientzerotensor"
+        "arange bartlett_window bernoulli blackman_window complex empty empty_like empty_permuted empty_strided eye "
+        "full full_like hamming_window hann_window linspace logspace multinomial new_empty new_empty_strided "
+        "new_full new_ones new_zeros normal ones ones_like polar rand rand_like randint randint_like randn "
+        "randn_like randperm scalar_tensor uniform vander zeros zeros_like exponential cauchy geometric log_normal "
+        "random _efficientzerotensor"
     ),
     "nothing happens in inference": "alpha_dropout dropout feature_alpha_dropout feature_dropout native_dropout",
     "orders or compares, without arithmetic on values": (
-        "argsort allclose bincount equal histc is_nonzero kthvalue msort sort topk unique_consecutive unique_dim _unique "
-        "_unique2 is_same_size"
+        "argsort allclose bincount equal histc is_nonzero kthvalue msort sort topk unique_consecutive unique_dim "
+        "_unique _unique2 is_same_size"
     ),
     "reads a number or checks a condition": (
         "item _local_scalar_dense _assert_async _assert_tensor_metadata _functional_assert_async _assert_scalar "
@@ -44,4 +46,4 @@ FREE = {
     ),
 }
 
-FORMULAS = {f"aten.{name}": None for names in FREE.values() for name in names.split()}
+FORMULAS: Table = {f"aten.{name}": None for names in FREE.values() for name in names.split()}

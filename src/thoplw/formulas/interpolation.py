@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from thoplw.formulas.common import per_output
+from thoplw.formulas.common import Table, per_output
 
-FORMULAS = {
+FORMULAS: Table = {
     **{f"aten.upsample_nearest{rank}d": partial(per_output, 0) for rank in (1, 2, 3)},
     **{f"aten._upsample_nearest_exact{rank}d": partial(per_output, 0) for rank in (1, 2, 3)},
     "aten.upsample_linear1d": partial(per_output, 2 * 2),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from thoplw.formulas.common import contraction, elements
+from thoplw.formulas.common import Table, contraction, elements
 from thoplw.records import Call
 from thoplw.work import Work
 
@@ -43,7 +43,7 @@ def bilinear(call: Call) -> Work:
     return contraction(macs, elements(call) if bias else 0)
 
 
-FORMULAS = {
+FORMULAS: Table = {
     "aten.matmul": product,
     "aten.mm": product,
     "aten.bmm": product,

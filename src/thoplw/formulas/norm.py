@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from thoplw.formulas.common import per_output
+from thoplw.formulas.common import Table, per_output
 from thoplw.records import Call
 from thoplw.work import Work
 
@@ -45,7 +45,7 @@ def softmax(call: Call) -> Work:
     return per_output(SOFTMAX_FLOPS, call)
 
 
-FORMULAS = {
+FORMULAS: Table = {
     "aten.batch_norm": batch_norm,
     "aten.native_batch_norm": batch_norm,
     "aten._native_batch_norm_legit": batch_norm,

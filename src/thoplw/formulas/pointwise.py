@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from thoplw.formulas.common import per_output
+from thoplw.formulas.common import Table, per_output
 from thoplw.records import Call
 from thoplw.work import Work
 
@@ -20,17 +20,21 @@ def reduction(flops: int, call: Call) -> Work:
 #: Operations per output element.
 _PER_OUTPUT = {
     1: (
-        "abs absolute acos acosh add angle asin asinh atan atan2 atanh ceil clamp clamp_max clamp_min clip copysign cos "
-        "cosh deg2rad digamma div divide eq erf erfc erfinv exp exp2 expm1 floor floor_divide fmax fmin fmod frac ge "
-        "gcd greater greater_equal gt hardtanh heaviside hypot i0 isfinite isinf isnan isneginf isposinf le less "
-        "less_equal lgamma log log10 log1p log2 logical_and logical_not logical_or logical_xor logit lt maximum minimum "
-        "mul multiply nan_to_num ne neg negative nextafter not_equal polygamma positive pow rad2deg reciprocal relu "
-        "relu6 remainder round rsqrt rsub sgn sigmoid sign signbit sin sinc sinh special_erf special_expit "
-        "special_log1p special_xlogy sqrt square sub subtract tan tanh threshold true_divide trunc xlogy fix sinh "
-        "bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift __and__ __or__ __xor__ "
-        "__lshift__ __rshift__ __iand__ __ior__ __ixor__ float_power ldexp special_i0 conj_physical"
+        "abs absolute acos acosh add angle asin asinh atan atan2 atanh ceil clamp clamp_max clamp_min clip copysign "
+        "cos cosh deg2rad digamma div divide eq erf erfc erfinv exp exp2 expm1 floor floor_divide fmax fmin fmod "
+        "frac ge gcd greater greater_equal gt hardtanh heaviside hypot i0 isfinite isinf isnan isneginf isposinf le "
+        "less less_equal lgamma log log10 log1p log2 logical_and logical_not logical_or logical_xor logit lt "
+        "maximum minimum mul multiply nan_to_num ne neg negative nextafter not_equal polygamma positive pow rad2deg "
+        "reciprocal relu relu6 remainder round rsqrt rsub sgn sigmoid sign signbit sin sinc sinh special_erf "
+        "special_expit special_log1p special_xlogy sqrt square sub subtract tan tanh threshold true_divide trunc "
+        "xlogy fix sinh bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift "
+        "__and__ __or__ __xor__ __lshift__ __rshift__ __iand__ __ior__ __ixor__ float_power ldexp special_i0 "
+        "conj_physical"
     ),
-    2: "addcdiv addcmul hardshrink leaky_relu _prelu_kernel prelu rrelu_with_noise rrelu softshrink logaddexp logaddexp2 lerp",
+    2: (
+        "addcdiv addcmul hardshrink leaky_relu lerp logaddexp logaddexp2 prelu _prelu_kernel rrelu rrelu_with_noise "
+        "softshrink"
+    ),
     3: "celu elu hardsigmoid selu softplus glu log_sigmoid log_sigmoid_forward",
     4: "hardswish silu",  # x * sigmoid(x), with the sigmoid's three operations written out
     5: "gelu mish",
@@ -46,7 +50,7 @@ _PER_INPUT = {
     4: "logsumexp std std_mean var var_mean renorm",
 }
 
-FORMULAS = {
+FORMULAS: Table = {
     **{f"aten.{name}": partial(per_output, flops) for flops, names in _PER_OUTPUT.items() for name in names.split()},
     **{f"aten.{name}": partial(reduction, flops) for flops, names in _PER_INPUT.items() for name in names.split()},
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from thoplw.formulas.common import elements, product
+from thoplw.formulas.common import Table, elements, product
 from thoplw.records import Call
 from thoplw.work import Work
 
@@ -24,7 +24,7 @@ def adaptive(call: Call) -> Work:
     return Work(flops=max(call.args[0].numel, elements(call)) + elements(call))
 
 
-FORMULAS = {
+FORMULAS: Table = {
     **{f"aten.max_pool{rank}d": partial(maximum, rank) for rank in (1, 2, 3)},
     **{f"aten.max_pool{rank}d_with_indices": partial(maximum, rank) for rank in (1, 2, 3)},
     **{f"aten.mkldnn_max_pool{rank}d": partial(maximum, rank) for rank in (2, 3)},

@@ -8,8 +8,9 @@ directions and projections only add matrices. Sources: Hochreiter & Schmidhuber 
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 
-from thoplw.formulas.common import contraction
+from thoplw.formulas.common import Table, contraction
 from thoplw.records import Call, TensorSpec, specs_in
 from thoplw.work import Work
 
@@ -43,11 +44,11 @@ def recurrent(gates: tuple[int, int], call: Call) -> Work:
     matrices = [weight for weight in weights(call) if len(weight.shape) == 2]
     macs = steps(call) * sum(weight.numel for weight in matrices)
     # Both matrices of a cell have a row per gate; the matrix of a projection, which comes third, does not.
-    rows = sum(a.shape[0] for a, b in zip(matrices, matrices[1:], strict=False) if a.shape[0] == b.shape[0])
+    rows = sum(a.shape[0] for a, b in pairwise(matrices) if a.shape[0] == b.shape[0])
     return contraction(macs, biases(call) + steps(call) * rows // per_gate * operations)
 
 
-FORMULAS = {
+FORMULAS: Table = {
     "aten.lstm": partial(recurrent, _LSTM),
     "aten.lstm_cell": partial(recurrent, _LSTM),
     "aten.gru": partial(recurrent, _GRU),

@@ -82,65 +82,21 @@ def embedding(weight: TensorSpec, indices: TensorSpec, *options: Any) -> TensorS
     return contiguous((*indices.shape, weight.shape[1]), weight.dtype)
 
 
-_UNARY = [
-    "abs",
-    "celu",
-    "cos",
-    "elu",
-    "erf",
-    "exp",
-    "gelu",
-    "hardsigmoid",
-    "hardswish",
-    "hardtanh",
-    "leaky_relu",
-    "log",
-    "log_sigmoid",
-    "mish",
-    "neg",
-    "reciprocal",
-    "relu",
-    "relu6",
-    "rsqrt",
-    "selu",
-    "sigmoid",
-    "silu",
-    "sin",
-    "softplus",
-    "sqrt",
-    "square",
-    "tanh",
-]
-_UNARY_IN_PLACE = [
-    "clamp_",
-    "clamp_min_",
-    "elu_",
-    "exp_",
-    "fill_",
-    "hardsigmoid_",
-    "hardswish_",
-    "hardtanh_",
-    "leaky_relu_",
-    "mish_",
-    "neg_",
-    "relu_",
-    "relu6_",
-    "rsqrt_",
-    "selu_",
-    "sigmoid_",
-    "silu_",
-    "sqrt_",
-    "tanh_",
-    "zero_",
-]
-_COMPARISONS = ["eq", "ge", "gt", "le", "lt", "ne"]
+_UNARY = (
+    "abs celu cos elu erf exp gelu hardsigmoid hardswish hardtanh leaky_relu log log_sigmoid mish neg reciprocal relu "
+    "relu6 rsqrt selu sigmoid silu sin softplus sqrt square tanh"
+)
+_UNARY_IN_PLACE = (
+    "clamp_ clamp_min_ elu_ exp_ fill_ hardsigmoid_ hardswish_ hardtanh_ leaky_relu_ mish_ neg_ relu_ relu6_ rsqrt_ "
+    "selu_ sigmoid_ silu_ sqrt_ tanh_ zero_"
+)
 
 RULES: Mapping[str, Callable[..., Any]] = {
-    **dict.fromkeys(_UNARY, unary),
-    **dict.fromkeys(_UNARY_IN_PLACE, in_place),
-    **dict.fromkeys(["add", "div", "mul", "sub"], binary),
-    **dict.fromkeys(["add_", "div_", "mul_", "sub_"], binary_in_place),
-    **dict.fromkeys(_COMPARISONS, partial(binary, result="bool")),
+    **dict.fromkeys(_UNARY.split(), unary),
+    **dict.fromkeys(_UNARY_IN_PLACE.split(), in_place),
+    **dict.fromkeys("add div mul sub".split(), binary),
+    **dict.fromkeys("add_ div_ mul_ sub_".split(), binary_in_place),
+    **dict.fromkeys("eq ge gt le lt ne".split(), partial(binary, result="bool")),
     "dropout": dropout,
     "feature_dropout": dropout,
     "cat": cat,
