@@ -40,7 +40,8 @@ def profile(
         verbose: say on stderr what was not counted, and which submodules never ran.
         convention: how to count, by name: ``"thoplw"`` or ``"macs"``.
         strict: raise when an operator was not counted.
-        execute: really run the model on the tensors given, for a model whose control flow needs values.
+        execute: really run the model on the tensors given (a shape stands for zeros), for a model whose control flow
+            needs values.
 
     Returns:
         Multiply-accumulates, parameters, and a row for every layer.
@@ -58,7 +59,7 @@ def profile(
         raise InputError(f"profile takes a torch.nn.Module, not {type(model).__name__}: {_shorten(repr(model))}{hint}")
     table = find(convention)
     custom = CustomOps(custom_ops)
-    args, kwargs = arguments(tensor)
+    args, kwargs = arguments(tensor, real=execute)
     trace = capture(_unwrapped(model), args, kwargs, execute=execute, watch=custom.watch)
     info = LayerInfo(trace, price(trace, table, rows=custom.rows, scopes=custom.scopes()), table)
     if strict and info.uncounted:
@@ -74,7 +75,7 @@ def _unwrapped(model: torch.nn.Module) -> torch.nn.Module:
     """The module inside wrappers that change how it runs, not what it computes."""
     if isinstance(model, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)):
         return _unwrapped(model.module)
-    original = model.__dict__.get("_modules", {}).get("_orig_mod")  # torch.compile
+    original = getattr(model, "_orig_mod", None)  # torch.compile
     return model if original is None else _unwrapped(original)
 
 

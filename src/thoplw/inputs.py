@@ -14,11 +14,12 @@ _FORMS = (
 )
 
 
-def arguments(tensor: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def arguments(tensor: Any, *, real: bool = False) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments of the forward.
 
     Args:
         tensor: a tensor; a tuple or list of positional inputs; a dict of keyword inputs; or a shape.
+        real: whether the tensor that a shape stands for needs values; they are zeros then.
 
     Raises:
         InputError: it is none of these, or a shape with a negative size.
@@ -36,6 +37,6 @@ def arguments(tensor: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if tensor and all(isinstance(size, int) and not isinstance(size, bool) for size in tensor):
             if min(tensor) < 0:
                 raise InputError(f"a shape has no negative sizes: {tuple(tensor)!r}")
-            return (torch.empty(tuple(tensor), dtype=torch.float32, device="meta"),), {}
+            return (torch.zeros(tuple(tensor), dtype=torch.float32, device="cpu" if real else "meta"),), {}
         return tuple(tensor), {}
     raise InputError(f"no input to run the model on: got {tensor!r}; give {_FORMS}.")

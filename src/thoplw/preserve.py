@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -82,4 +83,7 @@ def _one_path() -> Iterator[None]:
         # Nothing can have been compiled before the compiler was imported, which takes a second.
         if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
             undo.enter_context(torch.compiler.set_stance("force_eager"))
+            # A compiled submodule warns that global hooks fire once more, for its wrapper: a module of its own.
+            undo.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", "Using `torch.compile.module.` when there are global hooks")
         yield

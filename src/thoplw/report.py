@@ -107,9 +107,9 @@ class LayerInfo:
             )
             notes.append(f"Not counted: {_some(operators)}.")
         if self.not_executed:
-            modules = (
-                f"{path} ({_count(size, 'parameter')})" if size else path for path, size in self.not_executed.items()
-            )
+            modules = [f"{path} ({_count(size, 'parameter')})" for path, size in self.not_executed.items() if size]
+            rest = len(self.not_executed) - len(modules)
+            modules += [_count(rest, "module") + " without parameters"] if rest else []
             notes.append(f"Never ran: {_some(modules)}.")
         return tuple(notes)
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 import torch
+import torch.nn.modules.module as module_globals
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from thoplw.abstract import AbstractTensor, Specs
@@ -65,6 +66,8 @@ class ModuleScopes:
     ) -> None:
         for handle in self._handles:
             handle.remove()
+            # torch's own handle forgets this entry.
+            getattr(module_globals, "_global_forward_hooks_with_kwargs", {}).pop(handle.id, None)
 
     def _open(self, module: torch.nn.Module, args: tuple[Any, ...]) -> None:
         index = self._index.get(id(module))

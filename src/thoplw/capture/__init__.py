@@ -20,6 +20,7 @@ from thoplw.capture.live_run import LiveRun
 from thoplw.capture.operators import is_composite, operator_of
 from thoplw.capture.run import Run, inference
 from thoplw.capture.weights import Weights
+from thoplw.errors import InputError
 from thoplw.nesting import map_tensors, tensors_in
 from thoplw.preserve import preserved
 from thoplw.records import Call, Trace
@@ -52,6 +53,8 @@ def capture(
     """
     specs = Specs()
     weights = Weights(model, specs)
+    if execute:
+        _require_values(model, args, kwargs)
     scopes = ModuleScopes(model.modules(), specs, watch)
     kind = LiveRun if execute else AbstractRun
     run: Run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(args, kwargs, weights))
@@ -85,6 +88,15 @@ def expand(call: Call) -> tuple[Call, ...] | None:
     args, kwargs = run.thaw((call.args, dict(call.kwargs)))
     with inference():
         return run.take_apart(func, args, kwargs)[1]
+
+
+def _require_values(model: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """A real run needs real tensors."""
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if tensor.is_meta:
+            raise InputError(f"execute=True needs real weights, and {name!r} is on the meta device; leave execute out.")
+    if any(tensor.is_meta for tensor in tensors_in((args, kwargs))):
+        raise InputError("execute=True needs real inputs, and one is on the meta device; leave execute out.")
 
 
 def _device(args: Sequence[Any], kwargs: Mapping[str, Any], weights: Weights) -> torch.device:

@@ -91,7 +91,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
         """Inputs are abstract but for small integers and booleans."""
-        return tensor if self._is_real(tensor) else abstract(self.specs.of(tensor), self.device)
+        return super().enter(tensor) if self._is_real(tensor) else abstract(self.specs.of(tensor), self.device)
 
     def thaw(self, value: Any) -> Any:
         """Records as arguments again: abstract tensors for specs."""
@@ -257,9 +257,9 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
     def _ask_meta(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, int | str | None]:
         """What torch's meta kernel returns, and which argument that is, if it is one."""
         if decides_on_values(func) and (target_of(func) not in INDEXING or _has_masks(args[1])):
-            shapes_seen = ", ".join(str(tuple(tensor.shape)) for tensor in tensors_in(args))
+            given = ", ".join(str(tuple(tensor.shape)) for tensor in tensors_in(args))
             raise DataDependentError(
-                f"{func} {self.where()} decides on the values of a tensor of shape {shapes_seen}, "
+                f"{func} {self.where()} decides on values, of tensors of shape {given}, "
                 "which do not exist in a run without arithmetic. execute=True counts it on real tensors."
             )
         twins: dict[int, torch.Tensor] = {}
@@ -286,18 +286,24 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 f"{func} {self.where()} has no meta kernel, which would tell the shape of its output without running "
                 "it. execute=True counts it on real tensors."
             ) from error
+        except RuntimeError:
+            # Meta kernels word some errors otherwise than the kernel that the user would have met, and refuse a few
+            # arguments that it takes. It has the last word, unless that would cost much.
+            if is_mutable(func) or sum(tensor.numel() for tensor in tensors_in((args, kwargs))) > REAL_LIMIT:
+                raise
+            return func(*map_tensors(args, self._stand_in), **map_tensors(kwargs, self._stand_in)), None
         return output, _same(output, meta_args, meta_kwargs)
 
     def _interned(self, shaped: Any) -> Any:
         return self.specs.intern(shaped) if isinstance(shaped, TensorSpec) else tuple(map(self._interned, shaped))
 
     def _fill(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Execute an operator that reads no values, on a stand-in that takes no memory."""
+        """Execute an operator that reads no values."""
+        return self._execute(func, map_tensors(args, self._stand_in), kwargs)
 
-        def stand_in(tensor: torch.Tensor) -> torch.Tensor:
-            return torch.empty((), dtype=tensor.dtype, device=self.device).expand(tensor.shape)
-
-        return self._execute(func, map_tensors(args, stand_in), kwargs)
+    def _stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A real tensor of the same shape that takes no memory."""
+        return torch.zeros((), dtype=tensor.dtype, device=self.device).expand(tensor.shape)
 
     def _change_view(
         self, tensor: AbstractTensor, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], spec: TensorSpec

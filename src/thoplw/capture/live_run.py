@@ -18,7 +18,12 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
         """Take what :class:`Run` takes."""
         super().__init__(**shared)
         self._owned = {storage_of(tensor): tensor for tensor in self.weights.tensors.values() if not tensor.is_meta}
-        self._saved: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        # Buffers are saved beforehand: batch norm in training writes to its statistics without its schema saying so.
+        self._saved: dict[int, tuple[torch.Tensor, torch.Tensor]] = {
+            storage_of(tensor): (tensor, tensor.detach().clone())
+            for info in self.weights.modules
+            for tensor in (self.weights.tensors[buffer.key] for buffer in info.buffers)
+        }
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Run one operator and record it."""

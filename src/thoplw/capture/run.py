@@ -49,8 +49,8 @@ class Run(TorchDispatchMode):
         self._executed: dict[Any, Call] = {}
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
-        """What the model gets for a tensor of the user's."""
-        return tensor
+        """What the model gets for a tensor of the user's: a copy, as it may write to it."""
+        return tensor.clone()
 
     def finish(self) -> None:
         """Undo what the run did to tensors of the model."""
@@ -60,7 +60,7 @@ class Run(TorchDispatchMode):
         if self.scopes is None or self.scopes.current < 0:
             return ""
         info = self.weights.modules[self.scopes.scopes[self.scopes.current].module]
-        return f"in module {info.path!r} ({info.class_name})"
+        return f"in {f'module {info.path!r}' if info.path else 'the model itself'} ({info.class_name})"
 
     def record(self, call: Call) -> None:
         """Note that ``call`` ran in the module that runs now."""

@@ -1,0 +1,266 @@
+"""The main job: totals, the table, bad input, every kind of model."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import nn
+
+import thoplw
+
+# Figures given with the convention, not taken from the code.
+RESNET18_LINES = """\
+| Name                  | Class             | Input shape    | Output shape   | MACs       | Params   |
++-----------------------+-------------------+----------------+----------------+------------+----------+
+| conv1                 | Conv2d            | 3 x 224 x 224  | 64 x 112 x 112 | 118013952  | 9408     |
+| bn1                   | BatchNorm2d       | 64 x 112 x 112 | 64 x 112 x 112 | 3211264    | 256      |
+| relu                  | ReLU              | 64 x 112 x 112 | 64 x 112 x 112 | 0          | 0        |
+| maxpool               | MaxPool2d         | 64 x 112 x 112 | 64 x 56 x 56   | 0          | 0        |
+...
+| layer4.1.conv2        | Conv2d            | 512 x 7 x 7    | 512 x 7 x 7    | 115605504  | 2359296  |
+| layer4.1.bn2          | BatchNorm2d       | 512 x 7 x 7    | 512 x 7 x 7    | 100352     | 2048     |
+| avgpool               | AdaptiveAvgPool2d | 512 x 7 x 7    | 512 x 1 x 1    | 1024       | 0        |
+| fc                    | Linear            | 512            | 1000           | 513000     | 513000   |
++-----------------------+-------------------+----------------+----------------+------------+----------+
+| Total                 | ResNet            | 3 x 224 x 224  | 1000           | 1824010216 | 11699112 |"""
+
+
+def small_net() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4))
+
+
+IMAGE = (2, 3, 8, 8)
+# Two samples: convolution 8 * 36 outputs of 27 MACs and 8 biases; norm 4 per element; linear 288 * 4 and 4 biases.
+SMALL_MACS = 2 * (8 * 36 * 27 + 8 + 4 * 8 * 36 + 288 * 4 + 4)
+SMALL_PARAMS = 8 * 27 + 8 + 4 * 8 + 288 * 4 + 4
+
+
+def test_resnet18() -> None:
+    macs, params, info = thoplw.profile(torchvision.models.resnet18(), tensor=torch.randn(1, 3, 224, 224))
+    assert (macs, params) == (1824010216, 11699112)
+    assert (type(macs), type(params)) == (int, int)
+    head, tail = RESNET18_LINES.split("\n...\n")
+    assert info.summary().startswith(head)
+    assert info.summary().endswith(tail)
+    assert str(info) == info.summary() == info.summary(kind="text", fmt="raw")
+
+
+def wrapped_in_data_parallel() -> nn.Module:
+    return nn.DataParallel(small_net())
+
+
+def compiled() -> nn.Module:
+    return torch.compile(small_net())  # type: ignore[return-value] # torch types it as a function
+
+
+def compiled_inside() -> nn.Module:
+    return nn.Sequential(torch.compile(small_net()))  # type: ignore[arg-type] # as above
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning", "ignore:`torch.jit:DeprecationWarning")
+def scripted() -> nn.Module:
+    return torch.jit.script(small_net())
+
+
+def traced() -> nn.Module:
+    return torch.jit.trace(small_net().eval(), torch.randn(IMAGE))
+
+
+def on_meta() -> nn.Module:
+    return small_net().to("meta")
+
+
+def in_double() -> nn.Module:
+    return small_net().double()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.parametrize(
+    "build", [small_net, wrapped_in_data_parallel, compiled, compiled_inside, scripted, traced, on_meta]
+)
+def test_any_kind_of_model_counts_the_same(build: Any) -> None:
+    macs, params, info = thoplw.profile(build(), torch.randn(IMAGE))
+    assert (macs, params) == (SMALL_MACS, SMALL_PARAMS)
+    assert (sum(row.macs for row in info), sum(row.params for row in info)) == (macs, params)
+    assert info.not_executed == {}
+
+
+def test_dtype_does_not_matter() -> None:
+    assert thoplw.profile(in_double(), torch.randn(IMAGE, dtype=torch.float64))[0] == SMALL_MACS
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_forms_of_input(execute: bool) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Pair:
+        first: torch.Tensor
+        second: torch.Tensor
+
+    class Net(nn.Module):
+        def forward(self, a: Any, b: Any = None, *, scale: float = 1.0) -> torch.Tensor:
+            if isinstance(a, Pair):
+                a, b = a.first, a.second
+            elif isinstance(a, dict):
+                a, b = a["x"], a["y"][0]
+            return a @ b * scale
+
+    x, y = torch.randn(2, 3), torch.randn(3, 4)
+    forms = [(x, y), [x, y], {"a": x, "b": y, "scale": 2.0}, (Pair(x, y),), ({"x": x, "y": [y]},)]
+    assert [thoplw.profile(Net(), form, execute=execute)[0] for form in forms] == [2 * 3 * 4] * len(forms)
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_a_shape_is_a_float_tensor(execute: bool) -> None:
+    macs, _, info = thoplw.profile(small_net(), IMAGE, execute=execute)
+    assert macs == SMALL_MACS
+    assert info.rows[0].input_shapes == (IMAGE,)
+
+
+def test_zero_batch_costs_nothing() -> None:
+    macs, params, _ = thoplw.profile(small_net(), torch.empty(0, 3, 8, 8))
+    assert (macs, params) == (0, SMALL_PARAMS)
+
+
+def test_empty_model() -> None:
+    macs, params, info = thoplw.profile(nn.Sequential(), torch.randn(IMAGE))
+    assert (macs, params, [row.name for row in info]) == (0, 0, [""])
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_wrong_shape_is_the_models_own_error(execute: bool) -> None:
+    with pytest.raises(RuntimeError) as real:
+        small_net()(torch.randn(2, 4, 8, 8))
+    with pytest.raises(RuntimeError) as ours:
+        thoplw.profile(small_net(), torch.randn(2, 4, 8, 8), execute=execute)
+    assert str(ours.value) == str(real.value)
+
+
+BAD_CALLS = {
+    "not a module": (lambda: thoplw.profile(3, IMAGE), thoplw.InputError, "takes a torch.nn.Module, not int: 3"),  # type: ignore[arg-type] # on purpose
+    "a class": (lambda: thoplw.profile(nn.ReLU, IMAGE), thoplw.InputError, r"call it first: profile\(ReLU"),  # type: ignore[arg-type] # on purpose
+    "no input": (lambda: thoplw.profile(nn.ReLU(), None), thoplw.InputError, "no input .* got None"),
+    "a string": (lambda: thoplw.profile(nn.ReLU(), "1,3"), thoplw.InputError, "got '1,3'"),
+    "negative shape": (lambda: thoplw.profile(nn.ReLU(), (1, -3)), thoplw.InputError, r"negative sizes: \(1, -3\)"),
+    "nameless keyword": (lambda: thoplw.profile(nn.ReLU(), {0: 1}), thoplw.InputError, r"pass a tuple: \(inputs,\)"),
+    "unknown convention": (
+        lambda: thoplw.profile(nn.ReLU(), (1, 3), convention="mac"),
+        thoplw.UnknownNameError,
+        "unknown convention 'mac'. Did you mean 'macs'",
+    ),
+    "unknown kind": (
+        lambda: thoplw.profile(nn.ReLU(), (1, 3))[2].summary("txt"),
+        thoplw.UnknownNameError,
+        "unknown kind 'txt'. Did you mean 'text'",
+    ),
+    "unknown fmt": (
+        lambda: thoplw.profile(nn.ReLU(), (1, 3))[2].summary(fmt="percent"),
+        thoplw.UnknownNameError,
+        "unknown fmt 'percent'. Known: clever, ratio, raw",
+    ),
+    "lazy": (lambda: thoplw.profile(nn.LazyLinear(3), (1, 3)), thoplw.InputError, "'weight' .* is lazy"),
+    "execute on meta": (
+        lambda: thoplw.profile(nn.Linear(3, 3, device="meta"), (1, 3), execute=True),
+        thoplw.InputError,
+        "real weights, and 'weight' is on the meta device",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+@pytest.mark.parametrize("case", BAD_CALLS)
+def test_bad_input(case: str) -> None:
+    call, error, message = BAD_CALLS[case]
+    with pytest.raises(error, match=message):
+        call()
+
+
+class Unknown(nn.Module):
+    """Runs an operator that no convention knows."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.special.bessel_j0(F.relu(x))
+
+
+def test_unknown_operators_are_never_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    model = nn.Sequential(nn.Linear(3, 4), Unknown(), Unknown())
+    macs, _, info = thoplw.profile(model, (1, 3))
+    assert macs == 3 * 4 + 4
+    ((operator, where),) = info.uncounted.items()
+    assert operator == "aten.special_bessel_j0.default"
+    assert (where.calls, where.modules, where.shapes) == (2, ["1", "2"], [((1, 4),)])
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "thoplw: Not counted: aten.special_bessel_j0.default (2 calls in 1, 2).\n"
+    assert info.summary().endswith("\n\nNot counted: aten.special_bessel_j0.default (2 calls in 1, 2).")
+    with pytest.raises(thoplw.UncountedError, match=r"special_bessel_j0.*\(2 calls in 1, 2\).*custom_ops"):
+        thoplw.profile(model, (1, 3), strict=True)
+
+
+def test_quiet_when_there_is_nothing_to_say(capsys: pytest.CaptureFixture[str]) -> None:
+    thoplw.profile(small_net(), IMAGE)
+    thoplw.profile(Unknown(), IMAGE, verbose=False)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_submodules_that_never_ran(capsys: pytest.CaptureFixture[str]) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used = nn.Linear(3, 3)
+            self.idle = nn.Sequential(nn.Linear(3, 5), nn.ReLU())
+            self.bare = nn.ReLU()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.used(x)
+
+    _, params, info = thoplw.profile(Net(), (1, 3))
+    assert params == 12
+    assert info.not_executed == {"idle": 20, "bare": 0}
+    assert capsys.readouterr().err == "thoplw: Never ran: idle (20 parameters), 1 module without parameters.\n"
+
+
+def test_values_can_steer_the_model() -> None:
+    class Steered(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed = nn.Embedding(10, 4)
+            self.small, self.large = nn.Linear(4, 1), nn.Linear(4, 100)
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            mask = torch.ones_like(ids, dtype=torch.bool)
+            layer = self.large if ids.max().item() > 5 and mask.all() else self.small
+            return layer(self.embed(ids))
+
+    model = Steered()
+    assert thoplw.profile(model, torch.tensor([[1, 2]]), convention="macs", verbose=False)[0] == 2 * 4 * 1
+    assert thoplw.profile(model, torch.tensor([[1, 7]]), convention="macs", verbose=False)[0] == 2 * 4 * 100
+    meta = copy.deepcopy(model).to("meta")
+    assert thoplw.profile(meta, torch.tensor([[1, 7]]), convention="macs", verbose=False)[0] == 2 * 4 * 100
+
+
+def test_deciding_on_a_computed_value_is_an_error_unless_executed() -> None:
+    class Decides(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x @ x.T if x.sum() > 0 else x
+
+    model = nn.Sequential(nn.ReLU(), Decides())
+    with pytest.raises(thoplw.DataDependentError, match=r"in module '1' \(Decides\).*execute=True"):
+        thoplw.profile(model, (3, 4))
+    assert thoplw.profile(model, torch.ones(3, 4), execute=True)[0] == 3 * 4 * 3
+    assert thoplw.profile(model, -torch.ones(3, 4), execute=True)[0] == 0
+
+
+def test_boolean_masks_of_known_values() -> None:
+    class Masked(nn.Module):
+        def forward(self, x: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+            return x[keep] @ x.T
+
+    keep = torch.tensor([True, False, True])
+    assert thoplw.profile(Masked(), (torch.randn(3, 4), keep))[0] == 2 * 4 * 3
+    assert thoplw.profile(Masked(), (torch.randn(3, 4), keep), execute=True)[0] == 2 * 4 * 3

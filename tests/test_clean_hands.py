@@ -1,0 +1,129 @@
+"""The model, and torch, are exactly as they were: after success, after a failing forward, abstractly and for real."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.modules.module as module_globals
+from torch import nn
+
+import thoplw
+
+
+class Untidy(nn.Module):
+    """Does everything to itself and to torch that a forward can."""
+
+    def __init__(self, fail: bool) -> None:
+        super().__init__()
+        self.fail = fail
+        self.body = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
+        self.frozen = nn.BatchNorm1d(4).eval()
+        self.register_buffer("calls", torch.zeros((), dtype=torch.long))
+        self.register_buffer("average", torch.zeros(4))
+        self.seen: list[torch.Tensor] = []
+        self.cache: dict[str, torch.Tensor] = {"old": torch.ones(1)}
+        self.tally = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        self.calls.view(1)[0] = 7
+        self.average.mul_(0.9).add_(x.mean(0))
+        self.average = self.average + 1
+        self.seen.append(x)
+        self.cache["new"] = x
+        self.tally += 1
+        self.last = x
+        self.body[0].weight.data.mul_(2)
+        self.body.register_forward_hook(lambda *_: None)
+        self.train()
+        self.extra = nn.ReLU()
+        torch.rand(3), torch.randn(2), random.random(), np.random.rand()
+        if self.fail:
+            raise ZeroDivisionError("the model's own error")
+        return self.frozen(self.body(x))
+
+
+def state(model: nn.Module) -> dict[str, Any]:
+    """All that may not change, in comparable form."""
+    return {
+        "modes": {name: module.training for name, module in model.named_modules()},
+        "tensors": {name: (id(tensor), tensor.clone()) for name, tensor in model.state_dict(keep_vars=True).items()},
+        "gradients": {name: parameter.grad for name, parameter in model.named_parameters()},
+        "attributes": {name: list(vars(module)) for name, module in model.named_modules()},
+        "contents": (list(model.seen), dict(model.cache), model.tally),
+        "hooks": {name: len(m._forward_hooks) + len(m._forward_pre_hooks) for name, m in model.named_modules()},
+        "global hooks": {n: str(value) for n, value in vars(module_globals).items() if n.startswith("_global")},
+        "random": (torch.get_rng_state(), random.getstate(), str(np.random.get_state())),
+        "torch": (
+            torch.is_grad_enabled(),
+            torch.is_inference_mode_enabled(),
+            torch._C._len_torch_dispatch_stack(),
+            torch.backends.mha.get_fastpath_enabled() if hasattr(torch.backends, "mha") else None,
+            torch._C._dispatch_tls_is_dispatch_key_excluded(torch._C.DispatchKey.ADInplaceOrView),
+        ),
+        "functions": (nn.Module.__call__, nn.Linear.forward, torch.nn.functional.linear, torch.Tensor.__add__),
+    }
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (tuple, list)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(a == b)
+
+
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+@pytest.mark.parametrize("fail", [False, True], ids=["success", "failure"])
+@pytest.mark.parametrize("prepare", [nn.Module.train, nn.Module.eval], ids=["train", "eval"])
+def test_nothing_changes(execute: bool, fail: bool, prepare: Callable[[nn.Module], nn.Module]) -> None:
+    model = Untidy(fail)
+    prepare(model)
+    model.frozen.eval()
+    x = torch.randn(2, 4)
+    before, input_before = state(model), x.clone()
+    if fail:
+        with pytest.raises(ZeroDivisionError, match=r"^the model's own error$"):
+            thoplw.profile(model, x, execute=execute)
+    else:
+        thoplw.profile(model, x, execute=execute)
+    after = state(model)
+    assert [key for key in before if not same(before[key], after[key])] == []
+    assert torch.equal(x, input_before)
+
+
+def test_gradients_stay() -> None:
+    model = nn.Linear(3, 3)
+    model(torch.randn(2, 3)).sum().backward()
+    gradient = model.weight.grad
+    thoplw.profile(model, (2, 3))
+    assert model.weight.grad is gradient
+
+
+def test_weights_of_other_modes_stay_usable() -> None:
+    model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)).train()
+    thoplw.profile(model, (2, 3))
+    model(torch.randn(2, 3)).sum().backward()
+    assert model[1].num_batches_tracked == 1
+    assert model[0].weight.grad is not None
+
+
+def test_in_place_operators_on_inputs_do_not_reach_them() -> None:
+    class InPlace(nn.Module):
+        def forward(self, x: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+            x.mul_(0)
+            ids.zero_()
+            return x
+
+    x, ids = torch.randn(2, 3), torch.ones(2, dtype=torch.long)
+    before = x.clone()
+    thoplw.profile(InPlace(), (x, ids))
+    assert torch.equal(x, before)
+    assert torch.equal(ids, torch.ones(2, dtype=torch.long))

@@ -1,0 +1,78 @@
+"""Rules of the house that a tool can check."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision  # noqa: F401 # registers its operators
+
+import thoplw
+from thoplw.conventions import CONVENTIONS
+from thoplw.formulas import FORMULAS
+from thoplw.formulas.free import FREE
+from thoplw.render import FORMATS
+from thoplw.shapes import RULES
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def is_operator(target: str) -> bool:
+    library, _, name = target.partition(".")
+    packets = getattr(torch.ops, library)
+    return hasattr(packets, name) or hasattr(packets, f"{name}_")
+
+
+@pytest.mark.skipif(torch.__version__ < "2.14", reason="older torch lacks newer operators")
+@pytest.mark.parametrize("table", [FORMULAS, RULES, *(each.rows for each in CONVENTIONS.values())])
+def test_every_row_is_a_real_operator(table: dict[str, object]) -> None:
+    assert [target for target in table if not is_operator(target)] == []
+
+
+def test_every_free_operator_has_one_reason() -> None:
+    names = [name for words in FREE.values() for name in words.split()]
+    assert sorted(names) == sorted(set(names))
+    assert all(len(reason.split()) >= 2 for reason in FREE)
+
+
+def test_public_names_are_sorted_and_exist() -> None:
+    assert sorted(thoplw.__all__) == thoplw.__all__
+    assert [name for name in thoplw.__all__ if not hasattr(thoplw, name)] == []
+
+
+def test_every_public_thing_is_documented() -> None:
+    assert [name for name in thoplw.__all__ if not getattr(thoplw, name).__doc__] == []
+
+
+def test_errors_are_drawn_in_the_tree() -> None:
+    drawn = set(re.findall(r"\b(\w+Error)\b", thoplw.errors.__doc__ or ""))
+    made = {name for name, value in vars(thoplw.errors).items() if isinstance(value, type)}
+    assert made <= drawn
+
+
+@pytest.mark.parametrize("name", [*CONVENTIONS, *FORMATS])
+def test_the_readme_names_every_convention_and_format(name: str) -> None:
+    assert re.search(rf"[`\"]{name}[`\"]", README)
+
+
+def test_only_the_command_line_prints() -> None:
+    printing = [
+        path.name
+        for path in (ROOT / "src").rglob("*.py")
+        if re.search(r"\bprint\(", path.read_text(encoding="utf-8")) and path.name != "cli.py"
+    ]
+    assert printing == []
+
+
+def test_imports_are_light() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, thoplw; print([m for m in ('torchvision', 'timm', 'transformers', 'typer') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
