@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,9 +70,6 @@ def test_only_the_command_line_prints() -> None:
 
 
 def test_imports_are_light() -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys, thoplw; print([m for m in ('torchvision', 'timm', 'transformers', 'typer') if m in sys.modules])"
     )
