@@ -81,7 +81,7 @@ def _one_path() -> Iterator[None]:
             undo.callback(mha.set_fastpath_enabled, mha.get_fastpath_enabled())
             mha.set_fastpath_enabled(False)
         # Nothing can have been compiled before the compiler was imported, which takes a second.
-        if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
+        if "torch._dynamo" in sys.modules and hasattr(getattr(torch, "compiler", None), "set_stance"):  # torch >= 2.6
             undo.enter_context(torch.compiler.set_stance("force_eager"))
             # A compiled submodule warns that global hooks fire once more, for its wrapper: a module of its own.
             undo.enter_context(warnings.catch_warnings())
