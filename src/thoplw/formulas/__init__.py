@@ -12,7 +12,19 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from thoplw.formulas import attention, convolution, free, interpolation, matmul, norm, pointwise, pooling, recurrent
+from thoplw.formulas import (
+    attention,
+    convolution,
+    fourier,
+    free,
+    interpolation,
+    linalg,
+    matmul,
+    norm,
+    pointwise,
+    pooling,
+    recurrent,
+)
 from thoplw.formulas.common import Formula, Table
 
 __all__ = ["FORMULAS", "Formula"]
@@ -32,8 +44,10 @@ def _merge(*rooms: tuple[str, Table]) -> MappingProxyType[str, Formula | None]:
 FORMULAS = _merge(
     ("attention", attention.FORMULAS),
     ("convolution", convolution.FORMULAS),
+    ("fourier", fourier.FORMULAS),
     ("free", free.FORMULAS),
     ("interpolation", interpolation.FORMULAS),
+    ("linalg", linalg.FORMULAS),
     ("matmul", matmul.FORMULAS),
     ("norm", norm.FORMULAS),
     ("pointwise", pointwise.FORMULAS),

@@ -30,7 +30,41 @@ def attention(call: Call) -> Work:
     return contraction(scores(call) * (query.shape[-1] + value.shape[-1]), scores(call) * per_score)
 
 
+def flash_layout(call: Call) -> Work:
+    """``[N, L, H, E] [N, S, H, E] [N, S, H, V] -> [N, L, H, V]``: heads come after positions in the kernels behind."""
+    query, key, value = call.args[:3]
+    if len(query.shape) == 3:  # packed sequences [sum of L, H, E]: what is attended to depends on where they end
+        pairs = query.shape[0] * query.shape[1] * call.args[6]
+    else:
+        pairs = math.prod(query.shape[:3]) * key.shape[1]
+    return contraction(pairs * (query.shape[-1] + value.shape[-1]), pairs * (1 + SOFTMAX_FLOPS))
+
+
+def multi_head(call: Call) -> Work:
+    """``query key value``: projections of the three (``3 E^2``), attention, and a projection (``E^2``) per position."""
+    query, key, value, width, heads = call.args[:5]
+    batch, length, source = query.shape[0], query.shape[1], key.shape[1]
+    projections = width * width * batch * (2 * length + key.shape[1] + value.shape[1])
+    pairs = batch * length * source
+    return contraction(projections + 2 * pairs * width, pairs * heads * (1 + SOFTMAX_FLOPS))
+
+
+def encoder_layer(call: Call) -> Work:
+    """``[N, L, E]``: self-attention, two norms, and a feed-forward network ``E -> F -> E`` with an activation."""
+    x, width, heads = call.args[:3]
+    hidden = call.args[14].shape[0]
+    positions = math.prod(x.shape[:-1])
+    pairs = positions * x.shape[1]
+    macs = positions * (4 * width * width + 2 * width * hidden) + 2 * pairs * width
+    other = pairs * heads * (1 + SOFTMAX_FLOPS) + positions * (2 * 7 * width + 2 * width + 2 * hidden)
+    return contraction(macs, other)
+
+
 FORMULAS: Table = {
+    "aten._native_multi_head_attention": multi_head,
+    "aten._transformer_encoder_layer_fwd": encoder_layer,
+    "aten._flash_attention_forward": flash_layout,
+    "aten._efficient_attention_forward": flash_layout,
     "aten.scaled_dot_product_attention": attention,
     "aten._scaled_dot_product_attention_math": attention,
     "aten._scaled_dot_product_flash_attention": attention,

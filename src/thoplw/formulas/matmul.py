@@ -30,6 +30,29 @@ def summed_products(call: Call) -> Work:
     return contraction(elements(call) * batch.shape[0] * batch.shape[2], elements(call))
 
 
+def grouped(call: Call) -> Work:
+    """Products of groups of rows with a matrix each; offsets say where groups end, and do not change the count.
+
+    ``[T, K] [G, K, M] -> [T, M]``: ``T K M``; ``[G, L, K] [K, T] -> [L, T]``: ``L K T``; two 3-d operands are a batch.
+    ``[L, T] [T, M] -> [G, L, M]`` contracts within groups of ``T``: ``L T M``.
+    """
+    a, b = call.args[0], call.args[1]
+    if len(a.shape) == len(b.shape) == 2:
+        return contraction(a.numel * b.shape[-1])
+    return product(call)
+
+
+def distances(call: Call) -> Work:
+    """``[*, L, K] [*, M, K] -> [*, L, M]``: a difference, and an accumulated power, for each of ``L K M``."""
+    terms = elements(call) * call.args[0].shape[-1]
+    return contraction(terms, terms + elements(call))
+
+
+def packed(call: Call) -> Work:
+    """``[*, K]`` with a packed weight: what comes out tells ``M``."""
+    return contraction(elements(call) * call.args[0].shape[-1])
+
+
 def outer(call: Call) -> Work:
     """``[L] [M] -> [L, M]``: one multiply-accumulate per output element."""
     return contraction(elements(call))
@@ -51,6 +74,19 @@ FORMULAS: Table = {
     "aten.dot": product,
     "aten.vdot": product,
     "aten.linear": linear,
+    "aten._int_mm": product,
+    "aten._scaled_mm": product,
+    "aten._grouped_mm": grouped,
+    "aten._scaled_grouped_mm": grouped,
+    "aten._weight_int8pack_mm": packed,
+    "aten._weight_int4pack_mm": packed,
+    "aten._weight_int4pack_mm_for_cpu": packed,
+    "aten._weight_int4pack_mm_with_scales_and_zeros": packed,
+    "aten._dyn_quant_matmul_4bit": packed,
+    "aten.cdist": distances,
+    "aten._cdist_forward": distances,
+    "aten._euclidean_dist": distances,
+    "aten.kron": outer,
     "aten.addmm": added_product,
     "aten.addmv": added_product,
     "aten.baddbmm": added_product,

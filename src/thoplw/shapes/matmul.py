@@ -102,12 +102,26 @@ def attention(
     return contiguous((*query.shape[:-1], value.shape[-1]), query.dtype)
 
 
+def grouped(
+    a: TensorSpec, b: TensorSpec, offsets: TensorSpec | None = None, bias: TensorSpec | None = None, dtype: Any = None
+) -> TensorSpec | None:
+    """Groups along the dimension that only one operand has; the meta kernel takes bfloat16 only, the CPU's more."""
+    if dtype is not None or a.dtype != b.dtype or a.shape[-1] != b.shape[-2]:
+        return None
+    if len(a.shape) == len(b.shape) == 2:
+        return None if offsets is None else contiguous((offsets.numel, a.shape[0], b.shape[1]), a.dtype)
+    if len(a.shape) == len(b.shape) == 3:
+        return contiguous((a.shape[0], a.shape[1], b.shape[2]), a.dtype) if a.shape[0] == b.shape[0] else None
+    return contiguous((a.shape[-2], b.shape[-1]), a.dtype)
+
+
 RULES: Mapping[str, Callable[..., Any]] = {
     "conv1d": convolution,
     "conv2d": convolution,
     "conv3d": convolution,
     "convolution": convolution_kernel,
     "linear": linear,
+    "_grouped_mm": grouped,
     "matmul": matmul,
     "bmm": bmm,
     "mm": mm,

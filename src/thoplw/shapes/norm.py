@@ -42,6 +42,11 @@ def layer_norm(
     return _unchanged(x) if agree else None
 
 
+def rms_norm(x: TensorSpec, shape: Shape, weight: TensorSpec | None = None, *options: Any) -> TensorSpec | None:
+    """``[*, *shape] -> [*, *shape]``."""
+    return layer_norm(x, shape, weight)
+
+
 def group_norm(
     x: TensorSpec, groups: int, weight: TensorSpec | None = None, bias: TensorSpec | None = None, *options: Any
 ) -> TensorSpec | None:
@@ -61,7 +66,7 @@ RULES: Mapping[str, Callable[..., Any]] = {
     "batch_norm": batch_norm,
     "layer_norm": layer_norm,
     "group_norm": group_norm,
-    "rms_norm": layer_norm,
+    "rms_norm": rms_norm,
     "softmax": softmax,
     "_softmax": softmax,
     "log_softmax": softmax,
