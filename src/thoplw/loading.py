@@ -1,0 +1,190 @@
+"""From a name to a model without weights, and what to run it on."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import sys
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from thoplw.errors import InputError, MissingExtraError, UnknownNameError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A model by name.
+
+    Attributes:
+        name: as it was asked for.
+        model: on the meta device, unless it could only be built with weights.
+        inputs: positional inputs by default, tensors on the meta device; None when there is no telling.
+    """
+
+    name: str
+    model: nn.Module
+    inputs: tuple[Any, ...] | None
+
+
+def load(name: str) -> Loaded:
+    """Build a model without weights, and the zoo's own default input for it.
+
+    Args:
+        name: ``resnet18`` (torchvision), ``timm:vit_base_patch16_224``, or ``package.module:callable`` for any callable
+            that takes no arguments and returns a module.
+
+    Raises:
+        UnknownNameError: there is no such model, zoo or Python module.
+        MissingExtraError: the zoo is not installed.
+        InputError: the callable returned something else than a module.
+    """
+    source, colon, rest = name.partition(":")
+    if not colon:
+        model, inputs = from_torchvision(name)
+    elif source in SOURCES:
+        model, inputs = SOURCES[source](rest)
+    else:
+        model, inputs = from_python(source, rest)
+    return Loaded(name=name, model=model, inputs=inputs)
+
+
+Built = tuple[nn.Module, "tuple[Any, ...] | None"]
+
+
+def from_torchvision(name: str) -> Built:
+    """A model of torchvision; its input has the size that its default weights were made for."""
+    try:
+        from torchvision import models  # type: ignore[import-untyped] # it ships no types
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("torchvision", "zoo", f"model {name!r}") from error
+    if name not in models.list_models():
+        raise UnknownNameError("torchvision model", name, models.list_models())
+    builder = models.get_model_builder(name)
+    # Backbones are downloaded by default, even when the model itself is asked for without weights.
+    takes = inspect.signature(builder).parameters
+    model = _build(lambda: builder(**{key: None for key in ("weights", "weights_backbone") if key in takes}))
+    # torchvision.models.detection.faster_rcnn -> detection
+    task = builder.__module__.split(".")[2]
+    return model, _TASK_INPUTS.get(task, _picture)(model, models.get_model_weights(name))
+
+
+def _picture(model: nn.Module, weights: Any) -> tuple[Any, ...]:
+    # Some default weights are for another size than the model is built with by default (vit_h_14).
+    size = getattr(model, "image_size", None) or weights.DEFAULT.transforms().crop_size[0]
+    return (_empty(1, 3, size, size),)
+
+
+def _scene(model: nn.Module, weights: Any) -> tuple[Any, ...]:
+    (size,) = weights.DEFAULT.transforms().resize_size
+    return (_empty(1, 3, size, size),)
+
+
+def _clip(model: nn.Module, weights: Any) -> tuple[Any, ...]:
+    return (_empty(1, 3, 16, *weights.DEFAULT.transforms().crop_size),)
+
+
+def _pictures(model: nn.Module, weights: Any) -> tuple[Any, ...]:
+    # A detector takes a list of pictures and resizes each; this one has the size already.
+    resize: Any = model.transform
+    height, width = resize.fixed_size or (resize.min_size[-1],) * 2
+    return ([_empty(3, height, width)],)
+
+
+def _two_frames(model: nn.Module, weights: Any) -> tuple[Any, ...]:
+    return _empty(1, 3, 520, 960), _empty(1, 3, 520, 960)
+
+
+#: Package of torchvision.models -> the default inputs of its models; all others take a picture.
+_TASK_INPUTS: MappingProxyType[str, Callable[[nn.Module, Any], tuple[Any, ...]]] = MappingProxyType(
+    {"detection": _pictures, "optical_flow": _two_frames, "segmentation": _scene, "video": _clip}
+)
+
+
+def from_timm(name: str) -> Built:
+    """A model of timm; its input has the size in its configuration."""
+    try:
+        import timm
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("timm", "zoo", f"model 'timm:{name}'") from error
+    if not timm.is_model(name):
+        raise UnknownNameError("timm model", name, timm.list_models())
+    model = _build(lambda: timm.create_model(name, pretrained=False))
+    size = getattr(model, "default_cfg", {}).get("input_size")
+    return model, size and (_empty(1, *size),)
+
+
+def from_python(module: str, name: str) -> Built:
+    """What a callable in a Python module returns."""
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise InputError(f"{module!r} is no name of a Python module; write package.module:callable")
+    found = getattr(_import(module), name, None)
+    if found is None:
+        raise UnknownNameError(f"name in {module}:", name, vars(sys.modules[module]))
+    model = found if isinstance(found, nn.Module) or not callable(found) else _call(found, f"{module}:{name}")
+    if not isinstance(model, nn.Module):
+        raise InputError(f"{module}:{name} gives a {type(model).__name__}, not a torch.nn.Module")
+    return model, None
+
+
+def _call(builder: Callable[..., Any], name: str) -> Any:
+    try:
+        inspect.signature(builder).bind()
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} cannot be called without arguments ({error}); name a function that can") from error
+    return _build(builder)
+
+
+def _import(module: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if not f"{module}.".startswith(f"{missing}."):
+            raise  # The module is there; what it imports is not.
+        parent = missing.rpartition(".")[0]
+        searched = getattr(sys.modules[parent], "__path__", ()) if parent else None
+        known = [each.name for each in pkgutil.iter_modules(searched, f"{parent}." if parent else "")]
+        if parent:
+            raise UnknownNameError("Python module", missing, known) from error
+        raise UnknownNameError("zoo or Python module", missing, {*known, *SOURCES}) from error
+
+
+def _build(builder: Callable[[], Any]) -> Any:
+    """Call without allocating weights, in the thriftiest way that the builder bears."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # They are about weights that nobody asked for.
+        for without_weights in (torch.device("meta"), _WeightsOnMeta()):
+            with suppress(RuntimeError), without_weights:
+                return builder()
+        return builder()
+
+
+class _WeightsOnMeta(TorchFunctionMode):
+    """Weights alone on the meta device, for builders that compute sizes or rates with tensors (RegNet's widths)."""
+
+    CREATE_WEIGHTS = frozenset({torch.empty, torch.ones, torch.rand, torch.randn, torch.zeros})
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in self.CREATE_WEIGHTS and kwargs.get("device") is None:
+            kwargs = {**kwargs, "device": "meta"}
+        return func(*args, **kwargs)
+
+
+def _empty(*shape: int) -> torch.Tensor:
+    return torch.empty(shape, device="meta")
+
+
+#: Prefix -> zoo. A name without a prefix is torchvision's; any other prefix is a Python module.
+SOURCES: MappingProxyType[str, Callable[[str], Built]] = MappingProxyType(
+    {"timm": from_timm, "torchvision": from_torchvision}
+)
