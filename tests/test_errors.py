@@ -1,0 +1,54 @@
+"""What errors say, and what they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from thoplw import errors
+
+
+def test_an_unknown_name_suggests_the_near_ones() -> None:
+    error = errors.UnknownNameError("kind", "texd", ["csv", "md", "text"])
+    assert str(error) == "unknown kind 'texd'. Did you mean 'text'?"
+
+
+def test_at_most_three_suggestions_nearest_first() -> None:
+    error = errors.UnknownNameError("model", "net19", [f"net{size}" for size in (18, 19, 191, 192, 193)])
+    assert str(error) == "unknown model 'net19'. Did you mean 'net19' or 'net193' or 'net192'?"
+
+
+def test_far_from_all_it_lists_them_sorted() -> None:
+    error = errors.UnknownNameError("kind", "zzz", (name for name in ("text", "csv")))
+    assert str(error) == "unknown kind 'zzz'. Known: csv, text."
+
+
+def test_far_from_too_many_to_list() -> None:
+    error = errors.UnknownNameError("model", "zzz", [f"net{size}" for size in range(21)])
+    assert str(error) == "unknown model 'zzz'. 21 are known."
+
+
+def test_a_name_that_is_no_string() -> None:
+    assert str(errors.UnknownNameError("kind", None, ["csv"])) == "unknown kind None. Known: csv."
+
+
+def test_a_missing_package_says_the_pip_line() -> None:
+    error = errors.MissingExtraError("timm", "zoo", "model 'timm:resnet18'")
+    assert str(error) == "model 'timm:resnet18' needs timm, which is not installed: pip install 'thoplw[zoo]'"
+
+
+@pytest.mark.parametrize(
+    ("error", "builtin"),
+    [
+        (errors.InputError, ValueError),
+        (errors.UnknownNameError, errors.InputError),
+        (errors.CustomOpError, TypeError),
+        (errors.DataDependentError, RuntimeError),
+        (errors.UncountedError, Exception),
+        (errors.MissingExtraError, ImportError),
+    ],
+)
+def test_every_error_is_a_thoplw_error_and_what_it_is_elsewhere(
+    error: type[Exception], builtin: type[Exception]
+) -> None:
+    assert issubclass(error, errors.ThoplwError)
+    assert issubclass(error, builtin)
