@@ -1,0 +1,85 @@
+"""What the README says is true."""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from thoplw.conventions import CONVENTIONS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+# A python block, with the block of text right after it, if there is one.
+EXAMPLE = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+# What a line prints stands behind it, or alone on the line below.
+PRINTED = re.compile(r"^print\(.*\)(?:  |\n)# (.*)$", re.MULTILINE)
+
+
+def test_examples_print_what_they_say() -> None:
+    names: dict[str, object] = {}
+    checked = 0
+    for code, text in EXAMPLE.findall(README):
+        said = text or "".join(f"{line}\n" for line in PRINTED.findall(code))
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(io.StringIO()):
+            exec(compile(code, "README.md", "exec"), names)  # our own text
+        printed = output.getvalue()
+        assert doctest.OutputChecker().check_output(said, printed, doctest.ELLIPSIS), f"{code}\nprints\n{printed}"
+        checked += len(printed.splitlines())
+    assert checked > 20
+
+
+def test_ci_runs_the_command_for_tests() -> None:
+    (command,) = re.findall(r"^pip install .*&& pytest$", README, re.MULTILINE)
+    script = ROOT / ".ci" / "run"
+    assert command in script.read_text(encoding="utf-8").splitlines()
+    assert os.access(script, os.X_OK)
+
+
+def test_the_command_that_runs_the_main_job() -> None:
+    assert README.count('pip install ".[zoo]" && thoplw profile resnet18') == 1
+
+
+# Part of an operator's name -> how the row of the counting table begins that speaks of it, and its words there. The first
+# match counts.
+TERMS = {
+    r"batch_norm": ("batch norm", "batch norm"),
+    r"(layer|group|instance|rms)_norm": ("layer, group", r"\1"),
+    r"dot_product|attention|transformer_encoder": ("softmax", "attention"),
+    r"softmax": ("softmax", "softmax"),
+    r"avg_pool": ("average pooling", "average pooling"),
+    r"upsample_(linear|bilinear|trilinear|bicubic)": ("upsampling", r"\1"),
+    r"conv": ("convolution", "bias once per sample"),
+    r"lstm|gru|rnn": ("linear, matmul", "recurrent cells"),
+    r"linear|add\w*m[mv]|addbmm|addr|bilinear": ("linear, matmul", "one per output element for a bias"),
+}
+
+
+def counting_table() -> dict[str, str]:
+    section = README.partition("## How it counts")[2].partition("\n## ")[0]
+    return dict(re.findall(r"^\| ([^|]*?) +\| ([^|]*?) +\|$", section, re.MULTILINE))
+
+
+# Where the two conventions differ, the default one has a term besides multiply-accumulates.
+@pytest.mark.parametrize(
+    "target",
+    [target for target, row in CONVENTIONS["thoplw"].rows.items() if row is not CONVENTIONS["macs"].rows.get(target)],
+)
+def test_the_counting_table_names_every_term(target: str) -> None:
+    match, (start, words) = next((found, row) for part, row in TERMS.items() if (found := re.search(part, target)))
+    (row,) = [f"{left} {right}" for left, right in counting_table().items() if left.startswith(start)]
+    assert match.expand(words).lower() in row.lower()
+
+
+def test_the_architecture_draws_the_layers_that_are_checked() -> None:
+    contract = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("\nlayers = [\n")[2].partition("\n]")[0]
+    layers = "\n".join(re.findall(r'"(.*)"', contract))
+    assert layers
+    assert f"```\n{layers}\n```" in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
