@@ -47,8 +47,8 @@ def test_the_command_that_runs_the_main_job() -> None:
     assert README.count('pip install ".[zoo]" && thoplw profile resnet18') == 1
 
 
-# Part of an operator's name -> how the row of the counting table begins that speaks of it, and its words there. The first
-# match counts.
+# Part of an operator's name -> how the row of the counting table begins that speaks of it, and its words there.
+# The first match counts.
 TERMS = {
     r"batch_norm": ("batch norm", "batch norm"),
     r"(layer|group|instance|rms)_norm": ("layer, group", r"\1"),
