@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from thoplw import hf
 from thoplw.errors import InputError, MissingExtraError, UnknownNameError
 
 
@@ -27,37 +28,43 @@ class Loaded:
     Attributes:
         name: as it was asked for.
         model: on the meta device, unless it could only be built with weights.
-        inputs: positional inputs by default, tensors on the meta device; None when there is no telling.
+        inputs: positional inputs, or keyword inputs by name; floating-point tensors are on the meta device. None when
+            there is no telling.
     """
 
     name: str
     model: nn.Module
-    inputs: tuple[Any, ...] | None
+    inputs: Inputs
 
 
-def load(name: str) -> Loaded:
+def load(name: str, **options: int) -> Loaded:
     """Build a model without weights, and the zoo's own default input for it.
 
     Args:
         name: ``resnet18`` (torchvision), ``timm:vit_base_patch16_224``, or ``package.module:callable`` for any callable
-            that takes no arguments and returns a module.
+            that takes no arguments and returns a module; ``hf:llama`` (a model type of transformers), or
+            ``hf:directory`` with a ``config.json`` in it.
+        options: ``seq`` and ``batch``, for ``hf:`` alone.
 
     Raises:
         UnknownNameError: there is no such model, zoo or Python module.
         MissingExtraError: the zoo is not installed.
-        InputError: the callable returned something else than a module.
+        InputError: the callable returned something else than a module, or the zoo does not take the options.
     """
     source, colon, rest = name.partition(":")
+    if options and source != "hf":
+        raise InputError(f"{' and '.join(options)} go with hf: models; say the shapes of what {name} takes instead")
     if not colon:
         model, inputs = from_torchvision(name)
     elif source in SOURCES:
-        model, inputs = SOURCES[source](rest)
+        model, inputs = SOURCES[source](rest, **options)
     else:
         model, inputs = from_python(source, rest)
     return Loaded(name=name, model=model, inputs=inputs)
 
 
-Built = tuple[nn.Module, "tuple[Any, ...] | None"]
+Inputs = tuple[Any, ...] | dict[str, Any] | None
+Built = tuple[nn.Module, Inputs]
 
 
 def from_torchvision(name: str) -> Built:
@@ -122,6 +129,16 @@ def from_timm(name: str) -> Built:
     return model, size and (_empty(1, *size),)
 
 
+def from_hf(name: str, *, seq: int | None = None, batch: int = 1) -> Built:
+    """A model of transformers in a configuration, with inputs made for its modality."""
+    cls, config = hf.architecture(name)
+    # What is no weight keeps its values: paddings and strides are among them.
+    with warnings.catch_warnings(), _WeightsOnMeta():
+        warnings.simplefilter("ignore")  # They are about weights that nobody asked for.
+        model = cls(config)
+    return model, hf.inputs(model, seq=seq, batch=batch)
+
+
 def from_python(module: str, name: str) -> Built:
     """What a callable in a Python module returns."""
     if not all(part.isidentifier() for part in module.split(".")):
@@ -131,7 +148,7 @@ def from_python(module: str, name: str) -> Built:
         raise UnknownNameError(f"name in {module}:", name, vars(sys.modules[module]))
     model = found if isinstance(found, nn.Module) or not callable(found) else _call(found, f"{module}:{name}")
     if not isinstance(model, nn.Module):
-        raise InputError(f"{module}:{name} gives a {type(model).__name__}, not a torch.nn.Module")
+        raise InputError(f"{module}:{name} gives {type(model).__name__}, not a torch.nn.Module")
     return model, None
 
 
@@ -185,6 +202,6 @@ def _empty(*shape: int) -> torch.Tensor:
 
 
 #: Prefix -> zoo. A name without a prefix is torchvision's; any other prefix is a Python module.
-SOURCES: MappingProxyType[str, Callable[[str], Built]] = MappingProxyType(
-    {"timm": from_timm, "torchvision": from_torchvision}
+SOURCES: MappingProxyType[str, Callable[..., Built]] = MappingProxyType(
+    {"hf": from_hf, "timm": from_timm, "torchvision": from_torchvision}
 )
