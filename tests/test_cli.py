@@ -1,0 +1,199 @@
+"""The command line: what it prints where, and with which exit code it ends."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from click.testing import Result
+from typer.testing import CliRunner
+
+import thoplw
+from thoplw.cli import main
+from thoplw.conventions import CONVENTIONS
+from thoplw.render import FORMATS
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command in an empty folder, in this process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+
+    def run(*arguments: str) -> Result:
+        wide = {"TERMINAL_WIDTH": "250", "NO_COLOR": "1"}
+        return CliRunner().invoke(main, arguments, env=wide, prog_name="thoplw")
+
+    return run
+
+
+def resnet18(size: int = 224) -> tuple[torch.nn.Module, tuple[int, ...]]:
+    with torch.device("meta"):
+        return torchvision.models.resnet18(), (1, 3, size, size)
+
+
+def write(text: str, name: str = "written_for_cli") -> str:
+    """Write a Python module into the current folder, and forget an older one of the same name."""
+    sys.modules.pop(name, None)
+    Path(f"{name}.py").write_text(f"import torch\nfrom torch import nn\n{text}\n", encoding="utf-8")
+    return name
+
+
+def test_the_main_job(run: Run) -> None:
+    result = run("profile", "resnet18")
+    _, _, layers = thoplw.profile(*resnet18())
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == f"{layers.summary()}\n"
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("fmt", ["raw", "clever", "ratio"])
+def test_kinds_and_formats(kind: str, fmt: str, run: Run) -> None:
+    _, _, layers = thoplw.profile(*resnet18())
+    assert run("profile", "resnet18", "--kind", kind, "--fmt", fmt).stdout == f"{layers.summary(kind, fmt)}\n"
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_conventions(convention: str, run: Run) -> None:
+    _, _, layers = thoplw.profile(*resnet18(), convention=convention)
+    assert run("profile", "resnet18", "--convention", convention).stdout == f"{layers}\n"
+
+
+def test_an_input_of_another_size(run: Run) -> None:
+    _, _, layers = thoplw.profile(*resnet18(96))
+    assert run("profile", "resnet18", "--input", "1,3,96,96").stdout == f"{layers}\n"
+
+
+def test_several_inputs(run: Run) -> None:
+    name = write("class Net(nn.Bilinear):\n    def __init__(self): super().__init__(3, 4, 5)")
+    result = run("profile", f"{name}:Net", "--input", "2,3", "--input", "2, 4", "--kind", "csv")
+    _, _, layers = thoplw.profile(torch.nn.Bilinear(3, 4, 5), (torch.zeros(2, 3), torch.zeros(2, 4)))
+    assert result.exit_code == 0
+    assert list(csv.reader(result.stdout.splitlines()))[-1][2:] == ["3, 4", "5", str(layers.total_macs), "65"]
+
+
+@pytest.mark.parametrize("option", ["-o", "--output"])
+def test_a_file_takes_the_table(option: str, run: Run) -> None:
+    result = run("profile", "resnet18", option, "table.md", "--kind", "md")
+    _, _, layers = thoplw.profile(*resnet18())
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    assert Path("table.md").read_text(encoding="utf-8") == f"{layers.summary('md')}\n"
+
+
+def test_what_never_ran_is_said_once(run: Run) -> None:
+    text = run("profile", "googlenet")
+    assert (text.stdout.count("Never ran: aux1"), text.stderr) == (1, "")
+    table = run("profile", "googlenet", "--kind", "csv")
+    assert ("Never ran" in table.stdout, table.stderr.count("Never ran: aux1")) == (False, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["resnet19"], "unknown torchvision model 'resnet19'. Did you mean 'resnet1"),
+        (["timm:resnet19"], "unknown timm model 'resnet19'. Did you mean 'resnet1"),
+        (["no_such_package:build"], "unknown zoo or Python module 'no_such_package'."),
+        (["resnet18", "--kind", "texd"], "unknown kind 'texd'. Did you mean 'text'?"),
+        (["resnet18", "--fmt", "cleverr"], "unknown fmt 'cleverr'. Did you mean 'clever'?"),
+        (["resnet18", "--convention", "mac"], "unknown convention 'mac'. Did you mean 'macs'?"),
+        (["resnet18", "--input", "1,4,224,224"], "RuntimeError: Given groups=1"),
+        (
+            ["torch.nn:Identity"],
+            "torch.nn:Identity does not tell what it takes: add --input, as in --input 1,3,224,224",
+        ),
+        (["torch.nn:Linear"], "torch.nn:Linear cannot be called without arguments (missing a required argument: 'in_f"),
+        (["resnet18", "-o", "."], "cannot write .: Is a directory"),
+        (["resnet18", "-o", "no/such/folder"], "cannot write no/such/folder: No such file or directory"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_1(arguments: list[str], message: str, run: Run) -> None:
+    result = run("profile", *arguments)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"error: {message}")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("package", "name"), [("torchvision", "resnet18"), ("timm", "timm:resnet18")])
+def test_a_missing_zoo(package: str, name: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    result = run("profile", name)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "pip install 'thoplw[zoo]'" in result.stderr
+
+
+def test_an_operator_without_a_price(run: Run) -> None:
+    library = torch.library.Library("thoplw_cli", "DEF")
+    library.define("scan(Tensor x) -> Tensor")
+    library.impl("scan", lambda x: torch.empty_like(x), "Meta")
+    name = write("class Net(nn.Module):\n    def forward(self, x): return torch.ops.thoplw_cli.scan(x)")
+    lenient = run("profile", f"{name}:Net", "--input", "1,3")
+    assert (lenient.exit_code, lenient.stderr) == (0, "")
+    assert "Not counted: thoplw_cli.scan" in lenient.stdout
+    strict = run("profile", f"{name}:Net", "--input", "1,3", "--strict")
+    assert (strict.exit_code, strict.stdout) == (1, "")
+    assert strict.stderr.startswith("error: Not counted: thoplw_cli.scan")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["profile"], "Missing argument"),
+        (
+            ["profile", "resnet18", "--input", "1,3,x"],
+            "'1,3,x' is no shape; write sizes with commas, as in 1,3,224,224",
+        ),
+        (["profile", "resnet18", "--input", ""], "'' is no shape"),
+        (["profile", "resnet18", "--input", "1,-3"], "'1,-3' is no shape"),
+        (["profile", "resnet18", "resnet34"], "unexpected extra argument"),
+        (["profile", "resnet18", "--knid", "md"], "No such option: --knid"),
+        (["porfile", "resnet18"], "No such command 'porfile'"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(arguments: list[str], message: str, run: Run) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+
+
+def test_help(run: Run) -> None:
+    assert "profile" in run("--help").stdout
+    text = run("profile", "--help").stdout
+    for word in ("--input", "--output", "-o", "--strict", "raw", "clever", "ratio", *FORMATS, *CONVENTIONS):
+        assert word in text
+    assert "thoplw profile timm:vit_base_patch16_224 --fmt clever" in text
+
+
+def test_version(run: Run) -> None:
+    assert run("--version").stdout == f"thoplw {thoplw.__version__}\n"
+
+
+# -- as a process of its own ------------------------------------------------------------------------------------------
+
+
+def test_modules_in_the_current_folder_are_found_from_a_script_elsewhere(tmp_path: Path) -> None:
+    script = tmp_path / "bin" / "thoplw"
+    script.parent.mkdir()
+    script.write_text("from thoplw.cli import main\nmain()\n", encoding="utf-8")
+    (tmp_path / "mine.py").write_text("import torch\ndef build(): return torch.nn.Linear(3, 4)\n", encoding="utf-8")
+    command = [sys.executable, str(script), "profile", "mine:build", "--input", "1,3", "--kind", "csv"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "Total,Linear,3,4,16,16"
+
+
+def test_a_reader_that_goes_away_gets_no_traceback() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "thoplw", "profile", "resnet18"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
