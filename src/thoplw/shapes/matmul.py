@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from thoplw.records import TensorSpec
-from thoplw.shapes.common import Shape, contiguous, is_contiguous, pair
+from thoplw.shapes.common import FLOATING, Shape, contiguous, is_contiguous, pair
 
 
 def convolution(
@@ -20,20 +21,25 @@ def convolution(
 ) -> TensorSpec | None:
     """``[N, C, *in] [O, C / groups, *kernel] -> [N, O, *out]``."""
     rank = len(weight.shape) - 2
-    if isinstance(padding, str) or len(x.shape) != rank + 2 or not is_contiguous(x, weight) or x.dtype != weight.dtype:
+    if isinstance(padding, str) or groups < 1 or rank < 1 or len(x.shape) != rank + 2:
+        return None
+    if x.dtype != weight.dtype or not is_contiguous(x, weight) or 0 in weight.shape:
         return None
     if x.shape[1] != weight.shape[1] * groups or weight.shape[0] % groups or 0 in x.shape[1:]:
         return None
     if bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != x.dtype):
+        return None
+    steps, pads, reaches = pair(stride, rank), pair(padding, rank), pair(dilation, rank)
+    if not len(steps) == len(pads) == len(reaches) == rank or min(*steps, *reaches) < 1 or min(pads) < 0:
         return None
     out = tuple(
         (size + 2 * pad - reach * (kernel - 1) - 1) // step + 1
         for size, kernel, step, pad, reach in zip(
             x.shape[2:],
             weight.shape[2:],
-            pair(stride, rank),
-            pair(padding, rank),
-            pair(dilation, rank),
+            steps,
+            pads,
+            reaches,
             strict=True,
         )
     )
@@ -87,12 +93,25 @@ def addmm(bias: TensorSpec, a: TensorSpec, b: TensorSpec, *, beta: float = 1, al
     return out if out is not None and bias.dtype == out.dtype and bias.shape in (out.shape, out.shape[1:]) else None
 
 
+def _fits(mask: TensorSpec | None, scores: Shape) -> bool:
+    """Whether there is no mask, or one that is broadcast to the scores."""
+    if mask is None:
+        return True
+    aligned = zip(reversed(mask.shape), reversed(scores), strict=False)
+    return len(mask.shape) <= len(scores) and all(size in (1, wanted) for size, wanted in aligned)
+
+
 def attention(
     query: TensorSpec, key: TensorSpec, value: TensorSpec, *options: Any, **more_options: Any
 ) -> TensorSpec | None:
     """``[*, L, E] [*, S, E] [*, S, V] -> [*, L, V]``: heads of the key may be fewer than the query's."""
     rank = len(query.shape)
-    if not 3 <= rank == len(key.shape) == len(value.shape) or not query.dtype == key.dtype == value.dtype:
+    if not 3 <= rank == len(key.shape) == len(value.shape):
+        return None
+    if query.dtype not in FLOATING or not query.dtype == key.dtype == value.dtype:
+        return None
+    mask = options[0] if options else more_options.get("attn_mask")
+    if not _fits(mask, (*query.shape[:-1], key.shape[-2])):
         return None
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2] or key.shape[:-2] != value.shape[:-2]:
         return None
@@ -115,10 +134,15 @@ def grouped(
     return contiguous((a.shape[-2], b.shape[-1]), a.dtype)
 
 
+def convolution_of(rank: int, x: TensorSpec, weight: TensorSpec, *options: Any, **more: Any) -> TensorSpec | None:
+    """As :func:`convolution`, over so many dimensions and no others."""
+    return convolution(x, weight, *options, **more) if len(weight.shape) == rank + 2 else None
+
+
 RULES: Mapping[str, Callable[..., Any]] = {
-    "conv1d": convolution,
-    "conv2d": convolution,
-    "conv3d": convolution,
+    "conv1d": partial(convolution_of, 1),
+    "conv2d": partial(convolution_of, 2),
+    "conv3d": partial(convolution_of, 3),
     "convolution": convolution_kernel,
     "linear": linear,
     "_grouped_mm": grouped,

@@ -51,7 +51,7 @@ def group_norm(
     x: TensorSpec, groups: int, weight: TensorSpec | None = None, bias: TensorSpec | None = None, *options: Any
 ) -> TensorSpec | None:
     """``[N, C, *] -> [N, C, *]``."""
-    if len(x.shape) < 2 or x.shape[1] % groups:
+    if len(x.shape) < 2 or groups < 1 or x.shape[1] % groups:
         return None
     agree = all(each is None or (each.shape == x.shape[1:2] and each.dtype == x.dtype) for each in (weight, bias))
     return _unchanged(x) if agree else None

@@ -16,12 +16,15 @@ def unary(x: TensorSpec, *options: Any, **more_options: Any) -> TensorSpec | Non
 
 
 def in_place(x: TensorSpec, *options: Any, **more_options: Any) -> Any:
-    """``[*] -> [*]``, written where it was read."""
-    return SAME if x.dtype in FLOATING else None
+    """``[*] -> [*]``, written where it was read; with numbers for options, as tensors have to fit."""
+    plain = not any(isinstance(option, (TensorSpec, complex)) for option in options)
+    return SAME if plain and x.dtype in FLOATING else None
 
 
-def binary(a: Any, b: Any, *, alpha: float = 1, result: str | None = None) -> TensorSpec | None:
+def binary(a: Any, b: Any, alpha: float = 1, *, result: str | None = None, **options: Any) -> TensorSpec | None:
     """``[*] [*] -> [*]``, with a number or a tensor on either side; the smaller tensor is broadcast."""
+    if options:
+        return None
     if not isinstance(a, TensorSpec):
         a, b = b, a
     if a.dtype not in FLOATING or not is_contiguous(a) or isinstance(alpha, complex):
@@ -39,9 +42,9 @@ def binary(a: Any, b: Any, *, alpha: float = 1, result: str | None = None) -> Te
     return a if result is None else contiguous(a.shape, result)
 
 
-def binary_in_place(a: TensorSpec, b: Any, *, alpha: float = 1) -> Any:
+def binary_in_place(a: TensorSpec, b: Any, alpha: float = 1, **options: Any) -> Any:
     """``[*] [*] -> [*]``, written to the first."""
-    return SAME if binary(a, b, alpha=alpha) is a else None
+    return SAME if binary(a, b, alpha, **options) is a else None
 
 
 def dropout(x: TensorSpec, probability: float, train: bool) -> Any:
@@ -51,6 +54,8 @@ def dropout(x: TensorSpec, probability: float, train: bool) -> Any:
 
 def cat(tensors: tuple[TensorSpec, ...], dim: int = 0) -> TensorSpec | None:
     """``[*, A, *] [*, B, *] -> [*, A + B, *]``."""
+    if not tensors:
+        return None
     first = tensors[0]
     where = axis(dim, len(first.shape))
     if where is None or not is_contiguous(*tensors) or any(each.dtype != first.dtype for each in tensors):
@@ -69,7 +74,7 @@ def reduction(x: TensorSpec, dims: Shape | int | None = None, keepdim: bool = Fa
     rank = len(x.shape)
     dims = tuple(range(rank)) if not isinstance(dims, int) and not dims else dims
     gone = {axis(dim, rank) for dim in ((dims,) if isinstance(dims, int) else dims)}
-    if None in gone:
+    if None in gone or (not isinstance(dims, int) and len(gone) != len(dims)):
         return None
     kept = (1 if dim in gone else size for dim, size in enumerate(x.shape) if keepdim or dim not in gone)
     return contiguous(tuple(kept), x.dtype)
@@ -77,7 +82,7 @@ def reduction(x: TensorSpec, dims: Shape | int | None = None, keepdim: bool = Fa
 
 def embedding(weight: TensorSpec, indices: TensorSpec, *options: Any) -> TensorSpec | None:
     """``[V, D] [*] -> [*, D]``."""
-    if len(weight.shape) != 2 or not is_contiguous(indices):
+    if len(weight.shape) != 2 or not is_contiguous(indices) or indices.dtype not in ("int64", "int32"):
         return None
     return contiguous((*indices.shape, weight.shape[1]), weight.dtype)
 

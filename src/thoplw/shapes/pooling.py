@@ -14,6 +14,9 @@ def _pool(
 ) -> TensorSpec | None:
     if len(x.shape) != 4 or x.dtype not in FLOATING or not is_contiguous(x) or 0 in x.shape:
         return None
+    windows = (kernel, stride, padding, dilation)
+    if any(len(each) != 2 for each in windows) or min(*kernel, *stride, *dilation) < 1 or min(padding) < 0:
+        return None
     out = []
     for size, window, step, pad, reach in zip(x.shape[2:], kernel, stride, padding, dilation, strict=True):
         if 2 * pad > window:
@@ -44,16 +47,26 @@ def avg_pool2d(
     stride: int | Shape = (),
     padding: int | Shape = 0,
     ceil_mode: bool = False,
-    *options: Any,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
 ) -> TensorSpec | None:
     """``[N, C, H, W] -> [N, C, H', W']``."""
+    if divisor_override == 0:
+        return None
     window = pair(kernel, 2)
     return _pool(x, window, pair(stride, 2) or window, pair(padding, 2), (1, 1), ceil_mode)
 
 
 def adaptive_avg_pool2d(x: TensorSpec, size: Shape) -> TensorSpec | None:
     """``[N, C, H, W] -> [N, C, *size]``."""
-    if len(x.shape) != 4 or x.dtype not in FLOATING or not is_contiguous(x) or 0 in x.shape or min(size) < 1:
+    if (
+        len(x.shape) != 4
+        or x.dtype not in FLOATING
+        or not is_contiguous(x)
+        or 0 in x.shape
+        or len(size) != 2
+        or min(size) < 1
+    ):
         return None
     return contiguous((*x.shape[:2], *size), x.dtype)
 

@@ -19,7 +19,13 @@ def view(x: TensorSpec, size: Shape) -> TensorSpec | None:
     if not isinstance(size, tuple) or not is_contiguous(x) or 0 in x.shape:  # a dtype is a view, too
         return None
     known = math.prod(n for n in size if n != -1)
-    if size.count(-1) > 1 or known <= 0 or x.numel % known or (-1 not in size and x.numel != known):
+    if (
+        min(size, default=0) < -1
+        or size.count(-1) > 1
+        or known <= 0
+        or x.numel % known
+        or (-1 not in size and x.numel != known)
+    ):
         return None
     return contiguous(tuple(x.numel // known if n == -1 else n for n in size), x.dtype)
 
@@ -111,7 +117,7 @@ def slice_(
 def expand(x: TensorSpec, size: Shape, *, implicit: bool = False) -> TensorSpec | None:
     """``[1, A] -> [B, A]``."""
     new = len(size) - len(x.shape)
-    if new < 0 or any(n < 0 for n in size[:new]):
+    if new < 0 or any(n < 0 for n in size[:new]) or min(size, default=0) < -1:
         return None
     shape, strides = list(size), [0] * len(size)
     for dim, (old, stride) in enumerate(zip(x.shape, x.strides, strict=True), start=new):
