@@ -53,7 +53,9 @@ def _options(
 def profile(
     model: Annotated[
         str,
-        typer.Argument(help="resnet18 (of torchvision), timm:vit_base_patch16_224, or mypackage.models:build."),
+        typer.Argument(
+            help="resnet18 (of torchvision), timm:vit_base_patch16_224, hf:llama, or mypackage.models:build."
+        ),
     ],
     shapes: Annotated[
         list[Any] | None,
@@ -64,6 +66,8 @@ def profile(
             help="Shape of a float32 input, as in 1,3,224,224; once for each input. The zoo knows its own default.",
         ),
     ] = None,
+    seq: Annotated[int | None, typer.Option(min=1, help="hf: models: number of text tokens, 128 by default.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="hf: models: number of samples, 1 by default.")] = None,
     kind: Annotated[str, typer.Option(help="text, csv or md.")] = "text",
     fmt: Annotated[str, typer.Option(help="Figures: raw, clever (with units) or ratio (to the total).")] = "raw",
     convention: Annotated[
@@ -84,6 +88,8 @@ def profile(
 
     thoplw profile resnet50 --input 8,3,320,320 --kind md -o resnet50.md
 
+    thoplw profile hf:llama --seq 4096
+
     thoplw profile mypackage.models:build --input 1,128 --input 1,64
     """
     with _told():
@@ -92,8 +98,9 @@ def profile(
         from thoplw.api import profile
         from thoplw.loading import load
 
-        loaded = load(model)
-        tensors = tuple(torch.empty(shape, device="meta") for shape in shapes or ()) or loaded.inputs
+        options = {name: value for name, value in (("seq", seq), ("batch", batch)) if value is not None}
+        loaded = load(model, **options)
+        tensors: Any = tuple(torch.empty(shape, device="meta") for shape in shapes or ()) or loaded.inputs
         if tensors is None:
             raise InputError(f"{model} does not tell what it takes: add --input, as in --input 1,3,224,224")
         # Only csv has no room for notes under the table.

@@ -53,7 +53,7 @@ def load(name: str, **options: int) -> Loaded:
     """
     source, colon, rest = name.partition(":")
     if options and source != "hf":
-        raise InputError(f"{' and '.join(options)} go with hf: models; say the shapes of what {name} takes instead")
+        raise InputError(f"{' and '.join(options)}: only for hf: models; give the shapes that {name} takes instead")
     if not colon:
         model, inputs = from_torchvision(name)
     elif source in SOURCES:
