@@ -8,7 +8,6 @@ directions and projections only add matrices. Sources: Hochreiter & Schmidhuber 
 from __future__ import annotations
 
 from functools import partial
-from itertools import pairwise
 
 from thoplw.formulas.common import Table, contraction
 from thoplw.records import Call, TensorSpec, specs_in
@@ -43,8 +42,8 @@ def recurrent(gates: tuple[int, int], call: Call) -> Work:
     per_gate, operations = gates
     matrices = [weight for weight in weights(call) if len(weight.shape) == 2]
     macs = steps(call) * sum(weight.numel for weight in matrices)
-    # Both matrices of a cell have a row per gate; the matrix of a projection, which comes third, does not.
-    rows = sum(a.shape[0] for a, b in pairwise(matrices) if a.shape[0] == b.shape[0])
+    # Both matrices of a cell have its gates as rows; the matrix of a projection has fewer.
+    rows = sum(weight.shape[0] for weight in matrices if weight.shape[0] == matrices[0].shape[0]) // 2
     return contraction(macs, biases(call) + steps(call) * rows // per_gate * operations)
 
 
