@@ -1,0 +1,50 @@
+"""Work of matrix products: ``[L, K] [K, M]`` in batches of ``B``."""
+
+from __future__ import annotations
+
+import pytest
+from tests.calls import Case, call, check, f32
+
+B, L, K, M = 5, 2, 3, 4
+LEFT, RIGHT = f32(L, K), f32(K, M)
+MACS = L * K * M
+
+CASES: dict[str, Case] = {
+    "mm": (call("mm", LEFT, RIGHT, out=f32(L, M)), MACS, 2 * MACS),
+    "bmm": (call("bmm", f32(B, L, K), f32(B, K, M), out=f32(B, L, M)), B * MACS, 2 * B * MACS),
+    "matmul, broadcast": (call("matmul", f32(B, L, K), RIGHT, out=f32(B, L, M)), B * MACS, 2 * B * MACS),
+    "matmul, vectors": (call("matmul", f32(K), f32(K), out=f32()), K, 2 * K),
+    "matmul, vector on the left": (call("matmul", f32(K), f32(B, K, M), out=f32(B, M)), B * K * M, 2 * B * K * M),
+    "mv": (call("mv", LEFT, f32(K), out=f32(L)), L * K, 2 * L * K),
+    "dot": (call("dot", f32(K), f32(K), out=f32()), K, 2 * K),
+    "vdot": (call("vdot", f32(K), f32(K), out=f32()), K, 2 * K),
+    "linear": (call("linear", f32(B, L, K), f32(M, K), out=f32(B, L, M)), B * MACS, 2 * B * MACS),
+    "linear, bias": (
+        call("linear", f32(B, L, K), f32(M, K), f32(M), out=f32(B, L, M)),
+        B * MACS,
+        2 * B * MACS + B * L * M,
+    ),
+    "addmm": (call("addmm", f32(M), LEFT, RIGHT, out=f32(L, M)), MACS, 2 * MACS + L * M),
+    "addmv": (call("addmv", f32(L), LEFT, f32(K), out=f32(L)), L * K, 2 * L * K + L),
+    "baddbmm": (
+        call("baddbmm", f32(B, L, M), f32(B, L, K), f32(B, K, M), out=f32(B, L, M)),
+        B * MACS,
+        2 * B * MACS + B * L * M,
+    ),
+    "addbmm": (call("addbmm", f32(L, M), f32(B, L, K), f32(B, K, M), out=f32(L, M)), B * MACS, 2 * B * MACS + L * M),
+    "outer": (call("outer", f32(L), f32(M), out=f32(L, M)), L * M, 2 * L * M),
+    "bilinear": (
+        call("bilinear", f32(B, L), f32(B, K), f32(M, L, K), out=f32(B, M)),
+        B * (M * L * K + M * K),
+        2 * B * (M * L * K + M * K),
+    ),
+    "grouped rows": (call("_grouped_mm", LEFT, f32(B, K, M), f32(B), out=f32(L, M)), MACS, 2 * MACS),
+    "grouped columns": (call("_grouped_mm", f32(B, L, K), f32(K, M), f32(B), out=f32(L, M)), MACS, 2 * MACS),
+    "grouped inner": (call("_grouped_mm", LEFT, RIGHT, f32(B), out=f32(B, L, M)), MACS, 2 * MACS),
+    "nothing to contract": (call("mm", f32(L, 0), f32(0, M), out=f32(L, M)), 0, 0),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_work(case: Case) -> None:
+    check(case)

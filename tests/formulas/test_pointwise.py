@@ -1,0 +1,29 @@
+"""Work of elementwise operators, per output, and of reductions, per input."""
+
+from __future__ import annotations
+
+import pytest
+from tests.calls import Case, call, check, f32
+
+X, SIZE = f32(2, 4, 9), 2 * 4 * 9
+
+CASES: dict[str, Case] = {
+    "add": (call("add", X, X, out=X), 0, SIZE),
+    "mul, broadcast": (call("mul", f32(9), X, out=X), 0, SIZE),
+    "relu": (call("relu", X, out=X), 0, SIZE),
+    "exp": (call("exp", X, out=X), 0, SIZE),
+    "addcmul": (call("addcmul", X, X, X, out=X), 0, 2 * SIZE),
+    "elu": (call("elu", X, out=X), 0, 3 * SIZE),
+    "silu": (call("silu", X, out=X), 0, 4 * SIZE),
+    "gelu": (call("gelu", X, out=X), 0, 5 * SIZE),
+    "sum": (call("sum", X, (1,), out=f32(2, 9)), 0, SIZE),
+    "mean": (call("mean", X, out=f32()), 0, SIZE),
+    "norm": (call("linalg_vector_norm", X, 2, out=f32()), 0, 2 * SIZE),
+    "variance": (call("var", X, (1,), out=f32(2, 9)), 0, 4 * SIZE),
+    "empty": (call("relu", f32(0, 9), out=f32(0, 9)), 0, 0),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_work(case: Case) -> None:
+    check(case)
