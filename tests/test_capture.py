@@ -61,7 +61,7 @@ def test_a_real_tensor_that_abstract_values_are_written_to_has_no_values_any_mor
             table[:, 0] = x[:, 0]
             return x if view.sum() > 0 else -x
 
-    with pytest.raises(thoplw.DataDependentError, match="_local_scalar_dense"):
+    with pytest.raises(thoplw.DataDependentError, match="aten.is_nonzero"):
         thoplw.profile(Writes(), (2, 3))
 
 
@@ -85,8 +85,8 @@ def test_a_counter_of_the_model_is_neither_written_nor_trusted() -> None:
             self.calls += 1
             return x * int(self.calls)
 
-    with pytest.raises(thoplw.DataDependentError):
-        thoplw.profile(Trusts(), (2, 3))
+    _, _, info = thoplw.profile(Trusts(), (2, 3), verbose=False)
+    assert list(info.assumptions) == ["a number that was read is 1"]
 
 
 def test_shapes_that_change_in_place() -> None:

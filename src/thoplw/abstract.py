@@ -43,11 +43,18 @@ class AbstractTensor(torch.Tensor):
 
     def tolist(self) -> Any:
         """Refuse: there are no values."""
-        return self.__torch_dispatch__("tolist", ())
+        raise _no_values("tolist()", self)
 
     def numpy(self, *, force: bool = False) -> Any:
         """Refuse: there are no values."""
-        return self.__torch_dispatch__("numpy", ())
+        raise _no_values("numpy()", self)
+
+
+def _no_values(what: str, tensor: torch.Tensor) -> DataDependentError:
+    return DataDependentError(
+        f"{what} asks for the values of a tensor of shape {tuple(tensor.shape)}, which do not exist in a run without "
+        "arithmetic. execute=True counts it on real tensors."
+    )
 
 
 class Specs:

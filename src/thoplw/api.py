@@ -64,7 +64,12 @@ def profile(
     info = LayerInfo(trace, price(trace, table, rows=custom.rows, scopes=custom.scopes()), table)
     if strict and info.uncounted:
         raise UncountedError(
-            f"{info.notes()[0]} Price an operator with custom_ops={{torch.ops.library.operator: lambda call: MACs}}."
+            f"{info.notes()[0]} These lines price one of them:\n\n"
+            f"    def price(call: thoplw.Call) -> int:\n"
+            f"        (output,) = call.outputs\n"
+            f"        return 2 * output.numel\n"
+            f"    custom_ops = {{torch.ops.{next(iter(info.uncounted))}: price}}\n"
+            f"    thoplw.profile(model, tensor, custom_ops)"
         )
     if verbose:
         sys.stderr.write("".join(f"thoplw: {note}\n" for note in info.notes()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -51,6 +51,21 @@ class Uncounted:
     shapes: list[tuple[Shape, ...]] = field(default_factory=list)
 
 
+@dataclass(slots=True, kw_only=True)
+class Assumed:
+    """Where something was taken for granted.
+
+    Attributes:
+        operators: names of the operators that decided on values.
+        calls: how many times.
+        modules: paths of the modules that ran them.
+    """
+
+    operators: list[str] = field(default_factory=list)
+    calls: int = 0
+    modules: list[str] = field(default_factory=list)
+
+
 class Attribution:
     """The modules of a trace, each with the calls, work and parameters that it is charged for."""
 
@@ -95,10 +110,34 @@ class Attribution:
             if work is None:
                 entry = found[call.name]
                 entry.calls += times
-                path, shapes = self._trace.modules[self._trace.scopes[scope].module].path, shapes_of(call.inputs)
+                path, shapes = self._path(scope), shapes_of(call.inputs)
                 entry.modules += [path] if path not in entry.modules else []
                 entry.shapes += [shapes] if shapes not in entry.shapes else []
         return dict(found)
+
+    def assumptions(self) -> dict[str, Assumed]:
+        """Statement -> where it was assumed."""
+        found: dict[str, Assumed] = defaultdict(Assumed)
+        for statement, operator, scope in self._trace.assumptions:
+            entry, path = found[statement], self._path(scope)
+            entry.calls += 1
+            entry.operators += [operator] if operator not in entry.operators else []
+            entry.modules += [path] if path not in entry.modules else []
+        return dict(found)
+
+    def by_operator(self) -> dict[str, int]:
+        """Operator -> its part of the total, largest first; a module that was priced as a whole goes by its class."""
+        totals: Counter[str] = Counter()
+        for (call, work), _, times in self._priced.entries:
+            if work is not None:
+                totals[call.target] += self._convention.measure(work) * times
+        for scope in self._priced.whole:
+            name = self._trace.modules[self._trace.scopes[scope].module].class_name
+            totals[name] += self._convention.measure(self._priced.own[scope])
+        return dict(totals.most_common())
+
+    def _path(self, scope: int) -> str:
+        return self._trace.modules[self._trace.scopes[scope].module].path
 
     def not_executed(self) -> dict[str, int]:
         """Path -> parameters of modules that never ran, nor any module in them; of nested ones the outermost."""

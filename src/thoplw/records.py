@@ -132,6 +132,17 @@ class ModuleInfo:
     buffers: tuple[Weight, ...] = ()
 
 
+class Assumption(NamedTuple):
+    """Something that was taken for granted, as the values that would have told were not there.
+
+    ``statement`` says what, ``target`` is the operator, ``scope`` the index of the scope that it ran in.
+    """
+
+    statement: str
+    target: str
+    scope: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """Everything that was seen in one run of a model.
@@ -141,12 +152,14 @@ class Trace:
         scopes: one per call of a module, in the order in which they began; the model's own is the first.
         steps: one per operator, in order.
         used: keys of the parameters and buffers that some operator took.
+        assumptions: what was taken for granted: with any, figures are an estimate.
     """
 
     modules: tuple[ModuleInfo, ...]
     scopes: tuple[Scope, ...]
     steps: tuple[Step, ...]
     used: frozenset[int] = frozenset()
+    assumptions: tuple[Assumption, ...] = ()
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:

@@ -23,6 +23,7 @@ class LayerInfo:
         total_macs: of the whole model, in the unit of the convention.
         total_params: of the whole model.
         uncounted: operator -> where it ran, for operators that have no price: the totals lack them.
+        assumptions: statement -> where it was assumed: with any, the figures are an estimate.
         not_executed: path -> parameters, for submodules that never ran: the totals lack these parameters.
         convention: name of the convention that counted.
     """
@@ -33,8 +34,10 @@ class LayerInfo:
         self.total_macs: int = convention.measure(sum(priced.own, start=ZERO))
         self.total_params: int = sum(row.params for row in self.rows)
         self.uncounted = attribution.uncounted()
+        self.assumptions = attribution.assumptions()
         self.not_executed = attribution.not_executed()
         self.convention = convention.name
+        self._attribution = attribution
         self._unit = f"{convention.unit}s"
         self._model = trace.modules[0].class_name
         self._shapes = shapes_of(trace.inputs), shapes_of(trace.outputs)
@@ -66,6 +69,10 @@ class LayerInfo:
             UnknownNameError: there is no such kind or format.
         """
         return render(self.table(fmt), kind)
+
+    def by_operator(self) -> dict[str, int]:
+        """The other view of the same total: operator -> its part, largest first."""
+        return self._attribution.by_operator()
 
     def table(self, fmt: str = "raw") -> Table:
         """The table of all layers, as renderers take it."""
@@ -106,6 +113,11 @@ class LayerInfo:
                 for name, each in self.uncounted.items()
             )
             notes.append(f"Not counted: {_some(operators)}.")
+        for statement, assumed in self.assumptions.items():
+            where = _some(path or "(model)" for path in assumed.modules)
+            notes.append(
+                f"Assumed: {statement} ({_some(assumed.operators)}, {_count(assumed.calls, 'call')} in {where})."
+            )
         if self.not_executed:
             modules = [f"{path} ({_count(size, 'parameter')})" for path, size in self.not_executed.items() if size]
             rest = len(self.not_executed) - len(modules)

@@ -71,6 +71,7 @@ def capture(
         scopes=tuple(scopes.scopes),
         steps=tuple(run.steps),
         used=frozenset(run.used & weights.tensors.keys()),
+        assumptions=tuple(run.assumptions),
     )
 
 

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch.utils._mode_utils import no_dispatch
 
 from thoplw import shapes
 from thoplw.abstract import AbstractTensor, abstract, dtype_of
+from thoplw.capture.assumptions import ASSUMPTIONS, positions
 from thoplw.capture.operators import (
     INDEXING,
     decides_on_values,
@@ -33,7 +35,7 @@ from thoplw.capture.operators import (
 from thoplw.capture.run import Run
 from thoplw.errors import DataDependentError, InputError
 from thoplw.nesting import map_tensors, tensors_in
-from thoplw.records import Call, Step, TensorSpec
+from thoplw.records import Assumption, Call, Step, TensorSpec
 
 #: Real tensors may have this many elements; what would have more is abstract, as its values are not worth the memory.
 REAL_LIMIT = 2**22
@@ -84,6 +86,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             if not self._is_real(weight)
         }
 
+    @cached_property
+    def _owned(self) -> frozenset[int]:
+        """The storages of the model's own tensors."""
+        return frozenset(map(storage_of, self.weights.tensors.values()))
+
     @staticmethod
     def _is_real(tensor: torch.Tensor) -> bool:
         """Whether the values of a tensor of the user's may steer the model."""
@@ -116,10 +123,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         if not kinds & _ABSTRACT:
             if self._can_execute(func, args, kwargs):
                 return self._execute(func, args, kwargs)
-        elif kinds & _REAL and target_of(func) in INDEXING:
-            positions = self._without_masks(args[1])
-            if positions is not None:
-                return self.__torch_dispatch__(func, types, (args[0], positions, *args[2:]), kwargs)
+        elif decides_on_values(func):
+            if target_of(func) not in INDEXING:
+                return self._decide(func, args, kwargs)
+            if _has_masks(args[1]):
+                return self.__torch_dispatch__(func, types, (args[0], self._without_masks(args[1]), *args[2:]), kwargs)
         key = tuple(parts)
         answer = self._answers.get(key)
         if answer is None:
@@ -128,7 +136,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
     def _give(self, answer: _Answer, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], kinds: int) -> Any:
         """Record a call, and return new tensors as the answer says."""
-        self.steps.append(Step(answer.call, -1 if self.scopes is None else self.scopes.current))
+        self.steps.append(Step(answer.call, self.scope))
         if answer.writes and kinds & _REAL:
             self._taint(func, args, kwargs)
         if answer.same is not None:
@@ -183,8 +191,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             return False
         if not is_mutable(func):
             return True
-        owned = {storage_of(tensor) for tensor in self.weights.tensors.values()}
-        if any(storage_of(tensor) in owned for tensor in written(func, args, kwargs)):
+        if any(storage_of(tensor) in self._owned for tensor in written(func, args, kwargs)):
             self._taint(func, args, kwargs)
             return False
         return True
@@ -200,20 +207,48 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         self.record_executed(func, args, kwargs, output)
         return output
 
-    def _without_masks(self, positions: Sequence[Any]) -> list[Any] | None:
-        """Indices with every boolean mask of known values replaced by the positions where it holds, if there is one."""
-        plain: list[Any] = []
-        found = False
-        for index in positions:
-            known = isinstance(index, torch.Tensor) and not (
-                type(index) is AbstractTensor or index.is_meta or self._is_tainted(index)
+    # -- values that decide ----------------------------------------------------------------------------------------
+
+    def _decide(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answer an operator whose result depends on values that do not exist."""
+        target = target_of(func)
+        # A number among the model's own weights is there to be read, if nothing should have been written to it.
+        if (
+            target == "aten._local_scalar_dense"
+            and id(args[0]) in self.weights.tensors
+            and not (args[0].is_meta or self._is_tainted(args[0]))
+        ):
+            return self._execute(func, args, kwargs)
+        statement, assume = ASSUMPTIONS.get(target, ("", _nothing))
+        assumed = assume(*args, **kwargs)
+        if assumed is NotImplemented:
+            given = ", ".join(str(tuple(tensor.shape)) for tensor in tensors_in(args))
+            raise DataDependentError(
+                f"{func} {self.where()} decides on values, of tensors of shape {given}, "
+                "which do not exist in a run without arithmetic. execute=True counts it on real tensors."
             )
-            if known and index.dtype in (torch.bool, torch.uint8):
-                plain += index.nonzero().unbind(1)
-                found = True
-            else:
+        if statement:
+            self.assumptions.append(Assumption(statement, target, self.scope))
+        output = map_tensors(assumed, self._own)
+        self.record(self.call(func, args, kwargs, output))
+        return output
+
+    def _own(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor that was made up, as the model may see it."""
+        return abstract(self.specs.of(tensor), self.device) if tensor.is_meta else tensor.to(self.device)
+
+    def _without_masks(self, indices: Sequence[torch.Tensor | None]) -> list[torch.Tensor | None]:
+        """Indices with every boolean mask replaced by the positions where it holds, or may hold."""
+        plain: list[torch.Tensor | None] = []
+        for index in indices:
+            if index is None or index.dtype not in (torch.bool, torch.uint8):
                 plain.append(index)
-        return plain if found else None
+            elif type(index) is AbstractTensor or index.is_meta or self._is_tainted(index):
+                self.assumptions.append(Assumption(*ASSUMPTIONS["aten.nonzero"][:1], "aten.index", self.scope))
+                plain += self._own(positions(index)).unbind(1)
+            else:
+                plain += index.nonzero().unbind(1)
+        return plain
 
     # -- the first time --------------------------------------------------------------------------------------------
 
@@ -246,22 +281,18 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...], kinds: int
     ) -> Any:
         """Answer a composite operator by running its pieces."""
+        assumed = len(self.assumptions)
         output, parts = self.take_apart(func, args, kwargs)
         call = self.call(func, args, kwargs, output, parts)
         # Values of real tensors may have steered the pieces, or be among what comes out: then nothing can be reused.
-        if kinds == _ABSTRACT and all(type(tensor) is AbstractTensor for tensor in tensors_in(output)):
+        pure = kinds == _ABSTRACT and assumed == len(self.assumptions)
+        if pure and all(type(tensor) is AbstractTensor for tensor in tensors_in(output)):
             self._answers[key] = _Answer(call, _same(output, args, kwargs), is_mutable(func))
         self.record(call)
         return output
 
     def _ask_meta(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, int | str | None]:
         """What torch's meta kernel returns, and which argument that is, if it is one."""
-        if decides_on_values(func) and (target_of(func) not in INDEXING or _has_masks(args[1])):
-            given = ", ".join(str(tuple(tensor.shape)) for tensor in tensors_in(args))
-            raise DataDependentError(
-                f"{func} {self.where()} decides on values, of tensors of shape {given}, "
-                "which do not exist in a run without arithmetic. execute=True counts it on real tensors."
-            )
         twins: dict[int, torch.Tensor] = {}
 
         def to_meta(tensor: torch.Tensor) -> torch.Tensor:
@@ -318,6 +349,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 torch._C._set_meta_in_tls_dispatch_include(before)
         tensor.spec, tensor.token = spec, id(spec)
         return tensor
+
+
+def _nothing(*args: Any, **kwargs: Any) -> Any:
+    """Assume nothing."""
+    return NotImplemented
 
 
 def _is_small_integer(output: Any) -> bool:

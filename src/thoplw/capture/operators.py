@@ -13,8 +13,8 @@ from thoplw.records import Call
 
 _DECIDES_ON_VALUES = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
-#: Not tagged by their library, but no different.
-_DYNAMIC = frozenset({"torchvision.nms"})
+#: Not tagged as such, but no different.
+_DYNAMIC = frozenset({"aten.is_nonzero", "aten._is_all_true", "torchvision.nms"})
 
 #: Tagged, as a boolean index decides on values; with integers they do not.
 INDEXING = frozenset({"aten.index", "aten.index_put", "aten.index_put_", "aten._index_put_impl_", "aten._unsafe_index"})
@@ -43,8 +43,12 @@ def is_composite(func: Any) -> bool:
 
 @cache
 def decides_on_values(func: Any) -> bool:
-    """Whether what comes out, a number or a shape, depends on the values that go in."""
-    return not _DECIDES_ON_VALUES.isdisjoint(func.tags) or target_of(func) in _DYNAMIC
+    """Whether what comes out, a number or a shape, depends on the values that go in.
+
+    Composite operators are let off: one of their pieces decides, or none does after all.
+    """
+    tagged = not _DECIDES_ON_VALUES.isdisjoint(func.tags)
+    return (tagged and not is_composite(func)) or target_of(func) in _DYNAMIC
 
 
 @cache

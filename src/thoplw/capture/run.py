@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from thoplw.abstract import Specs
 from thoplw.capture.operators import target_of
 from thoplw.capture.weights import Weights
-from thoplw.records import Call, Step
+from thoplw.records import Assumption, Call, Step
 from thoplw.scopes import ModuleScopes
 
 
@@ -36,17 +36,24 @@ class Run(TorchDispatchMode):
     Attributes:
         steps: what has run so far.
         used: identities of the tensors that were arguments of some operator.
+        assumptions: what was taken for granted on the way.
     """
 
     def __init__(self, *, specs: Specs, weights: Weights, scopes: ModuleScopes | None, device: torch.device) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
         self.steps: list[Step] = []
         self.used: set[int] = set()
+        self.assumptions: list[Assumption] = []
         self.specs = specs
         self.weights = weights
         self.scopes = scopes
         self.device = device
         self._executed: dict[Any, Call] = {}
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Leave the mode as it is: torch would wrap it against the compiler, importing that, and on every operator."""
+        return False
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
         """What the model gets for a tensor of the user's: a copy, as it may write to it."""
@@ -55,16 +62,21 @@ class Run(TorchDispatchMode):
     def finish(self) -> None:
         """Undo what the run did to tensors of the model."""
 
+    @property
+    def scope(self) -> int:
+        """Index of the scope that runs now."""
+        return -1 if self.scopes is None else self.scopes.current
+
     def where(self) -> str:
         """The module that runs now, for messages."""
-        if self.scopes is None or self.scopes.current < 0:
+        if self.scopes is None or self.scope < 0:
             return ""
-        info = self.weights.modules[self.scopes.scopes[self.scopes.current].module]
+        info = self.weights.modules[self.scopes.scopes[self.scope].module]
         return f"in {f'module {info.path!r}' if info.path else 'the model itself'} ({info.class_name})"
 
     def record(self, call: Call) -> None:
         """Note that ``call`` ran in the module that runs now."""
-        self.steps.append(Step(call, -1 if self.scopes is None else self.scopes.current))
+        self.steps.append(Step(call, self.scope))
 
     def record_executed(self, func: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         """Note an operator that was run for real."""

@@ -37,11 +37,13 @@ class Priced:
     Attributes:
         own: for each scope, what its own operators cost, without those of the scopes it opened.
         entries: every leaf, by scope, in order of its first run.
+        whole: scopes that were priced as a whole.
         covered: scopes inside those that were priced as a whole: their own work is none.
     """
 
     own: tuple[Work, ...]
     entries: tuple[Entry, ...]
+    whole: frozenset[int]
     covered: frozenset[int]
 
 
@@ -75,7 +77,7 @@ def price(
             entries.append(Entry(leaf, scope, times))
             if leaf.work is not None and leaf.work is not ZERO:
                 own[scope] += leaf.work * times
-    return Priced(own=tuple(own), entries=tuple(entries), covered=covered)
+    return Priced(own=tuple(own), entries=tuple(entries), whole=frozenset(scopes.keys() - covered), covered=covered)
 
 
 def leaves(call: Call, rows: Mapping[str, Row]) -> tuple[Leaf, ...]:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from thoplw.formulas import (
     attention,
     convolution,
+    detection,
     fourier,
     free,
     interpolation,
@@ -44,6 +45,7 @@ def _merge(*rooms: tuple[str, Table]) -> MappingProxyType[str, Formula | None]:
 FORMULAS = _merge(
     ("attention", attention.FORMULAS),
     ("convolution", convolution.FORMULAS),
+    ("detection", detection.FORMULAS),
     ("fourier", fourier.FORMULAS),
     ("free", free.FORMULAS),
     ("interpolation", interpolation.FORMULAS),

@@ -40,7 +40,8 @@ FREE = {
         "_unique _unique2 is_same_size"
     ),
     "reads a number or checks a condition": (
-        "item _local_scalar_dense _assert_async _assert_tensor_metadata _functional_assert_async _assert_scalar "
+        "_is_all_true _is_any_true item _local_scalar_dense _assert_async _assert_tensor_metadata _assert_scalar "
+        "_functional_assert_async "
         "sym_constrain_range sym_constrain_range_for_size is_pinned is_coalesced is_complex is_floating_point numel "
         "size stride sym_size sym_numel sym_stride sym_storage_offset result_type can_cast"
     ),

@@ -40,6 +40,11 @@ def root_mean_square(call: Call) -> Work:
     return Work(flops=elements(call) * (4 if is_affine(call, 2) else 3))
 
 
+def weight_norm(call: Call) -> Work:
+    """``v g -> w``: squares and their sums (2), and a product with ``g / |v|``; Salimans & Kingma (2016), eq. 2."""
+    return Work(flops=3 * elements(call))
+
+
 def softmax(call: Call) -> Work:
     """``[*] -> [*]``."""
     return per_output(SOFTMAX_FLOPS, call)
@@ -60,6 +65,8 @@ FORMULAS: Table = {
     "aten.native_group_norm": partial(moments, 1),
     "aten.rms_norm": root_mean_square,
     "aten._fused_rms_norm": root_mean_square,
+    "aten._weight_norm_interface": weight_norm,
+    "aten._weight_norm": weight_norm,
     "aten.softmax": softmax,
     "aten._softmax": softmax,
     "aten._safe_softmax": softmax,

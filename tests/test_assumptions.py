@@ -1,0 +1,106 @@
+"""Values that decide on shapes: what is assumed is counted with, and said."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+import thoplw
+
+
+class Kept(nn.Module):
+    """Keeps some rows, in one of many ways, and multiplies them."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+        self.layer = nn.Linear(4, 5, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows = x[:, 0] > 0
+        if self.way == "mask":
+            return self.layer(x[rows])
+        if self.way == "nonzero":
+            return self.layer(x[rows.nonzero()[:, 0]])
+        if self.way == "where":
+            return self.layer(x[torch.where(rows)[0]])
+        if self.way == "nms":
+            return self.layer(x[torchvision.ops.nms(x, x[:, 0], 0.5)])
+        return self.layer(torch.masked_select(x, rows[:, None]).view(-1, 4))
+
+
+@pytest.mark.parametrize("way", ["mask", "nonzero", "where", "nms", "masked_select"])
+def test_every_candidate_is_kept(way: str) -> None:
+    macs, _, info = thoplw.profile(nn.Sequential(Kept(way)), (3, 4), verbose=False)
+    assert macs == 3 * 4 * 5
+    ((statement, where),) = info.assumptions.items()
+    assert (statement, where.calls, where.modules) == ("every candidate is kept", 1, ["0"])
+    assert info.notes()[0].startswith("Assumed: every candidate is kept (")
+    assert "Assumed: every candidate is kept" in info.summary()
+
+
+@pytest.mark.parametrize("way", ["mask", "nonzero", "where", "nms", "masked_select"])
+def test_nothing_is_assumed_when_executed(way: str) -> None:
+    x = torch.tensor([[1.0, 0, 2, 2], [-1, 0, 1, 1], [5, 5, 9, 9]])
+    macs, _, info = thoplw.profile(Kept(way), x, execute=True)
+    rows = 3 if way == "nms" else 2
+    assert (macs, info.assumptions) == (rows * 4 * 5, {})
+
+
+def test_positions_that_are_assumed_can_steer_the_model() -> None:
+    class Loops(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.experts = nn.ModuleList(nn.Linear(4, 4, bias=False) for _ in range(3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            hit = (x.softmax(-1)[:, :3].sum(0) > 0).nonzero()
+            for index in hit:
+                x = self.experts[index](x)
+            return x
+
+    macs, _, info = thoplw.profile(Loops(), (2, 4), convention="macs", verbose=False)
+    assert macs == 3 * 2 * 16
+    assert list(info.assumptions) == ["every candidate is kept"]
+
+
+def test_a_number_of_the_models_own_can_be_read() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("rows", torch.tensor(2.0))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[: int(self.rows)] @ x.T
+
+    macs, _, info = thoplw.profile(Scaled(), (3, 4))
+    assert (macs, info.assumptions) == (2 * 4 * 3, {})
+
+
+def test_an_assumption_is_said_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    thoplw.profile(Kept("mask"), (3, 4))
+    assert capsys.readouterr().err == "thoplw: Assumed: every candidate is kept (aten.index, 1 call in (model)).\n"
+
+
+def test_a_list_of_values_is_an_error() -> None:
+    class Lists(nn.Module):
+        def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+            return list(x.split(x[:, 0].int().tolist()))
+
+    with pytest.raises(thoplw.DataDependentError, match=r"tolist\(\).*shape \(3,\).*execute=True"):
+        thoplw.profile(Lists(), (3, 4))
+
+
+def test_by_operator_is_the_same_total() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 2))
+    macs, _, info = thoplw.profile(model, (1, 3, 8, 8), custom_ops={nn.BatchNorm2d: lambda module, inputs, output: 7})
+    parts = info.by_operator()
+    assert sum(parts.values()) == macs
+    assert {name: value for name, value in parts.items() if value} == {
+        "aten.conv2d": 4 * 36 * 27 + 4,
+        "aten.linear": 144 * 2 + 2,
+        "BatchNorm2d": 7,
+    }
+    assert list(parts.values()) == sorted(parts.values(), reverse=True)
