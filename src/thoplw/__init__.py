@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from thoplw.api import profile
-from thoplw.attribution import Row, Uncounted
+from thoplw.attribution import Assumed, Row, Uncounted
 from thoplw.conventions import Convention
+from thoplw.counting import Count, count
 from thoplw.errors import (
     CustomOpError,
     DataDependentError,
@@ -20,8 +21,10 @@ from thoplw.units import clever_format
 from thoplw.work import Work
 
 __all__ = [
+    "Assumed",
     "Call",
     "Convention",
+    "Count",
     "CustomOpError",
     "DataDependentError",
     "InputError",
@@ -35,6 +38,7 @@ __all__ = [
     "UnknownNameError",
     "Work",
     "clever_format",
+    "count",
     "profile",
 ]
 

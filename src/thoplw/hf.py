@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +12,7 @@ from importlib import import_module
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -20,8 +20,9 @@ from torch import nn
 from thoplw.capture import capture
 from thoplw.errors import InputError, MissingExtraError, UnknownNameError
 
-#: Tokens of text where nobody says how many, seconds of sound, and edge of a picture where the configuration has none.
-TOKENS, SECONDS, EDGE = 128, 1, 224
+#: Tokens of text where nobody says how many, frames of a spectrogram (a hundredth of a second each), and the edge of a
+#: picture where the configuration has none.
+TOKENS, FRAMES, EDGE = 128, 200, 224
 
 
 def architecture(name: str) -> tuple[type[nn.Module], Any]:
@@ -137,10 +138,12 @@ class Sample:
     @cached_property
     def takes(self) -> Mapping[str, bool]:
         """Name of each argument of the forward, and whether it has no default."""
-        methods = (getattr(self.model, method, None) for method, _ in PLACEHOLDERS.values())
+        arguments = _arguments(self.model.forward)
         needed = {getattr(self.model, "main_input_name", "")}
-        needed |= {name for method in methods if method for name, must in _arguments(method).items() if must}
-        return {name: must or name in needed for name, must in _arguments(self.model.forward).items()}
+        for name, (method, _) in PLACEHOLDERS.items():
+            if name in arguments and hasattr(self.model, method) and not _is_second(name, arguments):
+                needed |= {each for each, must in _arguments(getattr(self.model, method)).items() if must}
+        return {name: must or name in needed for name, must in arguments.items()}
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -191,6 +194,11 @@ class Sample:
         return torch.full(shape, value)
 
 
+def _is_second(name: str, takes: Iterable[str]) -> bool:
+    """A video for a model that sees pictures through the same modules."""
+    return name == "pixel_values_videos" and "pixel_values" in takes
+
+
 def _arguments(function: Callable[..., Any]) -> dict[str, bool]:
     """Name of each argument, and whether it has no default."""
     parameters = inspect.signature(function).parameters.values()
@@ -232,70 +240,125 @@ def _hidden(sample: Sample) -> torch.Tensor:
 
 
 def _size(sample: Sample) -> tuple[int, int]:
-    size = sample.find("image_size", "input_size", "img_size", default=EDGE, among="vision")
+    size = sample.find("image_size", "input_size", "img_size", "max_img_size", default=EDGE, among="vision")
     if isinstance(size, Mapping):
         return size["height"], size["width"]
+    if isinstance(size, (tuple, list)) and not isinstance(size[0], int):
+        size = size[0]
     if hasattr(size, "height"):
         return size.height, size.width
     return (size[0], size[-1]) if isinstance(size, (tuple, list)) else (size, size)
 
 
 def _channels(sample: Sample) -> int:
-    return sample.find("num_channels", "in_channels", "in_chans", "num_image_channels", default=3, among="vision")  # type: ignore[no-any-return]
+    channels: int = sample.find("num_channels", "in_channels", "in_chans", default=3, among="vision")
+    return channels
 
 
-def _picture(sample: Sample) -> torch.Tensor:
-    return sample.floats(sample.batch, _channels(sample), *_size(sample))
+def _picture(sample: Sample, *several: int) -> torch.Tensor:
+    """``[batch, *several, channels, height, width]``."""
+    return sample.floats(sample.batch, *several, _channels(sample), *_size(sample))
 
 
-def _clip(sample: Sample) -> torch.Tensor:
-    frames = sample.find("num_frames", "frames_per_clip", default=8, among="vision")
-    return sample.floats(sample.batch, frames, _channels(sample), *_size(sample))
+def _frames(sample: Sample) -> int | None:
+    """How many pictures a video has, for models of video."""
+    frames: int | None = sample.find("num_frames", "frames_per_clip", among="vision")
+    return None if "image" in sample.modalities else frames
 
 
-def _grid(sample: Sample) -> tuple[int, int]:
-    """Rows and columns of patches in a picture that may have any size: as many as can be merged."""
-    patch, merge = _patch(sample), sample.find("spatial_merge_size", default=2, among="vision")
-    edge = EDGE // patch // merge * merge
-    return edge, edge
+def _video(sample: Sample) -> torch.Tensor | None:
+    return None if _is_second("pixel_values_videos", sample.takes) else _picture(sample, _frames(sample) or 8)
 
 
 def _patch(sample: Sample) -> int:
-    patch = sample.find("patch_size", "spatial_patch_size", default=16, among="vision")
-    return patch if isinstance(patch, int) else patch[0]
+    patch = sample.find("patch_size", "spatial_patch_size", "vision_patch_size", default=16, among="vision")
+    return int(patch if isinstance(patch, int) else patch[0])
+
+
+def _grid(sample: Sample) -> tuple[int, int]:
+    """Rows and columns of patches, where a picture may have any size: no odd ones when they are merged."""
+    merge = sample.find("spatial_merge_size", "merge_size", "pooling_kernel_size", default=2, among="vision")
+    merge = merge if isinstance(merge, int) else merge[0]
+    edge = EDGE // _patch(sample) // merge * merge
+    return edge, edge
+
+
+def _patch_row(sample: Sample) -> int:
+    """Number of values in a patch."""
+    return int(_channels(sample) * sample.find("temporal_patch_size", default=1, among="vision") * _patch(sample) ** 2)
 
 
 def _patches(sample: Sample) -> torch.Tensor:
-    """Pictures cut into patches, those of all samples one after the other."""
-    frames = sample.find("temporal_patch_size", default=1, among="vision")
-    return sample.floats(sample.batch * prod(_grid(sample)), _channels(sample) * frames * _patch(sample) ** 2)
+    """Pictures cut into patches, one after the other: ``[batch * patches, values]``."""
+    return sample.floats(sample.batch * prod(_grid(sample)), _patch_row(sample))
+
+
+def _patches_each(sample: Sample) -> torch.Tensor:
+    """Pictures cut into patches, side by side: ``[batch, patches, values]``."""
+    return sample.floats(sample.batch, prod(_grid(sample)), _patch_row(sample))
+
+
+def _patches_square(sample: Sample) -> torch.Tensor:
+    """Patches that are still small pictures: ``[batch * patches, channels, height, width]``."""
+    patch = _patch(sample)
+    return sample.floats(sample.batch * prod(_grid(sample)), _channels(sample), patch, patch)
+
+
+def _tiles(sample: Sample) -> torch.Tensor:
+    """A picture that was cut at one of the sizes in the configuration: itself, made small, and its tiles."""
+    return _picture(sample, 1 + prod(side // _size(sample)[0] for side in _pinpoint(sample)))
+
+
+def _pinpoint(sample: Sample) -> tuple[int, int]:
+    height, width = min(sample.find("image_grid_pinpoints"), key=prod)
+    return height, width
 
 
 def _grid_thw(sample: Sample) -> torch.Tensor:
     return torch.tensor([[1, *_grid(sample)]] * sample.batch)
 
 
+def _grid_hw(sample: Sample) -> torch.Tensor:
+    return torch.tensor([_grid(sample)] * sample.batch)
+
+
+def _patch_positions(sample: Sample) -> torch.Tensor:
+    """Column and row of each patch."""
+    height, width = _grid(sample)
+    places = torch.cartesian_prod(torch.arange(height), torch.arange(width)).flip(1)
+    return places.expand(sample.batch, -1, -1).clone()
+
+
+def _patch_mask(sample: Sample) -> torch.Tensor:
+    return sample.filled(1, sample.batch, prod(_grid(sample)))
+
+
+def _image_sizes(sample: Sample) -> torch.Tensor:
+    size = _pinpoint(sample) if sample.find("image_grid_pinpoints") else _size(sample)
+    return torch.tensor([size] * sample.batch)
+
+
 #: An argument that the forward takes as well -> how its pictures are laid out; the last holds for all others.
 _PICTURES: tuple[tuple[str, Callable[[Sample], torch.Tensor]], ...] = (
     ("image_grid_thw", _patches),
     ("grid_thw", _patches),
+    ("image_grid_hw", _patches),
+    ("spatial_shapes", _patches_each),
+    ("image_position_ids", _patches_each),
+    ("pixel_position_ids", _patches_each),
+    ("aspect_ratio_ids", lambda sample: _picture(sample, 1, sample.find("max_num_tiles", among="vision"))),
+    ("pixel_attention_mask", lambda sample: _picture(sample, 1)),
     ("", _picture),
 )
 
 
 def _pictures(sample: Sample) -> torch.Tensor:
-    if "video" in sample.modalities and "image" not in sample.modalities:
-        return _clip(sample)
+    frames = _frames(sample)
+    if frames:
+        return _picture(sample, frames)
+    if sample.find("image_grid_pinpoints") and "image_sizes" in sample.takes:
+        return _tiles(sample)
     return next(form for also, form in _PICTURES if not also or also in sample.takes)(sample)
-
-
-def _video(sample: Sample) -> torch.Tensor | None:
-    """Only for models of video alone: others see a picture through the same modules."""
-    return None if "pixel_values" in sample.takes else _clip(sample)
-
-
-def _image_sizes(sample: Sample) -> torch.Tensor:
-    return torch.tensor([_size(sample)] * sample.batch)
 
 
 # -- sound ---------------------------------------------------------------------------------------------------------
@@ -303,17 +366,47 @@ def _image_sizes(sample: Sample) -> torch.Tensor:
 
 def _mel(sample: Sample) -> torch.Tensor:
     """A spectrogram: where the length is fixed channels come first, as a convolution takes it."""
-    bins = sample.find("num_mel_bins", "input_feat_per_channel", "feature_size", "n_mels", default=80, among="audio")
     positions = sample.find("max_source_positions", among="audio")
     if positions and sample.find("num_mel_bins", among="audio"):
-        return sample.floats(sample.batch, bins, 2 * positions)
-    return sample.floats(sample.batch, 100 * SECONDS, bins)
+        return _mel_first(sample, 2 * positions)
+    return sample.floats(sample.batch, FRAMES, _bins(sample))
+
+
+def _mel_first(sample: Sample, frames: int) -> torch.Tensor:
+    return sample.floats(sample.batch, _bins(sample), frames)
+
+
+def _bins(sample: Sample) -> int:
+    names = "feature_projection_input_dim", "num_mel_bins", "input_feat_per_channel", "feature_size", "n_mels"
+    bins: int = sample.find(*names, "input_feat_size", "n_mel_channels", default=80, among="audio")
+    return bins
+
+
+def _mel_mask(sample: Sample) -> torch.Tensor:
+    mel = {**FORMS, **SPECIAL.get(sample.config.model_type, {})}["input_features"](sample)
+    return sample.filled(1, sample.batch, next((size for size in mel.shape[1:] if size != _bins(sample)), FRAMES))
 
 
 def _wave(sample: Sample) -> torch.Tensor:
-    samples = sample.find("sampling_rate", "sample_rate", default=16_000) * SECONDS
     channels = sample.find("audio_channels")
-    return sample.floats(sample.batch, *([channels] if channels else []), samples)
+    return sample.floats(sample.batch, *([channels] if channels else []), _samples(sample))
+
+
+def _mono(sample: Sample) -> torch.Tensor:
+    return sample.floats(sample.batch, 1, _samples(sample))
+
+
+def _samples(sample: Sample) -> int:
+    samples: int = sample.find("sampling_rate", "sample_rate", default=16_000)
+    return samples
+
+
+# -- series --------------------------------------------------------------------------------------------------------
+
+
+def _past(sample: Sample, *features: int) -> torch.Tensor:
+    length = sample.find("context_length", "prediction_length", default=TOKENS)
+    return sample.floats(sample.batch, length + max(sample.find("lags_sequence", default=[0])), *features)
 
 
 # -- several -------------------------------------------------------------------------------------------------------
@@ -375,20 +468,29 @@ class _Probe(nn.Module):
 # -- the tables ----------------------------------------------------------------------------------------------------
 
 Form = Callable[[Sample], Any]
+Row = TypeVar("Row")
 
 #: Argument of a forward -> how to make it. These are made whenever there is such an argument.
 FORMS: Mapping[str, Form] = MappingProxyType(
     {
-        "input_ids": _tokens,
-        "decoder_input_ids": _tokens,
+        "aspect_ratio_ids": lambda sample: sample.filled(1, sample.batch, 1),
+        "aspect_ratio_mask": lambda sample: sample.filled(1, sample.batch, 1, sample.find("max_num_tiles")),
         "bbox": _boxes,
+        "decoder_input_ids": _tokens,
+        "grid_thw": _grid_thw,
+        "high_res_pixel_values": lambda sample: sample.floats(
+            sample.batch, 3, *[sample.find("image_size", among="high_res")] * 2
+        ),
+        "image_grid_hw": _grid_hw,
+        "image_grid_thw": _grid_thw,
+        "image_position_ids": _patch_positions,
+        "input_features": _mel,
+        "input_ids": _tokens,
+        "input_values": _wave,
+        "pixel_position_ids": _patch_positions,
         "pixel_values": _pictures,
         "pixel_values_videos": _video,
-        "image_grid_thw": _grid_thw,
-        "grid_thw": _grid_thw,
-        "image_sizes": _image_sizes,
-        "input_features": _mel,
-        "input_values": _wave,
+        "spatial_shapes": _grid_hw,
     }
 )
 
@@ -396,13 +498,132 @@ FORMS: Mapping[str, Form] = MappingProxyType(
 ONLY_IF_NEEDED: Mapping[str, Form] = MappingProxyType(
     {
         "attention_mask": _ones,
+        "flattened_patches": lambda sample: sample.floats(
+            sample.batch, sample.find("seq_len", default=2048), sample.find("patch_embed_hidden_size") + 2
+        ),
         "hidden_states": lambda sample: _patches(sample) if "grid_thw" in sample.takes else _hidden(sample),
+        "image": _picture,
+        "image_merge_sizes": lambda sample: sample.filled(2, sample.batch),
+        "image_sizes": _image_sizes,
+        "input_features_mask": _mel_mask,
+        "inputs": _hidden,
         "inputs_embeds": _hidden,
+        "merge_sizes": lambda sample: sample.filled(2, sample.batch),
+        "padding_mask": _mel_mask,
+        "past_observed_mask": lambda sample: torch.empty_like(_past(sample)),
+        "past_time_features": lambda sample: _past(sample, sample.find("num_time_features")),
+        "past_values": lambda sample: _past(
+            sample, *[sample.find("num_input_channels")] * bool(sample.find("num_input_channels"))
+        ),
+        "pixel_attention_mask": _patch_mask,
+        "qformer_input_ids": _tokens,
+        "query_embeds": _hidden,
+        "spectrogram": lambda sample: sample.floats(sample.batch, FRAMES, sample.find("model_in_dim", default=80)),
+        "target_sizes": _grid_hw,
+        "task_inputs": lambda sample: sample.filled(1, sample.batch, sample.find("task_seq_len")),
     }
 )
 
-#: Model type -> forms of its own, and the reason.
-SPECIAL: Mapping[str, Mapping[str, Form]] = MappingProxyType({})
 
-#: Model type -> what its default configuration leaves to be filled in.
-COMPLETE: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+def _each(rows: Mapping[str, Row]) -> Mapping[str, Row]:
+    """A row for each of the words in its key."""
+    return MappingProxyType({word: row for words, row in rows.items() for word in words.split()})
+
+
+def _two_pictures(sample: Sample) -> torch.Tensor:
+    return _picture(sample, 2)
+
+
+#: Model type -> forms of its own, and the reason.
+SPECIAL: Mapping[str, Mapping[str, Form]] = _each(
+    {
+        # A spectrogram is a picture here, of a fixed length.
+        "audio-spectrogram-transformer": {
+            "input_values": lambda sample: sample.floats(sample.batch, sample.find("max_length"), _bins(sample))
+        },
+        "clap clap_audio_model": {"input_features": lambda sample: sample.floats(sample.batch, 1, 1001, _bins(sample))},
+        # Convolutions over spectrograms of any length: channels come first.
+        "audioflamingo3_encoder clvp glmasr glmasr_encoder voxtral_realtime voxtral_realtime_encoder": {
+            "input_features": lambda sample: _mel_first(sample, FRAMES)
+        },
+        # Waves have a channel, though the configuration does not say so.
+        "dac pe_audio pe_audio_encoder pe_audio_video pe_audio_video_encoder vibevoice vibevoice_acoustic_tokenizer vibevoice_asr xcodec xcodec2 neucodec": {
+            "input_values": _mono
+        },
+        # Two pictures are matched.
+        "efficientloftr lightglue superglue": {"pixel_values": _two_pictures},
+        # Frames go through the tower as so many pictures.
+        "instructblipvideo_vision_model": {"pixel_values": _picture},
+        "xclip_vision_model": {
+            "pixel_values": lambda sample: sample.floats(
+                sample.batch * sample.find("num_frames"), _channels(sample), *_size(sample)
+            )
+        },
+        # Several pictures with each text.
+        "idefics": {"pixel_values": lambda sample: _picture(sample, 1)},
+        # What an object detector found.
+        "lxmert": {
+            "visual_feats": lambda sample: sample.floats(sample.batch, 36, sample.find("visual_feat_dim")),
+            "visual_pos": lambda sample: sample.floats(sample.batch, 36, sample.find("visual_pos_dim")),
+        },
+        # Where features of the picture go, the text says by a mask, not by a token.
+        "kosmos-2": {
+            "image_embeds_position_mask": lambda sample: (
+                torch.arange(sample.length).lt(sample.find("latent_query_num")).expand(sample.batch, -1).clone()
+            )
+        },
+        # Patches are small pictures.
+        "kimi_k25 kimi_k25_vision": {"pixel_values": _patches_square},
+        "paddleocr_vl paddleocr_vl_vision": {"pixel_values": lambda sample: _patches_square(sample)[None]},
+        # A channel for each codebook, and one for the text.
+        "kyutai_speech_to_text": {
+            "input_ids": lambda sample: sample.filled(1, sample.batch, sample.length, sample.find("num_codebooks") + 1)
+        },
+        "dia": {
+            "decoder_input_ids": lambda sample: sample.filled(
+                1, sample.batch, sample.length, sample.find("num_channels", among="decoder")
+            )
+        },
+        "dia_decoder": {
+            "input_ids": lambda sample: sample.filled(1, sample.batch, sample.length, sample.find("num_channels"))
+        },
+        # Either text or sound; the sound is what it is made for.
+        "pop2piano": {"input_ids": lambda sample: None, "input_features": lambda sample: _hidden(sample)},
+        # A picture to learn from, and its mask.
+        "seggpt": {"prompt_pixel_values": _picture, "prompt_masks": _picture},
+        # The encoder is a wave's; both of its ends are.
+        "speech-encoder-decoder": {"inputs": _wave},
+        "qwen2_audio": {"feature_attention_mask": _mel_mask},
+        "decision_transformer": {
+            "states": lambda sample: sample.floats(sample.batch, sample.length, sample.find("state_dim")),
+            "actions": lambda sample: sample.floats(sample.batch, sample.length, sample.find("act_dim")),
+            "rewards": lambda sample: sample.floats(sample.batch, sample.length, 1),
+            "returns_to_go": lambda sample: sample.floats(sample.batch, sample.length, 1),
+            "timesteps": _ones,
+            "attention_mask": _ones,
+        },
+    }
+)
+
+_MROPE = {"rope_type": "default", "rope_theta": 10_000.0, "partial_rotary_factor": 0.5, "mrope_section": [8, 12, 12]}
+
+#: Model type -> what makes its default configuration one that can run: values that are left open, or parts that are by
+#: default of models of different widths.
+COMPLETE: Mapping[str, Mapping[str, Any]] = _each(
+    {
+        "autoformer informer time_series_transformer": {"prediction_length": 24},
+        "cosmos3_omni qwen3_5 qwen3_5_moe": {"vision_config": {"out_hidden_size": 4096}},
+        "exaone4_5 ovis2": {"vision_config": {"out_hidden_size": 4096}},
+        "glm46v glm4v glmga": {"text_config": {"rope_parameters": _MROPE, "head_dim": 64}},
+        "gemma3 shieldgemma2": {"vision_config": {"image_size": 896, "patch_size": 14}},
+        "hunyuan_v1_dense hunyuan_v1_moe hunyuan_vl_text ministral": {"head_dim": 128},
+        "aria": {"vision_config": {"image_size": 490, "patch_size": 14}},
+        "esm": {"vocab_size": 33, "pad_token_id": 1, "mask_token_id": 32},
+        "hunyuan_vl": {"text_config": {"head_dim": 128}},
+        "qwen2_5_vl": {"vision_config": {"out_hidden_size": 8192}},
+        "qwen2_vl": {"vision_config": {"hidden_size": 8192}},
+        "qwen3_vl": {"vision_config": {"out_hidden_size": 4096}},
+        "qwen3_vl_moe": {"vision_config": {"out_hidden_size": 2048}},
+        "timm_backbone": {"backbone": "resnet18"},
+    }
+)

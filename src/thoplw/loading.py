@@ -8,7 +8,7 @@ import pkgutil
 import sys
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -132,10 +132,8 @@ def from_timm(name: str) -> Built:
 def from_hf(name: str, *, seq: int | None = None, batch: int = 1) -> Built:
     """A model of transformers in a configuration, with inputs made for its modality."""
     cls, config = hf.architecture(name)
-    # What is no weight keeps its values: paddings and strides are among them.
-    with warnings.catch_warnings(), _WeightsOnMeta():
-        warnings.simplefilter("ignore")  # They are about weights that nobody asked for.
-        model = cls(config)
+    # Best, only weights lose their values: there are models that keep strides and paddings in buffers.
+    model = _build(lambda: cls(config), _WeightsOnMeta(), torch.device("meta"))
     return model, hf.inputs(model, seq=seq, batch=batch)
 
 
@@ -175,11 +173,11 @@ def _import(module: str) -> ModuleType:
         raise UnknownNameError("zoo or Python module", missing, {*known, *SOURCES}) from error
 
 
-def _build(builder: Callable[[], Any]) -> Any:
+def _build(builder: Callable[[], Any], *ways: AbstractContextManager[Any]) -> Any:
     """Call without allocating weights, in the thriftiest way that the builder bears."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # They are about weights that nobody asked for.
-        for without_weights in (torch.device("meta"), _WeightsOnMeta()):
+        for without_weights in ways or (torch.device("meta"), _WeightsOnMeta()):
             with suppress(RuntimeError), without_weights:
                 return builder()
         return builder()

@@ -32,7 +32,7 @@ def preserved(model: torch.nn.Module) -> Iterator[None]:
                 # Not module.eval(): that reaches the children, and may be overridden (to merge weights, say).
                 undo.callback(setattr, module, "training", True)
                 module.training = False
-        undo.enter_context(_one_path())
+        undo.enter_context(one_path())
         yield
 
 
@@ -73,7 +73,7 @@ def _random_state() -> Callable[[], None]:
 
 
 @contextmanager
-def _one_path() -> Iterator[None]:
+def one_path() -> Iterator[None]:
     """Switch off what would hide operators: the fused path of attention layers, and compilation."""
     with ExitStack() as undo:
         mha = getattr(torch.backends, "mha", None)  # torch >= 2.2

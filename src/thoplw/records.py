@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -160,6 +160,31 @@ class Trace:
     steps: tuple[Step, ...]
     used: frozenset[int] = frozenset()
     assumptions: tuple[Assumption, ...] = ()
+
+    def part(self, scope: int) -> Trace:
+        """What one scope saw, as if its module was the whole model.
+
+        The scopes inside of a scope follow it, and the modules inside of a module follow it.
+        """
+        first = self.scopes[scope].module
+        root = self.modules[first].path
+        last_scope, last_module = scope + 1, first + 1
+        while last_scope < len(self.scopes) and self.scopes[last_scope].parent >= scope:
+            last_scope += 1
+        while last_module < len(self.modules) and self.modules[last_module].path.startswith(f"{root}."):
+            last_module += 1
+        return Trace(
+            modules=tuple(
+                replace(info, path=info.path[len(root) + 1 :], parent=max(info.parent - first, -1))
+                for info in self.modules[first:last_module]
+            ),
+            scopes=tuple(
+                replace(each, module=each.module - first, parent=max(each.parent - scope, -1))
+                for each in self.scopes[scope:last_scope]
+            ),
+            steps=tuple(Step(call, at - scope) for call, at in self.steps if scope <= at < last_scope),
+            used=self.used,
+        )
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.modules.module as module_globals
@@ -24,6 +24,13 @@ _WITH_KWARGS: dict[str, Any] = (
 )
 
 
+class Modules(Protocol):
+    """Knows modules by index."""
+
+    def index_of(self, module: torch.nn.Module) -> int | None:
+        """Index of a module, ``None`` for one that is not known."""
+
+
 class ModuleScopes:
     """A context in which every call of a known module opens and closes a :class:`Scope`.
 
@@ -36,20 +43,24 @@ class ModuleScopes:
 
     def __init__(
         self,
-        modules: Iterable[torch.nn.Module],
+        modules: Modules,
         specs: Specs,
         watch: Watch | None = None,
+        discover: Callable[[torch.nn.Module], None] | None = None,
     ) -> None:
         """Prepare, without touching anything.
 
         Args:
-            modules: the modules to know, by index.
+            modules: the modules to know.
             specs: where specs of tensors are shared.
             watch: called when a scope closes.
+            discover: called with a module that is not known when it is called from the outermost scope: it may make
+                it known.
         """
         self.scopes: list[Scope] = []
         self.current = -1
-        self._index = {id(module): index for index, module in enumerate(modules)}
+        self._modules = modules
+        self._discover = discover
         self._specs = specs
         self._watch = watch
         self._handles: list[Any] = []
@@ -70,13 +81,15 @@ class ModuleScopes:
             getattr(module_globals, "_global_forward_hooks_with_kwargs", {}).pop(handle.id, None)
 
     def _open(self, module: torch.nn.Module, args: tuple[Any, ...]) -> None:
-        index = self._index.get(id(module))
+        if self._discover is not None and self.current == 0 and self._modules.index_of(module) is None:
+            self._discover(module)
+        index = self._modules.index_of(module)
         if index is not None:
             self.scopes.append(Scope(module=index, parent=self.current))
             self.current = len(self.scopes) - 1
 
     def _close(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        index = self._index.get(id(module))
+        index = self._modules.index_of(module)
         if index is None:
             return
         # A forward that catches an exception of a submodule leaves that one's scope open: close it here.

@@ -19,6 +19,7 @@ from thoplw.capture.abstract_run import AbstractRun
 from thoplw.capture.live_run import LiveRun
 from thoplw.capture.operators import is_composite, operator_of
 from thoplw.capture.run import Run, inference
+from thoplw.capture.session import Session
 from thoplw.capture.weights import Weights
 from thoplw.errors import InputError
 from thoplw.nesting import map_tensors, tensors_in
@@ -26,7 +27,7 @@ from thoplw.preserve import preserved
 from thoplw.records import Call, Trace
 from thoplw.scopes import ModuleScopes, Watch
 
-__all__ = ["capture", "expand"]
+__all__ = ["Session", "capture", "expand"]
 
 
 def capture(
@@ -52,10 +53,11 @@ def capture(
         Exception: whatever the model's forward raises, unchanged.
     """
     specs = Specs()
-    weights = Weights(model, specs)
+    weights = Weights(specs)
+    weights.add(model)
     if execute:
         _require_values(model, args, kwargs)
-    scopes = ModuleScopes(model.modules(), specs, watch)
+    scopes = ModuleScopes(weights, specs, watch)
     kind = LiveRun if execute else AbstractRun
     run: Run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(args, kwargs, weights))
     with ExitStack() as stack:
@@ -67,7 +69,7 @@ def capture(
         stack.enter_context(run)
         model(*args, **kwargs)
     return Trace(
-        modules=weights.modules,
+        modules=tuple(weights.infos),
         scopes=tuple(scopes.scopes),
         steps=tuple(run.steps),
         used=frozenset(run.used & weights.tensors.keys()),
@@ -85,7 +87,7 @@ def expand(call: Call) -> tuple[Call, ...] | None:
     func = operator_of(call)
     if func is None or not is_composite(func):
         return None
-    run = AbstractRun(specs=Specs(), weights=Weights(None, Specs()), scopes=None, device=torch.device("cpu"))
+    run = AbstractRun(specs=Specs(), weights=Weights(Specs()), scopes=None, device=torch.device("cpu"))
     args, kwargs = run.thaw((call.args, dict(call.kwargs)))
     with inference():
         return run.take_apart(func, args, kwargs)[1]

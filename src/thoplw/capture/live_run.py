@@ -21,7 +21,7 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
         # Buffers are saved beforehand: batch norm in training writes to its statistics without its schema saying so.
         self._saved: dict[int, tuple[torch.Tensor, torch.Tensor]] = {
             storage_of(tensor): (tensor, tensor.detach().clone())
-            for info in self.weights.modules
+            for info in self.weights.infos
             for tensor in (self.weights.tensors[buffer.key] for buffer in info.buffers)
         }
 

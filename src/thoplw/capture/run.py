@@ -71,7 +71,7 @@ class Run(TorchDispatchMode):
         """The module that runs now, for messages."""
         if self.scopes is None or self.scope < 0:
             return ""
-        info = self.weights.modules[self.scopes.scopes[self.scope].module]
+        info = self.weights.infos[self.scopes.scopes[self.scope].module]
         return f"in {f'module {info.path!r}' if info.path else 'the model itself'} ({info.class_name})"
 
     def record(self, call: Call) -> None:

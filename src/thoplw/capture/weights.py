@@ -12,43 +12,53 @@ from thoplw.records import ModuleInfo, TensorSpec, Weight
 
 
 class Weights:
-    """Parameters and buffers of a model, read for their shapes only.
+    """Parameters and buffers of models, read for their shapes only.
 
     Attributes:
-        modules: the modules, in definition order.
+        infos: the modules, in definition order.
+        modules: the modules themselves, in the same order.
         tensors: every parameter and buffer by its identity; kept here, they cannot lose it.
         specs: the spec of each.
     """
 
-    def __init__(self, model: torch.nn.Module | None, specs: Specs) -> None:
-        """Read ``model``; without one there is nothing.
+    def __init__(self, specs: Specs) -> None:
+        self.infos: list[ModuleInfo] = []
+        self.modules: list[torch.nn.Module | None] = []
+        self.tensors: dict[int, torch.Tensor] = {}
+        self.specs: dict[int, TensorSpec] = {}
+        self._intern = specs
+        self._known: dict[int, int] = {}
+
+    def add(self, model: torch.nn.Module, name: str = "", parent: int = -1) -> None:
+        """Read a model, whose path is ``name``; what is known already stays as it is.
 
         Raises:
             InputError: a lazy parameter has no shape yet.
         """
-        self.tensors: dict[int, torch.Tensor] = {}
-        self.specs: dict[int, TensorSpec] = {}
-        self.modules: tuple[ModuleInfo, ...] = () if model is None else tuple(self._describe(model, specs))
-
-    def _describe(self, model: torch.nn.Module, specs: Specs) -> list[ModuleInfo]:
         index: dict[str, int] = {}
-        infos: list[ModuleInfo] = []
         for path, module in model.named_modules():
-            index[path] = len(infos)
-            infos.append(
+            if id(module) in self._known:
+                index[path] = self._known[id(module)]
+                continue
+            index[path] = self._known[id(module)] = len(self.infos)
+            self.modules.append(module)
+            self.infos.append(
                 ModuleInfo(
-                    path=path,
+                    path=".".join(filter(None, (name, path))),
                     cls=type(module),
                     class_name=getattr(module, "original_name", type(module).__name__),
-                    parent=index[path.rpartition(".")[0]] if path else -1,
+                    parent=index[path.rpartition(".")[0]] if path else parent,
                     opaque=isinstance(module, torch.jit.ScriptModule),
-                    parameters=self._weights(path, module._parameters, specs),
-                    buffers=self._weights(path, module._buffers, specs),
+                    parameters=self._weights(path, module._parameters),
+                    buffers=self._weights(path, module._buffers),
                 )
             )
-        return infos
 
-    def _weights(self, path: str, tensors: Mapping[str, torch.Tensor | None], specs: Specs) -> tuple[Weight, ...]:
+    def index_of(self, module: torch.nn.Module) -> int | None:
+        """Index of a module, ``None`` for one that is not known."""
+        return self._known.get(id(module))
+
+    def _weights(self, path: str, tensors: Mapping[str, torch.Tensor | None]) -> tuple[Weight, ...]:
         weights = []
         for name, tensor in tensors.items():
             if tensor is None:
@@ -61,6 +71,6 @@ class Weights:
             key = id(tensor)
             if key not in self.tensors:
                 self.tensors[key] = tensor
-                self.specs[key] = specs.of(tensor)
+                self.specs[key] = self._intern.of(tensor)
             weights.append(Weight(name, key, self.specs[key]))
         return tuple(weights)

@@ -1,0 +1,92 @@
+"""``count``: several models, loops, code outside of any module."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import thoplw
+
+
+def test_everything_inside_is_counted() -> None:
+    first, second = nn.Linear(3, 4), nn.Sequential(nn.Linear(4, 5, bias=False), nn.ReLU())
+    with thoplw.count() as counted:
+        for _ in range(3):
+            x = first(torch.randn(2, 3))
+        second(x) @ torch.ones(5, 6)
+    assert counted.total_macs == 3 * (2 * 12 + 2 * 4) + 2 * 20 + 2 * 5 * 6
+    assert counted.total_params == 16 + 20
+    assert {row.name: (row.macs, row.params, row.calls) for row in counted.layer_info} == {
+        "": (60, 0, 1),
+        "Linear": (96, 16, 3),
+        "Sequential.0": (40, 20, 1),
+        "Sequential.1": (0, 0, 1),
+    }
+    assert counted.summary().count("\n") == 7
+
+
+def test_each_call_has_its_own_report() -> None:
+    model = nn.Sequential(nn.Linear(3, 4, bias=False), nn.ReLU())
+    with thoplw.count() as counted:
+        model(torch.randn(1, 3))
+        model(torch.randn(5, 3))
+    assert [call.total_macs for call in counted.calls] == [12, 60]
+    assert [row.name for row in counted.calls[1]] == ["0", "1"]
+    assert counted.calls[0].total_params == counted.total_params == 12
+    alone = thoplw.profile(model, torch.randn(5, 3), execute=True)[2]
+    assert counted.calls[1].summary() == alone.summary()
+
+
+def test_a_second_use_starts_from_zero() -> None:
+    counter = thoplw.count()
+    model = nn.Linear(3, 4, bias=False)
+    for _ in range(2):
+        with counter:
+            model(torch.randn(1, 3))
+        assert (counter.total_macs, len(counter.calls)) == (12, 1)
+
+
+def test_models_of_one_class_and_parts_of_a_known_model() -> None:
+    inner = nn.Linear(3, 3, bias=False)
+    outer = nn.Sequential(inner, nn.Linear(3, 3, bias=False))
+    with thoplw.count(convention="macs") as counted:
+        inner(torch.randn(1, 3))
+        outer(torch.randn(1, 3))
+        nn.Linear(3, 1, bias=False)(torch.randn(1, 3))
+    assert {row.name: (row.macs, row.params, row.calls) for row in counted.layer_info} == {
+        "Linear": (18, 9, 2),
+        "Sequential.1": (9, 9, 1),
+        "Linear_2": (3, 3, 1),
+    }
+    assert [call.total_macs for call in counted.calls] == [9, 18, 3]
+
+
+def test_values_steer_and_nothing_is_assumed() -> None:
+    with thoplw.count() as counted:
+        x = torch.tensor([[1.0, -1], [2, 2], [3, 3]])
+        x[x[:, 1] > 0] @ torch.ones(2, 4)
+    assert counted.total_macs == 2 * 2 * 4
+    assert counted.layer_info.assumptions == {}
+
+
+def test_custom_prices() -> None:
+    with thoplw.count(custom_ops={nn.Linear: lambda module, inputs, output: 7}) as counted:
+        nn.Sequential(nn.Linear(3, 4), nn.ReLU())(torch.randn(1, 3))
+        nn.Linear(3, 4)(torch.randn(1, 3))
+    assert counted.total_macs == 14
+    assert [call.total_macs for call in counted.calls] == [7, 7]
+
+
+def test_an_error_inside_comes_through_and_nothing_stays_behind() -> None:
+    with pytest.raises(ZeroDivisionError), thoplw.count() as counted:
+        nn.Linear(3, 4)(torch.randn(1, 3))
+        1 / 0  # noqa: B018 # on purpose
+    assert counted.total_macs == 16
+    assert torch._C._len_torch_dispatch_stack() == 0
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_unknown_convention() -> None:
+    with pytest.raises(thoplw.UnknownNameError, match="Did you mean 'macs'"):
+        thoplw.count("mac")
