@@ -111,7 +111,7 @@ def test_a_configuration_that_is_no_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["lama", "no/such/directory", ""])
 def test_unknown_names(name: str) -> None:
-    with pytest.raises(UnknownNameError, match="unknown directory with a config.json, or model type"):
+    with pytest.raises(UnknownNameError, match=r"unknown directory with a config.json, or model type"):
         load(f"hf:{name}")
 
 

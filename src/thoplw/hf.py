@@ -547,9 +547,10 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = _each(
             "input_features": lambda sample: _mel_first(sample, FRAMES)
         },
         # Waves have a channel, though the configuration does not say so.
-        "dac pe_audio pe_audio_encoder pe_audio_video pe_audio_video_encoder vibevoice vibevoice_acoustic_tokenizer vibevoice_asr xcodec xcodec2 neucodec": {
+        "dac pe_audio pe_audio_encoder pe_audio_video pe_audio_video_encoder xcodec xcodec2 neucodec": {
             "input_values": _mono
         },
+        "vibevoice vibevoice_acoustic_tokenizer vibevoice_asr": {"input_values": _mono},
         # Two pictures are matched.
         "efficientloftr lightglue superglue": {"pixel_values": _two_pictures},
         # Frames go through the tower as so many pictures.
