@@ -80,6 +80,7 @@ BAD = {
     "arity of an operator function": ({torch.ops.aten.linear: wrong_arity}, r"wrong_arity.*aten.linear.*f\(call\)"),
     "no number": ({nn.Conv2d: no_number}, "no_number, which prices Conv2d, returned None"),
     "half a MAC": ({nn.Conv2d: lambda m, i, o: 0.5}, "returned 0.5, not a whole number"),
+    "infinitely many": ({nn.Conv2d: lambda m, i, o: float("inf")}, "returned inf, not a whole number"),
     "no number for an operator": ({torch.ops.aten.linear: lambda call: "1"}, "prices aten.linear, returned '1'"),
     "not callable": ({nn.Conv2d: 5}, "Conv2d is given 5, not a function"),
     "not a key": ({"conv2d": no_number}, "the key 'conv2d' is neither"),

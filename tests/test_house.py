@@ -51,7 +51,7 @@ def test_every_public_thing_is_documented() -> None:
 
 def test_errors_are_drawn_in_the_tree() -> None:
     drawn = set(re.findall(r"\b(\w+Error)\b", thoplw.errors.__doc__ or ""))
-    made = {name for name, value in vars(thoplw.errors).items() if isinstance(value, type)}
+    made = {name for name in vars(thoplw.errors) if name.endswith("Error")}
     assert made <= drawn
 
 

@@ -194,19 +194,9 @@ CONTRACTION: dict[str, Case] = {
 }
 
 #: What does not agree yet, and why.
-KNOWN = {
-    "packed lstm": "packing reads the lengths, and an abstract run does not give them",
-    "packed gru": "packing reads the lengths, and an abstract run does not give them",
-    "conv_tbc": "no formula",
-}
-
-
 @pytest.mark.parametrize(
     "case",
-    [
-        pytest.param(case, id=name, marks=[pytest.mark.xfail(strict=True, reason=KNOWN[name])] if name in KNOWN else [])
-        for name, case in (RECURRENT | ATTENTION | CONVOLUTION | CONTRACTION).items()
-    ],
+    [pytest.param(case, id=name) for name, case in (RECURRENT | ATTENTION | CONVOLUTION | CONTRACTION).items()],
 )
 def test_pieces(case: Case) -> None:
     build, inputs = case

@@ -72,7 +72,9 @@ def _row(name: str, function: Callable[..., Any]) -> Row:
 def _work(name: str, function: Callable[..., Any], *arguments: Any) -> Work:
     """What a function says, as work of which every part is a multiply-accumulate."""
     macs = function(*arguments)
-    if isinstance(macs, bool) or not isinstance(macs, (int, float, numbers.Integral)) or macs != int(macs):
+    if isinstance(macs, float) and macs.is_integer():
+        macs = int(macs)
+    if isinstance(macs, bool) or not isinstance(macs, numbers.Integral):
         raise CustomOpError(
             f"custom_ops: {_name(function)}, which prices {name}, returned {macs!r}, not a whole number of MACs."
         )

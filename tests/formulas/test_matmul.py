@@ -32,7 +32,7 @@ CASES: dict[str, Case] = {
         2 * B * MACS + B * L * M,
     ),
     "addbmm": (call("addbmm", f32(L, M), f32(B, L, K), f32(B, K, M), out=f32(L, M)), B * MACS, 2 * B * MACS + L * M),
-    "outer": (call("outer", f32(L), f32(M), out=f32(L, M)), L * M, 2 * L * M),
+    "outer": (call("outer", f32(L), f32(M), out=f32(L, M)), 0, L * M),
     "bilinear": (
         call("bilinear", f32(B, L), f32(B, K), f32(M, L, K), out=f32(B, M)),
         B * (M * L * K + M * K),

@@ -8,8 +8,9 @@ somebody asks; any other is taken apart at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -61,6 +62,8 @@ def capture(
     kind = LiveRun if execute else AbstractRun
     run: Run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(args, kwargs, weights))
     with ExitStack() as stack:
+        if not execute:
+            stack.enter_context(_without_collection())
         stack.enter_context(preserved(model))
         stack.callback(run.finish)
         stack.enter_context(inference())
@@ -91,6 +94,18 @@ def expand(call: Call) -> tuple[Call, ...] | None:
     args, kwargs = run.thaw((call.args, dict(call.kwargs)))
     with inference():
         return run.take_apart(func, args, kwargs)[1]
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Garbage collection off: records are many small objects that all stay, which it would look through in vain."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _require_values(model: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

@@ -333,8 +333,10 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         return self._execute(func, map_tensors(args, self._stand_in), kwargs)
 
     def _stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A real tensor of the same shape that takes no memory."""
-        return torch.zeros((), dtype=tensor.dtype, device=self.device).expand(tensor.shape)
+        """A tensor with values: itself, where it has some that count, else zeros of its shape and strides."""
+        if type(tensor) is AbstractTensor or tensor.is_meta or id(tensor) in self._tokens or self._is_tainted(tensor):
+            return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=self.device).zero_()
+        return tensor
 
     def _change_view(
         self, tensor: AbstractTensor, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], spec: TensorSpec

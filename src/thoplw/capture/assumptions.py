@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from thoplw.abstract import AbstractTensor
+
 Assume = Callable[..., Any]
 
 
@@ -49,6 +51,26 @@ def _holds(x: torch.Tensor) -> torch.Tensor:
     return torch.tensor(True)
 
 
+def _packed(x: torch.Tensor, lengths: torch.Tensor, batch_first: bool) -> Any:
+    """``[T, N, *] [N] -> [sum of lengths, *] [T]``: the lengths decide, and are known as a rule."""
+    if not _has_values(lengths):
+        return NotImplemented
+    _, sizes = torch._pack_padded_sequence(torch.empty(*x.shape[:2], 1), lengths, batch_first)
+    return torch.empty(int(lengths.sum()), *x.shape[2:], dtype=x.dtype, device="meta"), sizes
+
+
+def _padded(x: torch.Tensor, sizes: torch.Tensor, batch_first: bool, value: float, total: int) -> Any:
+    """``[sum of lengths, *] [T] -> [T, N, *] [N]``: the other way round."""
+    if not _has_values(sizes):
+        return NotImplemented
+    shape, lengths = torch._pad_packed_sequence(torch.empty(x.shape[0], 1), sizes, batch_first, value, total)
+    return torch.empty(*shape.shape[:2], *x.shape[1:], dtype=x.dtype, device="meta"), lengths
+
+
+def _has_values(tensor: torch.Tensor) -> bool:
+    return type(tensor) is not AbstractTensor and not tensor.is_meta
+
+
 _EVERY = "every candidate is kept"
 
 #: Operator -> what is assumed (nothing, where it could not be otherwise), and what it returns then.
@@ -57,6 +79,8 @@ ASSUMPTIONS: Mapping[str, tuple[str, Assume]] = MappingProxyType(
         "aten._local_scalar_dense": ("a number that was read is 1", _one),
         "aten._is_all_true": ("", _holds),
         "aten.nonzero": (_EVERY, positions),
+        "aten._pack_padded_sequence": ("", _packed),
+        "aten._pad_packed_sequence": ("", _padded),
         "aten.masked_select": (_EVERY, _selected),
         "aten._unique2": ("all values are distinct", _distinct),
         "torchvision.nms": (_EVERY, _boxes),

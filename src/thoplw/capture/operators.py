@@ -14,7 +14,15 @@ from thoplw.records import Call
 _DECIDES_ON_VALUES = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
 #: Not tagged as such, but no different.
-_DYNAMIC = frozenset({"aten.is_nonzero", "aten._is_all_true", "torchvision.nms"})
+_DYNAMIC = frozenset(
+    {
+        "aten._is_all_true",
+        "aten._pack_padded_sequence",
+        "aten._pad_packed_sequence",
+        "aten.is_nonzero",
+        "torchvision.nms",
+    }
+)
 
 #: Tagged, as a boolean index decides on values; with integers they do not.
 INDEXING = frozenset({"aten.index", "aten.index_put", "aten.index_put_", "aten._index_put_impl_", "aten._unsafe_index"})

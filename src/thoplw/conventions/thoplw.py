@@ -26,6 +26,11 @@ def _bias_per_sample(call: Call) -> int:
     return samples * bias.numel if bias is not None else 0
 
 
+def _bias_per_sample_time_first(call: Call) -> int:
+    """The same, where samples are the second dimension; the bias is always there."""
+    return int(call.args[0].shape[1] * call.args[2].numel)
+
+
 def _bias_per_output(call: Call) -> int:
     """A linear layer adds its bias once per output element."""
     return elements(call) if call.arg(2) is not None else 0
@@ -46,6 +51,7 @@ _TERMS: dict[Term, str] = {
         "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution _convolution "
         "convolution_overrideable thnn_conv2d slow_conv3d _conv_depthwise2d conv_depthwise3d"
     ),
+    _bias_per_sample_time_first: "conv_tbc",
     _bias_per_output: "linear",
     _times(1): (
         "addmm addmv baddbmm addbmm addr softmax _softmax _safe_softmax log_softmax _log_softmax avg_pool1d "

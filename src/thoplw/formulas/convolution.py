@@ -30,6 +30,12 @@ def kernel(call: Call) -> Work:
     return transposed(call) if call.args[6] else direct(call)
 
 
+def time_first(call: Call) -> Work:
+    """``[T, N, C] [kernel, C, O] -> [T', N, O]``: a 1-d convolution in another layout."""
+    weight = call.args[1]
+    return contraction(elements(call) * weight.shape[0] * weight.shape[1], elements(call))
+
+
 def deformable(call: Call) -> Work:
     """``x weight offset mask bias``: a convolution, on inputs interpolated bilinearly: 6 MACs for each sampled value.
 
@@ -44,6 +50,7 @@ def deformable(call: Call) -> Work:
 FORMULAS: Table = {
     **{f"aten.conv{rank}d": direct for rank in (1, 2, 3)},
     **{f"aten.conv_transpose{rank}d": transposed for rank in (1, 2, 3)},
+    "aten.conv_tbc": time_first,
     "aten.convolution": kernel,
     "aten._convolution": kernel,
     "aten.convolution_overrideable": kernel,

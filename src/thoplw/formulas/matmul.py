@@ -54,8 +54,13 @@ def packed(call: Call) -> Work:
 
 
 def outer(call: Call) -> Work:
-    """``[L] [M] -> [L, M]``: one multiply-accumulate per output element."""
-    return contraction(elements(call))
+    """``[L] [M] -> [L, M]``: a multiplication per output element; nothing is summed, so no MACs."""
+    return Work(flops=elements(call))
+
+
+def added_outer(call: Call) -> Work:
+    """``[L, M] [L] [M] -> [L, M]``: a multiplication and an addition per output element."""
+    return Work(flops=2 * elements(call))
 
 
 def bilinear(call: Call) -> Work:
@@ -91,7 +96,7 @@ FORMULAS: Table = {
     "aten.addmv": added_product,
     "aten.baddbmm": added_product,
     "aten.addbmm": summed_products,
-    "aten.addr": outer,
+    "aten.addr": added_outer,
     "aten.outer": outer,
     "aten.ger": outer,
     "aten.bilinear": bilinear,

@@ -31,6 +31,13 @@ def dense(shape: Shape) -> Shape:
     return tuple(reversed(strides))
 
 
+def dense_like(spec: TensorSpec) -> Shape:
+    """Strides without gaps, with dimensions in the order in which they lie in memory."""
+    order = sorted(range(len(spec.shape)), key=lambda dim: (-spec.strides[dim], dim))
+    steps = dict(zip(order, dense(tuple(spec.shape[dim] for dim in order)), strict=True))
+    return tuple(steps[dim] for dim in range(len(spec.shape)))
+
+
 def contiguous(shape: Shape, dtype: str) -> TensorSpec:
     """A contiguous tensor."""
     return TensorSpec(shape=shape, dtype=dtype, strides=dense(shape))

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from thoplw.records import TensorSpec
-from thoplw.shapes.common import FLOATING, Shape, contiguous, is_contiguous, pair
+from thoplw.shapes.common import FLOATING, Shape, contiguous, dense_like, is_contiguous, pair
 
 
 def convolution(
@@ -118,7 +118,10 @@ def attention(
     shared = bool(more_options.get("enable_gqa")) and rank > 3 and query.shape[-3] % key.shape[-3] == 0
     if query.shape[: -3 if shared else -2] != key.shape[: -3 if shared else -2]:
         return None
-    return contiguous((*query.shape[:-1], value.shape[-1]), query.dtype)
+    shape = (*query.shape[:-1], value.shape[-1])
+    if query.shape[-1] != value.shape[-1]:
+        return contiguous(shape, query.dtype)
+    return TensorSpec(shape=shape, dtype=query.dtype, strides=dense_like(query))  # as kernels lay it out
 
 
 def grouped(
