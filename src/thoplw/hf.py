@@ -73,14 +73,15 @@ def inputs(model: nn.Module, *, seq: int | None = None, batch: int = 1) -> dict[
         The inputs by name; None when the model needs one that there is no telling how to make.
     """
     sample = Sample(model=model, seq=seq, batch=batch)
-    forms = {**FORMS, **SPECIAL.get(sample.config.model_type, {})}
+    special = SPECIAL.get(sample.config.model_type, {})
+    forms = {**FORMS, **special}
     made: dict[str, Any] = {}
     for name, needed in sample.takes.items():
         form = forms.get(name) or (ONLY_IF_NEEDED.get(name) if needed else None)
         value = form(sample) if form else None
         if value is not None:
             made[name] = value
-        elif needed:
+        elif needed and name not in special:
             return None
     return _with_placeholders(sample, made)
 
@@ -285,7 +286,11 @@ def _grid(sample: Sample) -> tuple[int, int]:
 
 def _patch_row(sample: Sample) -> int:
     """Number of values in a patch."""
-    return int(_channels(sample) * sample.find("temporal_patch_size", default=1, among="vision") * _patch(sample) ** 2)
+    return int(
+        _channels(sample)
+        * sample.find("temporal_patch_size", "patch_temporal", default=1, among="vision")
+        * _patch(sample) ** 2
+    )
 
 
 def _patches(sample: Sample) -> torch.Tensor:
@@ -377,14 +382,22 @@ def _mel_first(sample: Sample, frames: int) -> torch.Tensor:
 
 
 def _bins(sample: Sample) -> int:
-    names = "feature_projection_input_dim", "num_mel_bins", "input_feat_per_channel", "feature_size", "n_mels"
+    names = (
+        "feature_projection_input_dim",
+        "input_dim",
+        "num_mel_bins",
+        "input_feat_per_channel",
+        "feature_size",
+        "n_mels",
+    )
     bins: int = sample.find(*names, "input_feat_size", "n_mel_channels", default=80, among="audio")
     return bins
 
 
 def _mel_mask(sample: Sample) -> torch.Tensor:
     mel = {**FORMS, **SPECIAL.get(sample.config.model_type, {})}["input_features"](sample)
-    return sample.filled(1, sample.batch, next((size for size in mel.shape[1:] if size != _bins(sample)), FRAMES))
+    frames = next((size for size in mel.shape[1:] if size != _bins(sample)), FRAMES)
+    return torch.ones(sample.batch, frames, dtype=torch.bool)
 
 
 def _wave(sample: Sample) -> torch.Tensor:
@@ -543,14 +556,67 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = _each(
         },
         "clap clap_audio_model": {"input_features": lambda sample: sample.floats(sample.batch, 1, 1001, _bins(sample))},
         # Convolutions over spectrograms of any length: channels come first.
-        "audioflamingo3_encoder clvp glmasr glmasr_encoder voxtral_realtime voxtral_realtime_encoder": {
+        "clvp glmasr glmasr_encoder voxtral_realtime voxtral_realtime_encoder": {
             "input_features": lambda sample: _mel_first(sample, FRAMES)
         },
         # Waves have a channel, though the configuration does not say so.
-        "dac pe_audio pe_audio_encoder pe_audio_video pe_audio_video_encoder xcodec xcodec2 neucodec": {
-            "input_values": _mono
-        },
+        "dac pe_audio pe_audio_encoder xcodec xcodec2 neucodec": {"input_values": _mono},
         "vibevoice vibevoice_acoustic_tokenizer vibevoice_asr": {"input_values": _mono},
+        "audioflamingo3_encoder": {
+            "input_features": lambda sample: _mel_first(sample, FRAMES),
+            "input_features_mask": _mel_mask,
+        },
+        # Three scales are seen, and the smallest must hold a patch.
+        "depth_pro": {"pixel_values": lambda sample: sample.floats(sample.batch, 3, 1536, 1536)},
+        "fun_asr_nano fun_asr_nano_encoder": {
+            "input_features": lambda sample: sample.floats(
+                sample.batch, FRAMES, sample.find("input_size", among="audio")
+            )
+        },
+        # Patches, in spite of an image size.
+        "fuyu molmo2_vision neomme": {
+            "pixel_values": lambda sample: sample.floats(
+                sample.batch, (_size(sample)[0] // _patch(sample)) ** 2, _patch_row(sample)
+            )
+        },
+        "granite_docling": {"pixel_values": _picture},
+        "granite_speech_encoder granite_speech_plus_encoder": {
+            "hidden_states": lambda sample: sample.floats(sample.batch, FRAMES, _bins(sample))
+        },
+        # A row of patches.
+        "minicpm_ocr_vision minicpmv4_6_vision minicpmv4_7_vision": {
+            "pixel_values": lambda sample: sample.floats(
+                sample.batch, 3, _patch(sample), prod(_grid(sample)) * _patch(sample)
+            ),
+            "target_sizes": _grid_hw,
+        },
+        "musicgen_decoder musicgen_melody_decoder": {
+            "input_ids": lambda sample: sample.filled(1, sample.batch * sample.find("num_codebooks"), sample.length)
+        },
+        "muse_spark_audio": {"input_values": lambda sample: sample.floats(sample.batch, 1920 * 8)},
+        # Its timm model has a size of its own, which only that knows.
+        "pe_video pe_video_encoder": {
+            "pixel_values_videos": lambda sample: sample.floats(sample.batch, 8, 3, 336, 336)
+        },
+        "pe_audio_video pe_audio_video_encoder": {
+            "input_values": _mono,
+            "pixel_values_videos": lambda sample: sample.floats(sample.batch, 8, 3, 336, 336),
+        },
+        # The windows of its attention divide this.
+        "rf_detr": {"pixel_values": lambda sample: sample.floats(sample.batch, 3, 504, 504)},
+        # It starts from a spectrogram on both sides; sound in, as text has another entrance.
+        "speecht5": {
+            "input_values": lambda sample: sample.floats(sample.batch, FRAMES, sample.find("hidden_size")),
+            "decoder_input_values": lambda sample: sample.floats(sample.batch, FRAMES, sample.find("hidden_size")),
+        },
+        "timesfm": {
+            "past_values": lambda sample: sample.floats(sample.batch, 512),
+            "past_values_padding": lambda sample: sample.filled(0, sample.batch, 512),
+            "freq": lambda sample: sample.filled(0, sample.batch, 1),
+        },
+        "timesfm2_5": {"past_values": lambda sample: sample.floats(sample.batch, 512)},
+        "tvp": {"pixel_values": lambda sample: sample.floats(sample.batch, sample.find("num_frames"), 3, 448, 448)},
+        "xmod": {"lang_ids": lambda sample: sample.filled(0, sample.batch)},
         # Two pictures are matched.
         "efficientloftr lightglue superglue": {"pixel_values": _two_pictures},
         # Frames go through the tower as so many pictures.
@@ -575,7 +641,8 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = _each(
         },
         # Patches are small pictures.
         "kimi_k25 kimi_k25_vision": {"pixel_values": _patches_square},
-        "paddleocr_vl paddleocr_vl_vision": {"pixel_values": lambda sample: _patches_square(sample)[None]},
+        "paddleocr_vl": {"pixel_values": _patches_square},
+        "paddleocr_vl_vision": {"pixel_values": lambda sample: _patches_square(sample)[None]},
         # A channel for each codebook, and one for the text.
         "kyutai_speech_to_text": {
             "input_ids": lambda sample: sample.filled(1, sample.batch, sample.length, sample.find("num_codebooks") + 1)
@@ -614,10 +681,27 @@ COMPLETE: Mapping[str, Mapping[str, Any]] = _each(
     {
         "autoformer informer time_series_transformer": {"prediction_length": 24},
         "cosmos3_omni qwen3_5 qwen3_5_moe": {"vision_config": {"out_hidden_size": 4096}},
-        "exaone4_5 ovis2": {"vision_config": {"out_hidden_size": 4096}},
-        "glm46v glm4v glmga": {"text_config": {"rope_parameters": _MROPE, "head_dim": 64}},
+        "exaone4_5": {"vision_config": {"out_hidden_size": 4096}},
+        "glm46v glm4v glm_image glmga": {"text_config": {"rope_parameters": _MROPE}},
         "gemma3 shieldgemma2": {"vision_config": {"image_size": 896, "patch_size": 14}},
         "hunyuan_v1_dense hunyuan_v1_moe hunyuan_vl_text ministral": {"head_dim": 128},
+        "bamba": {"attn_layer_indices": [9, 18, 27]},
+        "blip-2 instructblip": {"image_token_index": 50265, "text_config": {"vocab_size": 50304}},
+        "deepseek_v2": {"num_experts_per_tok": 6},
+        "glm4v_moe": {"text_config": {"head_dim": 128}},
+        "glm4v_moe_text": {"head_dim": 128},
+        "glm4v_text glm_image_text": {"rope_parameters": _MROPE},
+        "glm5_next": {"vision_config": {"out_hidden_size": 4096}},
+        "glm_ocr": {"vision_config": {"out_hidden_size": 1024}},
+        "idefics3 smolvlm": {"vision_config": {"image_size": 364, "patch_size": 14}},
+        "janus": {"vision_config": {"projection_dim": 4096}},
+        "llama4": {"vision_config": {"intermediate_size": 3072}},
+        "llama4_vision_model": {"intermediate_size": 3072},
+        "modernvbert ultravbert": {"vision_config": {"image_size": 512, "patch_size": 16}},
+        "nemotron": {"num_key_value_heads": 8},
+        "step3p5": {"sliding_window": 512},
+        "step3p7": {"text_config": {"sliding_window": 512}},
+        "vitmatte": {"fusion_hidden_sizes": [256, 128, 64, 32]},
         "aria": {"vision_config": {"image_size": 490, "patch_size": 14}},
         "esm": {"vocab_size": 33, "pad_token_id": 1, "mask_token_id": 32},
         "hunyuan_vl": {"text_config": {"head_dim": 128}},
