@@ -66,6 +66,42 @@ def test_positions_that_are_assumed_can_steer_the_model() -> None:
     assert list(info.assumptions) == ["every candidate is kept"]
 
 
+class Experts(nn.Module):
+    """A mixture of experts that visits one after the other, in one of the ways that models do it."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+        self.router = nn.Linear(4, 8, bias=False)
+        self.experts = nn.ModuleList(nn.Linear(4, 6, bias=False) for _ in range(8))
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        chosen = self.router(x).softmax(-1).topk(2, dim=-1).indices
+        mask = nn.functional.one_hot(chosen, num_classes=8).permute(2, 1, 0)
+        results = []
+        for index, expert in enumerate(self.experts):
+            if self.way == "one-hot":
+                _, rows = torch.where(mask[index])
+            elif self.way == "only experts that are hit":
+                (hit,) = (mask.sum((-1, -2)) > 0).nonzero()[index]
+                _, rows = torch.where(mask[hit])
+            else:
+                rows, _ = torch.where(chosen == index)
+            results.append(expert(x[rows]))
+        return results
+
+
+@pytest.mark.parametrize("way", ["one-hot", "only experts that are hit", "equal"])
+def test_routing_is_spread_evenly(way: str) -> None:
+    tokens = 16
+    macs, _, info = thoplw.profile(Experts(way), (tokens, 4), convention="macs", verbose=False)
+    assert macs == tokens * 4 * 8 + tokens * 2 * 4 * 6
+    assert info.assumptions["routing is spread evenly"].calls == 8
+    if way != "only experts that are hit":  # for real, it may be that not all are
+        real, _, executed = thoplw.profile(Experts(way), torch.randn(tokens, 4), convention="macs", execute=True)
+        assert (real, executed.assumptions) == (macs, {})
+
+
 def test_a_number_of_the_models_own_can_be_read() -> None:
     class Scaled(nn.Module):
         def __init__(self) -> None:

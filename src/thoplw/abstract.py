@@ -6,6 +6,7 @@ They are what a model computes with while it is profiled. Operators on them are 
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -57,11 +58,14 @@ def _no_values(what: str, tensor: torch.Tensor) -> DataDependentError:
     )
 
 
+_WHOLE = Fraction(1)
+
+
 class Specs:
     """One :class:`TensorSpec` per distinct shape, dtype and strides, so that specs can be told apart by identity."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[tuple[int, ...], torch.dtype, tuple[int, ...]], TensorSpec] = {}
+        self._known: dict[tuple[tuple[int, ...], torch.dtype, tuple[int, ...], Fraction], TensorSpec] = {}
 
     def of(self, tensor: torch.Tensor) -> TensorSpec:
         """The spec of a real, meta or abstract tensor. Sparse and other layouts without strides get ``()``."""
@@ -73,7 +77,7 @@ class Specs:
 
     def make(self, shape: tuple[int, ...], dtype: torch.dtype, strides: tuple[int, ...]) -> TensorSpec:
         """The one spec with these properties."""
-        key = (shape, dtype, strides)
+        key = (shape, dtype, strides, _WHOLE)
         spec = self._known.get(key)
         if spec is None:
             spec = self._known[key] = TensorSpec(shape=shape, dtype=str(dtype)[6:], strides=strides)
@@ -81,7 +85,7 @@ class Specs:
 
     def intern(self, spec: TensorSpec) -> TensorSpec:
         """The one spec equal to ``spec``, which may come from anywhere."""
-        return self._known.setdefault((spec.shape, dtype_of(spec), spec.strides), spec)
+        return self._known.setdefault((spec.shape, dtype_of(spec), spec.strides, spec.share), spec)
 
 
 def abstract(spec: TensorSpec, device: torch.device) -> AbstractTensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -19,11 +20,17 @@ Nested = Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec:
-    """Shape, dtype (``"float32"``) and strides of a tensor."""
+    """Shape, dtype (``"float32"``) and strides of a tensor.
+
+    Attributes:
+        share: what part of a mask is true, as far as that can be known without values: a one-hot encoding over 8
+            classes is nonzero in an eighth. Of indices: what part of them points at one place, if they spread evenly.
+    """
 
     shape: tuple[int, ...]
     dtype: str
     strides: tuple[int, ...]
+    share: Fraction = field(default=Fraction(1), repr=False)
 
     @property
     def numel(self) -> int:

@@ -318,6 +318,11 @@ def mean(draw: Draw) -> Arguments:
     return overload.replace("dim_IntList", "dim"), args, options
 
 
+def one_hot(draw: Draw) -> Arguments:
+    indices = draw(tensors(draw(shapes(0, 3)), draw(st.sampled_from([torch.int64, torch.int64, torch.float32]))))
+    return "default", (indices, draw(st.integers(1, 4))), {}
+
+
 def embedding(draw: Draw) -> Arguments:
     weight = draw(tensors(mutate(draw, (draw(SIZES), draw(SIZES)))))
     indices = draw(
@@ -448,6 +453,7 @@ ARGUMENTS = _named(
         "mean": mean,
         "sum": reduction,
         "embedding": embedding,
+        "one_hot": one_hot,
         "view _unsafe_view reshape": view,
         "flatten": flatten,
         "contiguous": contiguous,

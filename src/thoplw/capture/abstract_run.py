@@ -12,6 +12,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -21,7 +23,7 @@ from torch.utils._mode_utils import no_dispatch
 
 from thoplw import shapes
 from thoplw.abstract import AbstractTensor, abstract, dtype_of
-from thoplw.capture.assumptions import ASSUMPTIONS, positions
+from thoplw.capture.assumptions import ASSUMPTIONS, EVENLY, positions, share_after, share_of
 from thoplw.capture.operators import (
     INDEXING,
     decides_on_values,
@@ -228,6 +230,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 "which do not exist in a run without arithmetic. execute=True counts it on real tensors."
             )
         if statement:
+            if target == "aten.nonzero" and share_of(args[0]) != 1:
+                statement = EVENLY
             self.assumptions.append(Assumption(statement, target, self.scope))
         output = map_tensors(assumed, self._own)
         self.record(self.call(func, args, kwargs, output))
@@ -244,7 +248,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             if index is None or index.dtype not in (torch.bool, torch.uint8):
                 plain.append(index)
             elif type(index) is AbstractTensor or index.is_meta or self._is_tainted(index):
-                self.assumptions.append(Assumption(*ASSUMPTIONS["aten.nonzero"][:1], "aten.index", self.scope))
+                statement = ASSUMPTIONS["aten.nonzero"][0] if share_of(index) == 1 else EVENLY
+                self.assumptions.append(Assumption(statement, "aten.index", self.scope))
                 plain += self._own(positions(index)).unbind(1)
             else:
                 plain += index.nonzero().unbind(1)
@@ -274,8 +279,17 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 self.record(self.call(func, args, kwargs, output))
                 return self._change_view(args[0], func, args, kwargs, self.specs.of(output))
             answer = _Answer(self.call(func, args, kwargs, output), same, is_mutable(func))
+        share = share_after(target_of(func), answer.call.args)
+        if share is not None:
+            answer = _Answer(self._with_share(answer.call, *share), answer.same, answer.writes)
         self._answers[key] = answer
         return self._give(answer, func, args, kwargs, kinds)
+
+    def _with_share(self, call: Call, position: int, share: Fraction) -> Call:
+        """A record of which one output has a share."""
+        outputs = list(call.output) if isinstance(call.output, tuple) else [call.output]
+        outputs[position] = self.specs.intern(replace(outputs[position], share=share))
+        return replace(call, output=tuple(outputs) if isinstance(call.output, tuple) else outputs[0])
 
     def _compose(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...], kinds: int

@@ -7,20 +7,53 @@ Positions come back as real tensors, so that they can go on steering the model.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from thoplw.abstract import AbstractTensor
+from thoplw.records import TensorSpec
 
 Assume = Callable[..., Any]
 
 
-def positions(x: torch.Tensor, share: float = 1) -> torch.Tensor:
+def positions(x: torch.Tensor) -> torch.Tensor:
     """The first of all positions in ``x``, as many as its share says: ``[*] -> [count, rank]``."""
-    count = round(x.numel() * share)
+    count = round(x.numel() * share_of(x))
     return torch.ones(tuple(x.shape), dtype=torch.bool).nonzero()[:count]
+
+
+def share_of(x: torch.Tensor) -> Fraction:
+    """What part of a mask is true, for all that is known."""
+    return x.spec.share if type(x) is AbstractTensor else Fraction(1)
+
+
+def share_after(target: str, args: tuple[Any, ...]) -> tuple[int, Fraction] | None:
+    """Which output of an operator has a share, and which, from arguments as records have them."""
+    first = args[0] if args and isinstance(args[0], TensorSpec) else None
+    if first is None or not first.shape:
+        return None
+    if target in _KEEP_SHARE:
+        return (0, first.share) if first.share != 1 else None
+    if target == "aten.one_hot":
+        return (0, Fraction(1, args[1])) if len(args) > 1 and args[1] > 0 else None
+    if target == "aten.topk":
+        return 1, Fraction(1, first.shape[args[2] if len(args) > 2 else -1])
+    if target == "aten.argmax":
+        return (0, Fraction(1, first.shape[args[1]])) if len(args) > 1 and args[1] is not None else None
+    return None
+
+
+#: What these return holds the values that they are given, or says of each whether it is this or that.
+_KEEP_SHARE = frozenset(
+    f"aten.{name}"
+    for name in (
+        "_to_copy alias bool clone contiguous detach eq expand flatten index permute reshape select slice squeeze t to "
+        "transpose unsqueeze view"
+    ).split()
+)
 
 
 def _selected(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -72,6 +105,9 @@ def _has_values(tensor: torch.Tensor) -> bool:
 
 
 _EVERY = "every candidate is kept"
+
+#: Instead of that, of a mask whose share is known.
+EVENLY = "routing is spread evenly"
 
 #: Operator -> what is assumed (nothing, where it could not be otherwise), and what it returns then.
 ASSUMPTIONS: Mapping[str, tuple[str, Assume]] = MappingProxyType(

@@ -47,10 +47,18 @@ _PER_INPUT = {
         "nanmean nanmedian nansum prod sum logcumsumexp aminmax"
     ),
     2: "dist frobenius_norm linalg_vector_norm norm",
+    3: "huber_loss l1_loss mse_loss smooth_l1_loss",
     4: "logsumexp std std_mean var var_mean renorm",
 }
 
+
+def bags(call: Call) -> Work:
+    """``[V, D] [indices] [bags] -> [bags, D]``: an addition for each row that is looked up."""
+    return Work(flops=call.args[1].numel * call.args[0].shape[-1])
+
+
 FORMULAS: Table = {
+    **{f"aten.{name}": bags for name in ("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only")},
     **{f"aten.{name}": partial(per_output, flops) for flops, names in _PER_OUTPUT.items() for name in names.split()},
     **{f"aten.{name}": partial(reduction, flops) for flops, names in _PER_INPUT.items() for name in names.split()},
 }

@@ -87,6 +87,11 @@ def embedding(weight: TensorSpec, indices: TensorSpec, *options: Any) -> TensorS
     return contiguous((*indices.shape, weight.shape[1]), weight.dtype)
 
 
+def one_hot(indices: TensorSpec, classes: int = -1) -> TensorSpec | None:
+    """``[*] -> [*, classes]``."""
+    return contiguous((*indices.shape, classes), "int64") if classes > 0 and indices.dtype == "int64" else None
+
+
 _UNARY = (
     "abs celu cos elu erf exp gelu hardsigmoid hardswish hardtanh leaky_relu log log_sigmoid mish neg reciprocal relu "
     "relu6 rsqrt selu sigmoid silu sin softplus sqrt square tanh"
@@ -108,4 +113,5 @@ RULES: Mapping[str, Callable[..., Any]] = {
     "mean": reduction,
     "sum": reduction,
     "embedding": embedding,
+    "one_hot": one_hot,
 }
