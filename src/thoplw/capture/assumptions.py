@@ -46,12 +46,13 @@ def share_after(target: str, args: tuple[Any, ...]) -> tuple[int, Fraction] | No
     return None
 
 
-#: What these return holds the values that they are given, or says of each whether it is this or that.
+#: What these return holds the values that they are given, or says of each whether it is this or that; a product with
+#: another mask (the capacity of an expert, say) is taken to leave them.
 _KEEP_SHARE = frozenset(
     f"aten.{name}"
     for name in (
-        "_to_copy alias bool clone contiguous detach eq expand flatten index permute reshape select slice squeeze t to "
-        "transpose unsqueeze view"
+        "_to_copy alias bool clone contiguous detach eq expand flatten index mul permute reshape select slice squeeze "
+        "t to transpose unsqueeze view"
     ).split()
 )
 

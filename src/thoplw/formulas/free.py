@@ -14,7 +14,8 @@ FREE = {
         "adjoint atleast_1d atleast_2d atleast_3d"
     ),
     "moves, copies or converts data": (
-        "_pack_padded_sequence _pad_packed_sequence block_diag cat channel_shuffle clone column_stack concat concatenate constant_pad_nd contiguous copy diag "
+        "_pack_padded_sequence _pad_packed_sequence block_diag "
+        "cat channel_shuffle clone column_stack concat concatenate constant_pad_nd contiguous copy diag "
         "diag_embed dstack expand_copy fill fill_diagonal flip fliplr flipud hstack masked_fill masked_scatter "
         "masked_select native_channel_shuffle pad pixel_shuffle pixel_unshuffle reflection_pad1d reflection_pad2d "
         "reflection_pad3d replication_pad1d replication_pad2d replication_pad3d repeat repeat_interleave roll rot90 "
