@@ -22,6 +22,7 @@ def _tokens(sample: Sample) -> torch.Tensor:
 
 
 def ones(sample: Sample) -> torch.Tensor:
+    """A one for each token."""
     return sample.filled(1, sample.batch, sample.length)
 
 
@@ -30,6 +31,7 @@ def _boxes(sample: Sample) -> torch.Tensor:
 
 
 def hidden(sample: Sample) -> torch.Tensor:
+    """``[batch, tokens, width]``."""
     width = sample.find("hidden_size", "d_model", "embed_dim", "hidden_dim")
     return sample.floats(sample.batch, sample.length, width)
 
@@ -38,17 +40,19 @@ def hidden(sample: Sample) -> torch.Tensor:
 
 
 def size(sample: Sample) -> tuple[int, int]:
-    size = sample.find("image_size", "input_size", "img_size", "max_img_size", default=EDGE, among="vision")
-    if isinstance(size, Mapping):
-        return size["height"], size["width"]
-    if isinstance(size, (tuple, list)) and not isinstance(size[0], int):
-        size = size[0]
-    if hasattr(size, "height"):
-        return size.height, size.width
-    return (size[0], size[-1]) if isinstance(size, (tuple, list)) else (size, size)
+    """Height and width of a picture."""
+    sides = sample.find("image_size", "input_size", "img_size", "max_img_size", default=EDGE, among="vision")
+    if isinstance(sides, (tuple, list)) and not isinstance(sides[0], int):
+        sides = sides[0]
+    if isinstance(sides, Mapping):
+        return sides["height"], sides["width"]
+    if hasattr(sides, "height"):
+        return sides.height, sides.width
+    return (sides[0], sides[-1]) if isinstance(sides, (tuple, list)) else (sides, sides)
 
 
 def channels(sample: Sample) -> int:
+    """Channels of a picture."""
     channels: int = sample.find("num_channels", "in_channels", "in_chans", default=3, among="vision")
     return channels
 
@@ -69,6 +73,7 @@ def _video(sample: Sample) -> torch.Tensor | None:
 
 
 def patch(sample: Sample) -> int:
+    """Edge of a patch."""
     patch = sample.find("patch_size", "spatial_patch_size", "vision_patch_size", default=16, among="vision")
     return int(patch if isinstance(patch, int) else patch[0])
 
@@ -102,8 +107,8 @@ def _patches_each(sample: Sample) -> torch.Tensor:
 
 def patches_square(sample: Sample) -> torch.Tensor:
     """Patches that are still small pictures: ``[batch * patches, channels, height, width]``."""
-    patch = patch(sample)
-    return sample.floats(sample.batch * prod(grid(sample)), channels(sample), patch, patch)
+    edge = patch(sample)
+    return sample.floats(sample.batch * prod(grid(sample)), channels(sample), edge, edge)
 
 
 def _tiles(sample: Sample) -> torch.Tensor:
@@ -121,6 +126,7 @@ def _grid_thw(sample: Sample) -> torch.Tensor:
 
 
 def grid_hw(sample: Sample) -> torch.Tensor:
+    """Rows and columns of patches: ``[batch, 2]``."""
     return torch.tensor([grid(sample)] * sample.batch)
 
 
@@ -136,8 +142,8 @@ def _patch_mask(sample: Sample) -> torch.Tensor:
 
 
 def _image_sizes(sample: Sample) -> torch.Tensor:
-    size = _pinpoint(sample) if sample.find("image_grid_pinpoints") else size(sample)
-    return torch.tensor([size] * sample.batch)
+    sides = _pinpoint(sample) if sample.find("image_grid_pinpoints") else size(sample)
+    return torch.tensor([sides] * sample.batch)
 
 
 #: An argument that the forward takes as well -> how its pictures are laid out; the last holds for all others.
@@ -175,10 +181,12 @@ def _mel(sample: Sample) -> torch.Tensor:
 
 
 def mel_first(sample: Sample, frames: int) -> torch.Tensor:
+    """A spectrogram with channels first."""
     return sample.floats(sample.batch, bins(sample), frames)
 
 
 def bins(sample: Sample) -> int:
+    """Channels of a spectrogram."""
     names = (
         "feature_projection_input_dim",
         "input_dim",
@@ -192,15 +200,18 @@ def bins(sample: Sample) -> int:
 
 
 def mel_mask(sample: Sample) -> torch.Tensor:
-    return torch.ones(sample.batch, mel(sample).numel() // sample.batch // bins(sample), dtype=torch.bool)
+    """No frame of the spectrogram is padding."""
+    return torch.ones(sample.batch, _mel(sample).numel() // sample.batch // bins(sample), dtype=torch.bool)
 
 
 def wave(sample: Sample) -> torch.Tensor:
+    """A second of sound, with channels where there may be several."""
     channels = sample.find("audio_channels")
     return sample.floats(sample.batch, *([channels] if channels else []), _samples(sample))
 
 
 def mono(sample: Sample) -> torch.Tensor:
+    """A second of sound, in one channel."""
     return sample.floats(sample.batch, 1, _samples(sample))
 
 
