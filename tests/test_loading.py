@@ -112,6 +112,7 @@ def test_a_detector_takes_a_list_of_pictures(name: str, size: int) -> None:
         ("resnet19", r"unknown torchvision model 'resnet19'. Did you mean 'resnet1"),
         ("", r"unknown torchvision model ''. \d+ are known."),
         ("timm:resnet19", r"unknown timm model 'resnet19'. Did you mean 'resnet1"),
+        ("timm:resnet18.a1_in2k", r"unknown timm model 'resnet18.a1_in2k'. Did you mean 'resnet18.a1_in1k'"),
         ("tim:resnet18", r"unknown zoo or Python module 'tim'. Did you mean 'timm'"),
         ("thoplw.lading:load", r"unknown Python module 'thoplw.lading'. Did you mean 'thoplw.loading'"),
         ("thoplw.loading.x:load", r"unknown Python module 'thoplw.loading.x'"),
@@ -167,6 +168,13 @@ def test_a_builder_that_computes_sizes_still_allocates_no_weights(module: Write)
     assert devices(loaded) == {"meta"}
 
 
+def test_a_builder_that_computes_sizes_with_numpy_still_allocates_no_weights(module: Write) -> None:
+    name = module("def build(): return nn.Linear(int(torch.linspace(1, 3, 5).numpy()[-1]), 10)")
+    loaded = load(f"{name}:build")
+    assert loaded.model.in_features == 3
+    assert devices(loaded) == {"meta"}
+
+
 def test_a_builder_that_reads_weights_gets_them(module: Write) -> None:
     name = module("def build():\n    net = nn.Linear(3, 4)\n    net.scale = net.weight.max().item()\n    return net")
     assert devices(load(f"{name}:build")) == {"cpu"}
@@ -193,7 +201,22 @@ def test_errors_of_the_builder_come_through(module: Write) -> None:
 
 def test_a_module_that_lacks_a_dependency_is_not_an_unknown_module(module: Write) -> None:
     name = module("import no_such_dependency")
-    with pytest.raises(ModuleNotFoundError, match="no_such_dependency"):
+    with pytest.raises(thoplw.InputError, match=r"cannot be imported .*'no_such_dependency'") as caught:
+        load(f"{name}:build")
+    assert not isinstance(caught.value, thoplw.UnknownNameError)
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("def build(:", "SyntaxError: invalid syntax"),
+        ("weights = open('no-such-file')", "FileNotFoundError: .*no-such-file"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+    ],
+)
+def test_a_module_that_cannot_be_imported(text: str, seen: str, module: Write) -> None:
+    name = module(text)
+    with pytest.raises(thoplw.InputError, match=rf"{name} cannot be imported \({seen}.*python -c 'import {name}'"):
         load(f"{name}:build")
 
 

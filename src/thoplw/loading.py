@@ -49,7 +49,8 @@ def load(name: str, **options: int) -> Loaded:
     Raises:
         UnknownNameError: there is no such model, zoo or Python module.
         MissingExtraError: the zoo is not installed.
-        InputError: the callable returned something else than a module, or the zoo does not take the options.
+        InputError: the Python module cannot be imported, the callable needs arguments or returned something else than
+            a module, or the zoo does not take the options.
     """
     source, colon, rest = name.partition(":")
     if options and source != "hf":
@@ -124,6 +125,10 @@ def from_timm(name: str) -> Built:
         raise MissingExtraError("timm", "zoo", f"model 'timm:{name}'") from error
     if not timm.is_model(name):
         raise UnknownNameError("timm model", name, timm.list_models())
+    try:
+        timm.get_pretrained_cfg(name)  # What follows the point names weights, which is_model does not look at.
+    except RuntimeError as error:
+        raise UnknownNameError("timm model", name, timm.list_pretrained()) from error
     model = _build(lambda: timm.create_model(name, pretrained=False))
     size = getattr(model, "default_cfg", {}).get("input_size")
     return model, size and (_empty(1, *size),)
@@ -164,13 +169,20 @@ def _import(module: str) -> ModuleType:
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if not f"{module}.".startswith(f"{missing}."):
-            raise  # The module is there; what it imports is not.
+            raise _broken(module, error) from error  # The module is there; what it imports is not.
         parent = missing.rpartition(".")[0]
         searched = getattr(sys.modules[parent], "__path__", ()) if parent else None
         known = [each.name for each in pkgutil.iter_modules(searched, f"{parent}." if parent else "")]
         if parent:
             raise UnknownNameError("Python module", missing, known) from error
         raise UnknownNameError("zoo or Python module", missing, {*known, *SOURCES}) from error
+    except (Exception, SystemExit) as error:  # A script without a main guard may end the process.
+        raise _broken(module, error) from error
+
+
+def _broken(module: str, error: BaseException) -> InputError:
+    seen = f"{type(error).__name__}: {error}"
+    return InputError(f"{module} cannot be imported ({seen}); make `python -c 'import {module}'` work first")
 
 
 def _build(builder: Callable[[], Any], *ways: AbstractContextManager[Any]) -> Any:
@@ -178,7 +190,7 @@ def _build(builder: Callable[[], Any], *ways: AbstractContextManager[Any]) -> An
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # They are about weights that nobody asked for.
         for without_weights in ways or (torch.device("meta"), _WeightsOnMeta()):
-            with suppress(RuntimeError), without_weights:
+            with suppress(Exception), without_weights:
                 return builder()
         return builder()
 
