@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thoplw.hf.architecture import architecture
+from thoplw.hf.architecture import architecture, model_class
 from thoplw.hf.inputs import inputs
 
-__all__ = ["architecture", "inputs"]
+__all__ = ["architecture", "inputs", "model_class"]

@@ -44,10 +44,16 @@ def architecture(name: str) -> tuple[type[nn.Module], Any]:
         config = CONFIG_MAPPING[name](**COMPLETE.get(name, {}))
     else:
         raise UnknownNameError("directory with a config.json, or model type of transformers,", name, CONFIG_MAPPING)
-    return _class_for(type(config)), config
+    return model_class(config), config
 
 
-def _class_for(config_class: type) -> type[nn.Module]:
+def model_class(config: Any) -> type[nn.Module]:
+    """The class without a head that is built from a configuration of transformers.
+
+    Raises:
+        InputError: no class of transformers is built from it.
+    """
+    config_class = type(config)
     from transformers import PreTrainedModel
     from transformers.models.auto import modeling_auto
 
