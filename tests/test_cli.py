@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 import thoplw
 from thoplw.cli import main
@@ -105,6 +104,9 @@ def test_what_never_ran_is_said_once(run: Run) -> None:
         (["resnet18", "--kind", "texd"], "unknown kind 'texd'. Did you mean 'text'?"),
         (["resnet18", "--fmt", "cleverr"], "unknown fmt 'cleverr'. Did you mean 'clever'?"),
         (["resnet18", "--convention", "mac"], "unknown convention 'mac'. Did you mean 'macs'?"),
+        (["resnet19", "--kind", "texd"], "unknown kind 'texd'"),  # what is quick to tell comes first
+        (["resnet19", "--fmt", "cleverr"], "unknown fmt 'cleverr'"),
+        (["resnet19", "--convention", "mac"], "unknown convention 'mac'"),
         (["resnet18", "--input", "1,4,224,224"], "RuntimeError: Given groups=1"),
         (
             ["torch.nn:Identity"],
@@ -117,6 +119,21 @@ def test_what_never_ran_is_said_once(run: Run) -> None:
 )
 def test_a_mistake_is_one_line_and_exit_code_1(arguments: list[str], message: str, run: Run) -> None:
     result = run("profile", *arguments)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"error: {message}")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("raise SystemExit(0)", "written_for_cli cannot be imported (SystemExit: 0); make `python -c "),
+        ("def build(): raise KeyError('mine')", "KeyError: 'mine'"),
+        ("def build(): assert False", "AssertionError\n"),
+    ],
+)
+def test_a_mistake_in_the_module_of_the_user(text: str, message: str, run: Run) -> None:
+    result = run("profile", f"{write(text)}:build")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith(f"error: {message}")
     assert result.stderr.count("\n") == 1

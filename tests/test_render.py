@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 import tabulate
 
+import thoplw
 from thoplw import UnknownNameError
+from thoplw.conventions import CONVENTIONS
+from thoplw.loading import load
 from thoplw.render import FORMATS, render
 from thoplw.table import Table
 
@@ -61,6 +64,26 @@ def test_text_lines_are_equally_long() -> None:
     lines = render(dataclasses.replace(TABLE, notes=()), "text").splitlines()
     assert len({len(line) for line in lines}) == 1
     assert not any(line.endswith(" ") for line in lines)
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("name", ["resnet18", "googlenet", "vit_b_32"])
+def test_the_columns_of_a_real_profile_add_up_to_the_footer(name: str, convention: str) -> None:
+    macs, params, layers = thoplw.profile(load(name).model, (2, 3, 224, 224), verbose=False, convention=convention)
+    head, rule, *rows, rule_again, total = layers.summary().split("\n\n")[0].splitlines()
+    assert rule == rule_again
+    assert [cell.strip() for cell in head.split("|")[-3:-1]] == ["MACs", "Params"]
+    figures = [[int(cell) for cell in row.split("|")[-3:-1]] for row in rows]
+    assert [sum(column) for column in zip(*figures, strict=True)] == [int(cell) for cell in total.split("|")[-3:-1]]
+    assert [int(cell) for cell in total.split("|")[-3:-1]] == [macs, params]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_golden_of_a_real_profile(kind: str) -> None:
+    loaded = load("alexnet")
+    _, _, layers = thoplw.profile(loaded.model, loaded.inputs, verbose=False)
+    expected = (GOLDEN / f"alexnet.{SUFFIXES[kind]}").read_text(encoding="utf-8")
+    assert f"{layers.summary(kind, 'ratio' if kind == 'md' else 'raw')}\n" == expected
 
 
 def test_csv_reads_back_without_padding() -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from thoplw.errors import InputError, ThoplwError
+from thoplw.errors import InputError, ThoplwError, UnknownNameError
 
 main = typer.Typer(
     name="thoplw",
@@ -54,7 +54,8 @@ def profile(
     model: Annotated[
         str,
         typer.Argument(
-            help="resnet18 (of torchvision), timm:vit_base_patch16_224, hf:llama, or mypackage.models:build."
+            metavar="MODEL",
+            help="resnet18 (of torchvision), timm:vit_base_patch16_224, hf:llama, or mypackage.models:build.",
         ),
     ],
     shapes: Annotated[
@@ -98,6 +99,7 @@ def profile(
         from thoplw.api import profile
         from thoplw.loading import load
 
+        _check(kind, fmt, convention)
         options = {name: value for name, value in (("seq", seq), ("batch", batch)) if value is not None}
         loaded = load(model, **options)
         tensors: Any = tuple(torch.empty(shape, device="meta") for shape in shapes or ()) or loaded.inputs
@@ -110,6 +112,17 @@ def profile(
             typer.echo(table)
         else:
             _write(output, f"{table}\n")
+
+
+def _check(kind: str, fmt: str, convention: str) -> None:
+    """Find a misspelt word before the work that may take a while, not after it."""
+    from thoplw.conventions import CONVENTIONS
+    from thoplw.render import FORMATS
+    from thoplw.report import _FORMATS
+
+    for what, name, known in (("kind", kind, FORMATS), ("fmt", fmt, _FORMATS), ("convention", convention, CONVENTIONS)):
+        if name not in known:
+            raise UnknownNameError(what, name, known)
 
 
 def _write(path: Path, text: str) -> None:
@@ -129,7 +142,7 @@ def _told() -> Iterator[None]:
     except ThoplwError as error:
         _fail(str(error), error)
     except Exception as error:
-        _fail(f"{type(error).__name__}: {error}", error)
+        _fail(f"{type(error).__name__}: {error}".removesuffix(": "), error)
 
 
 def _fail(message: str, error: Exception) -> None:
