@@ -53,10 +53,13 @@ SMALL = {
 
 TYPES = """
     afmoe albert apertus arcee aria_text audio-spectrogram-transformer bart beit bert bert-generation big_bird
-    bigbird_pegasus biogpt bitnet blenderbot bloom camembert canine clip_text_model clip_vision_model cohere cohere2_moe
-    convbert cpmant ctrl cwm data2vec-text data2vec-vision deberta deberta-v2 decision_transformer deit dia_encoder
-    diffllama dinov2 dinov2_with_registers dinov3_vit distilbert doge dpr dpt electra ernie4_5_moe exaone4 exaone_moe
-    falcon_mamba flaubert gpt-sw3 gpt2 llama t5
+    bigbird_pegasus biogpt bitnet blenderbot bloom camembert canine clip_text_model clip_vision_model cohere
+    cohere2_moe convbert cpmant ctrl cwm data2vec-text data2vec-vision deberta deberta-v2 decision_transformer deit
+    dia_encoder diffllama dinov2 dinov2_with_registers dinov3_vit distilbert doge dpr dpt electra ernie4_5_moe
+    exaone4 exaone_moe falcon_mamba flaubert gemma2 gemma3_text gpt-sw3 gpt2 gpt_neox gpt_oss granite layoutlm led
+    lfm2 llama longformer m2m_100 mamba mistral mixtral mobilebert mpt nllb-moe nystromformer olmoe opt pegasus
+    qwen2 qwen2_moe qwen3_moe roberta rwkv segformer siglip_vision_model switch_transformers t5 videomae vit vivit
+    xglm xlnet
 """
 
 
