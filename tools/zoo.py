@@ -1,0 +1,484 @@
+"""Profile whole zoos of models in worker processes, confirm what can be run for real, and write a table.
+
+::
+
+    python tools/zoo.py run torchvision timm hf
+    python tools/zoo.py oracle --macs 3e9
+    python tools/zoo.py table > benchmarks/zoo.md
+
+Everything that is found goes into a file of JSON lines at once; what is there already is not done again.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import json
+import multiprocessing
+import resource
+import sys
+import time
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
+from importlib.metadata import version
+from multiprocessing import connection
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch.utils._pytree import tree_map
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+
+from tests.oracle import oracle_macs  # noqa: E402
+
+import thoplw  # noqa: E402
+from thoplw import hf  # noqa: E402
+from thoplw.formulas import FORMULAS  # noqa: E402
+from thoplw.loading import load  # noqa: E402
+
+FLOPS = thoplw.Convention(name="flops", unit="FLOP", rows=FORMULAS)
+
+#: What is known of a model: what the tasks found, by name of the figure.
+Record = dict[str, Any]
+
+
+# -- which models --------------------------------------------------------------------------------------------------
+
+
+def _torchvision() -> list[str]:
+    from torchvision import models  # type: ignore[import-untyped] # it ships no types
+
+    names: list[str] = models.list_models()
+    return names + [f"int8:{name}" for name in names if name.startswith("quantized_")]
+
+
+def _timm() -> list[str]:
+    import timm
+
+    return [f"timm:{name}" for name in timm.list_models()]
+
+
+def _hf() -> list[str]:
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    return [f"hf:{name}" for name in sorted(CONFIG_MAPPING)]
+
+
+#: Zoo -> names of its models, as :func:`thoplw.loading.load` takes them; ``int8:`` is the form in int8.
+ZOOS: dict[str, Callable[[], list[str]]] = {"torchvision": _torchvision, "timm": _timm, "hf": _hf}
+
+
+def zoo_of(name: str) -> str:
+    """The zoo that a model is from."""
+    return next((zoo for zoo in ZOOS if name.startswith(f"{zoo}:")), "torchvision")
+
+
+# -- tasks, in a worker ----------------------------------------------------------------------------------------------
+
+
+def measure(name: str) -> Record:
+    """Profile a model without weights, or for real when its control flow needs values."""
+    start = time.perf_counter()
+    if name.startswith("int8:"):
+        return _figures(*real(name), execute=True) | {"seconds": time.perf_counter() - start}
+    loaded = load(name)
+    if loaded.inputs is None:
+        raise LookupError("there is no telling what it takes")
+    try:
+        found = _figures(loaded.model, loaded.inputs)
+    except thoplw.DataDependentError:
+        found = _figures(*real(name), execute=True)
+    return found | {"seconds": time.perf_counter() - start}
+
+
+def _figures(model: torch.nn.Module, inputs: Any, *, execute: bool = False) -> Record:
+    macs, params, info = thoplw.profile(model, inputs, verbose=False, convention="macs", execute=execute)
+    flops, _, _ = thoplw.profile(model, inputs, verbose=False, convention=FLOPS, execute=execute)
+    return {
+        "params": params,
+        "macs": macs,
+        "flops": flops,
+        "uncounted": {operator: each.calls for operator, each in info.uncounted.items()},
+        "assumptions": list(info.assumptions),
+        "executed": execute,
+    }
+
+
+def confirm(name: str) -> Record:
+    """Count what a model really multiplies."""
+    model, inputs = real(name)
+    args, kwargs = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
+    return {"oracle": oracle_macs(model, *args, **kwargs)}
+
+
+def real(name: str) -> tuple[torch.nn.Module, Any]:
+    """A model with random weights, and random inputs; the same ones every time."""
+    torch.manual_seed(0)
+    source, _, rest = name.rpartition(":")
+    model = _BUILD[source](rest).eval()
+    return model, tree_map(_with_values, load(rest if source == "int8" else name).inputs)
+
+
+def _with_values(value: Any) -> Any:
+    if isinstance(value, torch.Tensor) and value.is_meta:
+        return torch.rand(value.shape).to(value.dtype)
+    return value
+
+
+def _real_torchvision(name: str) -> Any:
+    from torchvision import models
+
+    takes = inspect.signature(models.get_model_builder(name)).parameters
+    return models.get_model(name, **{key: None for key in ("weights", "weights_backbone") if key in takes})
+
+
+def _real_int8(name: str) -> Any:
+    from torchvision import models
+
+    return models.get_model(name, weights=None, quantize=True)
+
+
+def _real_timm(name: str) -> Any:
+    import timm
+
+    return timm.create_model(name, pretrained=False)
+
+
+def _real_hf(name: str) -> Any:
+    cls, config = hf.architecture(name)
+    return cls(config)
+
+
+_BUILD: dict[str, Callable[[str], Any]] = {
+    "": _real_torchvision,
+    "int8": _real_int8,
+    "timm": _real_timm,
+    "hf": _real_hf,
+}
+
+#: Task -> function, and the figure that tells of a failure.
+TASKS: dict[str, tuple[Callable[[str], Record], str]] = {
+    "measure": (measure, "error"),
+    "confirm": (confirm, "oracle_error"),
+}
+
+
+def attempt(task: str, name: str) -> Record:
+    """Do a task; what goes wrong is part of the record."""
+    function, failure = TASKS[task]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # They are about weights that nobody asked for.
+            return {"name": name, failure: None, **function(name)}
+    except (Exception, SystemExit) as error:  # a bad model must not stop the zoo
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        text = " ".join(str(error).split())[:300]
+        return {
+            "name": name,
+            failure: f"{type(error).__name__}: {text}",
+            "where": f"{frame.filename}:{frame.lineno} {frame.name}",
+        }
+    finally:
+        gc.collect()
+
+
+def serve(calls: Any, threads: int, memory: int) -> None:
+    """Do tasks, one after the other; runs in a process of its own."""
+    # Of the data alone: torch maps far more than it uses.
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    torch.set_num_threads(threads)
+    with suppress(EOFError, KeyboardInterrupt):
+        while True:
+            calls.send(attempt(*calls.recv()))
+
+
+# -- workers ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(kw_only=True)
+class Worker:
+    """A process that does tasks, and is replaced when one takes too long or breaks it.
+
+    Attributes:
+        memory: bytes of data it may have.
+        timeout: seconds a task may take.
+        name: of the model at hand; None when idle.
+    """
+
+    memory: int
+    timeout: float
+    name: str | None = None
+    failure: str = ""
+    deadline: float = 0
+    calls: Any = field(init=False)
+    process: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """A new process."""
+        spawn = multiprocessing.get_context("spawn")  # A forked torch hangs when it had threads.
+        self.calls, there = spawn.Pipe()
+        self.process = spawn.Process(target=serve, args=(there, 1, self.memory), daemon=True)
+        self.process.start()
+        there.close()
+
+    def stop(self) -> None:
+        """End the process, whatever it does."""
+        self.process.kill()
+        self.process.join()
+        self.calls.close()
+
+    def give(self, task: str, name: str) -> None:
+        """Begin a task."""
+        self.name, self.failure, self.deadline = name, TASKS[task][1], time.monotonic() + self.timeout
+        self.calls.send((task, name))
+
+    def take(self) -> Record | None:
+        """The result of the task, if it is over."""
+        late = time.monotonic() > self.deadline
+        if not self.calls.poll() and not late:
+            return None
+        name, self.name = self.name, None
+        try:
+            if self.calls.poll():
+                found: Record = self.calls.recv()
+                return found
+            problem = f"took longer than {self.timeout:.0f} s"
+        except EOFError:
+            self.process.join()
+            problem = f"its process ended with {self.process.exitcode}"
+        self.stop()
+        self.start()
+        return {"name": name, self.failure: problem}
+
+
+def work(task: str, names: list[str], *, workers: int, timeout: float, memory: int) -> Iterator[Record]:
+    """Do a task for each of the models, in no special order."""
+    waiting = names[::-1]
+    team = [Worker(memory=memory, timeout=timeout) for _ in range(min(workers, len(names)))]
+    try:
+        while True:
+            for each in team:
+                if each.name is None and waiting:
+                    each.give(task, waiting.pop())
+            busy = [each for each in team if each.name is not None]
+            if not busy:
+                return
+            connection.wait([each.calls for each in busy], timeout=1)
+            yield from (found for each in busy if (found := each.take()) is not None)
+    finally:
+        for each in team:
+            each.stop()
+
+
+# -- the file ----------------------------------------------------------------------------------------------------------
+
+
+def read(path: Path) -> dict[str, Record]:
+    """All that is known, by model; later lines go before earlier ones."""
+    records: dict[str, Record] = {}
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            found = json.loads(line)
+            records.setdefault(found["name"], {}).update(found)
+    return records
+
+
+def note(path: Path, task: str, names: list[str], **limits: Any) -> None:
+    """Do a task for each of the models, show how far it is, and write down what is found."""
+    bar = Progress(
+        TextColumn("{task.description:40.40}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TimeRemainingColumn(), console=Console(stderr=True),
+    )  # fmt: skip
+    with path.open("a", encoding="utf-8") as file, bar:
+        progress = bar.add_task(task, total=len(names))
+        for found in work(task, names, **limits):
+            file.write(json.dumps(found) + "\n")
+            file.flush()
+            bar.update(progress, advance=1, description=found["name"])
+            problem = found.get(TASKS[task][1])
+            if problem:
+                bar.console.print(f"{found['name']}: {problem}", markup=False, highlight=False, soft_wrap=True)
+
+
+# -- the table ---------------------------------------------------------------------------------------------------------
+
+HEAD = """\
+# The zoo
+
+{total} models, each with its default input and a batch of one, built without weights and profiled with
+`convention="macs"`. {when}, with {versions}. Written by `tools/zoo.py`.
+
+{summary}
+
+*Oracle*: `tests/oracle.py` ran the model for real, with random weights, and multiplied out every contraction that
+reached a kernel: `=` says that it found the same number to the unit; an empty cell, that the model was not run.
+*Executed*: control flow depends on values, so that thoplw ran it for real too. *Assumed*: an estimate, for a reason
+that the profile states. FLOPs are all floating-point operations, elementwise ones included.
+"""
+
+
+def page(records: Iterable[Record]) -> str:
+    """The table of everything, with a head."""
+    zoos: dict[str, list[Record]] = {zoo: [] for zoo in ZOOS}
+    for each in records:
+        if "error" in each:
+            zoos[zoo_of(each["name"])].append(each)
+    packages = ("thoplw", "torch", "torchvision", "timm", "transformers")
+    head = HEAD.format(
+        total=sum(map(len, zoos.values())),
+        when=date.today().isoformat(),
+        versions=", ".join(f"{name} {_version(name)}" for name in packages),
+        summary=_markdown(("", *SUMMARY), [(zoo, *_summary(rows)) for zoo, rows in zoos.items()]),
+    )
+    parts = [head, *_unpriced(zoos)]
+    for zoo, rows in zoos.items():
+        rows.sort(key=lambda each: each["name"])
+        good = [_row(each) for each in rows if each["error"] is None]
+        bad = [(each["name"], _cell(each["error"])) for each in rows if each["error"] is not None]
+        parts.append(f"## {zoo}\n")
+        parts.append(_markdown(("Model", "Params", "MACs", "FLOPs", "Oracle", "Seconds", "Notes"), good) + "\n")
+        if bad:
+            parts.append(f"Without a profile:\n\n{_markdown(('Model', 'Reason'), bad)}\n")
+    return "\n".join(parts)
+
+
+def _version(package: str) -> str:
+    return thoplw.__version__ if package == "thoplw" else version(package)
+
+
+#: Column of the summary -> whether a record counts there.
+SUMMARY: dict[str, Callable[[Record], bool]] = {
+    "Models": lambda each: True,
+    "Profiled": lambda each: each["error"] is None,
+    "With an unpriced operator": lambda each: bool(each.get("uncounted")),
+    "With an assumption": lambda each: bool(each.get("assumptions")),
+    "Executed": lambda each: bool(each.get("executed")),
+    "Equal to the oracle": lambda each: each.get("oracle") is not None and each["oracle"] == each.get("macs"),
+    "Other than the oracle": lambda each: differs(each),
+}
+
+
+def differs(record: Record) -> bool:
+    """Whether the oracle found another number, where nothing was assumed."""
+    known = record.get("oracle") is not None and record["error"] is None
+    return known and record["oracle"] != record["macs"] and not record["assumptions"]
+
+
+def _summary(records: list[Record]) -> tuple[str, ...]:
+    return tuple(str(sum(map(counts, records))) for counts in SUMMARY.values())
+
+
+def _unpriced(zoos: dict[str, list[Record]]) -> list[str]:
+    """Operators without a price, and in how many models."""
+    found = Counter(operator for rows in zoos.values() for each in rows for operator in each.get("uncounted") or ())
+    if not found:
+        return []
+    rows = [(f"`{operator}`", str(models)) for operator, models in found.most_common()]
+    return ["## Operators without a price\n", _markdown(("Operator", "Models"), rows) + "\n"]
+
+
+def _row(record: Record) -> tuple[str, ...]:
+    oracle = record.get("oracle")
+    notes = ["executed"] if record["executed"] else []
+    notes += [f"assumed: {statement}" for statement in record["assumptions"]]
+    notes += [f"not counted: {operator}" for operator in record["uncounted"]]
+    return (
+        record["name"],
+        str(record["params"]),
+        str(record["macs"]),
+        str(record["flops"]),
+        "" if oracle is None else "=" if oracle == record["macs"] else str(oracle),
+        f"{record['seconds']:.1f}",
+        _cell("; ".join(notes)),
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def _markdown(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [columns, tuple("---" if name in ("", "Model", "Reason", "Notes") else "--:" for name in columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+# -- command line ------------------------------------------------------------------------------------------------------
+
+app = typer.Typer(help=__doc__.partition("\n")[0], no_args_is_help=True, add_completion=False)
+
+Lines = Annotated[Path, typer.Option(help="File of JSON lines.")]
+Workers = Annotated[int, typer.Option(help="Number of processes.")]
+Timeout = Annotated[float, typer.Option(help="Seconds for one model.")]
+Memory = Annotated[float, typer.Option(help="Gigabytes for one process.")]
+DEFAULT_LINES = Path("zoo.jsonl")
+
+
+@app.command()
+def run(
+    names: Annotated[list[str], typer.Argument(help="torchvision, timm, hf, all, or names of models.")],
+    lines: Lines = DEFAULT_LINES,
+    workers: Workers = 2,
+    timeout: Timeout = 120,
+    memory: Memory = 8,
+    again: Annotated[str, typer.Option(help="Do these again too: errors, unpriced, all.")] = "",
+) -> None:
+    """Profile models."""
+    wanted = list(dict.fromkeys(each for name in names for each in _expand(name)))
+    known = read(lines)
+    todo = [name for name in wanted if "error" not in known.get(name, {}) or _again(again, known[name])]
+    note(lines, "measure", todo, workers=workers, timeout=timeout, memory=int(memory * 1e9))
+
+
+def _expand(name: str) -> list[str]:
+    if name == "all":
+        return [each for names in ZOOS.values() for each in names()]
+    return ZOOS[name]() if name in ZOOS else [name]
+
+
+def _again(which: str, record: Record) -> bool:
+    return {"errors": bool(record["error"]), "unpriced": bool(record.get("uncounted")), "all": True}.get(which, False)
+
+
+@app.command()
+def oracle(
+    lines: Lines = DEFAULT_LINES,
+    macs: Annotated[float, typer.Option(help="Only models with no more MACs.")] = 3e9,
+    params: Annotated[float, typer.Option(help="Only models with no more parameters.")] = 1e9,
+    workers: Workers = 2,
+    timeout: Timeout = 120,
+    memory: Memory = 8,
+    again: Annotated[bool, typer.Option(help="Do again where the oracle found another number, or failed.")] = False,
+) -> None:
+    """Run profiled models for real, the cheapest first."""
+    small = [
+        each
+        for each in read(lines).values()
+        if each.get("error", "") is None and each["macs"] <= macs and each["params"] <= params
+        if "oracle_error" not in each or (again and (differs(each) or each["oracle_error"]))
+    ]
+    small.sort(key=lambda each: each["macs"])
+    names = [each["name"] for each in small]
+    note(lines, "confirm", names, workers=workers, timeout=timeout, memory=int(memory * 1e9))
+
+
+@app.command()
+def table(lines: Lines = DEFAULT_LINES) -> None:
+    """Write the table of all that is known, as Markdown."""
+    typer.echo(page(read(lines).values()))
+
+
+if __name__ == "__main__":
+    app()
