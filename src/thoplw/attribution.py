@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import torch
+
 from thoplw.conventions import Convention, Priced
 from thoplw.records import TensorSpec, Trace
 from thoplw.work import ZERO
@@ -149,7 +151,7 @@ class Attribution:
         idle: dict[int, set[tuple[int, int]]] = {}
         root: dict[int, int] = {}
         for index, info in enumerate(trace.modules):
-            if index in alive or self._is_unseen(index):
+            if index in alive or self._is_unseen(index) or (not info.parameters and _cannot_run(info.cls)):
                 continue
             root[index] = root.get(info.parent, index)
             weights = idle.setdefault(root[index], set())
@@ -196,6 +198,11 @@ class Attribution:
                     scope = parent
                 return parent.module
         return self._payer(self._trace.modules[index].parent)
+
+
+def _cannot_run(cls: type) -> bool:
+    """Whether modules of a class only hold others, or the packed weights of a quantised module."""
+    return getattr(cls, "forward", None) is torch.nn.Module.forward or cls.__module__.startswith("torch.ao.")
 
 
 def shapes_of(specs: tuple[TensorSpec, ...]) -> tuple[Shape, ...]:

@@ -47,6 +47,9 @@ _VALUE_FREE = frozenset(
     f"aten.{name}" for name in ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
 )
 
+#: Quantised tensors have no meta tensors, but what they are in memory has.
+_MEMORY = {torch.quint8: torch.uint8, torch.qint8: torch.int8, torch.qint32: torch.int32}
+
 _ABSTRACT, _REAL = 1, 2
 
 _make_wrapper = torch.Tensor._make_wrapper_subclass
@@ -312,7 +315,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         def to_meta(tensor: torch.Tensor) -> torch.Tensor:
             twin = twins.get(id(tensor))
             if twin is None:
-                twin = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+                dtype = _MEMORY.get(tensor.dtype, tensor.dtype)
+                twin = torch.empty_strided(tensor.shape, tensor.stride(), dtype=dtype, device="meta")
                 twins[id(tensor)] = twin
             return twin
 

@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from thoplw.abstract import Specs
 from thoplw.capture.operators import target_of
+from thoplw.capture.packed import geometry_of, weights_of
 from thoplw.capture.weights import Weights
 from thoplw.records import Assumption, Call, Step
 from thoplw.scopes import ModuleScopes
@@ -48,6 +49,7 @@ class Run(TorchDispatchMode):
         self.weights = weights
         self.scopes = scopes
         self.device = device
+        self._packed: dict[int, tuple[torch.ScriptObject, Any]] = {}
         self._executed: dict[Any, Call] = {}
 
     @classmethod
@@ -111,7 +113,15 @@ class Run(TorchDispatchMode):
             return self.specs.of(value)
         if isinstance(value, (tuple, list)):
             return tuple(map(self.freeze, value))
+        if isinstance(value, torch.ScriptObject):
+            return self._freeze_packed(value)
         return value
+
+    def _freeze_packed(self, packed: torch.ScriptObject) -> Any:
+        """Packed weights: the specs of what is inside, and the geometry of a convolution."""
+        if id(packed) not in self._packed:
+            self._packed[id(packed)] = packed, self.freeze((*weights_of(packed), *geometry_of(packed)))
+        return self._packed[id(packed)][1]
 
     def take_apart(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Call, ...]]:
         """Run a composite operator piece by piece: what it returns, and the pieces."""

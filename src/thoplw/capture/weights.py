@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 
 import torch
 
 from thoplw.abstract import Specs
+from thoplw.capture.packed import weights_of
 from thoplw.errors import InputError
 from thoplw.records import ModuleInfo, TensorSpec, Weight
 
@@ -19,6 +21,7 @@ class Weights:
         modules: the modules themselves, in the same order.
         tensors: every parameter and buffer by its identity; kept here, they cannot lose it.
         specs: the spec of each.
+        packed: the objects in which quantised modules keep theirs.
     """
 
     def __init__(self, specs: Specs) -> None:
@@ -26,6 +29,7 @@ class Weights:
         self.modules: list[torch.nn.Module | None] = []
         self.tensors: dict[int, torch.Tensor] = {}
         self.specs: dict[int, TensorSpec] = {}
+        self.packed: list[torch.ScriptObject] = []
         self._intern = specs
         self._known: dict[int, int] = {}
 
@@ -49,7 +53,7 @@ class Weights:
                     class_name=getattr(module, "original_name", type(module).__name__),
                     parent=index[path.rpartition(".")[0]] if path else parent,
                     opaque=isinstance(module, torch.jit.ScriptModule),
-                    parameters=self._weights(path, module._parameters),
+                    parameters=(*self._weights(path, module._parameters), *self._packed(module)),
                     buffers=self._weights(path, module._buffers),
                 )
             )
@@ -57,6 +61,20 @@ class Weights:
     def index_of(self, module: torch.nn.Module) -> int | None:
         """Index of a module, ``None`` for one that is not known."""
         return self._known.get(id(module))
+
+    def _packed(self, module: torch.nn.Module) -> Iterator[Weight]:
+        """The packed weights of a quantised module, each taken as one parameter.
+
+        They are its own, or in modules inside of it that exist to hold them and are never called.
+        """
+        if not type(module).__module__.startswith("torch.ao.") or _holds_only(module):
+            return
+        holders = [module, *(inner for inner in module.modules() if _holds_only(inner))]
+        for name, value in (item for holder in holders for item in vars(holder).items()):
+            if isinstance(value, torch.ScriptObject):
+                size = sum(weight.numel() for weight in weights_of(value) if weight is not None)
+                self.packed.append(value)  # kept, its identity stays its own
+                yield Weight(name, id(value), self._intern.make((size,), torch.float32, (1,)))
 
     def _weights(self, path: str, tensors: Mapping[str, torch.Tensor | None]) -> tuple[Weight, ...]:
         weights = []
@@ -74,3 +92,11 @@ class Weights:
                 self.specs[key] = self._intern.of(tensor)
             weights.append(Weight(name, key, self.specs[key]))
         return tuple(weights)
+
+
+def _holds_only(module: torch.nn.Module) -> bool:
+    """Whether a module inside a quantised one holds packed weights. That of a linear layer has a forward to mislead."""
+    linear = sys.modules.get("torch.ao.nn.quantized.modules.linear")
+    return type(module).forward is torch.nn.Module.forward or (
+        linear is not None and isinstance(module, linear.LinearPackedParams)
+    )

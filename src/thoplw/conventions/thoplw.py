@@ -31,6 +31,17 @@ def _bias_per_sample_time_first(call: Call) -> int:
     return int(call.args[0].shape[1] * call.args[2].numel)
 
 
+def _packed_bias_per_sample(call: Call) -> int:
+    """A quantised convolution, whose bias is packed with the weight."""
+    bias = call.args[1][1]
+    return int(call.args[0].shape[0] * bias.numel) if bias is not None else 0
+
+
+def _packed_bias_per_output(call: Call) -> int:
+    """A quantised linear layer."""
+    return elements(call) if call.args[1][1] is not None else 0
+
+
 def _bias_per_output(call: Call) -> int:
     """A linear layer adds its bias once per output element."""
     return elements(call) if call.arg(2) is not None else 0
@@ -53,6 +64,13 @@ _TERMS: dict[Term, str] = {
     ),
     _bias_per_sample_time_first: "conv_tbc",
     _bias_per_output: "linear",
+    _packed_bias_per_sample: (
+        "quantized.conv1d quantized.conv1d_relu quantized.conv2d quantized.conv2d_relu quantized.conv3d "
+        "quantized.conv3d_relu quantized.conv_transpose1d quantized.conv_transpose2d quantized.conv_transpose3d"
+    ),
+    _packed_bias_per_output: (
+        "quantized.linear quantized.linear_relu quantized.linear_dynamic quantized.linear_relu_dynamic"
+    ),
     _times(1): (
         "addmm addmv baddbmm addbmm addr softmax _softmax _safe_softmax log_softmax _log_softmax avg_pool1d "
         "adaptive_avg_pool1d"
@@ -75,7 +93,7 @@ _TERMS: dict[Term, str] = {
         "_scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_efficient_attention "
         "_scaled_dot_product_cudnn_attention _scaled_dot_product_fused_attention_overrideable"
     ),
-    biases: "lstm lstm_cell gru gru_cell rnn_tanh rnn_relu rnn_tanh_cell rnn_relu_cell",
+    biases: "quantized_lstm quantized_gru lstm lstm_cell gru gru_cell rnn_tanh rnn_relu rnn_tanh_cell rnn_relu_cell",
 }
 
 
@@ -94,7 +112,7 @@ CONVENTION = Convention(
         **{
             target: _with_term(FORMULAS[target], term)
             for term, names in _TERMS.items()
-            for target in (f"aten.{name}" for name in names.split())
+            for target in (name if "." in name else f"aten.{name}" for name in names.split())
         },
     },
     buffers=frozenset({"running_mean", "running_var"}),

@@ -24,6 +24,7 @@ from thoplw.formulas import (
     norm,
     pointwise,
     pooling,
+    quantized,
     recurrent,
 )
 from thoplw.formulas.common import Formula, Table
@@ -54,5 +55,6 @@ FORMULAS = _merge(
     ("norm", norm.FORMULAS),
     ("pointwise", pointwise.FORMULAS),
     ("pooling", pooling.FORMULAS),
+    ("quantized", quantized.FORMULAS),
     ("recurrent", recurrent.FORMULAS),
 )

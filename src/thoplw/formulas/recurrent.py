@@ -49,6 +49,8 @@ def recurrent(gates: tuple[int, int], call: Call) -> Work:
 
 FORMULAS: Table = {
     "aten.lstm": partial(recurrent, _LSTM),
+    "aten.quantized_lstm": partial(recurrent, _LSTM),
+    "aten.quantized_gru": partial(recurrent, _GRU),
     "aten.lstm_cell": partial(recurrent, _LSTM),
     "aten.gru": partial(recurrent, _GRU),
     "aten.gru_cell": partial(recurrent, _GRU),

@@ -14,11 +14,15 @@ _MROPE = {"rope_type": "default", "rope_theta": 10_000.0, "partial_rotary_factor
 COMPLETE: Mapping[str, Mapping[str, Any]] = each(
     {
         "autoformer informer time_series_transformer": {"prediction_length": 24},
-        "cosmos3_omni qwen3_5 qwen3_5_moe": {"vision_config": {"out_hidden_size": 4096}},
+        "cosmos3_omni qwen3_5": {"vision_config": {"out_hidden_size": 4096}},
         "exaone4_5": {"vision_config": {"out_hidden_size": 4096}},
         "glm46v glm4v glm_image glmga": {"text_config": {"rope_parameters": _MROPE}},
         "gemma3 shieldgemma2": {"vision_config": {"image_size": 896, "patch_size": 14}},
         "hunyuan_v1_dense hunyuan_v1_moe hunyuan_vl_text ministral": {"head_dim": 128},
+        "granite_speech granite_speech_plus": {"projector_config": {"encoder_hidden_size": 1024}},
+        "granitemoehybrid": {"layer_types": ["attention"] * 32},
+        "voxtral": {"audio_token_id": 24},
+        "ovis2": {"hidden_size": 4096},
         "bamba": {"attn_layer_indices": [9, 18, 27]},
         "blip-2 instructblip": {"image_token_index": 50265, "text_config": {"vocab_size": 50304}},
         "deepseek_v2": {"num_experts_per_tok": 6},
@@ -29,7 +33,9 @@ COMPLETE: Mapping[str, Mapping[str, Any]] = each(
         "glm_ocr": {"vision_config": {"out_hidden_size": 1024}},
         "idefics3 smolvlm": {"vision_config": {"image_size": 364, "patch_size": 14}},
         "janus": {"vision_config": {"projection_dim": 4096}},
-        "llama4": {"vision_config": {"intermediate_size": 3072}},
+        "llama4": {
+            "vision_config": {"intermediate_size": 3072, "vision_output_dim": 4096, "projector_output_dim": 4096}
+        },
         "llama4_vision_model": {"intermediate_size": 3072},
         "modernvbert ultravbert": {"vision_config": {"image_size": 512, "patch_size": 16}},
         "nemotron": {"num_key_value_heads": 8},
@@ -42,7 +48,7 @@ COMPLETE: Mapping[str, Mapping[str, Any]] = each(
         "qwen2_5_vl": {"vision_config": {"out_hidden_size": 8192}},
         "qwen2_vl": {"vision_config": {"hidden_size": 8192}},
         "qwen3_vl": {"vision_config": {"out_hidden_size": 4096}},
-        "qwen3_vl_moe": {"vision_config": {"out_hidden_size": 2048}},
+        "qwen3_vl_moe qwen3_5_moe": {"vision_config": {"out_hidden_size": 2048}},
         "timm_backbone": {"backbone": "resnet18"},
     }
 )

@@ -43,9 +43,10 @@ def with_placeholders(sample: Sample, made: dict[str, Any]) -> dict[str, Any]:
     kinds = [torch.zeros_like(made["input_ids"])]
     for name, (method, tokens) in PLACEHOLDERS.items():
         token = sample.find(*tokens)
-        if name not in made or token is None or not hasattr(sample.model, method):
+        owner = next((part for part in sample.model.modules() if hasattr(part, method)), None)
+        if name not in made or token is None or owner is None:
             continue
-        count = _features(sample.model, method, made) // sample.batch
+        count = _features(owner, method, made) // sample.batch
         ids = made["input_ids"]
         made["input_ids"] = torch.cat([ids[:, :1], sample.filled(token, sample.batch, count), ids[:, 1:]], 1)
         kinds.insert(0, sample.filled(1, sample.batch, count))

@@ -43,15 +43,15 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
         },
         "clap clap_audio_model": {"input_features": lambda sample: sample.floats(sample.batch, 1, 1001, bins(sample))},
         # Convolutions over spectrograms of any length: channels come first.
-        "clvp glmasr glmasr_encoder voxtral_realtime voxtral_realtime_encoder": {
+        "clvp qwen3_asr qwen3_asr_encoder glmasr glmasr_encoder voxtral_realtime voxtral_realtime_encoder": {
             "input_features": lambda sample: mel_first(sample, FRAMES)
         },
         # Waves have a channel, though the configuration does not say so.
         "dac pe_audio pe_audio_encoder xcodec xcodec2 neucodec": {"input_values": mono},
         "vibevoice vibevoice_acoustic_tokenizer vibevoice_asr": {"input_values": mono},
         "audioflamingo3_encoder": {
-            "input_features": lambda sample: mel_first(sample, FRAMES),
-            "input_features_mask": mel_mask,
+            "input_features": lambda sample: mel_first(sample, 3000),
+            "input_features_mask": lambda sample: torch.ones(sample.batch, 3000, dtype=torch.bool),
         },
         # Three scales are seen, and the smallest must hold a patch.
         "depth_pro": {"pixel_values": lambda sample: sample.floats(sample.batch, 3, 1536, 1536)},
@@ -104,6 +104,17 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
         "timesfm2_5": {"past_values": lambda sample: sample.floats(sample.batch, 512)},
         "tvp": {"pixel_values": lambda sample: sample.floats(sample.batch, sample.find("num_frames"), 3, 448, 448)},
         "xmod": {"lang_ids": lambda sample: sample.filled(0, sample.batch)},
+        "colmodernvbert": {"pixel_values": lambda sample: picture(sample, 1), "attention_mask": ones},
+        "florence_vision": {"hidden_states": picture},
+        "granite_speech5_ctc granite_speech5_encoder": {
+            "input_features": lambda sample: sample.floats(sample.batch, FRAMES, 320)
+        },
+        "mimi_decoder pocket_tts_audio_tokenizer_decoder": {
+            "latents": lambda sample: sample.floats(sample.batch, sample.find("hidden_size"), 25)
+        },
+        "qwen2_5_omni_thinker qwen3_omni_moe_thinker": {"feature_attention_mask": mel_mask},
+        # They are of video, though they say image.
+        "timesformer xclip": {"pixel_values": lambda sample: picture(sample, sample.find("num_frames"))},
         # Two pictures are matched.
         "efficientloftr lightglue superglue": {"pixel_values": _two_pictures},
         # Frames go through the tower as so many pictures.
@@ -145,10 +156,13 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
         # Either text or sound; the sound is what it is made for.
         "pop2piano": {"input_ids": lambda sample: None, "input_features": lambda sample: hidden(sample)},
         # A picture to learn from, and its mask.
-        "seggpt": {"prompt_pixel_values": picture, "prompt_masks": picture},
+        "seggpt": {
+            name: lambda sample: sample.floats(sample.batch, 3, 448, 448)
+            for name in ("pixel_values", "prompt_pixel_values", "prompt_masks")
+        },
         # The encoder is a wave's; both of its ends are.
         "speech-encoder-decoder": {"inputs": wave},
-        "qwen2_audio": {"feature_attention_mask": mel_mask},
+        "qwen2_audio": {"attention_mask": ones, "feature_attention_mask": mel_mask},
         "decision_transformer": {
             "states": lambda sample: sample.floats(sample.batch, sample.length, sample.find("state_dim")),
             "actions": lambda sample: sample.floats(sample.batch, sample.length, sample.find("act_dim")),

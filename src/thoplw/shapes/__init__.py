@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
-from thoplw.shapes import matmul, norm, pointwise, pooling, views
+from thoplw.shapes import matmul, norm, pointwise, pooling, quantized, views
 from thoplw.shapes.common import SAME
 
 __all__ = ["RULES", "SAME"]
@@ -20,4 +20,5 @@ __all__ = ["RULES", "SAME"]
 #: Operator (without overload) -> rule.
 RULES: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
     {f"aten.{name}": rule for room in (matmul, norm, pointwise, pooling, views) for name, rule in room.RULES.items()}
+    | dict(quantized.RULES)
 )

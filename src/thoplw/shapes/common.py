@@ -18,6 +18,8 @@ SAME: Final = _Same()
 
 Shape = tuple[int, ...]
 
+QUANTISED = frozenset({"qint8", "quint8", "qint32"})
+
 FLOATING = frozenset({"float32", "float64", "float16", "bfloat16"})
 
 

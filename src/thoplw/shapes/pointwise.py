@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any
 
 from thoplw.records import TensorSpec
-from thoplw.shapes.common import FLOATING, SAME, Shape, axis, contiguous, is_contiguous
+from thoplw.shapes.common import FLOATING, QUANTISED, SAME, Shape, axis, contiguous, is_contiguous
 
 
 def unary(x: TensorSpec, *options: Any, **more_options: Any) -> TensorSpec | None:
     """``[*] -> [*]``."""
-    return x if x.dtype in FLOATING and is_contiguous(x) else None
+    return x if x.dtype in FLOATING | QUANTISED and is_contiguous(x) else None
 
 
 def in_place(x: TensorSpec, *options: Any, **more_options: Any) -> Any:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from thoplw.records import TensorSpec
-from thoplw.shapes.common import FLOATING, Shape, contiguous, is_contiguous, pair
+from thoplw.shapes.common import FLOATING, QUANTISED, Shape, contiguous, is_contiguous, pair
 
 
 def _pool(
     x: TensorSpec, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape, ceil: bool
 ) -> TensorSpec | None:
-    if len(x.shape) != 4 or x.dtype not in FLOATING or not is_contiguous(x) or 0 in x.shape:
+    if len(x.shape) != 4 or x.dtype not in FLOATING | QUANTISED or not is_contiguous(x) or 0 in x.shape:
         return None
     windows = (kernel, stride, padding, dilation)
     if any(len(each) != 2 for each in windows) or min(*kernel, *stride, *dilation) < 1 or min(padding) < 0:
@@ -61,7 +61,7 @@ def adaptive_avg_pool2d(x: TensorSpec, size: Shape) -> TensorSpec | None:
     """``[N, C, H, W] -> [N, C, *size]``."""
     if (
         len(x.shape) != 4
-        or x.dtype not in FLOATING
+        or x.dtype not in FLOATING | QUANTISED
         or not is_contiguous(x)
         or 0 in x.shape
         or len(size) != 2

@@ -1,0 +1,29 @@
+"""Weights that quantised modules keep packed, in objects that torch's kernels alone can read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+def weights_of(packed: Any) -> tuple[torch.Tensor | None, ...]:
+    """Weights and biases inside: of a linear layer or convolution two, of a recurrent cell four."""
+    names = packed._method_names()
+    if "unpack" in names:
+        weight, bias = packed.unpack()[:2]
+        return weight, bias
+    if "__getstate__" in names:
+        # (kind, biases, ..., packed matrices), with the name of the class beside it
+        state = packed.__getstate__()[0]
+        return (*(weights_of(matrix)[0] for matrix in state[-1]), *state[1])
+    return ()
+
+
+def geometry_of(packed: Any) -> tuple[Any, ...]:
+    """Stride, padding, dilation and groups of a convolution; nothing of other layers."""
+    names = ("stride", "padding", "dilation", "groups")
+    if not set(names) <= set(packed._method_names()):
+        return ()
+    values = (getattr(packed, name)() for name in names)
+    return tuple(tuple(value) if isinstance(value, list) else value for value in values)
