@@ -118,9 +118,9 @@ def _check(kind: str, fmt: str, convention: str) -> None:
     """Find a misspelt word before the work that may take a while, not after it."""
     from thoplw.conventions import CONVENTIONS
     from thoplw.render import FORMATS
-    from thoplw.report import _FORMATS
+    from thoplw.report import FIGURES
 
-    for what, name, known in (("kind", kind, FORMATS), ("fmt", fmt, _FORMATS), ("convention", convention, CONVENTIONS)):
+    for what, name, known in (("kind", kind, FORMATS), ("fmt", fmt, FIGURES), ("convention", convention, CONVENTIONS)):
         if name not in known:
             raise UnknownNameError(what, name, known)
 

@@ -76,9 +76,9 @@ class LayerInfo:
 
     def table(self, fmt: str = "raw") -> Table:
         """The table of all layers, as renderers take it."""
-        if fmt not in _FORMATS:
-            raise UnknownNameError("fmt", fmt, _FORMATS)
-        figure, total = _FORMATS[fmt]
+        if fmt not in FIGURES:
+            raise UnknownNameError("fmt", fmt, FIGURES)
+        figure, total = FIGURES[fmt]
         inputs, outputs = self._shapes
         return Table(
             columns=("Name", "Class", "Input shape", "Output shape", self._unit, "Params"),
@@ -148,7 +148,7 @@ def _share(value: int, total: int) -> str:
 Figure = Callable[[int, int], str]
 
 #: Name -> how a layer's figure, and how a total is written; each is given the figure and the total.
-_FORMATS: MappingProxyType[str, tuple[Figure, Figure]] = MappingProxyType(
+FIGURES: MappingProxyType[str, tuple[Figure, Figure]] = MappingProxyType(
     {
         "raw": (lambda value, _: str(value), lambda value, _: str(value)),
         "clever": (lambda value, _: clever_format(value), lambda value, _: clever_format(value)),
