@@ -193,6 +193,7 @@ CONTRACTION: dict[str, Case] = {
     },
 }
 
+
 #: What does not agree yet, and why.
 @pytest.mark.parametrize(
     "case",
