@@ -76,4 +76,5 @@ class _Probe(nn.Module):
 
     def forward(self, **made: Any) -> Any:
         features = getattr(self.model, self.method)(**made)
-        return getattr(features, "pooler_output", features)
+        named = (getattr(features, name, None) for name in ("pooler_output", "last_hidden_state"))
+        return next((found for found in named if found is not None), features)
