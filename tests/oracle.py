@@ -104,7 +104,7 @@ def _rnn_layer(a: dict[str, Any], out: Any) -> int:
 
 def _grouped(a: dict[str, Any], out: torch.Tensor) -> int:
     """Every row meets the matrix of its group; offsets say where groups end."""
-    left, right, ends = a["self"], a["mat2"], a.get("offs")
+    left, right, ends = list(a.values())[:3] if len(a) > 2 else (*a.values(), None)
     if ends is None:
         return _matrices(left, right)
     starts = [0, *ends.tolist()[:-1]]
@@ -128,6 +128,7 @@ def _deformable(a: dict[str, Any], out: torch.Tensor) -> int:
 
 _COUNTS: dict[str, Callable[[dict[str, Any], Any], int]] = {
     "aten._grouped_mm": _grouped,
+    "transformers.grouped_mm_fallback": _grouped,
     "aten._scaled_dot_product_flash_attention_for_cpu": _attention,
     "aten._trilinear": _bilinear,
     "aten.addbmm": lambda a, _: _matrices(a["batch1"], a["batch2"]),

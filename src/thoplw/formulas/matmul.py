@@ -83,6 +83,7 @@ FORMULAS: Table = {
     "aten._scaled_mm": product,
     "aten._grouped_mm": grouped,
     "aten._scaled_grouped_mm": grouped,
+    "transformers.grouped_mm_fallback": grouped,  # its stand-in for the operator above, where torch has none
     "aten._weight_int8pack_mm": packed,
     "aten._weight_int4pack_mm": packed,
     "aten._weight_int4pack_mm_for_cpu": packed,

@@ -56,8 +56,9 @@ def convolution_kernel(
     transposed: bool,
     output_padding: Shape,
     groups: int,
+    *flags: bool,
 ) -> TensorSpec | None:
-    """As :func:`convolution`, with the arguments of the kernel."""
+    """As :func:`convolution`, with the arguments of the kernel, and in traced models flags of its backend."""
     return None if transposed else convolution(x, weight, bias, stride, padding, dilation, groups)
 
 
@@ -147,6 +148,7 @@ RULES: Mapping[str, Callable[..., Any]] = {
     "conv2d": partial(convolution_of, 2),
     "conv3d": partial(convolution_of, 3),
     "convolution": convolution_kernel,
+    "_convolution": convolution_kernel,
     "linear": linear,
     "_grouped_mm": grouped,
     "matmul": matmul,
