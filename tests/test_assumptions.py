@@ -49,6 +49,17 @@ def test_nothing_is_assumed_when_executed(way: str) -> None:
     assert (macs, info.assumptions) == (rows * 4 * 5, {})
 
 
+def test_a_known_mask_selects_what_it_says() -> None:
+    class Selects(nn.Module):
+        def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            return torch.masked_select(x, mask[:, None]).view(-1, 4) @ x.T
+
+    mask = torch.tensor([True, False, True])
+    for execute in (False, True):
+        macs, _, info = thoplw.profile(Selects(), (torch.randn(3, 4), mask), execute=execute)
+        assert (macs, info.assumptions) == (2 * 4 * 3, {})
+
+
 def test_positions_that_are_assumed_can_steer_the_model() -> None:
     class Loops(nn.Module):
         def __init__(self) -> None:

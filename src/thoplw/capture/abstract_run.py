@@ -224,6 +224,10 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             and not (args[0].is_meta or self._is_tainted(args[0]))
         ):
             return self._execute(func, args, kwargs)
+        if target == "aten.masked_select":
+            with self:  # an index by a mask, which may be known
+                x, mask = torch.broadcast_tensors(*args[:2])  # type: ignore[no-untyped-call] # torch's own gap
+                return x[mask]
         statement, assume = ASSUMPTIONS.get(target, ("", _nothing))
         assumed = assume(*args, **kwargs)
         if assumed is NotImplemented:

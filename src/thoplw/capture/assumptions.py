@@ -57,12 +57,6 @@ _KEEP_SHARE = frozenset(
 )
 
 
-def _selected(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """``[*] [*] -> [count]``."""
-    both = torch.empty(x.shape, device="meta") + torch.empty(mask.shape, device="meta")
-    return torch.empty(both.numel(), dtype=x.dtype, device="meta")
-
-
 def _boxes(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Tensor:
     """``[N, 4] [N] -> [N]``."""
     return torch.arange(boxes.shape[0])
@@ -118,7 +112,6 @@ ASSUMPTIONS: Mapping[str, tuple[str, Assume]] = MappingProxyType(
         "aten.nonzero": (_EVERY, positions),
         "aten._pack_padded_sequence": ("", _packed),
         "aten._pad_packed_sequence": ("", _padded),
-        "aten.masked_select": (_EVERY, _selected),
         "aten._unique2": ("all values are distinct", _distinct),
         "torchvision.nms": (_EVERY, _boxes),
     }
