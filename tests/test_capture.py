@@ -170,3 +170,31 @@ def test_arguments_that_are_equal_but_of_other_types_are_told_apart() -> None:
 
     outputs = capture(Adds(), (torch.ones(1, dtype=torch.int32),), {}).outputs
     assert [output.dtype for output in outputs] == ["int32", "float32", "int32"]
+
+
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+def test_only_the_stored_elements_of_a_sparse_matrix_are_multiplied(execute: bool) -> None:
+    class Graph(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("edges", torch.tensor([[0.0, 1, 0, 2], [3, 0, 0, 0]]).to_sparse())
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.sparse.mm(self.edges, x)
+
+    assert thoplw.profile(Graph(), torch.randn(4, 5), execute=execute, strict=True)[0] == 3 * 5
+
+
+@pytest.mark.skipif(torch.__version__ < "2.14", reason="older torch compiles flex attention, or has none")
+@pytest.mark.filterwarnings("ignore:flex_attention called without")
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+def test_flex_attention_counts_as_attention(execute: bool) -> None:
+    from torch.nn.attention.flex_attention import flex_attention
+
+    class Flex(nn.Module):
+        def forward(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            return flex_attention(q, k, v, score_mod=lambda score, *_: score * 2, enable_gqa=True)
+
+    q, k, v = torch.randn(1, 4, 16, 8), torch.randn(1, 2, 32, 8), torch.randn(1, 2, 32, 8)
+    assert thoplw.profile(Flex(), (q, k, v), execute=execute, strict=True)[0] == 4 * 16 * 32 * (8 + 8 + 1)
+    assert thoplw.profile(Flex(), (q, k, v), execute=execute, convention="macs")[0] == 4 * 16 * 32 * (8 + 8)

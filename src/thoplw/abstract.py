@@ -71,16 +71,19 @@ class Specs:
         """The spec of a real, meta or abstract tensor. Sparse and other layouts without strides get ``()``."""
         if type(tensor) is AbstractTensor:
             return tensor.spec
-        strided = tensor.layout is torch.strided and not tensor.is_nested
-        shape = tuple(tensor.shape) if not tensor.is_nested else tuple(tensor.size(i) for i in range(1))
-        return self.make(shape, tensor.dtype, tensor.stride() if strided else ())
+        if tensor.layout is torch.strided:
+            return self.make(tuple(tensor.shape), tensor.dtype, tensor.stride())
+        stored = Fraction(tensor._nnz(), tensor.numel() or 1)
+        return self.make(tuple(tensor.shape), tensor.dtype, (), stored)
 
-    def make(self, shape: tuple[int, ...], dtype: torch.dtype, strides: tuple[int, ...]) -> TensorSpec:
+    def make(
+        self, shape: tuple[int, ...], dtype: torch.dtype, strides: tuple[int, ...], share: Fraction = _WHOLE
+    ) -> TensorSpec:
         """The one spec with these properties."""
-        key = (shape, dtype, strides, _WHOLE)
+        key = (shape, dtype, strides, share)
         spec = self._known.get(key)
         if spec is None:
-            spec = self._known[key] = TensorSpec(shape=shape, dtype=str(dtype)[6:], strides=strides)
+            spec = self._known[key] = TensorSpec(shape=shape, dtype=str(dtype)[6:], strides=strides, share=share)
         return spec
 
     def intern(self, spec: TensorSpec) -> TensorSpec:

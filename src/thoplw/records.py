@@ -25,6 +25,7 @@ class TensorSpec:
     Attributes:
         share: what part of a mask is true, as far as that can be known without values: a one-hot encoding over 8
             classes is nonzero in an eighth. Of indices: what part of them points at one place, if they spread evenly.
+            Of sparse tensors, which have no strides: what part of the elements is stored.
     """
 
     shape: tuple[int, ...]

@@ -28,6 +28,7 @@ from thoplw.capture.operators import (
     INDEXING,
     decides_on_values,
     is_composite,
+    is_higher_order,
     is_mutable,
     size_bound,
     storage_of,
@@ -117,6 +118,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Answer one operator and record it."""
+        if func.__class__ is not torch._ops.OpOverload and is_higher_order(func):
+            return self._higher_order(func, args, kwargs or {})
         parts: list[Any] = [func]
         kinds = self._read(args, parts)
         if kwargs:
@@ -210,6 +213,19 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         args, kwargs = tuple(map(on_device, args)), {name: on_device(value) for name, value in kwargs.items()}
         output = func(*args, **kwargs)
         self.record_executed(func, args, kwargs, output)
+        return output
+
+    def _higher_order(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answer an operator that takes functions: of these, flex attention has a shape rule."""
+        target = target_of(func)
+        shaped = shapes.RULES[target](*self.freeze(args[:3])) if target in shapes.RULES else None
+        if shaped is None:
+            raise InputError(
+                f"{target} {self.where()} takes functions, and has no shape rule. "
+                "execute=True counts it on real tensors."
+            )
+        output = self.thaw(shaped)
+        self.record(self.call(func, args, kwargs, output))
         return output
 
     # -- values that decide ----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from thoplw import shapes
-from thoplw.capture.operators import is_composite, is_mutable, storage_of, target_of, written
+from thoplw.capture.operators import is_composite, is_higher_order, is_mutable, storage_of, target_of, written
 from thoplw.capture.run import Run
 
 
@@ -28,6 +28,10 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Run one operator and record it."""
         kwargs = kwargs or {}
+        if is_higher_order(func):
+            output = func(*args, **kwargs)
+            self.record(self.call(func, args, kwargs, output))
+            return output
         if is_mutable(func):
             self._save(func, args, kwargs)
         if target_of(func) not in shapes.RULES and is_composite(func):

@@ -31,6 +31,8 @@ INDEXING = frozenset({"aten.index", "aten.index_put", "aten.index_put_", "aten._
 @cache
 def target_of(func: Any) -> str:
     """An operator's name as records have it: ``aten.conv2d``, without the overload."""
+    if is_higher_order(func):
+        return f"higher_order.{func.name()}"
     namespace, _, name = func._schema.name.partition("::")
     return f"{namespace}.{name}"
 
@@ -40,6 +42,11 @@ def operator_of(call: Call) -> Any:
     namespace, _, name = call.target.partition(".")
     packet = getattr(getattr(torch.ops, namespace), name, None)
     return getattr(packet, call.overload, None)
+
+
+def is_higher_order(func: Any) -> bool:
+    """Whether an operator takes functions, such as flex attention: it has neither schema nor overloads."""
+    return not isinstance(func, torch._ops.OpOverload)
 
 
 @cache

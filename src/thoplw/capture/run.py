@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from thoplw.abstract import Specs
-from thoplw.capture.operators import target_of
+from thoplw.capture.operators import is_higher_order, target_of
 from thoplw.capture.packed import geometry_of, weights_of
 from thoplw.capture.weights import Weights
 from thoplw.records import Assumption, Call, Step
@@ -51,6 +51,8 @@ class Run(TorchDispatchMode):
         self.device = device
         self._packed: dict[int, tuple[torch.ScriptObject, Any]] = {}
         self._executed: dict[Any, Call] = {}
+
+    supports_higher_order_operators = True
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -99,7 +101,7 @@ class Run(TorchDispatchMode):
         """The record of an operator: tensors become specs."""
         return Call(
             target=target_of(func),
-            overload=func._overloadname,
+            overload="default" if is_higher_order(func) else func._overloadname,
             args=self.freeze(tuple(args)),
             kwargs={name: self.freeze(value) for name, value in kwargs.items()},
             output=self.freeze(output),

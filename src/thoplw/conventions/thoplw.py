@@ -47,6 +47,11 @@ def _bias_per_output(call: Call) -> int:
     return elements(call) if call.arg(2) is not None else 0
 
 
+def _bilinear_bias(call: Call) -> int:
+    """The same, where the bias is the fourth argument."""
+    return elements(call) if call.arg(3) is not None else 0
+
+
 def _times(factor: int) -> Term:
     """So many per output element."""
     return lambda call: factor * elements(call)
@@ -64,6 +69,7 @@ _TERMS: dict[Term, str] = {
     ),
     _bias_per_sample_time_first: "conv_tbc",
     _bias_per_output: "linear",
+    _bilinear_bias: "bilinear",
     _packed_bias_per_sample: (
         "quantized.conv1d quantized.conv1d_relu quantized.conv2d quantized.conv2d_relu quantized.conv3d "
         "quantized.conv3d_relu quantized.conv_transpose1d quantized.conv_transpose2d quantized.conv_transpose3d"
@@ -89,7 +95,7 @@ _TERMS: dict[Term, str] = {
         "_batch_norm_no_update cudnn_batch_norm miopen_batch_norm"
     ),
     scores: (  # the softmax inside
-        "scaled_dot_product_attention _scaled_dot_product_attention_math _scaled_dot_product_flash_attention "
+        "higher_order.flex_attention scaled_dot_product_attention _scaled_dot_product_attention_math _scaled_dot_product_flash_attention "
         "_scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_efficient_attention "
         "_scaled_dot_product_cudnn_attention _scaled_dot_product_fused_attention_overrideable"
     ),

@@ -61,6 +61,7 @@ def encoder_layer(call: Call) -> Work:
 
 
 FORMULAS: Table = {
+    "higher_order.flex_attention": attention,
     "aten._native_multi_head_attention": multi_head,
     "aten._transformer_encoder_layer_fwd": encoder_layer,
     "aten._flash_attention_forward": flash_layout,

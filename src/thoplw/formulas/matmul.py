@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 from thoplw.formulas.common import Table, contraction, elements
-from thoplw.records import Call
+from thoplw.records import Call, TensorSpec
 from thoplw.work import Work
 
 
 def product(call: Call) -> Work:
-    """``[*, L, K] [*, K, M] -> [*, L, M]``, and every case of vectors: ``L K M`` per batch."""
-    return contraction(elements(call) * call.args[0].shape[-1])
+    """``[*, L, K] [*, K, M] -> [*, L, M]``, and every case of vectors: ``L K M`` per batch.
+
+    Of a sparse first operand only the stored elements are multiplied.
+    """
+    return contraction(int(elements(call) * call.args[0].shape[-1] * stored(call.args[0])))
+
+
+def stored(spec: TensorSpec) -> Fraction:
+    """What part of a tensor a product goes through."""
+    return spec.share if spec.shape and not spec.strides else Fraction(1)
 
 
 def linear(call: Call) -> Work:
@@ -21,7 +30,7 @@ def linear(call: Call) -> Work:
 
 def added_product(call: Call) -> Work:
     """``[L, M] [L, K] [K, M] -> [L, M]``: the product is added to the first argument."""
-    return contraction(elements(call) * call.args[1].shape[-1], elements(call))
+    return contraction(int(elements(call) * call.args[1].shape[-1] * stored(call.args[1])), elements(call))
 
 
 def summed_products(call: Call) -> Work:
@@ -94,6 +103,7 @@ FORMULAS: Table = {
     "aten._euclidean_dist": distances,
     "aten.kron": outer,
     "aten.addmm": added_product,
+    "aten._sparse_addmm": added_product,
     "aten.addmv": added_product,
     "aten.baddbmm": added_product,
     "aten.addbmm": summed_products,

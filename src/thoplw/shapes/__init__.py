@@ -21,4 +21,5 @@ __all__ = ["RULES", "SAME"]
 RULES: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
     {f"aten.{name}": rule for room in (matmul, norm, pointwise, pooling, views) for name, rule in room.RULES.items()}
     | dict(quantized.RULES)
+    | {"higher_order.flex_attention": matmul.flex_attention}
 )

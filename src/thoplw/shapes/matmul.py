@@ -125,6 +125,13 @@ def attention(
     return TensorSpec(shape=shape, dtype=query.dtype, strides=dense_like(query))  # as kernels lay it out
 
 
+def flex_attention(query: TensorSpec, key: TensorSpec, value: TensorSpec) -> tuple[TensorSpec, ...] | None:
+    """As :func:`attention`, grouped queries included; with it the logarithm of each row's sum, and its maximum."""
+    out = attention(query, key, value, enable_gqa=True)
+    rows = contiguous(query.shape[:-1], "float32")
+    return None if out is None else (out, rows, rows)
+
+
 def grouped(
     a: TensorSpec, b: TensorSpec, offsets: TensorSpec | None = None, bias: TensorSpec | None = None, dtype: Any = None
 ) -> TensorSpec | None:
