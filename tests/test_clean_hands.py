@@ -63,7 +63,7 @@ def state(model: nn.Module) -> dict[str, Any]:
             torch.is_grad_enabled(),
             torch.is_inference_mode_enabled(),
             torch._C._len_torch_dispatch_stack(),
-            torch.backends.mha.get_fastpath_enabled() if hasattr(torch.backends, "mha") else None,
+            torch.backends.mha.get_fastpath_enabled(),
             torch._C._dispatch_tls_is_dispatch_key_excluded(torch._C.DispatchKey.ADInplaceOrView),
         ),
         "functions": (nn.Module.__call__, nn.Linear.forward, torch.nn.functional.linear, torch.Tensor.__add__),

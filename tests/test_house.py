@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.attention.flex_attention  # registers its operator
 import torchvision  # noqa: F401 # registers its operators
 
 import thoplw
@@ -22,6 +23,10 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+#: Registered where torch lacks what it stands in for.
+ELSEWHERE = {"transformers.grouped_mm_fallback"}
+
+
 def is_operator(target: str) -> bool:
     library, _, name = target.partition(".")
     packets = getattr(torch.ops, library)
@@ -31,7 +36,7 @@ def is_operator(target: str) -> bool:
 @pytest.mark.skipif(torch.__version__ < "2.14", reason="older torch lacks newer operators")
 @pytest.mark.parametrize("table", [FORMULAS, RULES, *(each.rows for each in CONVENTIONS.values())])
 def test_every_row_is_a_real_operator(table: dict[str, object]) -> None:
-    assert [target for target in table if not is_operator(target)] == []
+    assert {target for target in table if not is_operator(target)} <= ELSEWHERE
 
 
 def test_every_free_operator_has_one_reason() -> None:

@@ -76,12 +76,10 @@ def _random_state() -> Callable[[], None]:
 def one_path() -> Iterator[None]:
     """Switch off what would hide operators: the fused path of attention layers, and compilation."""
     with ExitStack() as undo:
-        mha = getattr(torch.backends, "mha", None)  # torch >= 2.2
-        if mha is not None:
-            undo.callback(mha.set_fastpath_enabled, mha.get_fastpath_enabled())
-            mha.set_fastpath_enabled(False)
+        undo.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
+        torch.backends.mha.set_fastpath_enabled(False)
         # Nothing can have been compiled before the compiler was imported, which takes a second.
-        if "torch._dynamo" in sys.modules and hasattr(getattr(torch, "compiler", None), "set_stance"):  # torch >= 2.6
+        if "torch._dynamo" in sys.modules:
             undo.enter_context(torch.compiler.set_stance("force_eager"))
             # A compiled submodule warns that global hooks fire once more, for its wrapper: a module of its own.
             undo.enter_context(warnings.catch_warnings())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol
@@ -17,11 +16,6 @@ from thoplw.records import Scope, TensorSpec
 
 #: Called when a scope closes, with its index, the module, its inputs (keyword inputs last) and its output.
 Watch = Callable[[int, torch.nn.Module, tuple[Any, ...], Any], None]
-
-# torch 2.0 shows a global hook the positional arguments only: rows of modules called by keyword then lack input shapes.
-_WITH_KWARGS: dict[str, Any] = (
-    {"with_kwargs": True} if "with_kwargs" in inspect.signature(register_module_forward_hook).parameters else {}
-)
 
 
 class Modules(Protocol):
@@ -68,7 +62,7 @@ class ModuleScopes:
     def __enter__(self) -> ModuleScopes:
         self._handles = [
             register_module_forward_pre_hook(self._open),
-            register_module_forward_hook(self._close if _WITH_KWARGS else self._close_positional, **_WITH_KWARGS),
+            register_module_forward_hook(self._close, with_kwargs=True),
         ]
         return self
 
@@ -78,7 +72,7 @@ class ModuleScopes:
         for handle in self._handles:
             handle.remove()
             # torch's own handle forgets this entry.
-            getattr(module_globals, "_global_forward_hooks_with_kwargs", {}).pop(handle.id, None)
+            module_globals._global_forward_hooks_with_kwargs.pop(handle.id, None)
 
     def _open(self, module: torch.nn.Module, args: tuple[Any, ...]) -> None:
         if self._discover is not None and self.current == 0 and self._modules.index_of(module) is None:
@@ -100,9 +94,6 @@ class ModuleScopes:
         if self._watch is not None:
             self._watch(self.current, module, (*args, *kwargs.values()), output)
         self.current = scope.parent
-
-    def _close_positional(self, module: torch.nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        self._close(module, args, {}, output)
 
     def _shapes(self, values: tuple[Any, ...]) -> tuple[TensorSpec, ...]:
         if len(values) == 1 and type(values[0]) is AbstractTensor:

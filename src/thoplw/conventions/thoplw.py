@@ -95,9 +95,10 @@ _TERMS: dict[Term, str] = {
         "_batch_norm_no_update cudnn_batch_norm miopen_batch_norm"
     ),
     scores: (  # the softmax inside
-        "higher_order.flex_attention scaled_dot_product_attention _scaled_dot_product_attention_math _scaled_dot_product_flash_attention "
-        "_scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_efficient_attention "
-        "_scaled_dot_product_cudnn_attention _scaled_dot_product_fused_attention_overrideable"
+        "higher_order.flex_attention scaled_dot_product_attention _scaled_dot_product_attention_math "
+        "_scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_for_cpu "
+        "_scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention "
+        "_scaled_dot_product_fused_attention_overrideable"
     ),
     biases: "quantized_lstm quantized_gru lstm lstm_cell gru gru_cell rnn_tanh rnn_relu rnn_tanh_cell rnn_relu_cell",
 }
