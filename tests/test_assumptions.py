@@ -41,6 +41,12 @@ def test_every_candidate_is_kept(way: str) -> None:
     assert "Assumed: every candidate is kept" in info.summary()
 
 
+@pytest.mark.parametrize("way", ["mask", "nonzero", "nms"])
+def test_the_default_device_does_not_matter(way: str) -> None:
+    with torch.device("meta"):
+        assert thoplw.profile(Kept(way), (3, 4), verbose=False)[0] == 3 * 4 * 5
+
+
 @pytest.mark.parametrize("way", ["mask", "nonzero", "where", "nms", "masked_select"])
 def test_nothing_is_assumed_when_executed(way: str) -> None:
     x = torch.tensor([[1.0, 0, 2, 2], [-1, 0, 1, 1], [5, 5, 9, 9]])

@@ -18,11 +18,14 @@ from thoplw.records import TensorSpec
 
 Assume = Callable[..., Any]
 
+#: Said everywhere, as the user may have set another default device.
+_HERE = torch.device("cpu")
+
 
 def positions(x: torch.Tensor) -> torch.Tensor:
     """The first of all positions in ``x``, as many as its share says: ``[*] -> [count, rank]``."""
     count = round(x.numel() * share_of(x))
-    return torch.ones(tuple(x.shape), dtype=torch.bool).nonzero()[:count]
+    return torch.ones(tuple(x.shape), dtype=torch.bool, device=_HERE).nonzero()[:count]
 
 
 def share_of(x: torch.Tensor) -> Fraction:
@@ -59,7 +62,7 @@ _KEEP_SHARE = frozenset(
 
 def _boxes(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Tensor:
     """``[N, 4] [N] -> [N]``."""
-    return torch.arange(boxes.shape[0])
+    return torch.arange(boxes.shape[0], device=_HERE)
 
 
 def _distinct(x: torch.Tensor, *options: Any, **more: Any) -> tuple[torch.Tensor, ...]:
@@ -76,14 +79,14 @@ def _one(x: torch.Tensor) -> Any:
 
 def _holds(x: torch.Tensor) -> torch.Tensor:
     """``[*] -> []``: a check that fails would end the run."""
-    return torch.tensor(True)
+    return torch.tensor(True, device=_HERE)
 
 
 def _packed(x: torch.Tensor, lengths: torch.Tensor, batch_first: bool) -> Any:
     """``[T, N, *] [N] -> [sum of lengths, *] [T]``: the lengths decide, and are known as a rule."""
     if not _has_values(lengths):
         return NotImplemented
-    _, sizes = torch._pack_padded_sequence(torch.empty(*x.shape[:2], 1), lengths, batch_first)
+    _, sizes = torch._pack_padded_sequence(torch.empty(*x.shape[:2], 1, device=_HERE), lengths, batch_first)
     return torch.empty(int(lengths.sum()), *x.shape[2:], dtype=x.dtype, device="meta"), sizes
 
 
@@ -91,7 +94,9 @@ def _padded(x: torch.Tensor, sizes: torch.Tensor, batch_first: bool, value: floa
     """``[sum of lengths, *] [T] -> [T, N, *] [N]``: the other way round."""
     if not _has_values(sizes):
         return NotImplemented
-    shape, lengths = torch._pad_packed_sequence(torch.empty(x.shape[0], 1), sizes, batch_first, value, total)
+    shape, lengths = torch._pad_packed_sequence(
+        torch.empty(x.shape[0], 1, device=_HERE), sizes, batch_first, value, total
+    )
     return torch.empty(*shape.shape[:2], *x.shape[1:], dtype=x.dtype, device="meta"), lengths
 
 
