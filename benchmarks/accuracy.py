@@ -160,8 +160,8 @@ def table() -> str:
     tools = [tool for tool in TOOLS if tool in versions]
 
     def share(tool: str, near: float) -> str:
-        found = [counts.get((tool, name), {}).get("macs") for name in MACS]
-        return f"{sum(each is not None and abs(each / MACS[name] - 1) <= near for name, each in zip(MACS, found))}"
+        found = {name: counts.get((tool, name), {}).get("macs") for name in MACS}
+        return str(sum(macs is not None and abs(macs / MACS[name] - 1) <= near for name, macs in found.items()))
 
     def cell(tool: str, name: str) -> str:
         found = counts.get((tool, name))
@@ -173,10 +173,10 @@ def table() -> str:
     lines = [
         "# What other counters say",
         "",
-        f"GMACs of {len(MACS)} models, one of a family, with their default input and a batch of one; a ratio to the first "
-        'column stands where a figure is more than 1 % off. The first column is thoplw\'s `convention="macs"`, which real '
-        "execution confirmed to the unit (`tests/oracle.py`). Other definitions explain many small differences: biases, "
-        "norms and activations count in some tools.",
+        f"GMACs of {len(MACS)} models, most families once, with their default input and a batch of one; a ratio to the",
+        "first column stands where a figure is more than 1 % off. The first column is thoplw with",
+        '`convention="macs"`, which real execution confirmed to the unit (`tests/oracle.py`). Other definitions explain',
+        "many small differences: biases, norms and activations count in some tools.",
         "",
         f"{date.today().isoformat()}; " + ", ".join(f"{tool} {versions[tool]}" for tool in tools) + ". "
         "Written by `benchmarks/accuracy.py`; `torch` is its FlopCounterMode on the meta device, halved.",
