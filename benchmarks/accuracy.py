@@ -119,7 +119,11 @@ def build(name: str) -> tuple[torch.nn.Module, torch.Tensor]:
     import torchvision
 
     (x,) = load(name).inputs
-    return torchvision.models.get_model(rest, weights=None).eval(), torch.randn(x.shape)
+    try:  # only models with a backbone take weights for it, and want to fetch some
+        model = torchvision.models.get_model(rest, weights=None, weights_backbone=None)
+    except (TypeError, ValueError):
+        model = torchvision.models.get_model(rest, weights=None)
+    return model.eval(), torch.randn(x.shape)
 
 
 def run(tools: list[str]) -> None:
