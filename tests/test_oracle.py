@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.calling import Calling
 from tests.oracle import oracle_macs
 from torch import nn
 from torch.nn import functional as F
@@ -15,17 +16,6 @@ from torch.nn import functional as F
 import thoplw
 
 Case = tuple[Callable[[], nn.Module], tuple[Any, ...] | dict[str, Any]]
-
-
-class Calling(nn.Module):
-    """A function as a module."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *args: Any) -> Any:
-        return self.function(*args)
 
 
 def agree(model: nn.Module, inputs: tuple[Any, ...] | dict[str, Any]) -> None:

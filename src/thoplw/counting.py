@@ -9,7 +9,9 @@ from typing import Any
 from thoplw.capture import Session
 from thoplw.conventions import Convention, find, price
 from thoplw.custom import CustomOps
+from thoplw.records import Trace
 from thoplw.report import LayerInfo
+from thoplw.work import Work
 
 
 class Count:
@@ -56,17 +58,18 @@ class Count:
         self._session.__exit__(kind, error, trace)
         seen = self._session.trace()
         prices = self._custom.scopes()
-        self.layer_info = LayerInfo(
-            seen, price(seen, self._convention, rows=self._custom.rows, scopes=prices), self._convention
-        )
+        self.layer_info = self._report(seen, prices)
         reports = []
         for index, scope in enumerate(seen.scopes):
             if scope.parent == 0:
                 part = seen.part(index)
                 own = {at - index: work for at, work in prices.items() if 0 <= at - index < len(part.scopes)}
-                priced = price(part, self._convention, rows=self._custom.rows, scopes=own)
-                reports.append(LayerInfo(part, priced, self._convention))
+                reports.append(self._report(part, own))
         self.calls = tuple(reports)
+
+    def _report(self, trace: Trace, prices: Mapping[int, Work]) -> LayerInfo:
+        priced = price(trace, self._convention, rows=self._custom.rows, scopes=prices)
+        return LayerInfo(trace, priced, self._convention)
 
     @property
     def total_macs(self) -> int:

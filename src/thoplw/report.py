@@ -84,7 +84,7 @@ class LayerInfo:
             columns=("Name", "Class", "Input shape", "Output shape", self._unit, "Params"),
             rows=tuple(
                 (
-                    row.name or "(model)",
+                    _named(row.name),
                     row.cls,
                     _shapes(row.input_shapes),
                     _shapes(row.output_shapes),
@@ -109,12 +109,12 @@ class LayerInfo:
         notes = []
         if self.uncounted:
             operators = (
-                f"{name} ({_count(each.calls, 'call')} in {_some(path or '(model)' for path in each.modules)})"
+                f"{name} ({_count(each.calls, 'call')} in {_some(map(_named, each.modules))})"
                 for name, each in self.uncounted.items()
             )
             notes.append(f"Not counted: {_some(operators)}.")
         for statement, assumed in self.assumptions.items():
-            where = _some(path or "(model)" for path in assumed.modules)
+            where = _some(map(_named, assumed.modules))
             notes.append(
                 f"Assumed: {statement} ({_some(assumed.operators)}, {_count(assumed.calls, 'call')} in {where})."
             )
@@ -129,6 +129,11 @@ class LayerInfo:
 def _shapes(shapes: tuple[Shape, ...]) -> str:
     """Shapes without the batch dimension: ``3 x 224 x 224, 10``."""
     return ", ".join(" x ".join(map(str, shape[1:])) or "scalar" for shape in shapes)
+
+
+def _named(path: str) -> str:
+    """A module in a table or a note; the model itself has an empty path."""
+    return path or "(model)"
 
 
 def _some(items: Iterable[str]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from tests.calling import Calling
 from torch import nn
 from torch.nn import functional as F
 
@@ -16,17 +16,6 @@ N, C, O, H, W, K = 2, 4, 6, 8, 9, 3  # batch, channels in and out, height, width
 IMAGE = torch.zeros(N, C, H, W)
 ROW, CUBE = torch.zeros(N, C, W), torch.zeros(N, C, 4, H, W)
 SIZE = IMAGE.numel()
-
-
-class Calling(nn.Module):
-    """A function as a module."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *args: Any) -> Any:
-        return self.function(*args)
 
 
 def count(model: Any, *inputs: torch.Tensor) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from torch.utils._mode_utils import no_dispatch
 
 from thoplw import shapes
 from thoplw.abstract import AbstractTensor, abstract, dtype_of
-from thoplw.capture.assumptions import ASSUMPTIONS, EVENLY, positions, share_after, share_of
+from thoplw.capture.assumptions import ASSUMPTIONS, kept, positions, share_after
 from thoplw.capture.operators import (
     INDEXING,
     decides_on_values,
@@ -253,8 +253,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 "which do not exist in a run without arithmetic. execute=True counts it on real tensors."
             )
         if statement:
-            if target == "aten.nonzero" and share_of(args[0]) != 1:
-                statement = EVENLY
+            statement = kept(args[0]) if target == "aten.nonzero" else statement
             self.assumptions.append(Assumption(statement, target, self.scope))
         output = map_tensors(assumed, self._own)
         self.record(self.call(func, args, kwargs, output))
@@ -271,8 +270,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             if index is None or index.dtype not in (torch.bool, torch.uint8):
                 plain.append(index)
             elif type(index) is AbstractTensor or index.is_meta or self._is_tainted(index):
-                statement = ASSUMPTIONS["aten.nonzero"][0] if share_of(index) == 1 else EVENLY
-                self.assumptions.append(Assumption(statement, "aten.index", self.scope))
+                self.assumptions.append(Assumption(kept(index), "aten.index", self.scope))
                 plain += self._own(positions(index)).unbind(1)
             else:
                 plain += index.nonzero().unbind(1)
@@ -287,13 +285,12 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         rule = shapes.RULES.get(target_of(func))
         if rule is None and is_composite(func):
             return self._compose(func, args, kwargs, key, kinds)
-        shaped = None
-        if rule is not None:
-            shaped = rule(*self.freeze(args), **{name: self.freeze(value) for name, value in kwargs.items()})
+        seen, seen_kwargs = self.freeze(args), {name: self.freeze(value) for name, value in kwargs.items()}
+        shaped = None if rule is None else rule(*seen, **seen_kwargs)
         if shaped is shapes.SAME:
-            answer = _Answer(self.call(func, args, kwargs, args[0]), 0, is_mutable(func))
+            answer = _Answer(self.call(func, seen, seen_kwargs, seen[0]), 0, is_mutable(func))
         elif shaped is not None:
-            answer = _Answer(self.call(func, args, kwargs, self._interned(shaped)), None, False)
+            answer = _Answer(self.call(func, seen, seen_kwargs, self._interned(shaped)), None, False)
         else:
             output, same = self._ask_meta(func, args, kwargs)
             if target_of(func) in _VALUE_FREE and _is_small_integer(output):
@@ -301,7 +298,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             if torch.Tag.inplace_view in func.tags and type(args[0]) is AbstractTensor:
                 self.record(self.call(func, args, kwargs, output))
                 return self._change_view(args[0], func, args, kwargs, self.specs.of(output))
-            answer = _Answer(self.call(func, args, kwargs, output), same, is_mutable(func))
+            answer = _Answer(self.call(func, seen, seen_kwargs, output), same, is_mutable(func))
         share = share_after(target_of(func), answer.call.args)
         if share is not None:
             answer = _Answer(self._with_share(answer.call, *share), answer.same, answer.writes)

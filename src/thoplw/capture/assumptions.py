@@ -107,7 +107,13 @@ def _has_values(tensor: torch.Tensor) -> bool:
 _EVERY = "every candidate is kept"
 
 #: Instead of that, of a mask whose share is known.
-EVENLY = "routing is spread evenly"
+_EVENLY = "routing is spread evenly"
+
+
+def kept(mask: torch.Tensor) -> str:
+    """What is assumed of the positions where a mask holds."""
+    return _EVERY if share_of(mask) == 1 else _EVENLY
+
 
 #: Operator -> what is assumed (nothing, where it could not be otherwise), and what it returns then.
 ASSUMPTIONS: Mapping[str, tuple[str, Assume]] = MappingProxyType(

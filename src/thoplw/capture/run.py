@@ -92,7 +92,7 @@ class Run(TorchDispatchMode):
             return
         call = self._executed.get(key)
         if call is None:
-            call = self._executed[key] = self.call(func, args, kwargs, output)
+            call = self._executed[key] = self.call(func, seen[0], dict(seen[1]), returned)
         self.record(call)
 
     def call(

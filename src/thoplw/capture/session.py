@@ -26,7 +26,6 @@ class Session:
         specs = Specs()
         self._weights = Weights(specs)
         self._weights.infos.append(ModuleInfo(path="", cls=object, class_name="count", parent=-1))
-        self._weights.modules.append(None)
         self._scopes = ModuleScopes(self._weights, specs, watch, discover=self._discover)
         self._run = LiveRun(specs=specs, weights=self._weights, scopes=self._scopes, device=torch.device("cpu"))
         self._scopes.scopes.append(Scope(module=0, parent=-1))

@@ -18,7 +18,6 @@ class Weights:
 
     Attributes:
         infos: the modules, in definition order.
-        modules: the modules themselves, in the same order.
         tensors: every parameter and buffer by its identity; kept here, they cannot lose it.
         specs: the spec of each.
         packed: the objects in which quantised modules keep theirs.
@@ -26,7 +25,6 @@ class Weights:
 
     def __init__(self, specs: Specs) -> None:
         self.infos: list[ModuleInfo] = []
-        self.modules: list[torch.nn.Module | None] = []
         self.tensors: dict[int, torch.Tensor] = {}
         self.specs: dict[int, TensorSpec] = {}
         self.packed: list[torch.ScriptObject] = []
@@ -45,7 +43,6 @@ class Weights:
                 index[path] = self._known[id(module)]
                 continue
             index[path] = self._known[id(module)] = len(self.infos)
-            self.modules.append(module)
             self.infos.append(
                 ModuleInfo(
                     path=".".join(filter(None, (name, path))),

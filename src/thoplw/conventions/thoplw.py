@@ -42,14 +42,9 @@ def _packed_bias_per_output(call: Call) -> int:
     return elements(call) if call.args[1][1] is not None else 0
 
 
-def _bias_per_output(call: Call) -> int:
-    """A linear layer adds its bias once per output element."""
-    return elements(call) if call.arg(2) is not None else 0
-
-
-def _bilinear_bias(call: Call) -> int:
-    """The same, where the bias is the fourth argument."""
-    return elements(call) if call.arg(3) is not None else 0
+def _bias_per_output(position: int) -> Term:
+    """A linear layer adds its bias, the argument at this position, once per output element."""
+    return lambda call: elements(call) if call.arg(position) is not None else 0
 
 
 def _times(factor: int) -> Term:
@@ -68,8 +63,8 @@ _TERMS: dict[Term, str] = {
         "convolution_overrideable thnn_conv2d slow_conv3d _conv_depthwise2d conv_depthwise3d"
     ),
     _bias_per_sample_time_first: "conv_tbc",
-    _bias_per_output: "linear",
-    _bilinear_bias: "bilinear",
+    _bias_per_output(2): "linear",
+    _bias_per_output(3): "bilinear",
     _packed_bias_per_sample: (
         "quantized.conv1d quantized.conv1d_relu quantized.conv2d quantized.conv2d_relu quantized.conv3d "
         "quantized.conv3d_relu quantized.conv_transpose1d quantized.conv_transpose2d quantized.conv_transpose3d"

@@ -31,10 +31,8 @@ def view(x: TensorSpec, size: Shape) -> TensorSpec | None:
 
 
 def reshape(x: TensorSpec, size: Shape) -> TensorSpec | None:
-    """``[*] -> size``; a copy where the strides do not allow a view."""
-    shaped = view(contiguous(x.shape, x.dtype), size)
-    # Without knowing whether it is a copy, the strides are known only where it is surely one dimension after all.
-    return shaped if is_contiguous(x) else None
+    """``[*] -> size``: a view of a contiguous tensor; of any other it may be a copy, and torch is asked."""
+    return view(x, size)
 
 
 def flatten(x: TensorSpec, start: int = 0, end: int = -1) -> Any:
