@@ -58,32 +58,31 @@ def _no_values(what: str, tensor: torch.Tensor) -> DataDependentError:
     )
 
 
-_WHOLE = Fraction(1)
-
-
 class Specs:
     """One :class:`TensorSpec` per distinct shape, dtype and strides, so that specs can be told apart by identity."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[tuple[int, ...], torch.dtype, tuple[int, ...], Fraction], TensorSpec] = {}
+        self._known: dict[tuple[tuple[int, ...], torch.dtype, tuple[int, ...], Fraction | int], TensorSpec] = {}
 
     def of(self, tensor: torch.Tensor) -> TensorSpec:
         """The spec of a real, meta or abstract tensor. Sparse and other layouts without strides get ``()``."""
         if type(tensor) is AbstractTensor:
             return tensor.spec
         if tensor.layout is torch.strided:
-            return self.make(tuple(tensor.shape), tensor.dtype, tensor.stride())
+            return self.make(tensor.shape, tensor.dtype, tensor.stride())
         stored = Fraction(tensor._nnz(), tensor.numel() or 1)
         return self.make(tuple(tensor.shape), tensor.dtype, (), stored)
 
     def make(
-        self, shape: tuple[int, ...], dtype: torch.dtype, strides: tuple[int, ...], share: Fraction = _WHOLE
+        self, shape: tuple[int, ...], dtype: torch.dtype, strides: tuple[int, ...], share: Fraction | int = 1
     ) -> TensorSpec:
         """The one spec with these properties."""
         key = (shape, dtype, strides, share)
         spec = self._known.get(key)
         if spec is None:
-            spec = self._known[key] = TensorSpec(shape=shape, dtype=str(dtype)[6:], strides=strides, share=share)
+            # A torch.Size is a tuple, and finds one as a key; records keep plain ones.
+            spec = TensorSpec(shape=tuple(shape), dtype=str(dtype)[6:], strides=strides, share=share)
+            self._known[spec.shape, dtype, strides, share] = spec
         return spec
 
     def intern(self, spec: TensorSpec) -> TensorSpec:

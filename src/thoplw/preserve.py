@@ -6,7 +6,7 @@ import random
 import sys
 import warnings
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -26,8 +26,9 @@ def preserved(model: torch.nn.Module) -> Iterator[None]:
     """
     with ExitStack() as undo:
         undo.callback(_random_state())
-        for module in model.modules():
-            undo.callback(_attributes(module))
+        modules = list(model.modules())
+        undo.callback(_attributes(modules))
+        for module in modules:
             if module.training:
                 # Not module.eval(): that reaches the children, and may be overridden (to merge weights, say).
                 undo.callback(setattr, module, "training", True)
@@ -36,11 +37,15 @@ def preserved(model: torch.nn.Module) -> Iterator[None]:
         yield
 
 
-def _attributes(module: torch.nn.Module) -> Callable[[], None]:
-    """Remember the attributes of one module; the function returned puts them back."""
-    attributes = module.__dict__
-    before = attributes.copy()
-    containers = [(value, value.copy() if value else None) for value in before.values() if type(value) in _CONTAINERS]
+def _attributes(modules: Iterable[torch.nn.Module]) -> Callable[[], None]:
+    """Remember the attributes of some modules; the function returned puts them back."""
+    owners = [(module.__dict__, module.__dict__.copy()) for module in modules]
+    containers = [
+        (value, value.copy() if value else None)
+        for _, before in owners
+        for value in before.values()
+        if type(value) in _CONTAINERS
+    ]
 
     def restore() -> None:
         for container, content in containers:
@@ -48,8 +53,9 @@ def _attributes(module: torch.nn.Module) -> Callable[[], None]:
                 container.clear()
                 if content:
                     (container.extend if isinstance(container, (list, deque)) else container.update)(content)
-        attributes.clear()
-        attributes.update(before)
+        for attributes, before in owners:
+            attributes.clear()
+            attributes.update(before)
 
     return restore
 

@@ -31,7 +31,7 @@ class TensorSpec:
     shape: tuple[int, ...]
     dtype: str
     strides: tuple[int, ...]
-    share: Fraction = field(default=Fraction(1), repr=False)
+    share: Fraction | int = field(default=1, repr=False)
 
     @property
     def numel(self) -> int:

@@ -285,12 +285,12 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         rule = shapes.RULES.get(target_of(func))
         if rule is None and is_composite(func):
             return self._compose(func, args, kwargs, key, kinds)
-        seen, seen_kwargs = self.freeze(args), {name: self.freeze(value) for name, value in kwargs.items()}
-        shaped = None if rule is None else rule(*seen, **seen_kwargs)
+        seen, named = self.freeze(args), self.freeze_named(kwargs)
+        shaped = None if rule is None else rule(*seen, **named)
         if shaped is shapes.SAME:
-            answer = _Answer(self.call(func, seen, seen_kwargs, seen[0]), 0, is_mutable(func))
+            answer = _Answer(self.frozen_call(func, seen, named, seen[0]), 0, is_mutable(func))
         elif shaped is not None:
-            answer = _Answer(self.call(func, seen, seen_kwargs, self._interned(shaped)), None, False)
+            answer = _Answer(self.frozen_call(func, seen, named, self._interned(shaped)), None, False)
         else:
             output, same = self._ask_meta(func, args, kwargs)
             if target_of(func) in _VALUE_FREE and _is_small_integer(output):
@@ -305,7 +305,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         self._answers[key] = answer
         return self._give(answer, func, args, kwargs, kinds)
 
-    def _with_share(self, call: Call, position: int, share: Fraction) -> Call:
+    def _with_share(self, call: Call, position: int, share: Fraction | int) -> Call:
         """A record of which one output has a share."""
         outputs = list(call.output) if isinstance(call.output, tuple) else [call.output]
         outputs[position] = self.specs.intern(replace(outputs[position], share=share))

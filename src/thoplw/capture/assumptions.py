@@ -28,12 +28,12 @@ def positions(x: torch.Tensor) -> torch.Tensor:
     return torch.ones(tuple(x.shape), dtype=torch.bool, device=_HERE).nonzero()[:count]
 
 
-def share_of(x: torch.Tensor) -> Fraction:
+def share_of(x: torch.Tensor) -> Fraction | int:
     """What part of a mask is true, for all that is known."""
-    return x.spec.share if type(x) is AbstractTensor else Fraction(1)
+    return x.spec.share if type(x) is AbstractTensor else 1
 
 
-def share_after(target: str, args: tuple[Any, ...]) -> tuple[int, Fraction] | None:
+def share_after(target: str, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
     """Which output of an operator has a share, and which, from arguments as records have them."""
     first = args[0] if args and isinstance(args[0], TensorSpec) else None
     if first is None or not first.shape:

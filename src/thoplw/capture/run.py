@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from thoplw.abstract import Specs
+from thoplw.abstract import AbstractTensor, Specs
 from thoplw.capture.operators import is_higher_order, target_of
 from thoplw.capture.packed import geometry_of, weights_of
 from thoplw.capture.weights import Weights
@@ -99,17 +99,30 @@ class Run(TorchDispatchMode):
         self, func: Any, args: Any, kwargs: dict[str, Any], output: Any, parts: tuple[Call, ...] | None = None
     ) -> Call:
         """The record of an operator: tensors become specs."""
+        return self.frozen_call(func, self.freeze(tuple(args)), self.freeze_named(kwargs), self.freeze(output), parts)
+
+    @staticmethod
+    def frozen_call(
+        func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any, parts: tuple[Call, ...] | None = None
+    ) -> Call:
+        """The record of an operator, whose tensors are specs already."""
         return Call(
             target=target_of(func),
             overload="default" if is_higher_order(func) else func._overloadname,
-            args=self.freeze(tuple(args)),
-            kwargs={name: self.freeze(value) for name, value in kwargs.items()},
-            output=self.freeze(output),
+            args=args,
+            kwargs=kwargs,
+            output=output,
             parts=parts,
         )
 
+    def freeze_named(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Keyword arguments as records keep them."""
+        return {name: self.freeze(value) for name, value in kwargs.items()}
+
     def freeze(self, value: Any) -> Any:
         """Values as records keep them: specs for tensors, tuples for lists."""
+        if type(value) is AbstractTensor:
+            return value.spec
         if isinstance(value, torch.Tensor):
             self.used.add(id(value))
             return self.specs.of(value)

@@ -37,23 +37,33 @@ class Weights:
         Raises:
             InputError: a lazy parameter has no shape yet.
         """
-        index: dict[str, int] = {}
-        for path, module in model.named_modules():
-            if id(module) in self._known:
-                index[path] = self._known[id(module)]
-                continue
-            index[path] = self._known[id(module)] = len(self.infos)
+        self._add(model, name, parent, set())
+
+    def _add(self, module: torch.nn.Module, path: str, parent: int, seen: set[int]) -> None:
+        """As ``named_modules`` goes, which takes longer as it joins paths anew at every level."""
+        key = id(module)
+        if key in seen:
+            return
+        seen.add(key)
+        index = self._known.get(key)
+        if index is None:
+            index = self._known[key] = len(self.infos)
+            scripted = isinstance(module, torch.jit.ScriptModule)
+            name = type(module).__name__
             self.infos.append(
                 ModuleInfo(
-                    path=".".join(filter(None, (name, path))),
+                    path=path,
                     cls=type(module),
-                    class_name=getattr(module, "original_name", type(module).__name__),
-                    parent=index[path.rpartition(".")[0]] if path else parent,
-                    opaque=isinstance(module, torch.jit.ScriptModule),
+                    class_name=getattr(module, "original_name", name) if scripted else name,
+                    parent=parent,
+                    opaque=scripted,
                     parameters=(*self._weights(path, module._parameters), *self._packed(module)),
                     buffers=self._weights(path, module._buffers),
                 )
             )
+        for name, child in module._modules.items():
+            if child is not None:
+                self._add(child, f"{path}.{name}" if path else name, index, seen)
 
     def index_of(self, module: torch.nn.Module) -> int | None:
         """Index of a module, ``None`` for one that is not known."""
@@ -74,6 +84,8 @@ class Weights:
                 yield Weight(name, id(value), self._intern.make((size,), torch.float32, (1,)))
 
     def _weights(self, path: str, tensors: Mapping[str, torch.Tensor | None]) -> tuple[Weight, ...]:
+        if not tensors:
+            return ()
         weights = []
         for name, tensor in tensors.items():
             if tensor is None:

@@ -76,7 +76,7 @@ def price(
         for leaf in known[call]:
             entries.append(Entry(leaf, scope, times))
             if leaf.work is not None and leaf.work is not ZERO:
-                own[scope] += leaf.work * times
+                own[scope] += leaf.work if times == 1 else leaf.work * times
     return Priced(own=tuple(own), entries=tuple(entries), whole=frozenset(scopes.keys() - covered), covered=covered)
 
 

@@ -18,9 +18,9 @@ def product(call: Call) -> Work:
     return contraction(int(elements(call) * call.args[0].shape[-1] * stored(call.args[0])))
 
 
-def stored(spec: TensorSpec) -> Fraction:
+def stored(spec: TensorSpec) -> Fraction | int:
     """What part of a tensor a product goes through."""
-    return spec.share if spec.shape and not spec.strides else Fraction(1)
+    return spec.share if spec.shape and not spec.strides else 1
 
 
 def linear(call: Call) -> Work:
