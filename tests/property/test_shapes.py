@@ -261,7 +261,7 @@ def unary(name: str, draw: Draw) -> Arguments:
     }.get(stem, [])
     needed = 2 if stem in ("clamp", "clamp_min", "fill") else 1
     if stem in ("fill", "clamp", "clamp_min") and not draw(st.integers(0, 3)):
-        return "Tensor", (x, draw(tensors(mutate(draw, tuple(x.shape))))), {}
+        return "Tensor", (x, draw(tensors(mutate(draw, draw(st.sampled_from([(), tuple(x.shape)])))))), {}
     overload = "Scalar" if stem == "fill" else "default"
     options = {"approximate": "tanh"} if stem == "gelu" and draw(st.booleans()) else {}
     return overload, (x, *numbers)[: draw(st.integers(needed, 1 + len(numbers)))], options
@@ -285,6 +285,70 @@ def binary(name: str, draw: Draw) -> Arguments:
     if stem in ("add", "div", "mul", "sub") and not name.endswith("_") and not draw(st.integers(0, 9)):
         pair = (scalars(draw), y)  # python numbers reach the operator as such, on the left too
     return f"Tensor{kind}", pair, options
+
+
+def power(draw: Draw) -> Arguments:
+    x = draw(tensors())
+    kind = draw(st.sampled_from(["Tensor_Scalar", "Tensor_Scalar", "Scalar", "Tensor_Tensor"]))
+    other = draw(tensors(mutate(draw, tuple(x.shape)))) if kind == "Tensor_Tensor" else scalars(draw)
+    return kind, (other, x) if kind == "Scalar" else (x, other), {}
+
+
+def roll(draw: Draw) -> Arguments:
+    x = draw(tensors())
+    dims = draw(st.lists(DIMS, max_size=2))
+    shifts = draw(st.lists(st.integers(-5, 5), min_size=len(dims), max_size=len(dims)))
+    return "default", (x, shifts if draw(st.integers(0, 9)) else [1], dims)[: draw(st.sampled_from([2, 3, 3]))], {}
+
+
+def masked_fill(draw: Draw) -> Arguments:
+    x = draw(tensors())
+    shape = tuple(x.shape)
+    smaller = draw(st.sampled_from([shape, shape, shape[1:], (1, *shape[1:]), (*shape[:-1], 1), (2, *shape)]))
+    mask = draw(tensors(mutate(draw, smaller), torch.bool if draw(st.integers(0, 5)) else None))
+    if not draw(st.integers(0, 3)):
+        return "Tensor", (x, mask, draw(tensors(()))), {}
+    return "Scalar", (x, mask, scalars(draw)), {}
+
+
+def pad(name: str, draw: Draw) -> Arguments:
+    x = draw(tensors())
+    dims = draw(st.integers(0, x.dim() if draw(st.integers(0, 9)) else 5))
+    odd = 0 if draw(st.integers(0, 19)) else 1
+    amounts = draw(st.lists(st.integers(0 if draw(st.integers(0, 4)) else -1, 3), min_size=2 * dims, max_size=2 * dims))
+    amounts += [1] * odd
+    if name == "constant_pad_nd":
+        return "default", (x, amounts, scalars(draw))[: draw(st.integers(2, 3))], {}
+    mode = draw(st.sampled_from(["constant"] * 5 + ["replicate", "circular"]))
+    return "default", (x, amounts, mode, draw(st.sampled_from([None, 1.0])))[: draw(st.integers(2, 4))], {}
+
+
+def new_zeros(draw: Draw) -> Arguments:
+    options = {"dtype": torch.float16} if not draw(st.integers(0, 3)) else {}
+    size = draw(st.lists(st.integers(0 if draw(st.integers(0, 9)) else -1, 4), max_size=4))
+    return "default", (draw(tensors()), size), options
+
+
+def index(draw: Draw) -> Arguments:
+    x = draw(tensors())
+    dtypes = st.sampled_from([torch.int64] * 4 + [torch.int32, torch.float32])
+    rows = [draw(st.one_of(tensors(dtype=draw(dtypes)), st.none())) for _ in range(draw(st.sampled_from([1, 1, 1, 2])))]
+    return "Tensor", (x, rows), {}
+
+
+def unflatten(draw: Draw) -> Arguments:
+    x, dim = draw(tensors(shapes(0, 3))), draw(DIMS)
+    length = x.shape[dim] if -x.dim() <= dim < x.dim() else 4
+    sizes = draw(st.sampled_from([[length], [length, 1], [1, -1], [-1, 2], [2, -1], [2, 3], [2, 2], [], [-1, -1], [0]]))
+    return "int", (x, dim, sizes), {}
+
+
+def squeeze(draw: Draw) -> Arguments:
+    x = draw(tensors())
+    kind = draw(st.sampled_from(["default", "dim", "dim", "dims"]))
+    if kind == "default":
+        return kind, (x,), {}
+    return kind, (x, draw(DIMS if kind == "dim" else st.lists(DIMS, max_size=3))), {}
 
 
 def dropout(draw: Draw) -> Arguments:
@@ -454,7 +518,16 @@ ARGUMENTS = _named(
         "hardsigmoid_ hardswish_ hardtanh_ leaky_relu_ mish_ neg_ relu_ relu6_ rsqrt_ selu_ sigmoid_ silu_ sqrt_ tanh_ "
         "zero_": unary,
         "add div mul sub add_ div_ mul_ sub_ eq ge gt le lt ne": binary,
-        "dropout feature_dropout": dropout,
+        "pow": power,
+        "clone": contiguous,
+        "roll": roll,
+        "masked_fill": masked_fill,
+        "pad constant_pad_nd": pad,
+        "new_zeros": new_zeros,
+        "index": index,
+        "unflatten": unflatten,
+        "squeeze": squeeze,
+        "dropout dropout_ feature_dropout": dropout,
         "cat": cat,
         "mean": mean,
         "sum": reduction,

@@ -33,6 +33,11 @@ def dense(shape: Shape) -> Shape:
     return tuple(reversed(strides))
 
 
+def is_apart(spec: TensorSpec) -> bool:
+    """Whether every element has a place of its own as far as strides tell: none is repeated."""
+    return 0 not in spec.shape and all(_steps(spec))
+
+
 def dense_like(spec: TensorSpec) -> Shape:
     """Strides without gaps, with dimensions in the order in which they lie in memory."""
     order = sorted(range(len(spec.shape)), key=lambda dim: (-spec.strides[dim], dim))
@@ -46,8 +51,16 @@ def contiguous(shape: Shape, dtype: str) -> TensorSpec:
 
 
 def is_contiguous(*tensors: TensorSpec | None) -> bool:
-    """Whether all of these (that are there) are contiguous."""
-    return all(tensor is None or tensor.strides == dense(tensor.shape) for tensor in tensors)
+    """Whether all of these (that are there) are contiguous; the stride of a dimension of one element is never used."""
+    return all(
+        tensor is None or tensor.strides == (steps := dense(tensor.shape)) or _steps(tensor) == _steps(tensor, steps)
+        for tensor in tensors
+    )
+
+
+def _steps(tensor: TensorSpec, strides: Shape | None = None) -> list[int]:
+    """The strides that matter."""
+    return [step for size, step in zip(tensor.shape, strides or tensor.strides, strict=True) if size != 1]
 
 
 def pair(value: int | Shape, rank: int) -> Shape:

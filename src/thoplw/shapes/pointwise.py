@@ -3,22 +3,105 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from thoplw.records import TensorSpec
-from thoplw.shapes.common import FLOATING, QUANTISED, SAME, Shape, axis, contiguous, is_contiguous
+from thoplw.shapes.common import (
+    FLOATING,
+    QUANTISED,
+    SAME,
+    Shape,
+    axis,
+    contiguous,
+    dense_like,
+    is_apart,
+    is_contiguous,
+)
 
 
 def unary(x: TensorSpec, *options: Any, **more_options: Any) -> TensorSpec | None:
     """``[*] -> [*]``."""
-    return x if x.dtype in FLOATING | QUANTISED and is_contiguous(x) else None
+    if is_contiguous(x):
+        return x if x.dtype in FLOATING | QUANTISED else None
+    return _packed(x) if x.dtype in FLOATING and is_apart(x) else None
+
+
+def _packed(x: TensorSpec) -> TensorSpec:
+    """Without gaps, as new tensors are laid out like the one that they are computed from."""
+    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=dense_like(x))
+
+
+def power(x: TensorSpec, exponent: Any) -> TensorSpec | None:
+    """``[*] -> [*]``, with a number for an exponent."""
+    return unary(x) if isinstance(x, TensorSpec) and isinstance(exponent, (int, float)) else None
+
+
+def clone(x: TensorSpec, *, memory_format: Any = None) -> TensorSpec | None:
+    """``[*] -> [*]``."""
+    return x if memory_format is None and is_contiguous(x) and 0 not in x.shape else None
+
+
+def roll(x: TensorSpec, shifts: Shape | int, dims: Shape | int = ()) -> TensorSpec | None:
+    """``[*] -> [*]``."""
+    moves, along = ((each,) if isinstance(each, int) else each for each in (shifts, dims))
+    if len(moves) != len(along) or not moves or any(axis(dim, len(x.shape)) is None for dim in along):
+        return None
+    return x if is_contiguous(x) and 0 not in x.shape else None
+
+
+def masked_fill(x: TensorSpec, mask: TensorSpec, value: Any) -> TensorSpec | None:
+    """``[*] [*] -> [*]``, the mask broadcast, with a number."""
+    if mask.dtype != "bool" or not isinstance(value, (int, float)) or x.dtype not in FLOATING:
+        return None
+    return x if is_contiguous(x, mask) and 0 not in x.shape and _reaches(mask.shape, x.shape) else None
+
+
+def _reaches(small: Shape, large: Shape) -> bool:
+    """Whether one shape is broadcast to the other, which stays as it is."""
+    aligned = zip(reversed(small), reversed(large), strict=False)
+    return len(small) <= len(large) and all(size in (1, wanted) for size, wanted in aligned)
+
+
+def pad(x: TensorSpec, amounts: Shape, mode: str = "constant", value: float | None = None) -> TensorSpec | None:
+    """``[*, A] -> [*, left + A + right]``, amounts for the last dimension first, with a number all around."""
+    if mode != "constant" or len(amounts) % 2 or len(amounts) > 2 * len(x.shape) or not is_contiguous(x):
+        return None
+    shape = list(x.shape)
+    for pair in range(len(amounts) // 2):
+        shape[-pair - 1] += amounts[2 * pair] + amounts[2 * pair + 1]
+    if min(amounts, default=0) < 0 or 0 in x.shape or x.dtype not in FLOATING or isinstance(value, complex):
+        return None
+    return contiguous(tuple(shape), x.dtype)
+
+
+def constant_pad(x: TensorSpec, amounts: Shape, value: float = 0) -> TensorSpec | None:
+    """As :func:`pad`."""
+    return pad(x, amounts, value=value)
+
+
+def new_zeros(x: TensorSpec, size: Shape, **options: Any) -> TensorSpec | None:
+    """``[*] -> size``, of the same type; small integers are worth having."""
+    if x.dtype not in FLOATING or options.get("dtype") is not None or min(size, default=0) < 0:
+        return None
+    return contiguous(tuple(size), x.dtype)
+
+
+def index(x: TensorSpec, indices: tuple[TensorSpec | None, ...]) -> TensorSpec | None:
+    """``[A, *] [B, *] -> [B, *, *]``: rows, by their numbers."""
+    rows = indices[0] if len(indices) == 1 else None
+    if rows is None or not x.shape or not is_contiguous(x, rows) or 0 in x.shape:
+        return None
+    return contiguous((*rows.shape, *x.shape[1:]), x.dtype) if rows.dtype in ("int64", "int32") else None
 
 
 def in_place(x: TensorSpec, *options: Any, **more_options: Any) -> Any:
-    """``[*] -> [*]``, written where it was read; with numbers for options, as tensors have to fit."""
-    plain = not any(isinstance(option, (TensorSpec, complex)) for option in options)
-    return SAME if plain and x.dtype in FLOATING else None
+    """``[*] -> [*]``, written where it was read; with numbers for options, or tensors of one element."""
+    if x.dtype not in FLOATING or any(isinstance(option, complex) for option in options):
+        return None
+    single = (option for option in options if isinstance(option, TensorSpec))
+    return SAME if all(option.shape == () and option.dtype in FLOATING | {"int64"} for option in single) else None
 
 
 def binary(a: Any, b: Any, alpha: float = 1, *, result: str | None = None, **options: Any) -> TensorSpec | None:
@@ -27,24 +110,35 @@ def binary(a: Any, b: Any, alpha: float = 1, *, result: str | None = None, **opt
         return None
     if not isinstance(a, TensorSpec):
         a, b = b, a
-    if a.dtype not in FLOATING or not is_contiguous(a) or isinstance(alpha, complex):
+    if a.dtype not in FLOATING or isinstance(alpha, complex):
         return None
-    if isinstance(b, TensorSpec):
-        if b.dtype != a.dtype or not is_contiguous(b):
-            return None
-        if len(b.shape) > len(a.shape) or b.numel > a.numel:
-            a, b = b, a
-        aligned = zip(a.shape[len(a.shape) - len(b.shape) :], b.shape, strict=False)
-        if len(b.shape) > len(a.shape) or any(small not in (1, size) for size, small in aligned):
-            return None
-    elif not isinstance(b, (int, float)):
+    if not isinstance(b, TensorSpec):
+        out = unary(a) if isinstance(b, (int, float)) else None
+    elif a.dtype != b.dtype:
         return None
-    return a if result is None else contiguous(a.shape, result)
+    elif is_contiguous(a, b):
+        out = _broadcast(a, b)
+    else:  # the first operand decides where it has a say
+        out = unary(a) if _reaches(b.shape, a.shape) and 0 not in a.shape else None
+    return out if out is None or result is None else replace(out, dtype=result)
+
+
+def _broadcast(a: TensorSpec, b: TensorSpec) -> TensorSpec | None:
+    """What two contiguous tensors make together, that one of them which has its shape if there is one."""
+    rank = max(len(a.shape), len(b.shape))
+    sizes = list(zip(*((1,) * (rank - len(each.shape)) + each.shape for each in (a, b)), strict=True))
+    if any(m != n and 1 not in (m, n) for m, n in sizes):
+        return None
+    shape = tuple(n if m == 1 else m for m, n in sizes)
+    return a if shape == a.shape else b if shape == b.shape else contiguous(shape, a.dtype)
 
 
 def binary_in_place(a: TensorSpec, b: Any, alpha: float = 1, **options: Any) -> Any:
     """``[*] [*] -> [*]``, written to the first."""
-    return SAME if binary(a, b, alpha, **options) is a else None
+    if not isinstance(a, TensorSpec):
+        return None
+    out = binary(a, b, alpha, **options)
+    return SAME if out is not None and out.shape == a.shape else None
 
 
 def dropout(x: TensorSpec, probability: float, train: bool) -> Any:
@@ -107,7 +201,16 @@ RULES: Mapping[str, Callable[..., Any]] = {
     **dict.fromkeys("add div mul sub".split(), binary),
     **dict.fromkeys("add_ div_ mul_ sub_".split(), binary_in_place),
     **dict.fromkeys("eq ge gt le lt ne".split(), partial(binary, result="bool")),
+    "pow": power,
+    "clone": clone,
+    "roll": roll,
+    "masked_fill": masked_fill,
+    "pad": pad,
+    "constant_pad_nd": constant_pad,
+    "new_zeros": new_zeros,
+    "index": index,
     "dropout": dropout,
+    "dropout_": dropout,
     "feature_dropout": dropout,
     "cat": cat,
     "mean": reduction,

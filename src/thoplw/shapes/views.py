@@ -16,7 +16,16 @@ def _view(x: TensorSpec, shape: Shape, strides: Shape) -> TensorSpec:
 
 def view(x: TensorSpec, size: Shape) -> TensorSpec | None:
     """``[*] -> size``, with one size to infer."""
-    if not isinstance(size, tuple) or not is_contiguous(x) or 0 in x.shape:  # a dtype is a view, too
+    if not isinstance(size, tuple):  # a dtype is a view, too
+        return None
+    shape = _sizes(x, size)
+    strides = None if shape is None else _strides_of_view(x, shape)
+    return None if shape is None or strides is None else _view(x, shape, strides)
+
+
+def _sizes(x: TensorSpec, size: Shape) -> Shape | None:
+    """A shape with the size that is to be inferred."""
+    if 0 in x.shape:
         return None
     known = math.prod(n for n in size if n != -1)
     if (
@@ -27,23 +36,54 @@ def view(x: TensorSpec, size: Shape) -> TensorSpec | None:
         or (-1 not in size and x.numel != known)
     ):
         return None
-    return contiguous(tuple(x.numel // known if n == -1 else n for n in size), x.dtype)
+    return tuple(x.numel // known if n == -1 else n for n in size)
+
+
+def _strides_of_view(x: TensorSpec, shape: Shape) -> Shape | None:
+    """Strides under which the memory of ``x`` has this shape, ``None`` where it takes a copy."""
+    runs: list[tuple[int, int]] = []  # size and stride of dimensions, those joined that lie in memory as one
+    for size, stride in zip(x.shape, x.strides, strict=True):
+        if size == 1:
+            continue
+        if runs and runs[-1][1] == size * stride:
+            size *= runs.pop()[0]
+        runs.append((size, stride))
+    strides: list[int] = []
+    room, step = 1, 1
+    for size in reversed(shape):
+        if room == 1 and size != 1:
+            room, step = runs.pop()
+        if room % size:
+            return None
+        strides.append(step)
+        room, step = room // size, step * size
+    return tuple(reversed(strides))
 
 
 def reshape(x: TensorSpec, size: Shape) -> TensorSpec | None:
-    """``[*] -> size``: a view of a contiguous tensor; of any other it may be a copy, and torch is asked."""
-    return view(x, size)
+    """``[*] -> size``; a copy where the strides do not allow a view."""
+    shape = _sizes(x, size)
+    return None if shape is None else view(x, shape) or contiguous(shape, x.dtype)
 
 
 def flatten(x: TensorSpec, start: int = 0, end: int = -1) -> Any:
     """``[*, A, B, *] -> [*, A * B, *]``."""
     first, last = axis(start, len(x.shape)), axis(end, len(x.shape))
-    if first is None or last is None or first > last or not is_contiguous(x):
+    if first is None or last is None or first > last:
         return None
     if first == last:
         return SAME
     joined = math.prod(x.shape[first : last + 1])
-    return contiguous((*x.shape[:first], joined, *x.shape[last + 1 :]), x.dtype)
+    return reshape(x, (*x.shape[:first], joined, *x.shape[last + 1 :]))
+
+
+def unflatten(x: TensorSpec, dim: int, sizes: Shape) -> TensorSpec | None:
+    """``[*, A * B, *] -> [*, A, B, *]``."""
+    where = axis(dim, len(x.shape)) if isinstance(dim, int) else None
+    if where is None or not sizes or 0 in x.shape:
+        return None
+    inner = _sizes(contiguous((x.shape[where],), x.dtype), sizes)
+    return None if inner is None else view(x, (*x.shape[:where], *inner, *x.shape[where + 1 :]))
 
 
 def make_contiguous(x: TensorSpec, *, memory_format: Any = None) -> Any:
@@ -90,6 +130,17 @@ def unsqueeze(x: TensorSpec, dim: int) -> TensorSpec | None:
         return None
     stride = x.shape[where] * x.strides[where] if where < len(x.shape) else 1
     return _view(x, (*x.shape[:where], 1, *x.shape[where:]), (*x.strides[:where], stride, *x.strides[where:]))
+
+
+def squeeze(x: TensorSpec, dim: int | Shape | None = None) -> TensorSpec | None:
+    """``[A, 1, B] -> [A, B]``, of all dimensions or of these."""
+    rank = len(x.shape)
+    dims = range(rank) if dim is None else (dim,) if isinstance(dim, int) else dim
+    gone = [axis(each, rank) if isinstance(each, int) else None for each in dims]
+    if None in gone or len(set(gone)) != len(gone):
+        return None
+    kept = [each for each in range(rank) if each not in gone or x.shape[each] != 1]
+    return _view(x, tuple(x.shape[each] for each in kept), tuple(x.strides[each] for each in kept))
 
 
 def select(x: TensorSpec, dim: int, index: int) -> TensorSpec | None:
@@ -176,10 +227,12 @@ RULES: Mapping[str, Callable[..., Any]] = {
     "select": select,
     "slice": slice_,
     "split": split,
+    "squeeze": squeeze,
     "split_with_sizes": split,
     "t": matrix_transpose,
     "transpose": transpose,
     "unbind": unbind,
+    "unflatten": unflatten,
     "unsqueeze": unsqueeze,
     "view": view,
     "_unsafe_view": view,
