@@ -298,7 +298,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             if torch.Tag.inplace_view in func.tags and type(args[0]) is AbstractTensor:
                 self.record(self.call(func, args, kwargs, output))
                 return self._change_view(args[0], func, args, kwargs, self.specs.of(output))
-            answer = _Answer(self.call(func, seen, seen_kwargs, output), same, is_mutable(func))
+            answer = _Answer(self.call(func, seen, named, output), same, is_mutable(func))
         share = share_after(target_of(func), answer.call.args)
         if share is not None:
             answer = _Answer(self._with_share(answer.call, *share), answer.same, answer.writes)

@@ -8,6 +8,24 @@ from typing import Any
 from thoplw.hf.words import each
 
 _MROPE = {"rope_type": "default", "rope_theta": 10_000.0, "partial_rotary_factor": 0.5, "mrope_section": [8, 12, 12]}
+_HUNYUAN_VL = {
+    "head_dim": 128,
+    "rope_parameters": {**_MROPE, "partial_rotary_factor": 1.0, "mrope_section": [16, 24, 24]},
+}
+_CHAMELEON = {"<image>": 8711} | {f"IMGIMG{code}Z": 4 + code for code in range(8192)}
+_EMU3 = {"<image>": 151851, "<|extra_200|>": 151846} | {
+    f"<|visual token {code:06}|>": 151854 + code for code in range(32768)
+}
+_MROPE_FULL = {"full_attention": _MROPE}
+_DEEPSEEK_OCR2 = {"mlp_layer_types": ["dense"] + ["sparse"] * 31, "num_experts_per_tok": 6}
+_DIFFUSION_GEMMA = {"num_experts": 128, "top_k_experts": 8, "moe_intermediate_size": 704}
+_QWEN4 = {
+    "indexer_n_heads": 4,
+    "indexer_kv_heads": 1,
+    "indexer_head_dim": 256,
+    "indexer_budget": 2048,
+    "indexer_compress_ratio": 16,
+}
 
 #: Model type -> what makes its default configuration one that can run: values that are left open, or parts that are by
 #: default of models of different widths.
@@ -18,7 +36,7 @@ COMPLETE: Mapping[str, Mapping[str, Any]] = each(
         "exaone4_5": {"vision_config": {"out_hidden_size": 4096}},
         "glm46v glm4v glm_image glmga": {"text_config": {"rope_parameters": _MROPE}},
         "gemma3 shieldgemma2": {"vision_config": {"image_size": 896, "patch_size": 14}},
-        "hunyuan_v1_dense hunyuan_v1_moe hunyuan_vl_text ministral": {"head_dim": 128},
+        "hunyuan_v1_dense hunyuan_v1_moe ministral": {"head_dim": 128},
         "granite_speech granite_speech_plus": {"projector_config": {"encoder_hidden_size": 1024}},
         "granitemoehybrid": {"layer_types": ["attention"] * 32},
         "voxtral": {"audio_token_id": 24},
@@ -41,14 +59,57 @@ COMPLETE: Mapping[str, Mapping[str, Any]] = each(
         "nemotron": {"num_key_value_heads": 8},
         "step3p5": {"sliding_window": 512},
         "step3p7": {"text_config": {"sliding_window": 512}},
-        "vitmatte": {"fusion_hidden_sizes": [256, 128, 64, 32]},
+        "vitmatte": {"hidden_size": 768, "fusion_hidden_sizes": [256, 128, 64, 32]},
         "aria": {"vision_config": {"image_size": 490, "patch_size": 14}},
         "esm": {"vocab_size": 33, "pad_token_id": 1, "mask_token_id": 32},
-        "hunyuan_vl": {"text_config": {"head_dim": 128}},
+        "hunyuan_vl": {"text_config": _HUNYUAN_VL},
         "qwen2_5_vl": {"vision_config": {"out_hidden_size": 8192}},
         "qwen2_vl": {"vision_config": {"hidden_size": 8192}},
         "qwen3_vl": {"vision_config": {"out_hidden_size": 4096}},
         "qwen3_vl_moe qwen3_5_moe": {"vision_config": {"out_hidden_size": 2048}},
         "timm_backbone": {"backbone": "resnet18"},
+        "aya_vision": {"vision_config": {"num_attention_heads": 16, "image_size": 364, "patch_size": 14}},
+        "blt": {"num_hidden_layers": 0},
+        "chameleon": {"vocabulary_map": _CHAMELEON},
+        "cohere_compass": {"text_config": {"rope_parameters": _MROPE_FULL}, "vision_config": {"out_hidden_size": 8192}},
+        "cohere_compass_text": {"rope_parameters": _MROPE_FULL},
+        "dbrx": {"attn_config": {"rope_theta": 10_000.0, "clip_qkv": 8}},
+        "deepseek_ocr2": {
+            "text_config": _DEEPSEEK_OCR2,
+            "vision_config": {"sam_config": {"downsample_channels": [512, 4096]}},
+        },
+        "deepseek_ocr2_text": _DEEPSEEK_OCR2,
+        "deepseek_ocr2_vision": {"sam_config": {"downsample_channels": [512, 4096]}},
+        "diffusion_gemma": {"text_config": _DIFFUSION_GEMMA},
+        "diffusion_gemma_text": _DIFFUSION_GEMMA,
+        "dots1": {"n_routed_experts": 128, "n_shared_experts": 2, "num_experts_per_tok": 6},
+        "emu3": {"vocabulary_map": _EMU3},
+        "gemma4 gemma4_unified": {"vision_config": {}, "audio_config": {}},
+        "granite4_vision": {"deepstack_layer_map": [[-19, 9], [-13, 6], [-7, 3], [-1, 0]], "downsample_rate": "4/8"},
+        "hunyuan_vl_text": _HUNYUAN_VL,
+        "lfm2_moe": {"layer_types": ["conv", "conv", "full_attention", "conv"] * 8},
+        "lw_detr": {"projector_scale_factors": [1.0]},
+        "moonshine_streaming": {"num_key_value_heads": 8},
+        "musicgen musicgen_melody": {"dropout": 0.1, "layerdrop": 0.0, "max_position_embeddings": 2048},
+        "nougat": {"encoder": {"model_type": "donut-swin"}},
+        "embedding_gemma2": {"vision_config": {}, "audio_config": {}},
+        "colmodernvbert": {"vlm_config": {"vision_config": {"image_size": 512, "patch_size": 16}}},
+        "perception_lm": {
+            "vision_config": {"architecture": "vit_pe_core_large_patch14_336", "model_args": {"embed_dim": 1024}}
+        },
+        "qwen3_omni_moe_talker_text": {"shared_expert_intermediate_size": 768},
+        "qwen3_omni_moe_text": {"num_attention_heads": 32},
+        "qwen3_omni_moe": {
+            "talker_config": {"spatial_merge_size": 2, "text_config": {"shared_expert_intermediate_size": 768}}
+        },
+        "qwen4_exp": {"text_config": _QWEN4, "vision_config": {"out_hidden_size": 2048}},
+        "qwen4_exp_text": _QWEN4,
+        "t5gemma2_text t5gemma2_decoder": {"dropout_rate": 0.0},
+        "t5gemma2_encoder": {
+            "text_config": {"dropout_rate": 0.0},
+            "vision_config": {"image_size": 896, "patch_size": 14},
+        },
+        "t5gemma2": {"encoder": {"vision_config": {"image_size": 896, "patch_size": 14}}},
+        "uvdoc": {"backbone_config": {"model_type": "uvdoc_backbone", "out_indices": [1, 2, 3, 4, 5, 6]}},
     }
 )

@@ -100,7 +100,7 @@ def _patches(sample: Sample) -> torch.Tensor:
     return sample.floats(sample.batch * prod(grid(sample)), patch_row(sample))
 
 
-def _patches_each(sample: Sample) -> torch.Tensor:
+def patches_each(sample: Sample) -> torch.Tensor:
     """Pictures cut into patches, side by side: ``[batch, patches, values]``."""
     return sample.floats(sample.batch, prod(grid(sample)), patch_row(sample))
 
@@ -151,9 +151,9 @@ _PICTURES: tuple[tuple[str, Callable[[Sample], torch.Tensor]], ...] = (
     ("image_grid_thw", _patches),
     ("grid_thw", _patches),
     ("image_grid_hw", _patches),
-    ("spatial_shapes", _patches_each),
-    ("image_position_ids", _patches_each),
-    ("pixel_position_ids", _patches_each),
+    ("spatial_shapes", patches_each),
+    ("image_position_ids", patches_each),
+    ("pixel_position_ids", patches_each),
     ("aspect_ratio_ids", lambda sample: picture(sample, 1, sample.find("max_num_tiles", among="vision"))),
     ("pixel_attention_mask", lambda sample: picture(sample, 1)),
     ("", picture),

@@ -9,6 +9,7 @@ import torch
 
 from thoplw.hf.forms import (
     FRAMES,
+    ONLY_IF_NEEDED,
     Form,
     bins,
     channels,
@@ -21,6 +22,7 @@ from thoplw.hf.forms import (
     ones,
     patch,
     patch_row,
+    patches_each,
     patches_square,
     picture,
     size,
@@ -34,6 +36,12 @@ def _two_pictures(sample: Sample) -> torch.Tensor:
     return picture(sample, 2)
 
 
+def _one_sound(sample: Sample) -> torch.Tensor:
+    ids = sample.filled(sample.plain, sample.batch, sample.length)
+    ids[:, 1] = sample.find("audio_token_id", "audio_token_index")
+    return ids
+
+
 #: Model type -> forms of its own, and the reason.
 SPECIAL: Mapping[str, Mapping[str, Form]] = each(
     {
@@ -43,11 +51,11 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
         },
         "clap clap_audio_model": {"input_features": lambda sample: sample.floats(sample.batch, 1, 1001, bins(sample))},
         # Convolutions over spectrograms of any length: channels come first.
-        "clvp qwen3_asr qwen3_asr_encoder glmasr glmasr_encoder voxtral_realtime voxtral_realtime_encoder": {
+        "clvp qwen3_asr qwen3_asr_encoder glmasr glmasr_encoder voxtral_realtime_encoder": {
             "input_features": lambda sample: mel_first(sample, FRAMES)
         },
         # Waves have a channel, though the configuration does not say so.
-        "dac pe_audio pe_audio_encoder xcodec xcodec2 neucodec": {"input_values": mono},
+        "dac pe_audio pe_audio_encoder xcodec neucodec": {"input_values": mono},
         "vibevoice vibevoice_acoustic_tokenizer vibevoice_asr": {"input_values": mono},
         "audioflamingo3_encoder": {
             "input_features": lambda sample: mel_first(sample, 3000),
@@ -80,7 +88,7 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
         "musicgen_decoder musicgen_melody_decoder": {
             "input_ids": lambda sample: sample.filled(1, sample.batch * sample.find("num_codebooks"), sample.length)
         },
-        "muse_spark_audio": {"input_values": lambda sample: sample.floats(sample.batch, 1920 * 8)},
+        "muse_spark muse_spark_audio": {"input_values": lambda sample: sample.floats(sample.batch, 1920 * 8)},
         # Its timm model has a size of its own, which only that knows.
         "pe_video pe_video_encoder": {
             "pixel_values_videos": lambda sample: sample.floats(sample.batch, 8, 3, 336, 336)
@@ -125,7 +133,10 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
             )
         },
         # Several pictures with each text.
-        "idefics": {"pixel_values": lambda sample: picture(sample, 1)},
+        "idefics": {
+            "pixel_values": lambda sample: picture(sample, 1),
+            "image_attention_mask": lambda sample: sample.filled(1, sample.batch, sample.length, 1),
+        },
         # What an object detector found.
         "lxmert": {
             "visual_feats": lambda sample: sample.floats(sample.batch, 36, sample.find("visual_feat_dim")),
@@ -151,7 +162,10 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
             )
         },
         "dia_decoder": {
-            "input_ids": lambda sample: sample.filled(1, sample.batch, sample.length, sample.find("num_channels"))
+            "encoder_hidden_states": lambda sample: sample.floats(
+                sample.batch, sample.length, sample.find("cross_hidden_size")
+            ),
+            "input_ids": lambda sample: sample.filled(1, sample.batch, sample.length, sample.find("num_channels")),
         },
         # Either text or sound; the sound is what it is made for.
         "pop2piano": {"input_ids": lambda sample: None, "input_features": lambda sample: hidden(sample)},
@@ -162,7 +176,92 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
         },
         # The encoder is a wave's; both of its ends are.
         "speech-encoder-decoder": {"inputs": wave},
-        "qwen2_audio": {"attention_mask": ones, "feature_attention_mask": mel_mask},
+        # One token stands for the whole of the sound.
+        "qwen2_audio": {
+            "input_ids": _one_sound,
+            "attention_mask": ones,
+            "feature_attention_mask": mel_mask,
+        },
+        "qwen2_5_omni_audio_encoder qwen3_omni_moe_audio_encoder": {
+            "input_features": lambda sample: sample.floats(bins(sample), sample.batch * FRAMES),
+            "feature_lens": lambda sample: sample.filled(FRAMES, sample.batch),
+            "aftercnn_lens": lambda sample: sample.filled(FRAMES // 2, sample.batch),
+        },
+        "qwen2_5_omni_bigvgan": {
+            "mel_spectrogram": lambda sample: sample.floats(sample.batch, sample.find("mel_dim"), FRAMES)
+        },
+        # Parts that look at the output of another part.
+        "blip_2_qformer": {
+            "encoder_hidden_states": lambda sample: sample.floats(sample.batch, 257, sample.find("encoder_hidden_size"))
+        },
+        "t5gemma2_decoder": {"encoder_hidden_states": hidden},
+        "idefics2_perceiver": {
+            "context": hidden,
+            "attention_mask": ones,
+        },
+        "deepseek_ocr2_encoder": {
+            "inputs_embeds": lambda sample: sample.floats(sample.batch, 256, sample.find("hidden_size")),
+            "num_patches": lambda sample: 256,
+        },
+        "muse_glimmer_assistant": {"noise_embeds": hidden, "context_hidden_states": hidden},
+        "phi4_multimodal_audio": {
+            "hidden_states": lambda sample: sample.floats(sample.batch, FRAMES, sample.find("input_size")),
+            "mask": lambda sample: torch.ones(sample.batch, FRAMES, dtype=torch.bool),
+        },
+        "unlimited_ocr_vision_encoder": {
+            "patch_embeds": lambda sample: sample.floats(sample.batch, 256, sample.find("hidden_size"))
+        },
+        # A spectrogram of 128 channels, which only the width of its convolutions tells.
+        "gemma4 gemma4_audio": {"input_features": lambda sample: sample.floats(sample.batch, FRAMES, 128)},
+        "gemma4_unified": {
+            "pixel_values": lambda sample: sample.floats(sample.batch, prod(grid(sample)), 3 * 48**2),
+            "input_features": lambda sample: sample.floats(sample.batch, 25, 640),
+        },
+        "gemma3n_audio": {
+            "audio_mel": lambda sample: sample.floats(sample.batch, FRAMES, bins(sample)),
+            "audio_mel_mask": lambda sample: torch.zeros(sample.batch, FRAMES, dtype=torch.bool),
+        },
+        # As many frames as fill the place that it keeps for a sound.
+        "gemma3n": {
+            "input_features": lambda sample: sample.floats(sample.batch, 16 * 188, bins(sample)),
+            "input_features_mask": lambda sample: torch.ones(sample.batch, 16 * 188, dtype=torch.bool),
+        },
+        "janus_vqgan": {"pixel_values": lambda sample: sample.floats(sample.batch, 3, 512, 512)},
+        "kosmos_2_5_vision_model": {"flattened_patches": ONLY_IF_NEEDED["flattened_patches"]},
+        "colqwen2": {"pixel_values": patches_each},
+        "moshi_depth": {
+            "input_ids": lambda sample: sample.filled(1, sample.batch, sample.find("num_codebooks")),
+            "last_hidden_state": lambda sample: sample.floats(sample.batch, 1, sample.find("input_size")),
+        },
+        "omdet-turbo": {
+            "classes_input_ids": lambda sample: sample.filled(1, 3 * sample.batch, 16),
+            "classes_attention_mask": lambda sample: sample.filled(1, 3 * sample.batch, 16),
+            "tasks_input_ids": lambda sample: sample.filled(1, sample.batch, 16),
+            "tasks_attention_mask": lambda sample: sample.filled(1, sample.batch, 16),
+            "classes_structure": lambda sample: sample.filled(3, sample.batch),
+        },
+        # What a retriever found: passages, and how near each is.
+        "rag": {
+            "context_input_ids": lambda sample: sample.filled(1, sample.batch * sample.find("n_docs"), sample.length),
+            "context_attention_mask": lambda sample: sample.filled(
+                1, sample.batch * sample.find("n_docs"), sample.length
+            ),
+            "doc_scores": lambda sample: sample.floats(sample.batch, sample.find("n_docs")),
+        },
+        # Without a voice to go on from.
+        "csm": {"input_values": lambda sample: None},
+        # A frame of sound is added to each token.
+        "voxtral_realtime": {"input_features": lambda sample: mel_first(sample, 8 * sample.length)},
+        "xcodec2": {
+            "input_values": mono,
+            "input_features": lambda sample: sample.floats(sample.batch, 50, bins(sample)),
+        },
+        "vibevoice_acoustic_tokenizer_encoder": {"hidden_states": mono},
+        "vibevoice_acoustic_tokenizer_decoder": {
+            "hidden_states": lambda sample: sample.floats(sample.batch, sample.find("hidden_size"), 25)
+        },
+        # Four bytes to a patch; else the entropy that its patcher computes decides.
+        "blt": {"patch_lengths": lambda sample: sample.filled(4, sample.batch, sample.length // 4)},
         "decision_transformer": {
             "states": lambda sample: sample.floats(sample.batch, sample.length, sample.find("state_dim")),
             "actions": lambda sample: sample.floats(sample.batch, sample.length, sample.find("act_dim")),
