@@ -27,6 +27,21 @@ _QWEN4 = {
     "indexer_compress_ratio": 16,
 }
 
+#: Kernels that narrow in steps, across, upright and square: size, stride and padding of each convolution.
+_INTRACLASS = {"reduce_channel": [1, 1, 0], "return_channel": [1, 1, 0]} | {
+    f"{name}_{ratio}ratio": [
+        [edge if axis in axes else 1 for axis in "yx"],
+        [1, 1],
+        [edge // 2 * (axis in axes) for axis in "yx"],
+    ]
+    for name, axes in (
+        ("vertical_long_to_small_conv", "y"),
+        ("horizontal_small_to_long_conv", "x"),
+        ("symmetric_conv_long", "yx"),
+    )
+    for ratio, edge in (("long", 7), ("mid", 5), ("short", 3))
+}
+
 #: Model type -> what makes its default configuration one that can run: values that are left open, or parts that are by
 #: default of models of different widths.
 COMPLETE: Mapping[str, Mapping[str, Any]] = each(
@@ -85,7 +100,6 @@ COMPLETE: Mapping[str, Mapping[str, Any]] = each(
         "dots1": {"n_routed_experts": 128, "n_shared_experts": 2, "num_experts_per_tok": 6},
         "emu3": {"vocabulary_map": _EMU3},
         "gemma4 gemma4_unified": {"vision_config": {}, "audio_config": {}},
-        "granite4_vision": {"deepstack_layer_map": [[-19, 9], [-13, 6], [-7, 3], [-1, 0]], "downsample_rate": "4/8"},
         "hunyuan_vl_text": _HUNYUAN_VL,
         "lfm2_moe": {"layer_types": ["conv", "conv", "full_attention", "conv"] * 8},
         "lw_detr": {"projector_scale_factors": [1.0]},
@@ -110,6 +124,16 @@ COMPLETE: Mapping[str, Mapping[str, Any]] = each(
             "vision_config": {"image_size": 896, "patch_size": 14},
         },
         "t5gemma2": {"encoder": {"vision_config": {"image_size": 896, "patch_size": 14}}},
+        "gemma4_assistant": {"text_config": {"hidden_size_per_layer_input": 0}},
+        "granite4_vision": {
+            "deepstack_layer_map": [[-10, 9], [-7, 6], [-4, 3], [-1, 0]],
+            "downsample_rate": "4/8",
+            "spatial_vision_layer": -1,
+        },
+        "nemotron_h_omni": {"image_token_id": 18, "video_token_id": 19, "audio_token_id": 27},
+        "qwen3_omni_moe_thinker": {"vision_config": {"out_hidden_size": 2048}},
+        "pp_doclayout_v2": {"class_thresholds": [0.5] * 25, "class_order": list(range(25))},
+        "pp_ocrv5_server_det pp_ocrv6_medium_det": {"intraclass_block_config": _INTRACLASS},
         "uvdoc": {"backbone_config": {"model_type": "uvdoc_backbone", "out_indices": [1, 2, 3, 4, 5, 6]}},
     }
 )

@@ -42,6 +42,16 @@ def _one_sound(sample: Sample) -> torch.Tensor:
     return ids
 
 
+def _map(sample: Sample, edge: int) -> torch.Tensor:
+    """Features of a picture, in their places."""
+    return sample.floats(sample.batch, sample.find("hidden_size"), edge, edge)
+
+
+def _fours(sample: Sample, patches: int) -> torch.Tensor:
+    """Which patches are pooled: each of them, four at a time."""
+    return torch.arange(sample.batch * patches).view(-1, 4)
+
+
 #: Model type -> forms of its own, and the reason.
 SPECIAL: Mapping[str, Mapping[str, Form]] = each(
     {
@@ -69,12 +79,15 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
             )
         },
         # Patches, in spite of an image size.
-        "fuyu molmo2_vision neomme": {
+        "fuyu molmo2_vision": {
             "pixel_values": lambda sample: sample.floats(
                 sample.batch, (size(sample)[0] // patch(sample)) ** 2, patch_row(sample)
             )
         },
-        "granite_docling": {"pixel_values": picture},
+        "granite_docling": {
+            "pixel_values": lambda sample: picture(sample, 1),
+            "pixel_attention_mask": lambda sample: torch.ones(sample.batch, 1, dtype=torch.bool),
+        },
         "granite_speech_encoder granite_speech_plus_encoder": {
             "hidden_states": lambda sample: sample.floats(sample.batch, FRAMES, bins(sample))
         },
@@ -203,16 +216,23 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
             "inputs_embeds": lambda sample: sample.floats(sample.batch, 256, sample.find("hidden_size")),
             "num_patches": lambda sample: 256,
         },
-        "muse_glimmer_assistant": {"noise_embeds": hidden, "context_hidden_states": hidden},
+        "muse_glimmer_assistant": {
+            "noise_embeds": hidden,
+            "context_hidden_states": lambda sample: sample.floats(
+                sample.batch, sample.length, sample.find("hidden_size") * len(sample.find("target_layer_ids"))
+            ),
+        },
         "phi4_multimodal_audio": {
             "hidden_states": lambda sample: sample.floats(sample.batch, FRAMES, sample.find("input_size")),
             "mask": lambda sample: torch.ones(sample.batch, FRAMES, dtype=torch.bool),
         },
         "unlimited_ocr_vision_encoder": {
-            "patch_embeds": lambda sample: sample.floats(sample.batch, 256, sample.find("hidden_size"))
+            "patch_embeds": lambda sample: sample.floats(sample.batch, sample.find("hidden_size"), 16, 16)
         },
         # A spectrogram of 128 channels, which only the width of its convolutions tells.
-        "gemma4 gemma4_audio": {"input_features": lambda sample: sample.floats(sample.batch, FRAMES, 128)},
+        "gemma4 gemma4_audio embedding_gemma2": {
+            "input_features": lambda sample: sample.floats(sample.batch, FRAMES, 128)
+        },
         "gemma4_unified": {
             "pixel_values": lambda sample: sample.floats(sample.batch, prod(grid(sample)), 3 * 48**2),
             "input_features": lambda sample: sample.floats(sample.batch, 25, 640),
@@ -259,6 +279,115 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
         "vibevoice_acoustic_tokenizer_encoder": {"hidden_states": mono},
         "vibevoice_acoustic_tokenizer_decoder": {
             "hidden_states": lambda sample: sample.floats(sample.batch, sample.find("hidden_size"), 25)
+        },
+        "neomme": {"pixel_values": lambda sample: patches_each(sample).flatten(0, 1)},
+        "perception_lm": {"pixel_values": lambda sample: picture(sample, 1)},
+        "instructblipvideo": {"pixel_values": lambda sample: picture(sample, 4)},
+        # Patches of two frames, all values of a place next to each other.
+        "inkling_mm_model inkling_vision": {
+            "pixel_values": lambda sample: sample.floats(sample.batch * 25, 2, 40, 40, 3),
+            "audio_input_ids": lambda sample: sample.filled(1, sample.batch, 25, 80),
+        },
+        "inkling_audio": {"audio_input_ids": lambda sample: sample.filled(1, sample.batch, 25, 80)},
+        "inkling2 inkling2_vision": {
+            "pixel_values": lambda sample: sample.floats(sample.batch * prod(grid(sample)), patch(sample) ** 2, 3)
+        },
+        "jev": {
+            "input_ids": lambda sample: sample.filled(sample.plain, 1, sample.length),
+            "marks": lambda sample: sample.filled(sample.length, 1, 1),
+            "num_options": lambda sample: sample.filled(2, 1, 1),
+            "question_type_ids": lambda sample: sample.filled(0, 1, 1),
+        },
+        "vibevoice": {
+            "input_values": mono,
+            "padding_mask": lambda sample: torch.ones_like(mono(sample)[:, 0], dtype=torch.bool),
+        },
+        # The delay that it was asked to keep, as a vector.
+        "voxtral_realtime_text": {"t_cond": lambda sample: sample.floats(1, 1, sample.find("hidden_size"))},
+        # Four bytes to a patch.
+        "blt_local_encoder": {
+            "patch_ids": lambda sample: (
+                torch.arange(sample.length).div(4, rounding_mode="floor").repeat(sample.batch, 1)
+            ),
+            "num_patches": lambda sample: -(-sample.length // 4),
+        },
+        "blt_local_decoder": {
+            "input_ids": lambda sample: None,
+            "inputs_embeds": hidden,
+            "patch_embeds": lambda sample: sample.floats(
+                sample.batch, sample.length // 4, sample.find("hidden_size_global")
+            ),
+        },
+        "qwen3_omni_moe_talker_code_predictor qwen3_omni_moe_talker_text": {
+            "input_ids": lambda sample: None,
+            "inputs_embeds": hidden,
+        },
+        "qwen2_5_omni_dit": {
+            "hidden_states": lambda sample: sample.floats(sample.batch, FRAMES, sample.find("mel_dim")),
+            "condition_vector": lambda sample: sample.floats(sample.batch, FRAMES, sample.find("mel_dim")),
+            "speaker_embedding": lambda sample: sample.floats(sample.batch, FRAMES, sample.find("enc_emb_dim")),
+            "quantized_code": lambda sample: sample.filled(1, sample.batch, FRAMES // sample.find("repeats")),
+            "time_step": lambda sample: sample.floats(sample.batch),
+        },
+        "qwen2_5_omni_token2wav": {
+            "code": lambda sample: sample.filled(1, sample.batch, FRAMES // sample.find("repeats")),
+            "conditioning": lambda sample: sample.floats(sample.batch, sample.find("enc_emb_dim")),
+            "reference_mel": lambda sample: sample.floats(sample.batch, FRAMES, sample.find("mel_dim")),
+        },
+        # What comes of a picture of 1008 x 1008 in patches of 14, and of a text.
+        "sam3_detr_encoder sam3_lite_text_detr_encoder": {
+            "vision_features": lambda sample: [_map(sample, 72)],
+            "vision_pos_embeds": lambda sample: [_map(sample, 72)],
+            "text_features": lambda sample: sample.floats(sample.batch, 32, sample.find("hidden_size")),
+        },
+        "sam3_detr_decoder sam3_lite_text_detr_decoder": {
+            "vision_features": lambda sample: _map(sample, 72).flatten(2).mT,
+            "vision_pos_encoding": lambda sample: _map(sample, 72).flatten(2).mT,
+            "text_features": lambda sample: sample.floats(sample.batch, 32, sample.find("hidden_size")),
+            "spatial_shapes": lambda sample: torch.tensor([[72, 72]]),
+        },
+        "sam3_mask_decoder sam3_lite_text_mask_decoder": {
+            "decoder_queries": lambda sample: sample.floats(sample.batch, 200, sample.find("hidden_size")),
+            "backbone_features": lambda sample: [_map(sample, edge) for edge in (288, 144, 72)],
+            "encoder_hidden_states": lambda sample: _map(sample, 72).flatten(2).mT,
+        },
+        # Each token of a picture is pooled from four patches.
+        "molmo2_adapter": {
+            "image_features": lambda sample: sample.floats(
+                sample.batch,
+                576,
+                sample.find("hidden_size") * len(sample.find("vision_feature_layer")),
+            ),
+            "pooled_patches_idx": lambda sample: _fours(sample, 576),
+        },
+        "molmo2": {
+            "pixel_values": lambda sample: sample.floats(
+                sample.batch, (size(sample)[0] // patch(sample)) ** 2, patch_row(sample)
+            ),
+            "image_token_pooling": lambda sample: _fours(sample, (size(sample)[0] // patch(sample)) ** 2),
+            "image_grids": lambda sample: torch.tensor(
+                [[(size(sample)[0] // patch(sample)) ** 2 // 4, 1, 0, 0]] * sample.batch
+            ),
+        },
+        "dots3_note dots3_note_audio_encoder": {
+            "input_features": lambda sample: mel_first(sample, FRAMES),
+            "chunk_sample_lengths": lambda sample: sample.filled(
+                FRAMES * sample.find("hop_length", default=160, among="audio"), sample.batch
+            ),
+        },
+        "pi0": {
+            "action_embeds": lambda sample: sample.floats(
+                sample.batch, sample.find("chunk_size"), sample.find("hidden_size", among="dit")
+            ),
+            "pixel_values": lambda sample: picture(sample, 1),
+            "pixel_attention_mask": lambda sample: torch.ones(sample.batch, 1, dtype=torch.bool),
+            "attention_mask": lambda sample: None,
+        },
+        "musicflamingo": {"input_features": lambda sample: mel_first(sample, 3000)},
+        # A picture to start from, and one to make, which is there by its size alone.
+        "glm_image": {
+            "image_grid_thw": lambda sample: torch.tensor([[1, *grid(sample)]] * 2 * sample.batch),
+            "images_per_sample": lambda sample: sample.filled(2, sample.batch),
         },
         # Four bytes to a patch; else the entropy that its patcher computes decides.
         "blt": {"patch_lengths": lambda sample: sample.filled(4, sample.batch, sample.length // 4)},
