@@ -108,7 +108,7 @@ class Attribution:
     def uncounted(self) -> dict[str, Uncounted]:
         """Operators without a price."""
         found: dict[str, Uncounted] = defaultdict(Uncounted)
-        for (call, work), scope, times in self._priced.entries:
+        for (call, work), scope, times, _ in self._priced.entries:
             if work is None:
                 entry = found[call.name]
                 entry.calls += times
@@ -130,7 +130,7 @@ class Attribution:
     def by_operator(self) -> dict[str, int]:
         """Operator -> its part of the total, largest first; a module that was priced as a whole goes by its class."""
         totals: Counter[str] = Counter()
-        for (call, work), _, times in self._priced.entries:
+        for (call, work), _, times, _ in self._priced.entries:
             if work is not None:
                 totals[call.target] += self._convention.measure(work) * times
         for scope in self._priced.whole:
@@ -173,19 +173,11 @@ class Attribution:
         return found
 
     def _charge_parameters(self) -> dict[int, int]:
-        """Module -> parameters, for modules with a row; every tensor once, to the first that has it."""
-        ran = {scope.module for scope in self._trace.scopes}
+        """Module -> parameters that the convention counts, for modules with a row."""
         charged: dict[int, int] = defaultdict(int)
-        seen: set[int] = set()
-        for index, info in enumerate(self._trace.modules):
-            weights = (
-                *info.parameters,
-                *(buffer for buffer in info.buffers if buffer.name in self._convention.buffers),
-            )
-            for weight in weights:
-                if weight.key not in seen and (index in ran or weight.key in self._trace.used):
-                    seen.add(weight.key)
-                    charged[self._payer(index)] += weight.spec.numel
+        assert self._convention.parameters is not None  # it was found, so it is complete
+        for index, weight in self._convention.parameters(self._trace):
+            charged[self._payer(index)] += weight.spec.numel
         return charged
 
     def _payer(self, index: int) -> int:

@@ -140,6 +140,33 @@ class ModuleInfo:
     buffers: tuple[Weight, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleCall:
+    """One call of a module, as a convention that thinks in layers sees it.
+
+    Attributes:
+        info: the module.
+        leaf: whether it holds no other modules.
+        inputs: the tensors among its arguments, keyword arguments last.
+        outputs: the tensors among what it returned.
+        calls: the operators that ran in it directly, not in modules inside of it, in order.
+    """
+
+    info: ModuleInfo
+    leaf: bool
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    calls: tuple[Call, ...]
+
+    def weight(self, name: str) -> TensorSpec | None:
+        """The parameter of this name among the module's own, or ``None``."""
+        return next((weight.spec for weight in self.info.parameters if weight.name == name), None)
+
+    def call_of(self, *targets: str) -> Call | None:
+        """The first operator in it that is one of these."""
+        return next((call for call in self.calls if call.target in targets), None)
+
+
 class Assumption(NamedTuple):
     """Something that was taken for granted, as the values that would have told were not there.
 

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from thoplw.conventions import macs, thoplw
+from thoplw.conventions import flops, macs, thoplw
 from thoplw.conventions.convention import Convention, Row
+from thoplw.conventions.parameters import executed
 from thoplw.conventions.price import Leaf, Priced, leaves, price
 from thoplw.errors import UnknownNameError
 
 __all__ = ["CONVENTIONS", "Convention", "Leaf", "Priced", "Row", "find", "leaves", "price"]
 
+#: What a convention is based on that is based on no other.
+_PLAIN = Convention("", {}, unit="MAC", parameters=executed)
+
 #: Name -> convention.
-CONVENTIONS = MappingProxyType({each.name: each for each in (thoplw.CONVENTION, macs.CONVENTION)})
+CONVENTIONS = MappingProxyType(
+    {each.name: each.on(_PLAIN) for each in (thoplw.CONVENTION, macs.CONVENTION, flops.CONVENTION)}
+)
 
 
 def find(convention: str | Convention) -> Convention:
-    """The convention of this name.
+    """The convention of this name, or this one; completed from the one that it is based on.
 
     Raises:
         UnknownNameError: there is none; the message names those near.
     """
     if isinstance(convention, Convention):
-        return convention
+        return convention.on(_PLAIN if convention.based_on is None else find(convention.based_on))
     try:
         return CONVENTIONS[convention]
     except (KeyError, TypeError):

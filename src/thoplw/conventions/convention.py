@@ -3,34 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
 
-from thoplw.records import Call
+import torch
+
+from thoplw.conventions.parameters import Parameters
+from thoplw.errors import InputError
+from thoplw.records import Call, ModuleCall
 from thoplw.work import Work
 
 #: What an operator costs: a function, or ``None`` for one that is known and free.
 Row = Callable[[Call], Work] | None
 
+#: What a whole call of a module costs; where it returns ``None``, what ran inside is priced by itself.
+ModuleRow = Callable[[ModuleCall], Work | None]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True)
 class Convention:
     """A way to count: one table.
 
     Attributes:
         name: as ``profile(convention=...)`` takes it.
-        unit: whether its figures are multiply-accumulates or floating-point operations.
-        rows: operator (``aten.linear``, or with its overload ``aten.linear.default``) -> what it costs. An operator
-            without a row is taken apart; a kernel without one has no price. The in-place variant of an operator goes by
-            the row of the operator.
-        buffers: names of buffers that count as parameters.
+        rows: what things cost. A key is an operator (``"aten.linear"``, with its overload ``"aten.linear.default"``, or
+            ``torch.ops.aten.linear``), whose row is a function of a :class:`~thoplw.Call`, or ``None`` for free; or a
+            class of modules, whose row is a function of a :class:`~thoplw.ModuleCall`. The topmost call that has a row
+            is priced and covers everything under it. An operator without a row is taken apart; a kernel without one
+            has no price. The in-place variant of an operator goes by the row of the operator.
+        based_on: a convention, or its name, that gives rows, unit and parameters where this one has none.
+        unit: whether its figures are multiply-accumulates (``"MAC"``, unless said otherwise) or floating-point
+            operations (``"FLOP"``).
+        parameters: which parameters count, see :mod:`thoplw.conventions.parameters`; those of modules that ran, unless
+            said otherwise.
+        mirrors: the tool whose figures it gives, with its version.
+        subclasses: whether the row of a class of modules also prices modules of classes derived from it.
+        operators: the rows of operators, by name.
+        modules: the rows of classes of modules.
+
+    Raises:
+        InputError: a key is neither.
     """
 
     name: str
-    unit: Literal["MAC", "FLOP"] = "MAC"
-    rows: Mapping[str, Row]
-    buffers: frozenset[str] = frozenset()
+    rows: Mapping[Any, Any]
+    based_on: Convention | str | None = None
+    unit: Literal["MAC", "FLOP"] | None = field(default=None, kw_only=True)
+    parameters: Parameters | None = field(default=None, kw_only=True)
+    mirrors: str = field(default="", kw_only=True)
+    subclasses: bool = field(default=True, kw_only=True)
+    operators: Mapping[str, Row] = field(init=False, repr=False, compare=False)
+    modules: Mapping[type, ModuleRow] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        operators: dict[str, Row] = {}
+        modules: dict[type, ModuleRow] = {}
+        for key, row in self.rows.items():
+            if isinstance(key, type) and issubclass(key, torch.nn.Module):
+                modules[key] = row
+            elif isinstance(key, (str, torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
+                operators[str(key)] = row
+            else:
+                raise InputError(
+                    f"convention {self.name!r} has a row for {key!r}: a row is for an operator, such as 'aten.linear', "
+                    "or for a class of modules, such as torch.nn.Linear"
+                )
+        object.__setattr__(self, "operators", MappingProxyType(operators))
+        object.__setattr__(self, "modules", MappingProxyType(modules))
 
     def measure(self, work: Work) -> int:
         """The figure that this convention reports of some work."""
-        return work.macs if self.unit == "MAC" else work.flops
+        return work.flops if self.unit == "FLOP" else work.macs
+
+    def on(self, base: Convention) -> Convention:
+        """This convention with what it lacks taken from another."""
+        return Convention(
+            self.name,
+            {**base.rows, **self.rows},
+            unit=self.unit or base.unit,
+            parameters=self.parameters or base.parameters,
+            mirrors=self.mirrors,
+            subclasses=self.subclasses,
+        )
+
+    def row_of(self, cls: type) -> ModuleRow | None:
+        """The row of a class of modules, or of the nearest class that it is derived from."""
+        classes = cls.__mro__ if self.subclasses else (cls,)
+        return next((self.modules[each] for each in classes if each in self.modules), None)

@@ -5,4 +5,4 @@ from __future__ import annotations
 from thoplw.conventions.convention import Convention
 from thoplw.formulas import FORMULAS
 
-CONVENTION = Convention(name="macs", rows=FORMULAS)
+CONVENTION = Convention("macs", FORMULAS)

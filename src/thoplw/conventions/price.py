@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from thoplw.capture import expand
 from thoplw.conventions.convention import Convention, Row
-from thoplw.records import Call, Trace
+from thoplw.records import Call, ModuleCall, Trace
 from thoplw.work import ZERO, Work
 
 _ABSENT = object()
@@ -23,11 +23,16 @@ class Leaf(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A leaf where it ran: the index of the scope, and how many times."""
+    """A leaf where it ran.
+
+    ``scope`` is the index of the scope, ``times`` how many times it ran there, and ``source`` the operator that the
+    model called: the leaf's own call, or the composite that it is a part of.
+    """
 
     leaf: Leaf
     scope: int
     times: int
+    source: Call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,25 +64,56 @@ def price(
     Args:
         trace: what ran.
         convention: the table of prices.
-        rows: rows that go before the convention's.
-        scopes: prices of whole calls of modules, by index of their scope: they cover all that ran inside.
+        rows: rows of operators that go before the convention's.
+        scopes: prices of whole calls of modules, by index of their scope: they cover all that ran inside, and go
+            before the convention's rows of modules.
     """
-    table = {**convention.rows, **rows} if rows else convention.rows
-    scopes = scopes or {}
-    covered = _covered(trace, scopes)
-    own = [scopes.get(index, ZERO) if index not in covered else ZERO for index in range(len(trace.scopes))]
+    table = {**convention.operators, **rows} if rows else convention.operators
+    whole = _whole(trace, convention, scopes or {})
+    covered = _covered(trace, whole)
+    own = [whole.get(index, ZERO) if index not in covered else ZERO for index in range(len(trace.scopes))]
     known: dict[Call, tuple[Leaf, ...]] = {}
     entries = []
     for (call, scope), times in Counter(trace.steps).items():
-        if scope in covered or scope in scopes:
+        if scope in covered or scope in whole:
             continue
         if call not in known:
             known[call] = leaves(call, table)
         for leaf in known[call]:
-            entries.append(Entry(leaf, scope, times))
+            entries.append(Entry(leaf, scope, times, call))
             if leaf.work is not None and leaf.work is not ZERO:
                 own[scope] += leaf.work if times == 1 else leaf.work * times
-    return Priced(own=tuple(own), entries=tuple(entries), whole=frozenset(scopes.keys() - covered), covered=covered)
+    return Priced(own=tuple(own), entries=tuple(entries), whole=frozenset(whole.keys() - covered), covered=covered)
+
+
+def _whole(trace: Trace, convention: Convention, scopes: Mapping[int, Work]) -> Mapping[int, Work]:
+    """The calls of modules that have a price of their own; a module's row is asked unless something above has one."""
+    if not convention.modules:
+        return scopes
+    whole = dict(scopes)
+    inside: set[int] = set()
+    calls: dict[int, list[Call]] = defaultdict(list)
+    for call, at in trace.steps:
+        calls[at].append(call)
+    parents = {info.parent for info in trace.modules}
+    rows = {info.cls: convention.row_of(info.cls) for info in trace.modules}
+    for index, scope in enumerate(trace.scopes):
+        info = trace.modules[scope.module]
+        row = rows[info.cls]
+        if scope.parent in inside or scope.parent in whole:
+            inside.add(index)
+        elif row is not None and index not in whole:
+            seen = ModuleCall(
+                info=info,
+                leaf=scope.module not in parents,
+                inputs=scope.inputs,
+                outputs=scope.outputs,
+                calls=tuple(calls[index]),
+            )
+            work = row(seen)
+            if work is not None:
+                whole[index] = work
+    return whole
 
 
 def leaves(call: Call, rows: Mapping[str, Row]) -> tuple[Leaf, ...]:

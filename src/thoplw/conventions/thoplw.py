@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from thoplw.conventions.convention import Convention, Row
+from thoplw.conventions.parameters import executed_with_statistics
 from thoplw.formulas import FORMULAS
 from thoplw.formulas.attention import scores
 from thoplw.formulas.common import elements
@@ -108,8 +109,8 @@ def _with_term(row: Row, term: Term) -> Row:
 
 
 CONVENTION = Convention(
-    name="thoplw",
-    rows={
+    "thoplw",
+    {
         **FORMULAS,
         **{
             target: _with_term(FORMULAS[target], term)
@@ -117,5 +118,5 @@ CONVENTION = Convention(
             for target in (name if "." in name else f"aten.{name}" for name in names.split())
         },
     },
-    buffers=frozenset({"running_mean", "running_var"}),
+    parameters=executed_with_statistics,
 )
