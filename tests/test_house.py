@@ -13,9 +13,9 @@ import torch.nn.attention.flex_attention  # registers its operator
 import torchvision  # noqa: F401 # registers its operators
 
 import thoplw
-from thoplw.conventions import CONVENTIONS
 from thoplw.formulas import FORMULAS
 from thoplw.formulas.free import FREE
+from thoplw.pricing import CONVENTIONS
 from thoplw.render import FORMATS
 from thoplw.shapes import RULES
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from thoplw.conventions import CONVENTIONS
+from thoplw.pricing import CONVENTIONS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

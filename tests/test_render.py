@@ -11,8 +11,8 @@ import tabulate
 
 import thoplw
 from thoplw import UnknownNameError
-from thoplw.conventions import CONVENTIONS
 from thoplw.loading import load
+from thoplw.pricing import CONVENTIONS
 from thoplw.render import FORMATS, render
 from thoplw.table import Table
 

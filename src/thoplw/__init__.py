@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from thoplw.api import profile
 from thoplw.attribution import Assumed, Row, Uncounted
-from thoplw.conventions import Convention
 from thoplw.counting import Count, count
 from thoplw.errors import (
     CustomOpError,
@@ -15,6 +14,7 @@ from thoplw.errors import (
     UncountedError,
     UnknownNameError,
 )
+from thoplw.pricing import Convention
 from thoplw.records import Call, TensorSpec
 from thoplw.report import LayerInfo
 from thoplw.units import clever_format

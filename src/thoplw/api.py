@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from thoplw.capture import capture
-from thoplw.conventions import Convention, find, price
 from thoplw.custom import CustomOps
 from thoplw.errors import InputError, UncountedError
 from thoplw.inputs import arguments
+from thoplw.pricing import Convention, find, price
 from thoplw.report import LayerInfo
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from thoplw.conventions import Convention, Priced
+from thoplw.pricing import Convention, Priced
 from thoplw.records import TensorSpec, Trace
 from thoplw.work import ZERO
 

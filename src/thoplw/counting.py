@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Any
 
 from thoplw.capture import Session
-from thoplw.conventions import Convention, find, price
 from thoplw.custom import CustomOps
+from thoplw.pricing import Convention, find, price
 from thoplw.records import Trace
 from thoplw.report import LayerInfo
 from thoplw.work import Work

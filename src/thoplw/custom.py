@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from thoplw.conventions import Row
 from thoplw.errors import CustomOpError
+from thoplw.pricing import Row
 from thoplw.work import Work
 
 _FORMS = "{nn.Module subclass: f(module, inputs, output) -> MACs} or {torch.ops.lib.op: f(call) -> MACs}"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import MappingProxyType
 
 from thoplw.attribution import Attribution, Row, Shape, shapes_of
-from thoplw.conventions import Convention, Priced
 from thoplw.errors import UnknownNameError
+from thoplw.pricing import Convention, Priced
 from thoplw.records import Trace
 from thoplw.render import render
 from thoplw.table import Table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thoplw.conventions.convention import Convention
 from thoplw.formulas import FORMULAS
+from thoplw.pricing.convention import Convention
 
 CONVENTION = Convention("macs", FORMULAS)

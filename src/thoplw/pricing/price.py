@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from thoplw.capture import expand
-from thoplw.conventions.convention import Convention, Row
+from thoplw.pricing.convention import Convention, Row
 from thoplw.records import Call, ModuleCall, Trace
 from thoplw.work import ZERO, Work
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import torch
 
-from thoplw.conventions.parameters import Parameters
 from thoplw.errors import InputError
+from thoplw.pricing.parameters import Parameters
 from thoplw.records import Call, ModuleCall
 from thoplw.work import Work
 
@@ -35,7 +35,7 @@ class Convention:
         based_on: a convention, or its name, that gives rows, unit and parameters where this one has none.
         unit: whether its figures are multiply-accumulates (``"MAC"``, unless said otherwise) or floating-point
             operations (``"FLOP"``).
-        parameters: which parameters count, see :mod:`thoplw.conventions.parameters`; those of modules that ran, unless
+        parameters: which parameters count, see :mod:`thoplw.pricing.parameters`; those of modules that ran, unless
             said otherwise.
         mirrors: the tool whose figures it gives, with its version.
         subclasses: whether the row of a class of modules also prices modules of classes derived from it.

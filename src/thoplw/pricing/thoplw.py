@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from thoplw.conventions.convention import Convention, Row
-from thoplw.conventions.parameters import executed_with_statistics
 from thoplw.formulas import FORMULAS
 from thoplw.formulas.attention import scores
 from thoplw.formulas.common import elements
 from thoplw.formulas.recurrent import biases
+from thoplw.pricing.convention import Convention, Row
+from thoplw.pricing.parameters import executed_with_statistics
 from thoplw.records import Call
 from thoplw.work import Work
 

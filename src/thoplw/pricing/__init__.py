@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from thoplw.conventions import flops, macs, thoplw
-from thoplw.conventions.convention import Convention, Row
-from thoplw.conventions.parameters import executed
-from thoplw.conventions.price import Leaf, Priced, leaves, price
 from thoplw.errors import UnknownNameError
+from thoplw.pricing import flops, macs, thoplw
+from thoplw.pricing.convention import Convention, Row
+from thoplw.pricing.parameters import executed
+from thoplw.pricing.price import Leaf, Priced, leaves, price
 
 __all__ = ["CONVENTIONS", "Convention", "Leaf", "Priced", "Row", "find", "leaves", "price"]
 
