@@ -109,12 +109,14 @@ class Scope:
 class Weight(NamedTuple):
     """A parameter or buffer under its name in the module that owns it.
 
-    ``key`` is the same for weights that are one tensor, such as tied embeddings.
+    ``key`` is the same for weights that are one tensor, such as tied embeddings; ``trainable`` says whether it requires
+    a gradient.
     """
 
     name: str
     key: int
     spec: TensorSpec
+    trainable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,7 +99,7 @@ class Weights:
             if key not in self.tensors:
                 self.tensors[key] = tensor
                 self.specs[key] = self._intern.of(tensor)
-            weights.append(Weight(name, key, self.specs[key]))
+            weights.append(Weight(name, key, self.specs[key], tensor.requires_grad))
         return tuple(weights)
 
 
