@@ -119,6 +119,79 @@ def test_routing_is_spread_evenly(way: str) -> None:
         assert (real, executed.assumptions) == (macs, {})
 
 
+@pytest.mark.parametrize("experts", [4, 8])
+def test_a_class_that_is_no_expert_is_never_hit(experts: int) -> None:
+    class OneMore(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.router = nn.Linear(4, experts, bias=False)
+            self.experts = nn.Parameter(torch.ones(experts, 4, 6))
+
+        def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+            chosen = self.router(x).softmax(-1).topk(2, dim=-1).indices
+            mask = nn.functional.one_hot(chosen, num_classes=experts + 1).permute(2, 1, 0)
+            hit = torch.greater(mask.sum((-1, -2)), 0).nonzero()
+            return [x[torch.where(mask[expert[0]])[1]] @ self.experts[expert[0]] for expert in hit]
+
+    macs, _, info = thoplw.profile(OneMore(), (16, 4), convention="macs", verbose=False)
+    assert macs == 16 * 4 * experts + 16 * 2 * 4 * 6
+    assert list(info.assumptions) == ["routing is spread evenly"]
+
+
+class Lists(nn.Module):
+    """Splits its rows as a list of counts says."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+        self.layers = nn.ModuleList(nn.Linear(4, 4, bias=False) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        if self.way == "routing":
+            chosen = (x @ x.T)[:, :3].topk(1, dim=1).indices
+            counts = x.new_zeros(x.shape[0], 3).scatter(1, chosen, 1).long().sum(0)
+        else:
+            counts = (x.view(3, -1, 4) != 0).any(-1).sum(1)
+        return [layer(part) for layer, part in zip(self.layers, x.split(counts.tolist()), strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("way", "statement"), [("routing", "routing is spread evenly"), ("kept", "every candidate is kept")]
+)
+def test_how_many_a_mask_holds(way: str, statement: str) -> None:
+    macs, _, info = thoplw.profile(Lists(way), (12, 4), convention="macs", verbose=False)
+    scores = 12 * 12 * 4 if way == "routing" else 0
+    assert (macs, list(info.assumptions)) == (scores + 12 * 4 * 4, [statement])
+    assert info.assumptions[statement].modules == [""]
+
+
+class Asks(nn.Module):
+    """Takes a short cut if a mask holds everywhere."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.way == "all":
+            return x if (x.sum(-1) != 0).all() else x @ x.T
+        if self.way == "any":
+            return x if (x.sum(-1) != 0).any() else x @ x.T
+        ended = torch.stack([x.argmax(-1), x.argmin(-1)], 1).eq(3).any(-1).all()
+        return x if ended else x @ x.T
+
+
+def test_a_mask_holds_everywhere() -> None:
+    macs, _, info = thoplw.profile(Asks("all"), (3, 4), verbose=False)
+    assert (macs, list(info.assumptions)) == (0, ["a mask holds everywhere"])
+
+
+@pytest.mark.parametrize("way", ["any", "whether all have ended"])
+def test_there_is_no_guess_of_other_conditions(way: str) -> None:
+    with pytest.raises(thoplw.DataDependentError, match=r"is_nonzero.*execute=True"):
+        thoplw.profile(Asks(way), (3, 4))
+
+
 def test_a_number_of_the_models_own_can_be_read() -> None:
     class Scaled(nn.Module):
         def __init__(self) -> None:

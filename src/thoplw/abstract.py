@@ -6,6 +6,7 @@ They are what a model computes with while it is profiled. Operators on them are 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -21,6 +22,7 @@ class AbstractTensor(torch.Tensor):
     Attributes:
         spec: shape, dtype and strides, as records keep them.
         token: identity of ``spec``, for keys.
+        assumed: gives the values that are taken for granted, if any are, and has that noted.
     """
 
     # Bypassing __torch_function__ keeps an operator on an abstract tensor as cheap as on a plain one.
@@ -28,6 +30,7 @@ class AbstractTensor(torch.Tensor):
 
     spec: TensorSpec
     token: int
+    assumed: Callable[[], torch.Tensor] | None = None
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override] # torch types the disabled default of it
@@ -43,7 +46,9 @@ class AbstractTensor(torch.Tensor):
         return f"AbstractTensor(shape={tuple(self.shape)}, dtype={self.dtype}, device={self.device})"
 
     def tolist(self) -> Any:
-        """Refuse: there are no values."""
+        """What is taken for granted; else refuse, as there are no values."""
+        if self.assumed is not None:
+            return self.assumed().tolist()
         raise _no_values("tolist()", self)
 
     def numpy(self, *, force: bool = False) -> Any:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from typing import Any
 
@@ -23,7 +23,7 @@ from torch.utils._mode_utils import no_dispatch
 
 from thoplw import shapes
 from thoplw.abstract import AbstractTensor, abstract, dtype_of
-from thoplw.capture.assumptions import ASSUMPTIONS, kept, positions, share_after
+from thoplw.capture.assumptions import ASSUMPTIONS, kept, positions, share_after, values_after
 from thoplw.capture.operators import (
     INDEXING,
     decides_on_values,
@@ -48,6 +48,9 @@ _VALUE_FREE = frozenset(
     f"aten.{name}" for name in ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
 )
 
+#: What these return is the value of a tensor of one element.
+_READS = frozenset({"aten._local_scalar_dense", "aten.is_nonzero"})
+
 #: Quantised tensors have no meta tensors, but what they are in memory has.
 _MEMORY = {torch.quint8: torch.uint8, torch.qint8: torch.int8, torch.qint32: torch.int32}
 
@@ -59,7 +62,7 @@ _make_wrapper = torch.Tensor._make_wrapper_subclass
 class _Answer:
     """What an operator answers whenever it is called with the same specs."""
 
-    __slots__ = ("call", "dtype", "same", "shape", "spec", "strides", "token", "writes")
+    __slots__ = ("assumed", "call", "dtype", "same", "shape", "spec", "strides", "token", "writes")
 
     def __init__(self, call: Call, same: int | str | None, writes: bool) -> None:
         """Keep an answer.
@@ -76,6 +79,7 @@ class _Answer:
         if self.spec is not None:
             self.shape, self.strides, self.token = self.spec.shape, self.spec.strides, id(self.spec)
             self.dtype = dtype_of(self.spec)
+        self.assumed = values_after(call.target, call.args, call.output)
 
 
 class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
@@ -154,6 +158,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         tensor = _make_wrapper(AbstractTensor, answer.shape, answer.strides, dtype=answer.dtype, device=self.device)
         tensor.spec = answer.spec
         tensor.token = answer.token
+        if answer.assumed is not None:
+            tensor.assumed = partial(self._assumed, answer)
         return tensor
 
     def _read(self, values: Sequence[Any], parts: list[Any]) -> int:
@@ -244,6 +250,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             with self:  # an index by a mask, which may be known
                 x, mask = torch.broadcast_tensors(*args[:2])  # type: ignore[no-untyped-call] # torch's own gap
                 return x[mask]
+        if target in _READS and type(args[0]) is AbstractTensor and args[0].assumed is not None:
+            return args[0].assumed().item()
         statement, assume = ASSUMPTIONS.get(target, ("", _nothing))
         assumed = assume(*args, **kwargs)
         if assumed is NotImplemented:
@@ -258,6 +266,13 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         output = map_tensors(assumed, self._own)
         self.record(self.call(func, args, kwargs, output))
         return output
+
+    def _assumed(self, answer: _Answer) -> torch.Tensor:
+        """Values that an output is taken to have, now that they are asked for."""
+        assert answer.assumed is not None
+        statement, values = answer.assumed
+        self.assumptions.append(Assumption(statement, answer.call.target, self.scope))
+        return values
 
     def _own(self, tensor: torch.Tensor) -> torch.Tensor:
         """A tensor that was made up, as the model may see it."""

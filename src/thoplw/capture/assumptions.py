@@ -35,13 +35,23 @@ def share_of(x: torch.Tensor) -> Fraction | int:
 
 def share_after(target: str, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
     """Which output of an operator has a share, and which, from arguments as records have them."""
-    first = args[0] if args and isinstance(args[0], TensorSpec) else None
+    first = args[0] if args else None
+    if target == "aten.stack" and isinstance(first, (tuple, list)):
+        first = first[0]
+    if not isinstance(first, TensorSpec):
+        first = None
     if first is None or not first.shape:
         return None
     if target in _KEEP_SHARE:
         return (0, first.share) if first.share != 1 else None
-    if target == "aten.one_hot":
-        return (0, Fraction(1, args[1])) if len(args) > 1 and args[1] > 0 else None
+    if target == "aten.one_hot" and len(args) > 1 and args[1] > 0:
+        return 0, first.share if first.share != 1 else Fraction(1, args[1])
+    if target == "aten.scatter" and args[3] == 1 and isinstance(args[2], TensorSpec):  # into zeros, as a rule
+        return 0, Fraction(args[2].numel, first.numel)
+    if target == "aten.sum" and first.share != 1:
+        return _hit(first, args)
+    if target in ("aten.gt", "aten.greater") and args[1] == 0:
+        return (0, first.share) if first.share != 1 else None
     if target == "aten.topk":
         return 1, Fraction(1, first.shape[args[2] if len(args) > 2 else -1])
     if target == "aten.argmax":
@@ -54,10 +64,18 @@ def share_after(target: str, args: tuple[Any, ...]) -> tuple[int, Fraction | int
 _KEEP_SHARE = frozenset(
     f"aten.{name}"
     for name in (
-        "_to_copy alias bool clone contiguous detach eq expand flatten index mul permute reshape select slice squeeze "
-        "t to transpose unsqueeze view"
+        "_to_copy alias any bool clone contiguous detach eq expand flatten index mul permute reshape select slice "
+        "squeeze stack t to transpose unsqueeze view"
     ).split()
 )
+
+
+def _hit(mask: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction] | None:
+    """What part of the classes anything falls into: all of them, but for the one that some have more than experts."""
+    dims = {dim % len(mask.shape) for dim in (args[1] if len(args) > 1 else None) or ()}
+    left = [size for dim, size in enumerate(mask.shape) if dim not in dims]
+    experts = 1 / Fraction(mask.share) if mask.share else 0
+    return (0, Fraction(experts, left[0])) if len(left) == 1 and left[0] == experts + 1 else None
 
 
 def _boxes(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Tensor:
@@ -113,6 +131,26 @@ _EVENLY = "routing is spread evenly"
 def kept(mask: torch.Tensor) -> str:
     """What is assumed of the positions where a mask holds."""
     return _EVERY if share_of(mask) == 1 else _EVENLY
+
+
+#: How many values are made up, at most: counts are of images and of experts.
+_FEW = 2**12
+
+
+def values_after(target: str, args: tuple[Any, ...], output: Any) -> tuple[str, torch.Tensor] | None:
+    """What the values of an output are taken for, should they be asked for, and the words for that."""
+    mask = args[0] if args else None
+    if not isinstance(mask, TensorSpec) or not isinstance(output, TensorSpec):
+        return None
+    is_mask = mask.dtype == "bool" or mask.share != 1
+    if target == "aten.sum" and is_mask and output.dtype == "int64" and 0 < output.numel <= _FEW:
+        each, rest = divmod(round(mask.numel * mask.share), output.numel)
+        counts = torch.full((output.numel,), each, device=_HERE)
+        counts[:rest] += 1
+        return _EVERY if mask.share == 1 else _EVENLY, counts.view(output.shape)
+    if target == "aten.all" and mask.dtype == "bool" and mask.share == 1 and not output.shape:
+        return "a mask holds everywhere", torch.tensor(True, device=_HERE)
+    return None
 
 
 #: Operator -> what is assumed (nothing, where it could not be otherwise), and what it returns then.
