@@ -72,7 +72,7 @@ def test_the_columns_of_a_real_profile_add_up_to_the_footer(name: str, conventio
     macs, params, layers = thoplw.profile(load(name).model, (2, 3, 224, 224), verbose=False, convention=convention)
     head, rule, *rows, rule_again, total = layers.summary().split("\n\n")[0].splitlines()
     assert rule == rule_again
-    assert [cell.strip() for cell in head.split("|")[-3:-1]] == ["MACs", "Params"]
+    assert [cell.strip() for cell in head.split("|")[-3:-1]] == [f"{CONVENTIONS[convention].unit}s", "Params"]
     figures = [[int(cell) for cell in row.split("|")[-3:-1]] for row in rows]
     assert [sum(column) for column in zip(*figures, strict=True)] == [int(cell) for cell in total.split("|")[-3:-1]]
     assert [int(cell) for cell in total.split("|")[-3:-1]] == [macs, params]

@@ -18,6 +18,7 @@ from thoplw.pricing import Convention
 from thoplw.records import Call, TensorSpec
 from thoplw.report import LayerInfo
 from thoplw.units import clever_format
+from thoplw.version import __version__ as __version__
 from thoplw.work import Work
 
 __all__ = [
@@ -41,5 +42,3 @@ __all__ = [
     "count",
     "profile",
 ]
-
-__version__ = "0.1.0"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 
 from thoplw.pricing import Convention, Priced
-from thoplw.records import TensorSpec, Trace
-from thoplw.work import ZERO
+from thoplw.records import TensorSpec, Trace, Weight
+from thoplw.work import ZERO, Work
 
 Shape = tuple[int, ...]
 
@@ -22,19 +23,29 @@ class Row:
     Attributes:
         name: path of the module, as in ``model.get_submodule(name)``; empty for the model itself.
         cls: name of its class.
+        depth: how many modules hold it: 0 for the model itself.
         input_shapes: of the tensors it was given, in its first call.
         output_shapes: of the tensors it returned, in its first call.
         macs: in the unit of the convention.
+        flops: floating-point operations.
         params: parameters; one that several modules share is in the row of the first.
-        calls: how many times it was called.
+        trainable: those of the parameters that require a gradient.
+        bytes: dtype -> what the parameters take.
+        operators: operator -> its part of ``macs``; a module that was priced as a whole goes by its class.
+        calls: how many times it was called: never, for a module that only holds others, such as an ``nn.ModuleList``.
     """
 
     name: str
     cls: str
+    depth: int
     input_shapes: tuple[Shape, ...]
     output_shapes: tuple[Shape, ...]
     macs: int
+    flops: int
     params: int
+    trainable: int
+    bytes: Mapping[str, int]
+    operators: Mapping[str, int]
     calls: int
 
 
@@ -69,7 +80,12 @@ class Assumed:
 
 
 class Attribution:
-    """The modules of a trace, each with the calls, work and parameters that it is charged for."""
+    """The modules of a trace, each with the calls, work and parameters that it is charged for.
+
+    Attributes:
+        work: of the whole model.
+        params: of the whole model.
+    """
 
     def __init__(self, trace: Trace, priced: Priced, convention: Convention) -> None:
         self._trace = trace
@@ -79,31 +95,46 @@ class Attribution:
         for index, scope in enumerate(trace.scopes):
             if index not in priced.covered:
                 self._scopes[scope.module].append(index)
-        self._params = self._charge_parameters()
+        self._weights = self._charge_parameters()
+        self.work = Work(macs=sum(work.macs for work in priced.own), flops=sum(work.flops for work in priced.own))
+        self.params = sum(weight.spec.numel for weights in self._weights.values() for weight in weights)
 
-    def rows(self) -> tuple[Row, ...]:
-        """A row for each module that ran and has no children that ran, or has work or parameters of its own.
+    def modules(self) -> tuple[Row, ...]:
+        """A row for each module that ran or holds one that ran, in definition order.
 
-        In definition order. A module that was priced as a whole counts as having no children.
+        A module that was priced as a whole counts as having no children.
         """
-        inner = self._ancestors(self._scopes)
-        rows = []
-        for index in sorted(self._scopes):
-            info = self._trace.modules[index]
-            scopes = [self._trace.scopes[scope] for scope in self._scopes[index]]
-            work = sum((self._priced.own[scope] for scope in self._scopes[index]), start=ZERO)
-            row = Row(
-                name=info.path,
-                cls=info.class_name,
-                input_shapes=shapes_of(scopes[0].inputs),
-                output_shapes=shapes_of(scopes[0].outputs),
-                macs=self._convention.measure(work),
-                params=self._params.get(index, 0),
-                calls=len(scopes),
-            )
-            if index not in inner or row.macs or row.params:
-                rows.append(row)
-        return tuple(rows)
+        lineages = sorted(map(self._lineage, self._scopes.keys() | self._ancestors(self._scopes)))
+        return tuple(self._row(lineage[-1], len(lineage) - 1) for lineage in lineages)
+
+    def _row(self, index: int, depth: int) -> Row:
+        info = self._trace.modules[index]
+        indices = self._scopes.get(index, [])
+        scopes = [self._trace.scopes[scope] for scope in indices]
+        work = sum((self._priced.own[scope] for scope in indices), start=ZERO)
+        weights = self._weights.get(index, [])
+        size: Counter[str] = Counter()
+        for weight in weights:
+            size[weight.spec.dtype] += weight.spec.numel * getattr(torch, weight.spec.dtype).itemsize
+        return Row(
+            name=info.path,
+            cls=info.class_name,
+            depth=depth,
+            input_shapes=shapes_of(scopes[0].inputs) if scopes else (),
+            output_shapes=shapes_of(scopes[0].outputs) if scopes else (),
+            macs=self._convention.measure(work),
+            flops=work.flops,
+            params=sum(weight.spec.numel for weight in weights),
+            trainable=sum(weight.spec.numel for weight in weights if weight.trainable),
+            bytes=dict(size),
+            operators=dict(self._operators.get(index, {})),
+            calls=len(scopes),
+        )
+
+    def _lineage(self, index: int) -> tuple[int, ...]:
+        """The modules that hold one, from the model down, and itself."""
+        parent = self._trace.modules[index].parent
+        return (*self._lineage(parent), index) if parent >= 0 else (index,)
 
     def uncounted(self) -> dict[str, Uncounted]:
         """Operators without a price."""
@@ -130,13 +161,21 @@ class Attribution:
     def by_operator(self) -> dict[str, int]:
         """Operator -> its part of the total, largest first; a module that was priced as a whole goes by its class."""
         totals: Counter[str] = Counter()
-        for (call, work), _, times, _ in self._priced.entries:
-            if work is not None:
-                totals[call.target] += self._convention.measure(work) * times
-        for scope in self._priced.whole:
-            name = self._trace.modules[self._trace.scopes[scope].module].class_name
-            totals[name] += self._convention.measure(self._priced.own[scope])
+        for operators in self._operators.values():
+            totals.update(operators)
         return dict(totals.most_common())
+
+    @cached_property
+    def _operators(self) -> dict[int, Counter[str]]:
+        """Module -> operator -> its part."""
+        found: dict[int, Counter[str]] = defaultdict(Counter)
+        for (call, work), scope, times, _ in self._priced.entries:
+            if work is not None:
+                found[self._trace.scopes[scope].module][call.target] += self._convention.measure(work) * times
+        for scope in sorted(self._priced.whole):
+            module = self._trace.scopes[scope].module
+            found[module][self._trace.modules[module].class_name] += self._convention.measure(self._priced.own[scope])
+        return found
 
     def _path(self, scope: int) -> str:
         return self._trace.modules[self._trace.scopes[scope].module].path
@@ -172,12 +211,12 @@ class Attribution:
                 parent = self._trace.modules[parent].parent
         return found
 
-    def _charge_parameters(self) -> dict[int, int]:
+    def _charge_parameters(self) -> dict[int, list[Weight]]:
         """Module -> parameters that the convention counts, for modules with a row."""
-        charged: dict[int, int] = defaultdict(int)
+        charged: dict[int, list[Weight]] = defaultdict(list)
         assert self._convention.parameters is not None  # it was found, so it is complete
         for index, weight in self._convention.parameters(self._trace):
-            charged[self._payer(index)] += weight.spec.numel
+            charged[self._payer(index)].append(weight)
         return charged
 
     def _payer(self, index: int) -> int:

@@ -3,44 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
-from thoplw.attribution import Attribution, Row, Shape, shapes_of
+import torch
+
+from thoplw.attribution import Assumed, Attribution, Row, Shape, Uncounted, shapes_of
 from thoplw.errors import UnknownNameError
 from thoplw.pricing import Convention, Priced
 from thoplw.records import Trace
 from thoplw.render import render
+from thoplw.rollup import layers, rolled_up
 from thoplw.table import Table
 from thoplw.units import clever_format
-from thoplw.work import ZERO
+from thoplw.version import __version__
+
+#: Of the document that :meth:`LayerInfo.to_dict` gives; the schema beside this file describes it.
+SCHEMA = 1
 
 
 class LayerInfo:
     """What every layer of a model costs. Iterating gives the rows.
 
     Attributes:
-        rows: one per layer, in definition order; their figures add up to the totals.
         total_macs: of the whole model, in the unit of the convention.
+        total_flops: floating-point operations of the whole model.
         total_params: of the whole model.
-        uncounted: operator -> where it ran, for operators that have no price: the totals lack them.
-        assumptions: statement -> where it was assumed: with any, the figures are an estimate.
-        not_executed: path -> parameters, for submodules that never ran: the totals lack these parameters.
         convention: name of the convention that counted.
     """
 
     def __init__(self, trace: Trace, priced: Priced, convention: Convention) -> None:
         attribution = Attribution(trace, priced, convention)
-        self.rows: tuple[Row, ...] = attribution.rows()
-        self.total_macs: int = convention.measure(sum(priced.own, start=ZERO))
-        self.total_params: int = sum(row.params for row in self.rows)
-        self.uncounted = attribution.uncounted()
-        self.assumptions = attribution.assumptions()
-        self.not_executed = attribution.not_executed()
+        self.total_macs: int = convention.measure(attribution.work)
+        self.total_flops: int = attribution.work.flops
+        self.total_params: int = attribution.params
         self.convention = convention.name
         self._attribution = attribution
         self._unit = f"{convention.unit}s"
         self._model = trace.modules[0].class_name
         self._shapes = shapes_of(trace.inputs), shapes_of(trace.outputs)
+
+    # What not everyone asks for is worked out when it is asked for.
+
+    @cached_property
+    def modules(self) -> tuple[Row, ...]:
+        """One row per module that ran or holds one that ran, each with its own figures, in definition order.
+
+        The model itself is the first. All their figures add up to the totals.
+        """
+        return self._attribution.modules()
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """One per layer, in definition order; their ``macs`` and ``params`` add up to the totals.
+
+        A layer is a module that ran and in which no other ran, or that has MACs or parameters of its own.
+        """
+        return layers(self.modules, lambda row: row.macs, lambda row: row.params)
+
+    @property
+    def total_trainable(self) -> int:
+        """Parameters of the whole model that require a gradient."""
+        return sum(row.trainable for row in self.modules)
+
+    @cached_property
+    def uncounted(self) -> dict[str, Uncounted]:
+        """Operator -> where it ran, for operators that have no price: the totals lack them."""
+        return self._attribution.uncounted()
+
+    @cached_property
+    def assumptions(self) -> dict[str, Assumed]:
+        """Statement -> where it was assumed: with any, the figures are an estimate."""
+        return self._attribution.assumptions()
+
+    @cached_property
+    def not_executed(self) -> dict[str, int]:
+        """Path -> parameters, for submodules that never ran: the totals lack these parameters."""
+        return self._attribution.not_executed()
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -69,6 +110,48 @@ class LayerInfo:
             UnknownNameError: there is no such kind or format.
         """
         return render(self.table(fmt), kind)
+
+    def to_dict(self, *, depth: int | None = None) -> dict[str, Any]:
+        """Everything as plain values, the document that ``kind="json"`` writes; ``schema.json`` describes it.
+
+        Its layers are all modules, each with its own figures, which add up to the totals.
+
+        Args:
+            depth: leave out what is deeper in the tree of modules; its figures go to the module that holds it.
+        """
+        modules = self.modules if depth is None else rolled_up(self.modules, depth)
+        (total,) = rolled_up(modules, 0)
+        inputs, outputs = self._shapes
+        return {
+            "schema": SCHEMA,
+            "thoplw": __version__,
+            "torch": str(torch.__version__),
+            "model": self._model,
+            "convention": self.convention,
+            "unit": self._unit.removesuffix("s"),
+            "inputs": _lists(inputs),
+            "outputs": _lists(outputs),
+            "totals": _figures(total),
+            "layers": [
+                {
+                    "name": row.name,
+                    "class": row.cls,
+                    "depth": row.depth,
+                    "inputs": _lists(row.input_shapes),
+                    "outputs": _lists(row.output_shapes),
+                    "calls": row.calls,
+                    **_figures(row),
+                    "operators": dict(row.operators),
+                }
+                for row in modules
+            ],
+            "uncounted": {
+                name: {**asdict(each), "shapes": [_lists(shapes) for shapes in each.shapes]}
+                for name, each in self.uncounted.items()
+            },
+            "assumptions": {statement: asdict(each) for statement, each in self.assumptions.items()},
+            "not_executed": dict(self.not_executed),
+        }
 
     def by_operator(self) -> dict[str, int]:
         """The other view of the same total: operator -> its part, largest first."""
@@ -124,6 +207,20 @@ class LayerInfo:
             modules += [_count(rest, "module") + " without parameters"] if rest else []
             notes.append(f"Never ran: {_some(modules)}.")
         return tuple(notes)
+
+
+def _figures(row: Row) -> dict[str, Any]:
+    return {
+        "macs": row.macs,
+        "flops": row.flops,
+        "params": row.params,
+        "trainable": row.trainable,
+        "bytes": dict(row.bytes),
+    }
+
+
+def _lists(shapes: Iterable[Shape]) -> list[list[int]]:
+    return [list(shape) for shape in shapes]
 
 
 def _shapes(shapes: tuple[Shape, ...]) -> str:
