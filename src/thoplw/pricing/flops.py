@@ -1,4 +1,4 @@
-"""``flops``: all floating-point operations: two for a multiply-accumulate, and those of norms, activations and the rest."""
+"""``flops``: all floating-point operations: a multiply-accumulate is two, and norms, activations and the rest count too."""
 
 from __future__ import annotations
 
