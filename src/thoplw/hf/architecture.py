@@ -58,10 +58,14 @@ def model_class(config: Any) -> type[nn.Module]:
     from transformers.models.auto import modeling_auto
 
     heads = (name for name in sorted(vars(modeling_auto)) if name.startswith("MODEL_FOR") and name.endswith("MAPPING"))
+    mapped: list[type[nn.Module]] = []
     for mapping in ("MODEL_MAPPING", "MODEL_FOR_CAUSAL_LM_MAPPING", *heads):
         with suppress(KeyError, ValueError, TypeError, AttributeError):
             found: Any = getattr(modeling_auto, mapping)[config_class]
-            return found[0] if isinstance(found, (tuple, list)) else found  # type: ignore[no-any-return]
+            mapped.append(found[0] if isinstance(found, (tuple, list)) else found)
+    if mapped:
+        # Some are mapped to the model of a part of theirs as well, which is built from another configuration.
+        return next((cls for cls in mapped if getattr(cls, "config_class", None) is config_class), mapped[0])
     module = config_class.__module__.replace(".configuration_", ".modeling_")
     try:
         import_module(module)

@@ -42,6 +42,25 @@ _INTRACLASS = {"reduce_channel": [1, 1, 0], "return_channel": [1, 1, 0]} | {
     for ratio, edge in (("long", 7), ("mid", 5), ("short", 3))
 }
 
+#: The backbone that a checkpoint has; by default it is a ResNet, whose widths no other part is made for.
+_REPVIT = {
+    "model_type": "timm_wrapper",
+    "architecture": "repvit_m1",
+    "num_classes": 1000,
+    "model_args": {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]},
+}
+#: A backbone that halves its maps in each stage, and gives them all; by default it reads lines, and gives the last.
+_LCNET = {
+    "model_type": "pp_lcnet_v4",
+    "out_features": ["stage1", "stage2", "stage3", "stage4"],
+    "block_configs": [
+        [[3, 96, 96, 1, True]],
+        [[3, 96, 96, 2, False], [3, 96, 96, 1, False]],
+        [[3, 96, 192, 2, False], *([3, 192, 192, 1, odd] for odd in (True, False) * 3)],
+        [[3, 192, 384, 2, False], [3, 384, 384, 1, True], [3, 384, 384, 1, False]],
+    ],
+}
+
 #: Model type -> what makes its default configuration one that can run: values that are left open, or parts that are by
 #: default of models of different widths.
 COMPLETE: Mapping[str, Mapping[str, Any]] = each(
@@ -104,7 +123,6 @@ COMPLETE: Mapping[str, Mapping[str, Any]] = each(
         "lfm2_moe": {"layer_types": ["conv", "conv", "full_attention", "conv"] * 8},
         "lw_detr": {"projector_scale_factors": [1.0]},
         "moonshine_streaming": {"num_key_value_heads": 8},
-        "musicgen musicgen_melody": {"dropout": 0.1, "layerdrop": 0.0, "max_position_embeddings": 2048},
         "nougat": {"encoder": {"model_type": "donut-swin"}},
         "embedding_gemma2": {"vision_config": {}, "audio_config": {}},
         "colmodernvbert": {"vlm_config": {"vision_config": {"image_size": 512, "patch_size": 16}}},
@@ -124,16 +142,40 @@ COMPLETE: Mapping[str, Mapping[str, Any]] = each(
             "vision_config": {"image_size": 896, "patch_size": 14},
         },
         "t5gemma2": {"encoder": {"vision_config": {"image_size": 896, "patch_size": 14}}},
-        "gemma4_assistant": {"text_config": {"hidden_size_per_layer_input": 0}},
         "granite4_vision": {
             "deepstack_layer_map": [[-10, 9], [-7, 6], [-4, 3], [-1, 0]],
             "downsample_rate": "4/8",
             "spatial_vision_layer": -1,
+            "vision_config": {"image_size": 512},
+            "image_grid_pinpoints": [[512, 1024]],
         },
-        "nemotron_h_omni": {"image_token_id": 18, "video_token_id": 19, "audio_token_id": 27},
-        "qwen3_omni_moe_thinker": {"vision_config": {"out_hidden_size": 2048}},
+        "nemotron_h_omni": {
+            "image_token_id": 18,
+            "video_token_id": 19,
+            "audio_token_id": 27,
+            "audio_config": {"projection_hidden_size": 4096, "projection_bias": False},
+        },
+        "qwen3_asr": {"audio_config": {"output_dim": 2048}},
+        "qwen3_omni_moe_thinker": {
+            "text_config": {"num_attention_heads": 32},
+            "vision_config": {"out_hidden_size": 2048},
+        },
+        "instructblipvideo": {"video_token_index": 50265, "text_config": {"vocab_size": 50304}},
+        "edgetam": {"vision_config": {"backbone_config": _REPVIT}},
+        "edgetam_vision_model": {"backbone_config": _REPVIT},
+        "pp_ocrv6_medium_det": {
+            "intraclass_block_config": _INTRACLASS,
+            "backbone_config": _LCNET,
+            "scale_factor_list": [1, 2, 4, 8],
+        },
+        "molmo2": {"adapter_config": {"text_hidden_size": 4096}},
+        "pp_ocrv6_small_det": {"layer_list_out_channels": [96, 96, 192, 384], "backbone_config": _LCNET},
         "pp_doclayout_v2": {"class_thresholds": [0.5] * 25, "class_order": list(range(25))},
-        "pp_ocrv5_server_det pp_ocrv6_medium_det": {"intraclass_block_config": _INTRACLASS},
+        "pp_ocrv5_server_det": {
+            "intraclass_block_config": _INTRACLASS,
+            "kernel_list": [3, 2, 2],
+            "scale_factor_list": [1, 2, 4, 8],
+        },
         "uvdoc": {"backbone_config": {"model_type": "uvdoc_backbone", "out_indices": [1, 2, 3, 4, 5, 6]}},
     }
 )

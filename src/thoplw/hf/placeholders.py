@@ -19,6 +19,7 @@ PLACEHOLDERS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
     {
         "pixel_values": ("get_image_features", ("image_token_id", "image_token_index", "media_placeholder_token_id")),
         "pixel_values_videos": ("get_video_features", ("video_token_id", "video_token_index")),
+        "audio_input_ids": ("get_audio_features", ("audio_token_id",)),
         "input_features": ("get_audio_features", ("audio_token_id", "audio_token_index")),
         "input_values": ("get_audio_features", ("audio_token_id", "audio_token_index")),
     }
@@ -44,7 +45,7 @@ def with_placeholders(sample: Sample, made: dict[str, Any]) -> dict[str, Any]:
     for name, (method, tokens) in PLACEHOLDERS.items():
         token = sample.find(*tokens)
         owner = next((part for part in sample.model.modules() if hasattr(part, method)), None)
-        if name not in made or token is None or owner is None:
+        if name not in made or token is None or owner is None or (made["input_ids"] == token).any():
             continue
         count = _features(owner, method, made) // sample.batch
         ids = made["input_ids"]

@@ -42,6 +42,17 @@ def _one_sound(sample: Sample) -> torch.Tensor:
     return ids
 
 
+def _placed(sample: Sample, count: int, *token: str) -> torch.Tensor:
+    """Tokens that hold the places of what is no text, and plain ones after them."""
+    return torch.cat(
+        [
+            sample.filled(sample.find(*token), sample.batch, count),
+            sample.filled(sample.plain, sample.batch, sample.length),
+        ],
+        1,
+    )
+
+
 def _map(sample: Sample, edge: int) -> torch.Tensor:
     """Features of a picture, in their places."""
     return sample.floats(sample.batch, sample.find("hidden_size"), edge, edge)
@@ -49,7 +60,7 @@ def _map(sample: Sample, edge: int) -> torch.Tensor:
 
 def _fours(sample: Sample, patches: int) -> torch.Tensor:
     """Which patches are pooled: each of them, four at a time."""
-    return torch.arange(sample.batch * patches).view(-1, 4)
+    return torch.arange(sample.batch * patches)[: sample.batch * patches // 4 * 4].view(-1, 4)
 
 
 #: Model type -> forms of its own, and the reason.
@@ -100,6 +111,13 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
         },
         "musicgen_decoder musicgen_melody_decoder": {
             "input_ids": lambda sample: sample.filled(1, sample.batch * sample.find("num_codebooks"), sample.length)
+        },
+        # A decoder of several codebooks, and for the other of the two a melody to follow.
+        "musicgen musicgen_melody": {
+            "decoder_input_ids": lambda sample: sample.filled(
+                1, sample.batch * sample.find("num_codebooks", among="decoder"), sample.length
+            ),
+            "input_features": lambda sample: sample.floats(sample.batch, FRAMES, sample.find("num_chroma")),
         },
         "muse_spark muse_spark_audio": {"input_values": lambda sample: sample.floats(sample.batch, 1920 * 8)},
         # Its timm model has a size of its own, which only that knows.
@@ -236,6 +254,7 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
         "gemma4_unified": {
             "pixel_values": lambda sample: sample.floats(sample.batch, prod(grid(sample)), 3 * 48**2),
             "input_features": lambda sample: sample.floats(sample.batch, 25, 640),
+            "input_features_mask": lambda sample: torch.ones(sample.batch, 25, dtype=torch.bool),
         },
         "gemma3n_audio": {
             "audio_mel": lambda sample: sample.floats(sample.batch, FRAMES, bins(sample)),
@@ -281,8 +300,12 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
             "hidden_states": lambda sample: sample.floats(sample.batch, sample.find("hidden_size"), 25)
         },
         "neomme": {"pixel_values": lambda sample: patches_each(sample).flatten(0, 1)},
-        "perception_lm": {"pixel_values": lambda sample: picture(sample, 1)},
-        "instructblipvideo": {"pixel_values": lambda sample: picture(sample, 4)},
+        # Its timm model has a size of its own, which only that knows.
+        "perception_lm": {"pixel_values": lambda sample: sample.floats(sample.batch, 1, 3, 336, 336)},
+        "instructblipvideo": {
+            "pixel_values": lambda sample: picture(sample, 4),
+            "input_ids": lambda sample: _placed(sample, 4 * sample.find("num_query_tokens"), "video_token_index"),
+        },
         # Patches of two frames, all values of a place next to each other.
         "inkling_mm_model inkling_vision": {
             "pixel_values": lambda sample: sample.floats(sample.batch * 25, 2, 40, 40, 3),
@@ -290,7 +313,9 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
         },
         "inkling_audio": {"audio_input_ids": lambda sample: sample.filled(1, sample.batch, 25, 80)},
         "inkling2 inkling2_vision": {
-            "pixel_values": lambda sample: sample.floats(sample.batch * prod(grid(sample)), patch(sample) ** 2, 3)
+            "pixel_values": lambda sample: sample.floats(
+                sample.batch * prod(grid(sample)), *[patch(sample) * sample.find("spatial_merge_size")] * 2, 3
+            )
         },
         "jev": {
             "input_ids": lambda sample: sample.filled(sample.plain, 1, sample.length),
@@ -382,11 +407,25 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
             "pixel_values": lambda sample: picture(sample, 1),
             "pixel_attention_mask": lambda sample: torch.ones(sample.batch, 1, dtype=torch.bool),
             "attention_mask": lambda sample: None,
+            "input_ids": lambda sample: _placed(sample, 256, "image_token_id"),
         },
-        "musicflamingo": {"input_features": lambda sample: mel_first(sample, 3000)},
+        # The times of the sound are read from the places that the text keeps for it.
+        "musicflamingo": {
+            "input_ids": lambda sample: _placed(sample, 750, "audio_token_id"),
+            "input_features": lambda sample: mel_first(sample, 3000),
+        },
         # A picture to start from, and one to make, which is there by its size alone.
         "glm_image": {
             "image_grid_thw": lambda sample: torch.tensor([[1, *grid(sample)]] * 2 * sample.batch),
+            "input_ids": lambda sample: torch.cat(
+                [
+                    sample.filled(sample.find("image_start_token_id"), sample.batch, 1),
+                    sample.filled(sample.find("image_token_id"), sample.batch, prod(grid(sample))),
+                    sample.filled(sample.find("image_end_token_id"), sample.batch, 1),
+                    sample.filled(sample.plain, sample.batch, sample.length),
+                ],
+                1,
+            ),
             "images_per_sample": lambda sample: sample.filled(2, sample.batch),
         },
         # Four bytes to a patch; else the entropy that its patcher computes decides.
