@@ -126,7 +126,14 @@ def _deformable(a: dict[str, Any], out: torch.Tensor) -> int:
     return out.shape[0] * prod(out.shape[2:]) * a["weight"].numel()
 
 
+def _distances(a: dict[str, Any], out: torch.Tensor) -> int:
+    """Every row meets every other row: a difference, squared and added, per feature. Norms kept along do not count."""
+    return out.numel() * a["x1"].shape[-1]
+
+
 _COUNTS: dict[str, Callable[[dict[str, Any], Any], int]] = {
+    "aten._cdist_forward": _distances,
+    "aten._euclidean_dist": _distances,
     "aten._grouped_mm": _grouped,
     "transformers.grouped_mm_fallback": _grouped,
     "aten._scaled_dot_product_flash_attention_for_cpu": _attention,
