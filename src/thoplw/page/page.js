@@ -1,0 +1,329 @@
+"use strict";
+// The chart and the table of one profile. All state is in `view`; every control changes it and calls what shows it.
+
+const { unit, rows } = JSON.parse(document.getElementById("data").textContent);
+const FIGURES = { macs: unit, params: "Parameters" };
+const UNITS = ["", " K", " M", " G", " T", " P", " E", " Z", " Y", " R", " Q"];
+const LEVELS_WIDE = 5, LEVELS_NARROW = 3, SLICES_PER_LEVEL = 1000n, CLASSES = 7;
+
+const view = { figure: "macs", scope: "own", exact: false, at: 0, marked: null };
+const $ = (id) => document.getElementById(id);
+const system = matchMedia("(prefers-color-scheme: dark)");
+
+for (const row of rows) {
+  row.children = [];
+  row.parent = rows[row.parent] ?? null; // a parent always comes before
+  row.parent?.children.push(row);
+  for (const scope of ["own", "all"])
+    for (const figure in FIGURES) row[scope][figure] = BigInt(row[scope][figure]);
+}
+const total = (figure) => rows[0].all[figure];
+
+// Words and numbers
+
+const exact = (value) => value.toLocaleString("en");
+
+function clever(value) {
+  let scaled = Number(value), power = 0;
+  while (Number(scaled.toFixed(power ? 2 : 0)) >= 1000) { scaled /= 1000; power += 1; }
+  return scaled.toFixed(power ? 2 : 0) + UNITS[power];
+}
+
+const part = (value, whole) => (whole ? Number((value * 1000000n) / whole) / 10000 : 0);
+const percent = (value, whole) => `${part(value, whole).toFixed(2)} %`;
+const written = (value) => (view.exact ? exact(value) : clever(value));
+
+// Plotly reads tags in a label; a name of a model is none.
+const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+
+function element(tag, properties, text) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.textContent = text;
+  return made;
+}
+
+// A colour for each class that has most of any figure; all others share the last one.
+
+const costs = new Map();
+for (const row of rows) {
+  const of = costs.get(row.class) ?? { macs: 0n, params: 0n };
+  for (const figure in of) of[figure] += row.own[figure];
+  costs.set(row.class, of);
+}
+const weight = (cls) => Math.max(...Object.keys(FIGURES).map((figure) => part(costs.get(cls)[figure], total(figure))));
+const ranked = [...costs.keys()].filter((cls) => weight(cls) > 0).sort((a, b) => weight(b) - weight(a));
+const colours = new Map(ranked.slice(0, CLASSES).map((cls, place) => [cls, `--class-${place}`]));
+const colour = (cls) => colours.get(cls) ?? `--class-${CLASSES}`;
+
+// Plotly cannot read light-dark(): let the browser say what a variable is just now.
+function resolved(variable) {
+  const probe = document.body.appendChild(element("i"));
+  probe.style.color = `var(${variable})`;
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}
+
+// Chart
+
+function isInside(row, ancestor) {
+  for (let each = row; each; each = each.parent) if (each === ancestor) return true;
+  return false;
+}
+
+// What can be seen of the tree below a module: a few levels, and no slice that would be thinner than a pixel. What a
+// module costs besides its submodules is a slice beside them.
+function slices(top, levels) {
+  const { figure } = view, seen = [], whole = top.all[figure], least = whole / SLICES_PER_LEVEL;
+  const add = (row, parent, value, own) => seen.push({ row, own, parent, value, id: `${row.id}${own ? "-own" : ""}` });
+  const walk = (row, parent, left) => {
+    add(row, parent, row.all[figure], false);
+    if (!left || !row.children.length) return;
+    const below = row.children.filter((child) => child.all[figure] > least);
+    if (row.own[figure] > least && below.length) add(row, String(row.id), row.own[figure], true);
+    for (const child of below) walk(child, String(row.id), left - 1);
+  };
+  walk(top, "", levels - 1);
+  return seen;
+}
+
+function label({ row, own }) {
+  if (own) return "<i>itself</i>";
+  const last = row.name.split(".").pop();
+  return `<b>${plain(last)}</b>${/^\d+$/.test(last) ? ` ${plain(row.class)}` : ""}`;
+}
+
+function hover({ row, value, own }) {
+  const top = Object.entries(row.operators).slice(0, 6);
+  const operators = (!row.children.length || own) && view.figure === "macs" ? top : [];
+  return [
+    `<b>${plain(row.name)}</b>${own ? ", without its submodules" : ""}`,
+    plain(row.class),
+    `${exact(value)} ${FIGURES[view.figure]} (${percent(value, total(view.figure))})`,
+    `${plain(row.inputs)} → ${plain(row.outputs)}`,
+    ...(row.calls === 1 ? [] : [`${exact(row.calls)} calls`]),
+    ...operators.map(([name, each]) => `${plain(name)}: ${exact(BigInt(each))}`),
+  ].join("<br>");
+}
+
+function drawChart() {
+  const top = rows[view.at], whole = top.all[view.figure], chart = $("chart");
+  drawTrail(top);
+  drawLegend();
+  chart.classList.toggle("empty", !whole);
+  if (!whole) {
+    Plotly.purge(chart);
+    chart.textContent = `No ${FIGURES[view.figure]} here.`;
+    return;
+  }
+  if (!chart._fullLayout) chart.textContent = "";
+  const seen = slices(top, chart.clientWidth < 560 ? LEVELS_NARROW : LEVELS_WIDE);
+  const [ink, paper, accent, container] = ["--ink", "--paper", "--accent", "--container"].map(resolved);
+  const paint = new Map([...new Set(seen.map(({ row }) => colour(row.class)))].map((name) => [name, resolved(name)]));
+  const marked = ({ row, own }) => row === view.marked && !own && row !== top;
+  Plotly.react(
+    chart,
+    [{
+      type: "icicle",
+      ids: seen.map(({ id }) => id),
+      parents: seen.map(({ parent }) => parent),
+      labels: seen.map(label),
+      // Rounded down, parts never exceed their whole, which Plotly checks; beyond 2**53 they would.
+      values: seen.map(({ value }) => Number((value * 10n ** 12n) / whole)),
+      text: seen.map(({ value }) => `${clever(value)} · ${part(value, whole).toFixed(1)} %`),
+      hovertext: seen.map(hover),
+      customdata: seen.map(({ row }) => row.id),
+      branchvalues: "total",
+      sort: false,
+      tiling: { orientation: "h", pad: 1 },
+      pathbar: { visible: false },
+      texttemplate: "%{label}  %{text}",
+      hovertemplate: "%{hovertext}<extra></extra>",
+      textfont: { color: ink },
+      marker: {
+        colors: seen.map(({ row, own }) => (row.children.length && !own ? container : paint.get(colour(row.class)))),
+        line: {
+          color: seen.map((slice) => (marked(slice) ? accent : paper)),
+          width: seen.map((slice) => (marked(slice) ? 3 : 0.5)),
+        },
+      },
+    }],
+    {
+      margin: { t: 0, r: 0, b: 0, l: 0 },
+      paper_bgcolor: "rgba(0,0,0,0)",
+      font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: ink },
+      hoverlabel: { bgcolor: paper, bordercolor: ink, font: { color: ink }, align: "left" },
+      uniformtext: { minsize: 10, mode: "hide" },
+    },
+    { displayModeBar: false, responsive: true },
+  );
+  if (!chart.listening) {
+    chart.listening = true;
+    // Plotly's own zoom is refused: it knows only the slices that were drawn.
+    chart.on("plotly_icicleclick", ({ points: [point] }) => {
+      const row = rows[point.customdata];
+      zoom(row === rows[view.at] && row.parent ? row.parent : row);
+      return false;
+    });
+  }
+}
+
+function drawTrail(top) {
+  const path = [];
+  for (let row = top; row; row = row.parent) path.unshift(row);
+  $("trail").replaceChildren(...path.map((row) => {
+    const text = row.parent ? row.name.slice(row.parent.parent ? row.parent.name.length + 1 : 0) : row.class;
+    return element("button", { type: "button", onclick: () => zoom(row) }, text);
+  }));
+  $("trail").lastChild.setAttribute("aria-current", "location");
+}
+
+function drawLegend() {
+  const share = (cls) => costs.get(cls)[view.figure];
+  const shown = [...colours.keys()].filter((cls) => share(cls) > 0n);
+  $("legend").replaceChildren(...shown.map((cls) => {
+    const chip = element("button", { type: "button" }, `${cls} ${percent(share(cls), total(view.figure))}`);
+    chip.style.setProperty("--swatch", `var(${colour(cls)})`);
+    chip.onclick = () => { $("search").value = cls; search(); };
+    return chip;
+  }));
+}
+
+// To a module; one without submodules shows within the module that holds it.
+function zoom(row, { scroll = true } = {}) {
+  let top = row;
+  while (top.parent && (!top.children.length || !top.all[view.figure])) top = top.parent;
+  view.at = top.id;
+  mark(row, scroll);
+  drawChart();
+}
+
+function mark(row, scroll) {
+  view.marked = row;
+  table.deselectRow();
+  if (!table.getRow(row.id) || !table.getRows("active").some((each) => each.getIndex() === row.id)) return;
+  table.selectRow(row.id);
+  if (scroll) table.scrollToRow(row.id, "center", false);
+}
+
+// Table
+
+const ascending = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+const figureOf = (row, figure) => row[view.scope][figure];
+
+const figureColumn = (figure) => ({
+  title: FIGURES[figure],
+  field: figure,
+  hozAlign: "right",
+  headerHozAlign: "right",
+  minWidth: 122,
+  headerSortStartingDir: "desc",
+  mutator: (_, row) => row.own[figure],
+  sorter: (a, b, first, second) => ascending(figureOf(first.getData(), figure), figureOf(second.getData(), figure)),
+  formatter: (cell) => {
+    const value = figureOf(cell.getData(), figure);
+    return element("span", { className: value ? "" : "zero", title: exact(value) }, written(value));
+  },
+});
+
+const share = {
+  title: "Share",
+  field: "share",
+  minWidth: 92,
+  hozAlign: "right",
+  headerHozAlign: "right",
+  headerSortStartingDir: "desc",
+  sorter: (a, b, first, second) =>
+    ascending(figureOf(first.getData(), view.figure), figureOf(second.getData(), view.figure)),
+  formatter: (cell) => {
+    const value = figureOf(cell.getData(), view.figure);
+    const bar = element("span", { className: "share" }, percent(value, total(view.figure)));
+    bar.style.setProperty("--part", `${part(value, total(view.figure))}% 100%`);
+    return bar;
+  },
+};
+
+const words = (title, field, minWidth) => ({ title, field, minWidth, formatter: "plaintext", tooltip: true });
+
+const table = new Tabulator("#table", {
+  data: rows,
+  index: "id",
+  height: "100%",
+  layout: "fitColumns",
+  selectableRows: 1,
+  placeholder: "No module has this in its name or class.",
+  columnDefaults: { resizable: "header" },
+  columns: [
+    {
+      title: "Name",
+      field: "name",
+      minWidth: 190,
+      widthGrow: 3,
+      sorter: "alphanum",
+      formatter: (cell) => element("button", { type: "button", className: "name", title: cell.getValue() }, cell.getValue()),
+    },
+    figureColumn("macs"),
+    figureColumn("params"),
+    share,
+    words("Class", "class", 130),
+    words("Input", "inputs", 150),
+    words("Output", "outputs", 150),
+    { title: "Calls", field: "calls", minWidth: 70, hozAlign: "right", headerHozAlign: "right", sorter: "number" },
+  ],
+});
+
+// Own figures are those of layers: a module that only holds others has none.
+const isLayer = (row) => !row.children.length || Object.values(row.own).some((value) => value > 0n);
+
+function search() {
+  const wanted = $("search").value.trim().toLowerCase();
+  table.setFilter((row) =>
+    (view.scope === "all" || isLayer(row)) &&
+    (row.name.toLowerCase().includes(wanted) || row.class.toLowerCase().includes(wanted)));
+}
+
+// The figures of the rows shown; with submodules they would count the same thing twice.
+function countShown(_, shown) {
+  const add = (figure) => shown.reduce((sum, row) => sum + row.getData().own[figure], 0n);
+  const sums = Object.keys(FIGURES).map((figure) =>
+    `${written(add(figure))} ${FIGURES[figure]} (${percent(add(figure), total(figure))})`);
+  $("shown").textContent =
+    `${exact(shown.length)} of ${exact(rows.length)} modules` + (view.scope === "own" ? `: ${sums.join(", ")}` : "");
+}
+
+function redrawTable() {
+  const [sorted] = table.getSorters();
+  search();
+  if (sorted) table.setSort(sorted.field, sorted.dir);
+  table.getRows("visible").forEach((row) => row.reformat());
+  table.redraw(true);
+}
+
+table.on("dataFiltered", countShown);
+table.on("rowClick", (_, row) => zoom(rows[row.getIndex()], { scroll: false }));
+table.on("tableBuilt", () => {
+  for (const header of document.querySelectorAll(".tabulator-col.tabulator-sortable")) {
+    header.tabIndex = 0;
+    header.addEventListener("keydown", (event) => { if (event.key === "Enter") header.click(); });
+  }
+  search();
+});
+
+// Controls
+
+function paint() {
+  const dark = document.documentElement.dataset.theme ? document.documentElement.dataset.theme === "dark" : system.matches;
+  $("theme").setAttribute("aria-checked", dark);
+  drawChart();
+}
+
+$("theme").onclick = () => {
+  document.documentElement.dataset.theme = $("theme").getAttribute("aria-checked") === "true" ? "light" : "dark";
+  paint();
+};
+$("figure").onchange = ({ target }) => { view.figure = target.value; drawChart(); redrawTable(); };
+$("scope").onchange = ({ target }) => { view.scope = target.value; redrawTable(); };
+$("exact").onchange = ({ target }) => { view.exact = target.checked; redrawTable(); };
+$("search").oninput = search;
+system.addEventListener("change", paint);
+paint();
