@@ -76,7 +76,7 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
             "input_features": lambda sample: mel_first(sample, FRAMES)
         },
         # Waves have a channel, though the configuration does not say so.
-        "dac pe_audio pe_audio_encoder xcodec neucodec": {"input_values": mono},
+        "dac higgs_audio_v2_tokenizer pe_audio pe_audio_encoder xcodec neucodec": {"input_values": mono},
         "vibevoice vibevoice_acoustic_tokenizer vibevoice_asr": {"input_values": mono},
         "audioflamingo3_encoder": {
             "input_features": lambda sample: mel_first(sample, 3000),
@@ -95,6 +95,8 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
                 sample.batch, (size(sample)[0] // patch(sample)) ** 2, patch_row(sample)
             )
         },
+        # What is left of two tiles of 16 x 16 and of the whole, at half the resolution, with a mark at each line's end.
+        "granite4_vision": {"input_ids": lambda sample: _placed(sample, 200, "image_token_id")},
         "granite_docling": {
             "pixel_values": lambda sample: picture(sample, 1),
             "pixel_attention_mask": lambda sample: torch.ones(sample.batch, 1, dtype=torch.bool),
