@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from thoplw.records import TensorSpec
-from thoplw.shapes.common import FLOATING, Shape, axis, is_contiguous
+from thoplw.shapes.common import FLOATING, Shape, axis, contiguous, is_contiguous
 
 
 def _unchanged(x: TensorSpec) -> TensorSpec | None:
@@ -35,16 +35,16 @@ def batch_norm(
 def layer_norm(
     x: TensorSpec, shape: Shape, weight: TensorSpec | None = None, bias: TensorSpec | None = None, *options: Any
 ) -> TensorSpec | None:
-    """``[*, *shape] -> [*, *shape]``."""
+    """``[*, *shape] -> [*, *shape]``, contiguous whatever came in."""
     if not shape or x.shape[-len(shape) :] != tuple(shape):
         return None
     agree = all(each is None or (each.shape == tuple(shape) and each.dtype == x.dtype) for each in (weight, bias))
-    return _unchanged(x) if agree else None
+    return _unchanged(contiguous(x.shape, x.dtype)) if agree else None
 
 
 def rms_norm(x: TensorSpec, shape: Shape, weight: TensorSpec | None = None, *options: Any) -> TensorSpec | None:
     """``[*, *shape] -> [*, *shape]``."""
-    return layer_norm(x, shape, weight)
+    return layer_norm(x, shape, weight) if is_contiguous(x) else None
 
 
 def group_norm(

@@ -152,13 +152,18 @@ def cat(tensors: tuple[TensorSpec, ...], dim: int = 0) -> TensorSpec | None:
         return None
     first = tensors[0]
     where = axis(dim, len(first.shape))
-    if where is None or not is_contiguous(*tensors) or any(each.dtype != first.dtype for each in tensors):
+    if where is None or not _is_row_major(first) or any(each.dtype != first.dtype for each in tensors):
         return None
     around = first.shape[:where], first.shape[where + 1 :]
     if any((each.shape[:where], each.shape[where + 1 :]) != around for each in tensors):
         return None
     joined = sum(each.shape[where] for each in tensors)
     return contiguous((*around[0], joined, *around[1]), first.dtype)
+
+
+def _is_row_major(x: TensorSpec) -> bool:
+    """Whether channels do not lie last in memory; where they do in every operand, they do in the output too."""
+    return len(x.shape) not in (4, 5) or x.strides[1] > x.strides[-1] or is_contiguous(x)
 
 
 def reduction(x: TensorSpec, dims: Shape | int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Any:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from thoplw.records import TensorSpec
-from thoplw.shapes.common import FLOATING, QUANTISED, Shape, contiguous, is_contiguous, pair
+from thoplw.shapes.common import FLOATING, QUANTISED, Shape, contiguous, dense, is_contiguous, pair
 
 
 def _pool(
@@ -58,17 +59,23 @@ def avg_pool2d(
 
 
 def adaptive_avg_pool2d(x: TensorSpec, size: Shape) -> TensorSpec | None:
-    """``[N, C, H, W] -> [N, C, *size]``."""
-    if (
-        len(x.shape) != 4
-        or x.dtype not in FLOATING | QUANTISED
-        or not is_contiguous(x)
-        or 0 in x.shape
-        or len(size) != 2
-        or min(size) < 1
-    ):
+    """``[N, C, H, W] -> [N, C, *size]``, with channels last in memory where they were."""
+    if len(x.shape) != 4 or x.dtype not in FLOATING | QUANTISED or 0 in x.shape or len(size) != 2 or min(size) < 1:
         return None
-    return contiguous((*x.shape[:2], *size), x.dtype)
+    batch, channels, *_ = x.shape
+    out = contiguous((batch, channels, *size), x.dtype)
+    if is_contiguous(x):
+        return out
+    if x.strides != _channels_last(x.shape):
+        return None
+    return replace(out, strides=_channels_last(out.shape))
+
+
+def _channels_last(shape: Shape) -> Shape:
+    """Strides of images with their channels last in memory."""
+    batch, channels, height, width = shape
+    images, rows, columns, each = dense((batch, height, width, channels))
+    return images, each, rows, columns
 
 
 RULES: Mapping[str, Callable[..., Any]] = {
