@@ -1,50 +1,32 @@
-"""The command line: what it prints where, and with which exit code it ends."""
+"""``thoplw profile``, and the command line as a whole: what is printed where, and which exit code ends it."""
 
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torchvision
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 import thoplw
-from thoplw.cli import main
-from thoplw.conventions import CONVENTIONS
-from thoplw.render import FORMATS
+from thoplw.pricing import CONVENTIONS
+from thoplw.render import FORMATS, TABLES
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command in an empty folder, in this process."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())
-
-    def run(*arguments: str) -> Result:
-        wide = {"TERMINAL_WIDTH": "250", "NO_COLOR": "1"}
-        return CliRunner().invoke(main, arguments, env=wide, prog_name="thoplw")
-
-    return run
+Write = Callable[..., str]
 
 
 def resnet18(size: int = 224) -> tuple[torch.nn.Module, tuple[int, ...]]:
     with torch.device("meta"):
         return torchvision.models.resnet18(), (1, 3, size, size)
-
-
-def write(text: str, name: str = "written_for_cli") -> str:
-    """Write a Python module into the current folder, and forget an older one of the same name."""
-    sys.modules.pop(name, None)
-    Path(f"{name}.py").write_text(f"import torch\nfrom torch import nn\n{text}\n", encoding="utf-8")
-    return name
 
 
 def test_the_main_job(run: Run) -> None:
@@ -54,8 +36,10 @@ def test_the_main_job(run: Run) -> None:
     assert result.stdout == f"{layers.summary()}\n"
 
 
-@pytest.mark.parametrize("kind", FORMATS)
-@pytest.mark.parametrize("fmt", ["raw", "clever", "ratio"])
+@pytest.mark.parametrize(
+    ("kind", "fmt"),
+    [(kind, fmt) for kind in FORMATS for fmt in ("raw", "clever", "ratio")[: 3 if kind in TABLES else 1]],
+)
 def test_kinds_and_formats(kind: str, fmt: str, run: Run) -> None:
     _, _, layers = thoplw.profile(*resnet18())
     assert run("profile", "resnet18", "--kind", kind, "--fmt", fmt).stdout == f"{layers.summary(kind, fmt)}\n"
@@ -72,12 +56,76 @@ def test_an_input_of_another_size(run: Run) -> None:
     assert run("profile", "resnet18", "--input", "1,3,96,96").stdout == f"{layers}\n"
 
 
-def test_several_inputs(run: Run) -> None:
+def test_several_inputs(run: Run, write: Write) -> None:
     name = write("class Net(nn.Bilinear):\n    def __init__(self): super().__init__(3, 4, 5)")
     result = run("profile", f"{name}:Net", "--input", "2,3", "--input", "2, 4", "--kind", "csv")
     _, _, layers = thoplw.profile(torch.nn.Bilinear(3, 4, 5), (torch.zeros(2, 3), torch.zeros(2, 4)))
     assert result.exit_code == 0
     assert list(csv.reader(result.stdout.splitlines()))[-1][2:] == ["3, 4", "5", str(layers.total_macs), "65"]
+
+
+TAKES_NAMES = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.fc = nn.Embedding(10, 4), nn.Linear(4, 3)
+    def forward(self, ids, mask=None, scale=None):
+        x = self.embed(ids)
+        if mask is not None: x = x[mask] if mask.all() else x[:0]
+        return self.fc(x if scale is None else x * scale)
+"""
+
+
+@pytest.mark.parametrize(
+    ("inputs", "macs"),
+    [
+        (["1,5:int64"], 5 * 3 * (4 + 1)),
+        (["ids=1,5:int64"], 5 * 3 * (4 + 1)),
+        (["scale=7,5,4:float16", "ids=1,5:int32"], 7 * 5 * 3 * (4 + 1)),
+        (["ids=2,5:int64", "mask=2,5:bool"], 2 * 5 * 3 * (4 + 1)),  # true: all are kept
+    ],
+)
+@pytest.mark.parametrize("execute", [[], ["--execute"]])
+def test_inputs_by_name_and_dtype(inputs: list[str], macs: int, execute: list[str], run: Run, write: Write) -> None:
+    typed = [part for text in inputs for part in ("--input", text)]
+    result = run("profile", f"{write(TAKES_NAMES)}:Net", *typed, *execute, "--kind", "csv")
+    assert (result.exit_code, result.stdout.splitlines()[-1].split(",")[-2:]) == (0, [str(macs), "55"])
+
+
+@pytest.mark.parametrize("name", ["resnet18", "timm:resnet18", "hf:bert"])
+def test_a_batch_of_a_zoo_scales_the_total(name: str, run: Run) -> None:
+    def macs(*options: str) -> int:
+        return int(run("profile", name, "--kind", "csv", *options).stdout.splitlines()[-1].split(",")[-2])
+
+    assert macs("--batch", "3") == 3 * macs()
+
+
+def test_execute_runs_a_model_of_a_zoo_for_real(run: Run) -> None:
+    assert run("profile", "resnet18", "--execute").stdout == run("profile", "resnet18").stdout
+
+
+def test_format_is_another_name_of_kind(run: Run) -> None:
+    assert run("profile", "resnet18", "--format", "md").stdout == run("profile", "resnet18", "--kind", "md").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        (["--depth", "1"], {"depth": 1}),
+        (["--columns", "name,flops,share"], {"columns": ["name", "flops", "share"]}),
+        (["--sort", "params", "--top", "3"], {"sort": "params", "top": 3}),
+        (["--cumulative"], {"own": False}),
+        (["--own"], {}),
+    ],
+)
+def test_what_a_table_shows(arguments: list[str], options: dict[str, Any], run: Run) -> None:
+    _, _, layers = thoplw.profile(*resnet18())
+    assert run("profile", "resnet18", *arguments).stdout == f"{layers.summary(**options)}\n"
+
+
+def test_json_has_exact_figures(run: Run) -> None:
+    document = json.loads(run("profile", "resnet18", "--kind", "json").stdout)
+    assert (document["totals"]["macs"], document["totals"]["params"]) == (1824010216, 11699112)
 
 
 @pytest.mark.parametrize("option", ["-o", "--output"])
@@ -101,9 +149,12 @@ def test_what_never_ran_is_said_once(run: Run) -> None:
         (["resnet19"], "unknown torchvision model 'resnet19'. Did you mean 'resnet1"),
         (["timm:resnet19"], "unknown timm model 'resnet19'. Did you mean 'resnet1"),
         (["no_such_package:build"], "unknown zoo or Python module 'no_such_package'."),
-        (["resnet18", "--kind", "texd"], "unknown kind 'texd'. Did you mean 'text'?"),
+        (["resnet18", "--kind", "texd"], "unknown kind 'texd'. Did you mean 'text'"),
         (["resnet18", "--fmt", "cleverr"], "unknown fmt 'cleverr'. Did you mean 'clever'?"),
         (["resnet18", "--convention", "mac"], "unknown convention 'mac'. Did you mean 'macs'?"),
+        (["resnet19", "--columns", "name,mac"], "unknown column 'mac'"),
+        (["resnet19", "--sort", "macz"], "unknown sort 'macz'"),
+        (["resnet19", "--top", "1", "--sort", "name"], "top= shows the largest layers"),
         (["resnet19", "--kind", "texd"], "unknown kind 'texd'"),  # what is quick to tell comes first
         (["resnet19", "--fmt", "cleverr"], "unknown fmt 'cleverr'"),
         (["resnet19", "--convention", "mac"], "unknown convention 'mac'"),
@@ -113,6 +164,11 @@ def test_what_never_ran_is_said_once(run: Run) -> None:
             "torch.nn:Identity does not tell what it takes: add --input, as in --input 1,3,224,224",
         ),
         (["torch.nn:Linear"], "torch.nn:Linear cannot be called without arguments (missing a required argument: 'in_f"),
+        (["resnet18", "--input", "x=1,3,224,224", "--input", "1,3"], "--input: give all inputs a name"),
+        (["resnet18", "--input", "x=1,3,224,224", "--input", "x=1,3"], "--input: 'x' is given more than once"),
+        (["resnet18", "--input", "1,3,224,224", "--batch", "2"], "--input says what --batch would"),
+        (["resnet18", "--seq", "4"], "seq: only for hf: models"),
+        (["torch.nn:Identity", "--batch", "4"], "batch: only for models of a zoo"),
         (["resnet18", "-o", "."], "cannot write .: Is a directory"),
         (["resnet18", "-o", "no/such/folder"], "cannot write no/such/folder: No such file or directory"),
     ],
@@ -132,7 +188,7 @@ def test_a_mistake_is_one_line_and_exit_code_1(arguments: list[str], message: st
         ("def build(): assert False", "AssertionError\n"),
     ],
 )
-def test_a_mistake_in_the_module_of_the_user(text: str, message: str, run: Run) -> None:
+def test_a_mistake_in_the_module_of_the_user(text: str, message: str, run: Run, write: Write) -> None:
     result = run("profile", f"{write(text)}:build")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith(f"error: {message}")
@@ -147,7 +203,7 @@ def test_a_missing_zoo(package: str, name: str, run: Run, monkeypatch: pytest.Mo
     assert "pip install 'thoplw[zoo]'" in result.stderr
 
 
-def test_an_operator_without_a_price(run: Run) -> None:
+def test_an_operator_without_a_price(run: Run, write: Write) -> None:
     library = torch.library.Library("thoplw_cli", "DEF")
     library.define("scan(Tensor x) -> Tensor")
     library.impl("scan", lambda x: torch.empty_like(x), "Meta")
@@ -169,6 +225,10 @@ def test_an_operator_without_a_price(run: Run) -> None:
             "'1,3,x' is no shape; write sizes with commas, as in 1,3,224,224",
         ),
         (["profile", "resnet18", "--input", ""], "'' is no shape"),
+        (["profile", "resnet18", "--input", "x=1,y"], "'x=1,y' is no shape"),
+        (["profile", "resnet18", "--input", "=1,3"], "'' is no name of an argument"),
+        (["profile", "resnet18", "--input", "1,3:int46"], "unknown dtype 'int46'. Did you mean"),
+        (["profile", "resnet18", "--batch", "0"], "x>=1"),
         (["profile", "resnet18", "--input", "1,-3"], "'1,-3' is no shape"),
         (["profile", "resnet18", "resnet34"], "unexpected extra argument"),
         (["profile", "resnet18", "--knid", "md"], "No such option: --knid"),

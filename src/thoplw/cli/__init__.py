@@ -1,0 +1,40 @@
+"""The command line: arguments to the library, its answers to the terminal. One command a file."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from thoplw.cli.models import models
+from thoplw.cli.profile import profile
+
+main = typer.Typer(
+    name="thoplw",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="What every layer of a PyTorch model costs: exact, without weights, in milliseconds.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from thoplw import __version__
+
+        typer.echo(f"thoplw {__version__}")
+        raise typer.Exit
+
+
+@main.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    # The folder where the command is called, as with python -m: a script has only its own folder there.
+    sys.path.insert(0, "")
+
+
+for _command in (profile, models):
+    main.command()(_command)

@@ -1,0 +1,43 @@
+"""``thoplw models``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from thoplw.cli.terminal import say, show, told
+from thoplw.errors import InputError, MissingExtraError
+
+
+def models(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[WORDS]...", help="Only names with all of these words in them.")
+    ] = None,
+) -> None:
+    """List the models of all zoos by name, as the other commands take them.
+
+    For example:
+
+    thoplw models
+
+    thoplw models timm vit base
+
+    thoplw models hf: llama
+    """
+    with told():
+        from thoplw.loading import SOURCES, names
+
+        missing = []
+        found = []
+        for zoo in SOURCES:
+            try:
+                found += names(zoo, *words or ())
+            except MissingExtraError as error:
+                missing.append(error)
+                say(str(error))
+        if len(missing) == len(SOURCES):
+            raise missing[0]
+        if not found:
+            raise InputError(f"no model has {' and '.join(map(repr, words or ()))} in its name")
+        show("\n".join(found))
