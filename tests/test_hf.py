@@ -80,6 +80,20 @@ def test_there_is_a_placeholder_for_every_feature_of_a_picture() -> None:
     assert is_picture.shape == (3, 10 + patches)
 
 
+def test_places_that_a_text_keeps_already_are_enough() -> None:
+    loaded = load("hf:musicflamingo", seq=10)
+    assert isinstance(loaded.inputs, dict)
+    config: Any = loaded.model.config
+    assert loaded.inputs["input_ids"].shape == (1, 750 + 10)
+    assert (loaded.inputs["input_ids"] == config.audio_token_id).sum() == 750
+
+
+def test_the_model_of_a_configuration_goes_before_that_of_a_part() -> None:
+    cls, config = hf.architecture("musicgen")
+    assert cls.__name__ == "MusicgenForConditionalGeneration"
+    assert cls.config_class is type(config)  # type: ignore[attr-defined] # PreTrainedModel has it
+
+
 def test_length_and_batch() -> None:
     loaded = load("hf:bert", seq=7, batch=5)
     assert shapes(loaded.inputs) == {"input_ids": (5, 7)}

@@ -5,6 +5,7 @@
     python tools/zoo.py run torchvision timm hf
     python tools/zoo.py oracle --macs 3e9
     python tools/zoo.py table > benchmarks/zoo.md
+    python tools/zoo.py left-out > docs/transformers-left-out.md
 
 Everything that is found goes into a file of JSON lines at once; what is there already is not done again.
 """
@@ -355,6 +356,70 @@ def page(records: Iterable[Record]) -> str:
     return "\n".join(parts)
 
 
+LEFT_OUT_HEAD = """\
+# Architectures of transformers that are left out
+
+{left} of the {total} model types of transformers {transformers} have no profile from their name alone (`hf:<type>`).
+All others do, without an unpriced operator: [benchmarks/zoo.md](../benchmarks/zoo.md). {when}, with torch {torch}.
+Written by `tools/zoo.py`.
+
+Each was tried in its default configuration, completed where that is left open (`src/thoplw/hf/defaults.py`); the
+answer is what `thoplw profile hf:<type>` says. What is said to fail on real tensors was run on real tensors with random
+weights; what a class lacks was looked up in its module. Of the packages that transformers asks for, scipy 1.17.1 (eomt,
+eomt_dinov3, videomt) and torchaudio 2.11.0 (higgs_audio_v2_tokenizer) were installed; pip finds no wheel of natten or
+detectron2 for Python 3.11.
+"""
+
+EXECUTED = """\
+## Counted by running for real
+
+Values that the model computes decide how it goes on in these, and no assumption serves: without `execute=True` an error
+says so, and names the operator and the module. In the zoo they were executed, with random weights.
+"""
+
+#: What an answer has in it -> why a model type is left out; the first that fits.
+REASONS: dict[str, str] = {
+    "alone": "A part of a larger model: no model of transformers that has a forward takes its configuration",
+    "has no model that is built from": "A configuration without a model: checkpoints name a class of another type",
+    "missing the required": "The class has no forward; `thoplw.count()` counts what `generate` or `encode` runs",
+    "natten": "Needs natten, of which PyPI has no wheel",
+    "detectron2": "Needs detectron2, of which PyPI has no wheel",
+    "no telling what it takes": "Takes an object that its processor makes (a video session, the atoms of a molecule), "
+    "which a configuration does not tell; `thoplw.count()` counts what runs with one",
+    "Class validation error": "Transformers refuses the default configuration; it reads a larger model's cache",
+    "layer types producing a cache": "Transformers refuses the default configuration; it reads a larger model's cache",
+    "Expected size 76 but got size 50": "Two encoders have different frame rates by default: fails on real tensors too",
+    "(position 1) must be Tensor": "Only the larger model passes what it is conditioned on: fails on real tensors too",
+}
+
+
+def left_out(records: Iterable[Record]) -> str:
+    """The page of the model types of transformers without a profile."""
+    known = sorted((each for each in records if zoo_of(each["name"]) == "hf"), key=lambda each: each["name"])
+    bad = [each for each in known if each.get("error")]
+    head = LEFT_OUT_HEAD.format(
+        left=len(bad),
+        total=len(known),
+        when=date.today().isoformat(),
+        torch=_version("torch"),
+        transformers=_version("transformers"),
+    )
+    rows = [(each["name"], _reason(each["error"]), _cell(each["error"][:160])) for each in bad]
+    executed = [(each["name"], str(each["macs"]), str(each["params"])) for each in known if each.get("executed")]
+    return "\n".join(
+        (
+            head,
+            _markdown(("Model", "Reason", "Answer"), rows) + "\n",
+            EXECUTED,
+            _markdown(("Model", "MACs", "Params"), executed),
+        )
+    )
+
+
+def _reason(error: str) -> str:
+    return next((reason for words, reason in REASONS.items() if words in error), "Not known")
+
+
 def _version(package: str) -> str:
     return thoplw.__version__ if package == "thoplw" else version(package)
 
@@ -411,7 +476,11 @@ def _cell(text: str) -> str:
 
 
 def _markdown(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [columns, tuple("---" if name in ("", "Model", "Reason", "Notes") else "--:" for name in columns), *rows]
+    lines = [
+        columns,
+        tuple("---" if name in ("", "Answer", "Model", "Reason", "Notes") else "--:" for name in columns),
+        *rows,
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -478,6 +547,12 @@ def oracle(
 def table(lines: Lines = DEFAULT_LINES) -> None:
     """Write the table of all that is known, as Markdown."""
     typer.echo(page(read(lines).values()))
+
+
+@app.command("left-out")
+def left_out_page(lines: Lines = DEFAULT_LINES) -> None:
+    """Write which model types of transformers have no profile, and why, as Markdown."""
+    typer.echo(left_out(read(lines).values()))
 
 
 if __name__ == "__main__":

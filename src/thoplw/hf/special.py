@@ -428,6 +428,10 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
                 ],
                 1,
             ),
+            # Else they are read from tokens that it computes of the picture.
+            "position_ids": lambda sample: torch.arange(prod(grid(sample)) + 2 + sample.length).repeat(
+                3, sample.batch, 1
+            ),
             "images_per_sample": lambda sample: sample.filled(2, sample.batch),
         },
         # Four bytes to a patch; else the entropy that its patcher computes decides.
