@@ -327,7 +327,9 @@ HEAD = """\
 *Oracle*: `tests/oracle.py` ran the model for real, with random weights, and multiplied out every contraction that
 reached a kernel: `=` says that it found the same number to the unit; an empty cell, that the model was not run.
 *Executed*: control flow depends on values, so that thoplw ran it for real too. *Assumed*: an estimate, for a reason
-that the profile states. FLOPs are all floating-point operations, elementwise ones included.
+that the profile states; the oracle may then find another number. It ran the cheapest models, and none with a Fourier
+transform, which is no contraction. FLOPs are all floating-point operations, elementwise ones included. Why types of
+transformers are left out says [transformers-left-out.md](../docs/transformers-left-out.md).
 """
 
 
