@@ -18,6 +18,7 @@ import torch
 import torchvision
 
 import thoplw
+from thoplw.plots import scatter
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -130,7 +131,7 @@ def with_results(readme: str) -> str:
 # -- the plot -------------------------------------------------------------------------------------------------------
 
 # Where a label stands, in points from its own: to the right, but for these.
-RIGHT, LEFT, UP_LEFT, DOWN_RIGHT = (8, -3), (-8, -3), (-8, 2), (8, -9)
+LEFT, UP_LEFT, DOWN_RIGHT = (-8, -3), (-8, 2), (8, -9)
 PLACES = {
     **dict.fromkeys(FAMILIES["VGG"], (8, 2)),
     **dict.fromkeys(FAMILIES["VGG with batch norm"], DOWN_RIGHT),
@@ -143,31 +144,16 @@ PLACES = {
     "resnet50": (8, -14),
     "resnext50_32x4d": (16, -5),
 }
-# Keeps a label readable where it stands on a line.
-BACKGROUND = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
 
 
 def figure() -> Figure:
     """MACs against parameters, a line a family."""
-    import matplotlib.pyplot as plt
-
-    fig, axes = plt.subplots(figsize=(13, 9), layout="constrained")
-    colours = plt.get_cmap("tab20").colors
-    for (family, models), colour in zip(FAMILIES.items(), (*colours[::2], *colours[1::2]), strict=False):
-        params, macs = ([_number(figures[i]) for figures in models.values()] for i in (1, 0))
-        width = 4.5 if family == "VGG" else 1.5  # or its line hides under the next family's
-        axes.plot(params, macs, "o-", color=colour, label=family, linewidth=width, markersize=4.5 + width)
-        for name, x, y in zip(models, params, macs, strict=True):
-            offset = PLACES.get(name, RIGHT)
-            side = "left" if offset[0] > 0 else "right"
-            axes.annotate(name, (x, y), offset, textcoords="offset points", ha=side, fontsize=9, bbox=BACKGROUND)
-    axes.set(xscale="log", yscale="log", xlabel="Parameters", ylabel="Multiply-accumulates of one image")
-    axes.set_xlim(1e6, 3e8)
-    axes.xaxis.set_major_formatter(lambda value, _: thoplw.clever_format(value, "%g"))
-    axes.yaxis.set_major_formatter(lambda value, _: thoplw.clever_format(value, "%g"))
-    axes.grid(which="major", color="#dddddd")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower right", ncols=2, frameon=False)
+    points = {
+        family: {name: (_number(macs), _number(params)) for name, (macs, params) in models.items()}
+        for family, models in FAMILIES.items()
+    }
+    fig = scatter(points, unit="Multiply-accumulates of one image", labels=PLACES, lines=True, thick={"VGG": 4.5})
+    fig.axes[0].set_xlim(1e6, 3e8)
     return fig
 
 
@@ -186,7 +172,6 @@ def write() -> None:
     import matplotlib
     from rich.progress import track
 
-    matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "thoplw"  # the same file from run to run
     for name in track(EXPECTED, description="Profiling"):
         _, _, info = profile(name)
@@ -217,8 +202,6 @@ def test_the_readme_shows_the_results() -> None:
 
 
 def test_no_label_of_the_plot_covers_another() -> None:
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("agg")
     fig = figure()
     fig.draw_without_rendering()
     boxes = {text.get_text(): text.get_window_extent() for text in labels(fig)}

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby, pairwise
+from string import digits
 
 from thoplw.attribution import Row
+from thoplw.errors import InputError
 
 
 def rolled_up(modules: Iterable[Row], depth: int) -> tuple[Row, ...]:
-    """Without the modules deeper than ``depth``, whose figures go to the one that holds them there."""
+    """Without the modules deeper than ``depth``, whose figures go to the one that holds them there.
+
+    Raises:
+        InputError: the depth is less than 0.
+    """
+    if depth < 0:
+        raise InputError(f"depth={depth}: 0 is the model itself, 1 the modules that it holds, and so on")
     groups: list[list[Row]] = []
     for row in modules:
         if row.depth <= depth:
@@ -60,3 +69,28 @@ def layers(modules: Sequence[Row], *figures: Callable[[Row], int]) -> tuple[Row,
         for row, depth in zip(modules, after, strict=True)
         if depth <= row.depth or any(figure(row) for figure in figures)
     )
+
+
+def folded(modules: Sequence[Row]) -> tuple[Row, ...]:
+    """With every run of equal siblings as one: each of its rows stands for that row of all, with the figures of all."""
+    model, *inside = modules
+    starts = [index for index, row in enumerate(inside) if row.depth == model.depth + 1]
+    blocks = [folded(inside[start:end]) for start, end in pairwise([*starts, len(inside)])]
+    runs = (list(run) for _, run in groupby(blocks, key=_likeness))
+    return (model, *(row for run in runs for row in _as_one(run)))
+
+
+def _likeness(block: Sequence[Row]) -> list[Row]:
+    """What equal blocks have in common: everything but where they are."""
+    prefix = len(block[0].name)
+    return [replace(row, name=row.name[prefix:]) for row in block]
+
+
+def _as_one(run: Sequence[Sequence[Row]]) -> Sequence[Row]:
+    if len(run) == 1:
+        return run[0]
+    first, *inside = (summed(rows) for rows in zip(*run, strict=True))
+    last = run[-1][0].name
+    number = last.removeprefix(first.name.rstrip(digits))
+    last = number if number.isdigit() else last.rpartition(".")[2]
+    return [replace(first, name=f"{first.name} - {last}", cls=f"{len(run)} x {first.cls}"), *inside]

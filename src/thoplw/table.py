@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A table ready to be written in any format.
 
-    ``rows`` and ``footer`` have one string per column; ``notes`` are lines to show under the table,
+    ``rows`` and ``footer`` (if there is one) have one string per column; ``notes`` are lines to show under the table,
     where the format has room for prose.
+
+    Attributes:
+        values: column -> its figures as plain numbers, those of the rows and at last the total, for columns of figures.
+        levels: of each row, how deep it is in the tree of modules.
+        about: what was counted and by what: model, convention, unit and versions.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    footer: tuple[str, ...]
+    footer: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    values: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    levels: tuple[int, ...] = ()
+    about: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,0 +1,84 @@
+"""Tables of rows and columns: text, Markdown, LaTeX, CSV, and HTML for notebooks."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+
+from tabulate import LATEX_ESCAPE_RULES, SEPARATING_LINE, DataRow, Line, TableFormat, tabulate
+
+from thoplw.table import Table
+
+_TEXT = TableFormat(
+    lineabove=None,
+    linebelowheader=Line("+", "-", "+", "+"),
+    linebetweenrows=None,
+    linebelow=None,
+    headerrow=DataRow("|", "|", "|"),
+    datarow=DataRow("|", "|", "|"),
+    padding=1,
+    with_header_hide=None,
+)
+
+
+def text(table: Table) -> str:
+    """A table for the terminal, everything left-aligned; notes below."""
+    lines = tabulate(
+        [*table.rows, *([SEPARATING_LINE, table.footer] if table.footer else [])],
+        table.columns,
+        _TEXT,
+        disable_numparse=True,
+        preserve_whitespace=True,
+    )
+    return "\n\n".join((lines, "\n".join(table.notes))) if table.notes else lines
+
+
+def markdown(table: Table) -> str:
+    """A GitHub table; notes below."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in (*_stripped(table), *_footer(table))]
+    lines = tabulate(cells, table.columns, "github", disable_numparse=True)
+    return "\n\n".join((lines, *table.notes))
+
+
+def latex(table: Table) -> str:
+    """A table for the booktabs package, everything escaped; notes below."""
+    lines = tabulate(
+        [*_stripped(table), *([SEPARATING_LINE, *_footer(table)] if table.footer else [])],
+        table.columns,
+        "latex_booktabs",
+        disable_numparse=True,
+        colalign=_sides(table),
+    )
+    escapes = str.maketrans(LATEX_ESCAPE_RULES)
+    return "\n\n".join((lines, *(note.translate(escapes) for note in table.notes)))
+
+
+def comma_separated(table: Table) -> str:
+    """CSV: no padding, no notes."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows([*_stripped(table), *_footer(table)])
+    return buffer.getvalue().rstrip("\n")
+
+
+def hypertext(table: Table) -> str:
+    """A plain HTML table, for notebooks; notes below."""
+    cells = [*_stripped(table), *_footer(table)]
+    lines = tabulate(cells, table.columns, "html", disable_numparse=True, colalign=_sides(table))
+    return "\n".join((lines, *(f"<p>{html.escape(note)}</p>" for note in table.notes)))
+
+
+def _stripped(table: Table) -> list[list[str]]:
+    return [[cell.strip() for cell in row] for row in table.rows]
+
+
+def _footer(table: Table) -> list[list[str]]:
+    """The footer as a row, if there is one."""
+    return [[cell.strip() for cell in table.footer]] if table.footer else []
+
+
+def _sides(table: Table) -> list[str]:
+    """Figures to the right."""
+    return ["right" if column in table.values else "left" for column in table.columns]

@@ -1,0 +1,71 @@
+"""A table as a tree: the first column drawn by levels, a bar for the first column of figures."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from thoplw.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_BAR = 16  # characters
+
+
+def tree(table: Table) -> str:
+    """The tree as plain text; :func:`drawing` has colours."""
+    return _plain(drawing(table))
+
+
+def drawing(table: Table) -> RenderableType:
+    """The tree as rich draws it."""
+    from rich import box
+    from rich.bar import Bar
+    from rich.console import Group
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for position, column in enumerate(table.columns):
+        if column in table.values:  # where the terminal is narrow, words and bars give way to figures
+            width = max((len(row[position]) for row in table.rows), default=0)
+            grid.add_column(column, justify="right", no_wrap=True, min_width=width)
+        else:
+            grid.add_column(column)
+    *values, total = next(iter(table.values.values()), (0,))
+    if values:
+        grid.add_column("", max_width=_BAR)
+    for index, (name, row) in enumerate(zip(_guided(table), table.rows, strict=True)):
+        cells: list[RenderableType] = [Text(name, style="bold", no_wrap=True, overflow="ellipsis")]
+        cells += [Text(cell, no_wrap=True, overflow="ellipsis") for cell in row[1:]]
+        if values:
+            cells.append(Bar(size=max(total, 1), begin=0, end=values[index], color="cyan"))
+        grid.add_row(*cells)
+    notes = [Text(note, style="yellow") for note in table.notes]
+    return Group(grid, "", *notes) if notes else grid
+
+
+def _guided(table: Table) -> list[str]:
+    """The first column with the lines of a tree before it; a path ends in the name that its level adds."""
+    from rich.text import Text
+    from rich.tree import Tree
+
+    if not table.rows:
+        return []
+    names = [Text(row[0].rpartition(".")[2], no_wrap=True) for row in table.rows]
+    branch = [Tree(names[0])]
+    for name, level in zip(names[1:], table.levels[1:], strict=True):
+        del branch[level:]
+        branch.append(branch[-1].add(name))
+    return _plain(branch[0]).splitlines()
+
+
+def _plain(what: RenderableType) -> str:
+    """Without colours, and as wide as it needs to be."""
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=10_000, color_system=None, force_terminal=False, legacy_windows=False)
+    with console.capture() as captured:
+        console.print(what, soft_wrap=False)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")
