@@ -3,8 +3,9 @@
 
 const { unit, rows } = JSON.parse(document.getElementById("data").textContent);
 const FIGURES = { macs: unit, params: "Parameters" };
+const NOUNS = { macs: unit, params: "parameters" };
 const UNITS = ["", " K", " M", " G", " T", " P", " E", " Z", " Y", " R", " Q"];
-const LEVELS_WIDE = 5, LEVELS_NARROW = 3, SLICES_PER_LEVEL = 1000n, CLASSES = 7;
+const LEVEL_WIDTH = 160, LEAST_LEVELS = 3, TWO_LINES = 38, SLICES_PER_LEVEL = 400n, CLASSES = 7;
 
 const view = { figure: "macs", scope: "own", exact: false, at: 0, marked: null };
 const $ = (id) => document.getElementById(id);
@@ -87,10 +88,12 @@ function slices(top, levels) {
   return seen;
 }
 
-function label({ row, own }) {
-  if (own) return "<i>itself</i>";
+function label({ row, own, value }, whole, height) {
   const last = row.name.split(".").pop();
-  return `<b>${plain(last)}</b>${/^\d+$/.test(last) ? ` ${plain(row.class)}` : ""}`;
+  const name = own ? "<i>itself</i>" : `<b>${plain(last)}</b>${/^\d+$/.test(last) ? ` ${plain(row.class)}` : ""}`;
+  const share = part(value, whole);
+  if ((share / 100) * height < TWO_LINES) return `${name}  ${share.toFixed(1)} %`;
+  return `${name}<br>${clever(value)} · ${share.toFixed(1)} %`;
 }
 
 function hover({ row, value, own }) {
@@ -99,7 +102,7 @@ function hover({ row, value, own }) {
   return [
     `<b>${plain(row.name)}</b>${own ? ", without its submodules" : ""}`,
     plain(row.class),
-    `${exact(value)} ${FIGURES[view.figure]} (${percent(value, total(view.figure))})`,
+    `${exact(value)} ${NOUNS[view.figure]} (${percent(value, total(view.figure))})`,
     `${plain(row.inputs)} → ${plain(row.outputs)}`,
     ...(row.calls === 1 ? [] : [`${exact(row.calls)} calls`]),
     ...operators.map(([name, each]) => `${plain(name)}: ${exact(BigInt(each))}`),
@@ -113,11 +116,11 @@ function drawChart() {
   chart.classList.toggle("empty", !whole);
   if (!whole) {
     Plotly.purge(chart);
-    chart.textContent = `No ${FIGURES[view.figure]} here.`;
+    chart.textContent = `No ${NOUNS[view.figure]} here.`;
     return;
   }
   if (!chart._fullLayout) chart.textContent = "";
-  const seen = slices(top, chart.clientWidth < 560 ? LEVELS_NARROW : LEVELS_WIDE);
+  const seen = slices(top, Math.max(LEAST_LEVELS, Math.floor(chart.clientWidth / LEVEL_WIDTH)));
   const [ink, paper, accent, container] = ["--ink", "--paper", "--accent", "--container"].map(resolved);
   const paint = new Map([...new Set(seen.map(({ row }) => colour(row.class)))].map((name) => [name, resolved(name)]));
   const marked = ({ row, own }) => row === view.marked && !own && row !== top;
@@ -127,19 +130,20 @@ function drawChart() {
       type: "icicle",
       ids: seen.map(({ id }) => id),
       parents: seen.map(({ parent }) => parent),
-      labels: seen.map(label),
+      labels: seen.map(({ row }) => plain(row.name)),
       // Rounded down, parts never exceed their whole, which Plotly checks; beyond 2**53 they would.
       values: seen.map(({ value }) => Number((value * 10n ** 12n) / whole)),
-      text: seen.map(({ value }) => `${clever(value)} · ${part(value, whole).toFixed(1)} %`),
+      text: seen.map((slice) => label(slice, whole, chart.clientHeight)),
       hovertext: seen.map(hover),
       customdata: seen.map(({ row }) => row.id),
       branchvalues: "total",
       sort: false,
       tiling: { orientation: "h", pad: 1 },
       pathbar: { visible: false },
-      texttemplate: "%{label}  %{text}",
+      textinfo: "text",
       hovertemplate: "%{hovertext}<extra></extra>",
-      textfont: { color: ink },
+      textfont: { color: ink, size: 12 },
+      leaf: { opacity: 1 },
       marker: {
         colors: seen.map(({ row, own }) => (row.children.length && !own ? container : paint.get(colour(row.class)))),
         line: {
@@ -153,7 +157,7 @@ function drawChart() {
       paper_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: ink },
       hoverlabel: { bgcolor: paper, bordercolor: ink, font: { color: ink }, align: "left" },
-      uniformtext: { minsize: 10, mode: "hide" },
+      uniformtext: { minsize: 12, mode: "hide" },
     },
     { displayModeBar: false, responsive: true },
   );
@@ -286,7 +290,7 @@ function search() {
 function countShown(_, shown) {
   const add = (figure) => shown.reduce((sum, row) => sum + row.getData().own[figure], 0n);
   const sums = Object.keys(FIGURES).map((figure) =>
-    `${written(add(figure))} ${FIGURES[figure]} (${percent(add(figure), total(figure))})`);
+    `${written(add(figure))} ${NOUNS[figure]} (${percent(add(figure), total(figure))})`);
   $("shown").textContent =
     `${exact(shown.length)} of ${exact(rows.length)} modules` + (view.scope === "own" ? `: ${sums.join(", ")}` : "");
 }
