@@ -13,6 +13,7 @@ from thoplw.version import __version__ as __version__
 if TYPE_CHECKING:
     from thoplw.api import profile
     from thoplw.attribution import Assumed, Row, Uncounted
+    from thoplw.comparing import Comparison, compare
     from thoplw.counting import Count, count
     from thoplw.errors import (
         CustomOpError,
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
         UncountedError,
         UnknownNameError,
     )
-    from thoplw.pricing import Convention
-    from thoplw.records import Call, TensorSpec
+    from thoplw.pricing import Convention, Term, conventions
+    from thoplw.records import Call, ModuleCall, TensorSpec
     from thoplw.report import LayerInfo
     from thoplw.units import clever_format
     from thoplw.work import Work
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Assumed",
     "Call",
+    "Comparison",
     "Convention",
     "Count",
     "CustomOpError",
@@ -39,14 +41,18 @@ __all__ = [
     "InputError",
     "LayerInfo",
     "MissingExtraError",
+    "ModuleCall",
     "Row",
     "TensorSpec",
+    "Term",
     "ThoplwError",
     "Uncounted",
     "UncountedError",
     "UnknownNameError",
     "Work",
     "clever_format",
+    "compare",
+    "conventions",
     "count",
     "profile",
 ]
@@ -55,12 +61,13 @@ __all__ = [
 _HOMES = {
     "api": "profile",
     "attribution": "Assumed Row Uncounted",
+    "comparing": "Comparison compare",
     "counting": "Count count",
     "errors": (
         "CustomOpError DataDependentError InputError MissingExtraError ThoplwError UncountedError UnknownNameError"
     ),
-    "pricing": "Convention",
-    "records": "Call TensorSpec",
+    "pricing": "Convention Term conventions",
+    "records": "Call ModuleCall TensorSpec",
     "report": "LayerInfo",
     "units": "clever_format",
     "work": "Work",

@@ -13,7 +13,9 @@ from thoplw.custom import CustomOps
 from thoplw.errors import InputError, UncountedError
 from thoplw.inputs import arguments
 from thoplw.pricing import Convention, find, price
+from thoplw.records import Trace
 from thoplw.report import LayerInfo
+from thoplw.scopes import Watch
 
 
 def profile(
@@ -54,13 +56,9 @@ def profile(
         UncountedError: ``strict``, and an operator has no price.
         Exception: what the forward of the model raises comes through unchanged.
     """
-    if not isinstance(model, torch.nn.Module):
-        hint = f"; call it first: profile({model.__name__}(...), ...)" if isinstance(model, type) else ""
-        raise InputError(f"profile takes a torch.nn.Module, not {type(model).__name__}: {_shorten(repr(model))}{hint}")
     table = find(convention)
     custom = CustomOps(custom_ops)
-    args, kwargs = arguments(tensor, real=execute)
-    trace = capture(_unwrapped(model), args, kwargs, execute=execute, watch=custom.watch)
+    trace = observe(model, tensor, execute=execute, watch=custom.watch)
     info = LayerInfo(trace, price(trace, table, rows=custom.rows, scopes=custom.scopes()), table)
     if strict and info.uncounted:
         raise UncountedError(
@@ -74,6 +72,15 @@ def profile(
     if verbose:
         sys.stderr.write("".join(f"thoplw: {note}\n" for note in info.notes()))
     return info.total_macs, info.total_params, info
+
+
+def observe(model: torch.nn.Module, tensor: Any, *, execute: bool = False, watch: Watch | None = None) -> Trace:
+    """Run a model once, and say what it did; arguments and errors as for :func:`profile`."""
+    if not isinstance(model, torch.nn.Module):
+        hint = f"; call it first: profile({model.__name__}(...), ...)" if isinstance(model, type) else ""
+        raise InputError(f"profile takes a torch.nn.Module, not {type(model).__name__}: {_shorten(repr(model))}{hint}")
+    args, kwargs = arguments(tensor, real=execute)
+    return capture(_unwrapped(model), args, kwargs, execute=execute, watch=watch)
 
 
 def _unwrapped(model: torch.nn.Module) -> torch.nn.Module:

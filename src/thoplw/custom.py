@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import numbers
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 
 from thoplw.errors import CustomOpError
 from thoplw.pricing import Row
-from thoplw.work import Work
+from thoplw.work import Work, as_work
 
 _FORMS = "{nn.Module subclass: f(module, inputs, output) -> MACs} or {torch.ops.lib.op: f(call) -> MACs}"
 
@@ -70,15 +69,8 @@ def _row(name: str, function: Callable[..., Any]) -> Row:
 
 
 def _work(name: str, function: Callable[..., Any], *arguments: Any) -> Work:
-    """What a function says, as work of which every part is a multiply-accumulate."""
-    macs = function(*arguments)
-    if isinstance(macs, float) and macs.is_integer():
-        macs = int(macs)
-    if isinstance(macs, bool) or not isinstance(macs, numbers.Integral):
-        raise CustomOpError(
-            f"custom_ops: {_name(function)}, which prices {name}, returned {macs!r}, not a whole number of MACs."
-        )
-    return Work(macs=int(macs), flops=2 * int(macs))
+    """What a function says of some arguments."""
+    return as_work(function(*arguments), f"custom_ops: {_name(function)}, which prices {name},")
 
 
 def _check_arity(name: str, function: Callable[..., Any], *arguments: str) -> None:

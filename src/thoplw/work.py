@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
+
+from thoplw.errors import CustomOpError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,3 +31,18 @@ class Work:
 
 
 ZERO = Work()
+
+
+def as_work(price: object, what: str) -> Work:
+    """What a price, whose name is ``what``, has returned: work, or a whole number of multiply-accumulates.
+
+    Raises:
+        CustomOpError: it is neither.
+    """
+    if isinstance(price, Work):
+        return price
+    if isinstance(price, float) and price.is_integer():
+        price = int(price)
+    if isinstance(price, bool) or not isinstance(price, Integral):
+        raise CustomOpError(f"{what} returned {price!r}, not a whole number of MACs, nor thoplw.Work.")
+    return Work(macs=int(price), flops=2 * int(price))

@@ -29,21 +29,10 @@ from thoplw.formulas import (
 )
 from thoplw.formulas.common import Formula, Table
 
-__all__ = ["FORMULAS", "Formula"]
+__all__ = ["FORMULAS", "ROOMS", "Formula"]
 
 
-def _merge(*rooms: tuple[str, Table]) -> MappingProxyType[str, Formula | None]:
-    merged: dict[str, Formula | None] = {}
-    for room, table in rooms:
-        for target, formula in table.items():
-            if target in merged:
-                raise ValueError(f"operator {target!r} of formulas.{room} has a row in another room")
-            merged[target] = formula
-    return MappingProxyType(merged)
-
-
-#: Operator (``library.name``, without the trailing underscore of in-place variants) -> formula, or ``None`` for free.
-FORMULAS = _merge(
+_ROOMS: tuple[tuple[str, Table], ...] = (
     ("attention", attention.FORMULAS),
     ("convolution", convolution.FORMULAS),
     ("detection", detection.FORMULAS),
@@ -58,3 +47,20 @@ FORMULAS = _merge(
     ("quantized", quantized.FORMULAS),
     ("recurrent", recurrent.FORMULAS),
 )
+
+
+def _merge() -> MappingProxyType[str, Formula | None]:
+    merged: dict[str, Formula | None] = {}
+    for room, table in _ROOMS:
+        for target, formula in table.items():
+            if target in merged:
+                raise ValueError(f"operator {target!r} of formulas.{room} has a row in another room")
+            merged[target] = formula
+    return MappingProxyType(merged)
+
+
+#: Operator (``library.name``, without the trailing underscore of in-place variants) -> formula, or ``None`` for free.
+FORMULAS = _merge()
+
+#: Operator -> the room that it is in.
+ROOMS = MappingProxyType({target: room for room, table in _ROOMS for target in table})

@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from thoplw.errors import UnknownNameError
-from thoplw.pricing import flops, macs, thoplw
+from thoplw.pricing import deepspeed, flops, macs, ptflops, thop, thoplw, torchinfo
 from thoplw.pricing.convention import Convention, Row
 from thoplw.pricing.parameters import executed
 from thoplw.pricing.price import Leaf, Priced, leaves, price
+from thoplw.pricing.reconcile import Kinds, Term
 
-__all__ = ["CONVENTIONS", "Convention", "Leaf", "Priced", "Row", "find", "leaves", "price"]
+__all__ = [
+    "CONVENTIONS",
+    "Convention",
+    "Kinds",
+    "Leaf",
+    "Priced",
+    "Row",
+    "Term",
+    "conventions",
+    "find",
+    "leaves",
+    "price",
+]
 
 #: What a convention is based on that is based on no other.
 _PLAIN = Convention("", {}, unit="MAC", parameters=executed)
 
 #: Name -> convention.
-CONVENTIONS = MappingProxyType(
-    {each.name: each.on(_PLAIN) for each in (thoplw.CONVENTION, macs.CONVENTION, flops.CONVENTION)}
+CONVENTIONS: Mapping[str, Convention] = MappingProxyType(
+    {
+        each.CONVENTION.name: each.CONVENTION.on(_PLAIN)
+        for each in (
+            thoplw,
+            macs,
+            flops,
+            deepspeed,
+            ptflops,
+            thop,
+            torchinfo,
+        )
+    }
 )
+
+
+def conventions() -> tuple[Convention, ...]:
+    """Every convention that can be named."""
+    return tuple(CONVENTIONS.values())
 
 
 def find(convention: str | Convention) -> Convention:

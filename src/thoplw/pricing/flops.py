@@ -1,4 +1,4 @@
-"""``flops``: all floating-point operations: a multiply-accumulate is two, and norms, activations and the rest count too."""
+"""``flops``: all floating-point operations: a multiply-accumulate is two; norms, activations and the rest count too."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from thoplw.capture import expand
 from thoplw.pricing.convention import Convention, Row
 from thoplw.records import Call, ModuleCall, Trace
-from thoplw.work import ZERO, Work
+from thoplw.work import ZERO, Work, as_work
 
 _ABSENT = object()
 
@@ -112,7 +112,7 @@ def _whole(trace: Trace, convention: Convention, scopes: Mapping[int, Work]) -> 
             )
             work = row(seen)
             if work is not None:
-                whole[index] = work
+                whole[index] = as_work(work, f"the row of {info.class_name}")
     return whole
 
 
@@ -122,7 +122,7 @@ def leaves(call: Call, rows: Mapping[str, Row]) -> tuple[Leaf, ...]:
     if row is None:
         return (Leaf(call, ZERO),)
     if row is not _ABSENT:
-        return (Leaf(call, row(call)),)  # type: ignore[operator] # neither of the two values that are not functions
+        return (Leaf(call, as_work(row(call), f"the row of {call.name}")),)  # type: ignore[operator] # it is a function
     parts = expand(call)
     if parts is None:
         return (Leaf(call, None),)

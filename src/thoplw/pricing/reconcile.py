@@ -1,0 +1,101 @@
+"""Why two conventions differ: terms that add up to the difference, exactly."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from thoplw.formulas import FORMULAS
+from thoplw.pricing.convention import Convention
+from thoplw.pricing.kinds import kind_of
+from thoplw.pricing.price import Priced, leaves
+from thoplw.records import Call, Trace
+from thoplw.work import Work
+
+#: The term of conventions that count in floating-point operations against those in multiply-accumulates.
+TWO_FOR_ONE = "a multiply-accumulate counted as two operations"
+
+
+class Term(NamedTuple):
+    """A part of a difference.
+
+    ``layer`` is the path of a module, where terms are told apart by it; ``kind`` says in words what kind of work it is;
+    ``left`` and ``right`` are what either convention counts for it.
+    """
+
+    layer: str
+    kind: str
+    left: int
+    right: int
+
+    @property
+    def difference(self) -> int:
+        """By how much the left one is more."""
+        return self.left - self.right
+
+
+class Kinds:
+    """The work that conventions see in a trace, by kind.
+
+    What a convention prices by the operator is of that operator's kind (of the composite's, where it prices the parts).
+    What it prices by the module is of the kind that makes up most of the operations inside.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._main: dict[int, str] = {}
+
+    def terms(
+        self, left: tuple[Convention, Priced], right: tuple[Convention, Priced], *, by_layer: bool = False
+    ) -> tuple[Term, ...]:
+        """What makes up the difference of two conventions' totals, the largest first, without terms that are equal."""
+        split = left[0].unit != right[0].unit
+        sides = [self._figures(*side, by_layer=by_layer, split=split) for side in (left, right)]
+        terms = [Term(*key, sides[0].get(key, 0), sides[1].get(key, 0)) for key in {**sides[0], **sides[1]}]
+        return tuple(sorted((term for term in terms if term.difference), key=lambda term: -abs(term.difference)))
+
+    def _figures(
+        self, convention: Convention, priced: Priced, *, by_layer: bool, split: bool
+    ) -> dict[tuple[str, str], int]:
+        """(Layer, kind) -> figure. To split takes the second operation of every multiply-accumulate apart."""
+        figures: dict[tuple[str, str], int] = defaultdict(int)
+        for scope, kind, work in self._parts(priced):
+            layer = self._trace.modules[self._trace.scopes[scope].module].path if by_layer else ""
+            figure = convention.measure(work)
+            if split and convention.unit == "FLOP":
+                figures[layer, TWO_FOR_ONE] += work.macs
+                figure -= work.macs
+            figures[layer, kind] += figure
+        return figures
+
+    def _parts(self, priced: Priced) -> Iterator[tuple[int, str, Work]]:
+        for entry in priced.entries:
+            if entry.leaf.work is not None:
+                yield entry.scope, kind_of(entry.source.target), entry.leaf.work * entry.times
+        for scope in priced.whole:
+            yield scope, self._kind_of_scope(scope), priced.own[scope]
+
+    def _kind_of_scope(self, scope: int) -> str:
+        """The kind that makes up most of what runs in a call of a module; its class where nothing is computed."""
+        if not self._main:
+            self._main = self._main_kinds()
+        return self._main[scope]
+
+    def _main_kinds(self) -> dict[int, str]:
+        scopes = self._trace.scopes
+        flops: list[dict[str, int]] = [defaultdict(int) for _ in scopes]
+        known: dict[Call, int] = {}
+        for call, scope in self._trace.steps:
+            if call not in known:
+                known[call] = sum(leaf.work.flops for leaf in leaves(call, FORMULAS) if leaf.work is not None)
+            flops[scope][kind_of(call.target)] += known[call]
+        for index in range(len(scopes) - 1, 0, -1):  # what was called follows what called it
+            for kind, figure in flops[index].items():
+                flops[scopes[index].parent][kind] += figure
+        return {
+            index: max(found, key=found.__getitem__)
+            if any(found.values())
+            else self._trace.modules[scopes[index].module].class_name
+            for index, found in enumerate(flops)
+        }
