@@ -71,6 +71,67 @@ def test_batch_norm_statistics_are_parameters_in_one_convention_only() -> None:
     assert thoplw.profile(model, (1, 8, 2, 2), convention="macs")[1] == 2 * 8
 
 
+def test_trainable_parameters_and_bytes_by_dtype() -> None:
+    double = Doubled(nn.Linear(3, 3, bias=False, dtype=torch.float64))
+    model = nn.Sequential(nn.Linear(3, 3), double, nn.BatchNorm1d(3))
+    model[0].weight.requires_grad_(False)
+    first, second, norm = thoplw.profile(model, (2, 3))[2]
+    assert (first.params, first.trainable, first.bytes) == (12, 3, {"float32": 48})
+    assert (second.params, second.trainable, second.bytes) == (9, 9, {"float64": 72})
+    assert (norm.params, norm.trainable, norm.bytes) == (12, 6, {"float32": 48})
+
+
+class Doubled(nn.Module):
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x.double()).float()
+
+
+def test_modules_are_all_that_ran_or_hold_one_that_ran() -> None:
+    class Listed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Sequential(nn.Linear(3, 3)), nn.Linear(3, 3)])
+            self.idle = nn.Linear(3, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layers[1](self.layers[0](x)) + 1
+
+    _, _, info = thoplw.profile(Listed(), (1, 3), verbose=False)
+    assert [(row.name, row.depth, row.calls, row.macs) for row in info.modules] == [
+        ("", 0, 1, 0),
+        ("layers", 1, 0, 0),
+        ("layers.0", 2, 1, 0),
+        ("layers.0.0", 3, 1, 12),
+        ("layers.1", 2, 1, 12),
+    ]
+    assert [row.name for row in info.rows] == ["layers.0.0", "layers.1"]
+
+
+def test_operators_of_a_module_add_up_to_it() -> None:
+    model = nn.MultiheadAttention(8, 2)
+    (row,) = thoplw.profile(model, (torch.randn(5, 2, 8),) * 3)[2]
+    assert sum(row.operators.values()) == row.macs
+    assert {name for name, part in row.operators.items() if part} >= {"aten.linear"}
+
+
+def test_a_module_priced_as_a_whole_goes_by_its_class_and_has_nothing_inside() -> None:
+    def price(module: nn.Module, inputs: object, output: object) -> int:
+        return 7
+
+    model = nn.Sequential(nn.Sequential(nn.Linear(3, 3)), nn.Linear(3, 3))
+    _, _, info = thoplw.profile(model, (1, 3), custom_ops={nn.Linear: price})
+    assert [(row.name, row.operators) for row in info.modules] == [
+        ("", {}),
+        ("0", {}),
+        ("0.0", {"Linear": 7}),
+        ("1", {"Linear": 7}),
+    ]
+
+
 def test_layers_that_did_not_run_have_no_row_and_no_parameters() -> None:
     model = torchvision.models.googlenet(init_weights=False)
     _, _, info = thoplw.profile(model, (1, 3, 224, 224), verbose=False)
