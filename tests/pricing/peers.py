@@ -11,15 +11,22 @@ import inspect
 import json
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
+
+from thoplw.capture import capture
+from thoplw.pricing import find, price
+from thoplw.records import Trace
+from thoplw.report import LayerInfo
 
 GOLDENS = Path(__file__).parent / "goldens"
 
@@ -192,6 +199,48 @@ def measure(tool: str, model: nn.Module, inputs: Inputs) -> dict[str, Any]:
         return {"error": f"{type(error).__name__}: {error}".splitlines()[0][:120]}
     whole = figure is not None and int(figure) == figure
     return {"figure": int(figure) if whole else figure, "params": None if params is None else int(params)}
+
+
+@cache
+def trace(name: str) -> Trace:
+    """A model, captured once for all conventions."""
+    model, inputs = build(name)
+    return capture(model, inputs, {})
+
+
+def ours(convention: str, name: str) -> dict[str, int]:
+    """What the mirror of a tool says of a model."""
+    seen, table = trace(name), find(convention)
+    info = LayerInfo(seen, price(seen, table), table)
+    return {"figure": info.total_macs, "params": info.total_params}
+
+
+def golden(tool: str) -> Any:
+    """What was recorded of a tool."""
+    return json.loads((GOLDENS / f"{tool}.json").read_text(encoding="utf-8"))
+
+
+def check(tool: str, name: str, exceptions: Mapping[str, str]) -> None:
+    """The mirror of a tool says what the tool said; where an exception is documented, something else."""
+    said = golden(tool)["models"][name]
+    if "error" in said:
+        pytest.skip(f"{tool} fails: {said['error']}")
+    found = ours(tool, name)
+    if said["params"] is None:  # a tool that counts none
+        del said["params"], found["params"]
+    if name in exceptions:
+        assert found != said, f"{name} is no exception any more: {exceptions[name]}"
+    else:
+        assert found == said
+
+
+def check_side_by_side(tool: str, name: str) -> None:
+    """A tool says what was recorded, if it is installed in the version that was recorded."""
+    pytest.importorskip(tool, reason=f"{tool} is not installed; the extra 'peers' brings it")
+    recorded = golden(tool)
+    if version(tool) != recorded["version"]:
+        pytest.skip(f"{tool} {version(tool)} is installed, and {recorded['version']} was recorded")
+    assert measure(tool, *build(name)) == recorded["models"][name]
 
 
 def record(tool: str) -> None:
