@@ -5,7 +5,7 @@ const { unit, rows } = JSON.parse(document.getElementById("data").textContent);
 const FIGURES = { macs: unit, params: "Parameters" };
 const NOUNS = { macs: unit, params: "parameters" };
 const UNITS = ["", " K", " M", " G", " T", " P", " E", " Z", " Y", " R", " Q"];
-const LEVEL_WIDTH = 160, LEAST_LEVELS = 3, TWO_LINES = 38, SLICES_PER_LEVEL = 400n, CLASSES = 7;
+const LEVEL_WIDTH = 160, LEAST_LEVELS = 3, ONE_LINE = 17, TWO_LINES = 38, LETTER = 7.2, SLICES_PER_LEVEL = 400n, CLASSES = 7;
 
 const view = { figure: "macs", scope: "own", exact: false, at: 0, marked: null };
 const $ = (id) => document.getElementById(id);
@@ -76,24 +76,40 @@ function isInside(row, ancestor) {
 // module costs besides its submodules is a slice beside them.
 function slices(top, levels) {
   const { figure } = view, seen = [], whole = top.all[figure], least = whole / SLICES_PER_LEVEL;
-  const add = (row, parent, value, own) => seen.push({ row, own, parent, value, id: `${row.id}${own ? "-own" : ""}` });
-  const walk = (row, parent, left) => {
-    add(row, parent, row.all[figure], false);
-    if (!left || !row.children.length) return;
-    const below = row.children.filter((child) => child.all[figure] > least);
-    if (row.own[figure] > least && below.length) add(row, String(row.id), row.own[figure], true);
-    for (const child of below) walk(child, String(row.id), left - 1);
+  const walk = (row, parent, level) => {
+    const below = level < levels ? row.children.filter((child) => child.all[figure] > least) : [];
+    const id = String(row.id), open = below.length > 0, own = row.own[figure];
+    seen.push({ row, id, parent, level, open, own: false, value: row.all[figure] });
+    if (open && own > least) seen.push({ row, id: `${id}-own`, parent: id, level: level + 1, own: true, value: own });
+    for (const child of below) walk(child, id, level + 1);
   };
-  walk(top, "", levels - 1);
+  walk(top, "", 1);
   return seen;
 }
 
-function label({ row, own, value }, whole, height) {
+// The class whose modules cost most at and below a module, itself alone if its submodules are drawn beside.
+function kind({ row, own }) {
+  if (own || !row.children.length) return row.class;
+  const sums = new Map();
+  const walk = (each) => {
+    sums.set(each.class, (sums.get(each.class) ?? 0n) + each.own[view.figure]);
+    each.children.forEach(walk);
+  };
+  walk(row);
+  return [...sums.keys()].reduce((most, cls) => (sums.get(cls) > sums.get(most) ? cls : most));
+}
+
+// As much as fits: Plotly would shrink a longer text until nobody can read it.
+function label({ row, own, value }, whole, height, width) {
+  const share = `${part(value, whole).toFixed(1)} %`, room = Math.floor(width / LETTER);
+  const tall = (part(value, whole) / 100) * height;
+  if (tall < ONE_LINE) return "";
   const last = row.name.split(".").pop();
-  const name = own ? "<i>itself</i>" : `<b>${plain(last)}</b>${/^\d+$/.test(last) ? ` ${plain(row.class)}` : ""}`;
-  const share = part(value, whole);
-  if ((share / 100) * height < TWO_LINES) return `${name}  ${share.toFixed(1)} %`;
-  return `${name}<br>${clever(value)} · ${share.toFixed(1)} %`;
+  const full = own ? "itself" : /^\d+$/.test(last) ? `${last} ${row.class}` : last;
+  const name = plain(full.length > room ? `${full.slice(0, room - 1)}…` : full);
+  const title = own ? `<i>${name}</i>` : `<b>${name}</b>`;
+  if (tall < TWO_LINES) return full.length + share.length + 2 > room ? title : `${title}  ${share}`;
+  return `${title}<br>${clever(value)} · ${share}`;
 }
 
 function hover({ row, value, own }) {
@@ -122,7 +138,8 @@ function drawChart() {
   if (!chart._fullLayout) chart.textContent = "";
   const seen = slices(top, Math.max(LEAST_LEVELS, Math.floor(chart.clientWidth / LEVEL_WIDTH)));
   const [ink, paper, accent, container] = ["--ink", "--paper", "--accent", "--container"].map(resolved);
-  const paint = new Map([...new Set(seen.map(({ row }) => colour(row.class)))].map((name) => [name, resolved(name)]));
+  const fill = new Map([...colours.values(), `--class-${CLASSES}`].map((name) => [name, resolved(name)]));
+  const width = chart.clientWidth / Math.max(...seen.map(({ level }) => level));
   const marked = ({ row, own }) => row === view.marked && !own && row !== top;
   Plotly.react(
     chart,
@@ -133,7 +150,7 @@ function drawChart() {
       labels: seen.map(({ row }) => plain(row.name)),
       // Rounded down, parts never exceed their whole, which Plotly checks; beyond 2**53 they would.
       values: seen.map(({ value }) => Number((value * 10n ** 12n) / whole)),
-      text: seen.map((slice) => label(slice, whole, chart.clientHeight)),
+      text: seen.map((slice) => label(slice, whole, chart.clientHeight, width)),
       hovertext: seen.map(hover),
       customdata: seen.map(({ row }) => row.id),
       branchvalues: "total",
@@ -145,7 +162,7 @@ function drawChart() {
       textfont: { color: ink, size: 12 },
       leaf: { opacity: 1 },
       marker: {
-        colors: seen.map(({ row, own }) => (row.children.length && !own ? container : paint.get(colour(row.class)))),
+        colors: seen.map((slice) => (slice.open ? container : fill.get(colour(kind(slice))))),
         line: {
           color: seen.map((slice) => (marked(slice) ? accent : paper)),
           width: seen.map((slice) => (marked(slice) ? 3 : 0.5)),
@@ -157,7 +174,6 @@ function drawChart() {
       paper_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: ink },
       hoverlabel: { bgcolor: paper, bordercolor: ink, font: { color: ink }, align: "left" },
-      uniformtext: { minsize: 12, mode: "hide" },
     },
     { displayModeBar: false, responsive: true },
   );
@@ -252,7 +268,6 @@ const words = (title, field, minWidth) => ({ title, field, minWidth, formatter: 
 const table = new Tabulator("#table", {
   data: rows,
   index: "id",
-  height: "100%",
   layout: "fitColumns",
   selectableRows: 1,
   placeholder: "No module has this in its name or class.",
@@ -261,7 +276,7 @@ const table = new Tabulator("#table", {
     {
       title: "Name",
       field: "name",
-      minWidth: 190,
+      minWidth: innerWidth < 600 ? 170 : 250,
       widthGrow: 3,
       sorter: "alphanum",
       formatter: (cell) => element("button", { type: "button", className: "name", title: cell.getValue() }, cell.getValue()),

@@ -11,6 +11,8 @@ from thoplw.units import clever_format
 
 HERE = Path(__file__).parent
 
+TIMES = " \N{MULTIPLICATION SIGN} "
+
 
 def page(document: Mapping[str, Any]) -> str:
     """Write the document that ``LayerInfo.to_dict()`` gives as one HTML file, which loads nothing from anywhere.
@@ -87,8 +89,8 @@ def _exact(value: int) -> str:
 
 
 def _shapes(shapes: Iterable[Iterable[int]]) -> str:
-    """``1 × 3 × 224 × 224, scalar``."""
-    return ", ".join(" × ".join(map(str, shape)) or "scalar" for shape in shapes)
+    """``1 x 3 x 224 x 224, scalar``, with the real sign for times."""
+    return ", ".join(TIMES.join(map(str, shape)) or "scalar" for shape in shapes)
 
 
 def _named(path: str) -> str:
