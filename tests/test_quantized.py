@@ -74,3 +74,9 @@ def test_static(execute: bool, convention: str) -> None:
     macs, params, info = thoplw.profile(quantised, x, convention=convention, execute=execute, strict=True)
     assert (macs, params) == expected[:2]
     assert info.not_executed == {}
+
+
+def test_packed_weights_take_the_bytes_of_their_types() -> None:
+    model = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(6, 4)), {nn.Linear}, dtype=torch.qint8)
+    (row,) = thoplw.profile(model, (1, 6))[2]
+    assert (row.params, row.bytes) == (24 + 4, {"qint8": 24, "float32": 4 * 4})

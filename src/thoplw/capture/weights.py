@@ -70,7 +70,7 @@ class Weights:
         return self._known.get(id(module))
 
     def _packed(self, module: torch.nn.Module) -> Iterator[Weight]:
-        """The packed weights of a quantised module, each taken as one parameter.
+        """The packed weights and biases of a quantised module, each taken as a parameter.
 
         They are its own, or in modules inside of it that exist to hold them and are never called.
         """
@@ -79,9 +79,11 @@ class Weights:
         holders = [module, *(inner for inner in module.modules() if _holds_only(inner))]
         for name, value in (item for holder in holders for item in vars(holder).items()):
             if isinstance(value, torch.ScriptObject):
-                size = sum(weight.numel() for weight in weights_of(value) if weight is not None)
                 self.packed.append(value)  # kept, its identity stays its own
-                yield Weight(name, id(value), self._intern.make((size,), torch.float32, (1,)))
+                for position, weight in enumerate(weights_of(value)):
+                    if weight is not None:
+                        spec = self._intern.make((weight.numel(),), weight.dtype, (1,))
+                        yield Weight(name, id(value) + position, spec)
 
     def _weights(self, path: str, tensors: Mapping[str, torch.Tensor | None]) -> tuple[Weight, ...]:
         if not tensors:
