@@ -96,6 +96,8 @@ class ModuleScopes:
         self.current = scope.parent
 
     def _shapes(self, values: tuple[Any, ...]) -> tuple[TensorSpec, ...]:
-        if len(values) == 1 and type(values[0]) is AbstractTensor:
-            return (values[0].spec,)
+        if len(values) == 1 and type(values[0]) in (list, tuple):
+            values = tuple(values[0])
+        if all(type(value) is AbstractTensor for value in values):
+            return tuple(value.spec for value in values)
         return tuple(self._specs.of(tensor) for tensor in tensors_in(values))

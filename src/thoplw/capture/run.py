@@ -16,6 +16,9 @@ from thoplw.capture.weights import Weights
 from thoplw.records import Assumption, Call, Step
 from thoplw.scopes import ModuleScopes
 
+#: What records keep as it is, known without asking whether it is a tensor.
+_PLAIN = frozenset({int, float, bool, str, type(None)})
+
 
 @contextmanager
 def inference() -> Iterator[None]:
@@ -123,6 +126,8 @@ class Run(TorchDispatchMode):
         """Values as records keep them: specs for tensors, tuples for lists."""
         if type(value) is AbstractTensor:
             return value.spec
+        if type(value) in _PLAIN:
+            return value
         if isinstance(value, torch.Tensor):
             self.used.add(id(value))
             return self.specs.of(value)

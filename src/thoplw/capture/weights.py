@@ -92,16 +92,17 @@ class Weights:
         for name, tensor in tensors.items():
             if tensor is None:
                 continue
-            if torch.nn.parameter.is_lazy(tensor):
-                raise InputError(
-                    f"parameter {name!r} of module {path!r} is lazy: it has no shape before the first forward. "
-                    "Run the model once on an input, then profile it."
-                )
             key = id(tensor)
-            if key not in self.tensors:
+            spec = self.specs.get(key)
+            if spec is None:
+                if torch.nn.parameter.is_lazy(tensor):
+                    raise InputError(
+                        f"parameter {name!r} of module {path!r} is lazy: it has no shape before the first forward. "
+                        "Run the model once on an input, then profile it."
+                    )
                 self.tensors[key] = tensor
-                self.specs[key] = self._intern.of(tensor)
-            weights.append(Weight(name, key, self.specs[key], tensor.requires_grad))
+                spec = self.specs[key] = self._intern.of(tensor)
+            weights.append(Weight(name, key, spec, tensor.requires_grad))
         return tuple(weights)
 
 
