@@ -84,6 +84,24 @@ def names(zoo: str, *words: str) -> list[str]:
     ]
 
 
+def available(*words: str) -> tuple[list[str], list[MissingExtraError]]:
+    """The same of all zoos that are installed, and what is wrong with those that are not.
+
+    Raises:
+        MissingExtraError: none is installed.
+    """
+    found: list[str] = []
+    missing = []
+    for zoo in reversed(SOURCES):
+        try:
+            found += names(zoo, *words)
+        except MissingExtraError as error:
+            missing.append(error)
+    if len(missing) == len(SOURCES):
+        raise missing[0]
+    return found, missing
+
+
 Inputs = tuple[Any, ...] | dict[str, Any] | None
 Built = tuple[nn.Module, Inputs]
 

@@ -7,8 +7,12 @@ from typing import Annotated
 
 import typer
 
+from thoplw.cli.check import check
+from thoplw.cli.compare import compare
+from thoplw.cli.diff import diff
 from thoplw.cli.models import models
 from thoplw.cli.profile import profile
+from thoplw.cli.survey import survey
 
 main = typer.Typer(
     name="thoplw",
@@ -36,5 +40,5 @@ def _options(
     sys.path.insert(0, "")
 
 
-for _command in (profile, models):
+for _command in (profile, compare, diff, check, models, survey):
     main.command()(_command)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from thoplw.cli.terminal import say, show, told
-from thoplw.errors import InputError, MissingExtraError
+from thoplw.errors import InputError
 
 
 def models(
@@ -26,18 +26,11 @@ def models(
     thoplw models hf: llama
     """
     with told():
-        from thoplw.loading import SOURCES, names
+        from thoplw.loading import available
 
-        missing = []
-        found = []
-        for zoo in SOURCES:
-            try:
-                found += names(zoo, *words or ())
-            except MissingExtraError as error:
-                missing.append(error)
-                say(str(error))
-        if len(missing) == len(SOURCES):
-            raise missing[0]
+        found, missing = available(*words or ())
+        for error in missing:
+            say(f"thoplw: {error}")
         if not found:
             raise InputError(f"no model has {' and '.join(map(repr, words or ()))} in its name")
         show("\n".join(found))

@@ -15,6 +15,10 @@ from thoplw.errors import UnknownNameError
 NAMES = "resnet18 (of torchvision), timm:vit_base_patch16_224, hf:llama, or mypackage.models:build"
 
 
+#: All kinds, for the help; importing them would take longer than showing it.
+KINDS = "Tables: text, csv, md, latex. Pages and pictures: tree, html. Data: json, speedscope, collapsed (stacks)."
+
+
 def known(what: str, name: str, names: Iterable[str]) -> None:
     """Find a misspelt word before the work that may take a while, not after it.
 
@@ -54,9 +58,9 @@ Seq = Annotated[int | None, typer.Option(min=1, help="hf: models: number of text
 Batch = Annotated[int | None, typer.Option(min=1, help="Models of a zoo: number of samples, 1 by default.")]
 ConventionName = Annotated[
     str,
-    typer.Option("--convention", autocompletion=_conventions, help=f"How to count: {', '.join(_conventions())}."),
+    typer.Option("--convention", autocompletion=_conventions, help="How to count: thoplw, macs or flops."),
 ]
-Kind = Annotated[str, typer.Option("--kind", "--format", autocompletion=_kinds, help=f"{', '.join(_kinds())}.")]
+Kind = Annotated[str, typer.Option("--kind", "--format", autocompletion=_kinds, help=KINDS)]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it there, not to the terminal.")
 ]

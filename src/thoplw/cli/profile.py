@@ -9,7 +9,11 @@ import typer
 from thoplw.cli.options import Batch, ConventionName, Inputs, Kind, Model, Output, Seq, known
 from thoplw.cli.run import run
 from thoplw.cli.terminal import say, show, told
-from thoplw.view import COLUMNS
+
+_COLUMNS = (
+    "Which, and in which order: name, class, depth, inputs, outputs, calls, macs, flops, params, trainable, share, "
+    "bytes (one for each dtype), operators."
+)
 
 
 def profile(
@@ -22,9 +26,7 @@ def profile(
     depth: Annotated[
         int | None, typer.Option(min=0, help="Leave out what is deeper in the tree; its figures go to what holds it.")
     ] = None,
-    columns: Annotated[
-        str | None, typer.Option(metavar="A,B,C", help=f"Which, and in which order: {', '.join(COLUMNS)}.")
-    ] = None,
+    columns: Annotated[str | None, typer.Option(metavar="A,B,C", help=_COLUMNS)] = None,
     sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="Order rows by it, figures largest first.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Show so many of the largest layers.")] = None,
     own: Annotated[

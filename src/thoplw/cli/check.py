@@ -1,0 +1,122 @@
+"""``thoplw check``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from thoplw.cli.options import Batch, Inputs, Model, Seq, known
+from thoplw.cli.run import run
+from thoplw.cli.terminal import say, show, told
+from thoplw.errors import InputError
+
+if TYPE_CHECKING:
+    from thoplw.budget import Verdict
+
+
+def _amount(text: str) -> int:
+    from thoplw.budget import amount
+
+    try:
+        return amount(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _share(text: str) -> Any:
+    from thoplw.budget import share
+
+    try:
+        return share(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def check(
+    model: Model,
+    max_macs: Annotated[
+        int | None, typer.Option(metavar="AMOUNT", parser=_amount, help="The most MACs, as in 2G or 1.5M.")
+    ] = None,
+    max_params: Annotated[
+        int | None, typer.Option(metavar="AMOUNT", parser=_amount, help="The most parameters, as in 12M.")
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="No more than in this file, which profile --kind json wrote.")
+    ] = None,
+    # typer has no way to say that a parser makes something else than the annotated type.
+    tolerance: Annotated[
+        Any, typer.Option(metavar="PERCENT", parser=_share, help="How far above the baseline is no failure.")
+    ] = "0%",
+    inputs: Inputs = None,
+    seq: Seq = None,
+    batch: Batch = None,
+    convention: Annotated[
+        str | None, typer.Option(help="How to count: that of the baseline, or else thoplw, by default.")
+    ] = None,
+    allow_uncounted: Annotated[
+        bool, typer.Option("--allow-uncounted", help="Do not fail when an operator could not be counted.")
+    ] = False,
+    github: Annotated[
+        bool, typer.Option("--github", help="Write annotations, and a job summary, for GitHub Actions.")
+    ] = False,
+) -> None:
+    """Fail when a model costs more than it may: for continuous integration.
+
+    Exits with 0 when all limits are kept, with 1 when one is broken, and says which layers to look at.
+
+    For example:
+
+    thoplw check resnet18 --max-macs 2G --max-params 12M
+
+    thoplw profile resnet18 --kind json -o baseline.json
+
+    thoplw check resnet18 --baseline baseline.json --tolerance 1% --github
+    """
+    if max_macs is None and max_params is None and baseline is None:
+        raise typer.BadParameter("nothing to check; add --max-macs, --max-params or --baseline")
+    with told():
+        from thoplw.budget import Budget
+        from thoplw.budget import check as verdict_on
+        from thoplw.pricing import CONVENTIONS
+        from thoplw.saved import read
+
+        if convention is not None:
+            known("convention", convention, CONVENTIONS)
+        before = None if baseline is None else read(baseline)
+        counted = convention or (before or {}).get("convention", "thoplw")
+        budget = Budget(
+            macs=max_macs, params=max_params, baseline=before, tolerance=tolerance, allow_uncounted=allow_uncounted
+        )
+        found = run(model, inputs, seq=seq, batch=batch, convention=counted)
+        verdict = verdict_on(found.to_dict(), budget)
+        show(verdict.report())
+        for problem in verdict.problems:
+            say(f"error: {model}: {problem}")
+        if github:
+            _annotate(model, verdict)
+        if verdict.problems:
+            raise typer.Exit(1)
+
+
+def _annotate(model: str, verdict: Verdict) -> None:
+    """What GitHub Actions shows: annotations from stdout, and Markdown in a file that it names."""
+    for level, texts in (("error", verdict.problems), ("warning", verdict.gaps)):
+        for text in texts:
+            show(f"::{level} title=thoplw::{_escaped(f'{model}: {text}')}")
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary is None:
+        say("thoplw: no job summary, as GITHUB_STEP_SUMMARY is not set")
+        return
+    try:
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(f"### thoplw: {model}\n\n{verdict.report('md')}\n\n")
+    except OSError as error:
+        raise InputError(f"cannot write the job summary {summary}: {error.strerror}") from error
+
+
+def _escaped(text: str) -> str:
+    """A message may have no line ends, and percent signs are how they are written."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

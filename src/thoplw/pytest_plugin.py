@@ -1,0 +1,68 @@
+"""The fixture ``thoplw_budget``, for pytest.
+
+pytest imports this file whenever it starts: what is heavy is imported when a test asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import torch
+
+    from thoplw.report import LayerInfo
+
+
+@pytest.fixture
+def thoplw_budget() -> Callable[..., LayerInfo]:
+    """Fail the test when a model costs more than it may.
+
+    For example::
+
+        def test_cost(thoplw_budget):
+            thoplw_budget(Net(), (1, 3, 224, 224), macs="2G", params="12M")
+    """
+    return within
+
+
+def within(
+    model: torch.nn.Module,
+    inputs: Any,
+    macs: str | int | None = None,
+    params: str | int | None = None,
+    *,
+    convention: str = "thoplw",
+    allow_uncounted: bool = False,
+) -> LayerInfo:
+    """Profile a model, and fail the test when it costs more than it may.
+
+    Args:
+        model: any module.
+        inputs: what it takes, as for :func:`thoplw.profile`.
+        macs: the most, as in ``"2G"``, in the unit of the convention.
+        params: the most, as in ``"12M"``.
+        convention: how to count.
+        allow_uncounted: do not fail on an operator without a price.
+
+    Returns:
+        The profile.
+
+    Raises:
+        InputError: there is no limit, or it is no amount.
+    """
+    from thoplw.api import profile
+    from thoplw.budget import Budget, amount, check
+
+    budget = Budget(
+        macs=None if macs is None else amount(macs),
+        params=None if params is None else amount(params),
+        allow_uncounted=allow_uncounted,
+    )
+    _, _, layers = profile(model, inputs, verbose=False, convention=convention)
+    verdict = check(layers.to_dict(), budget)
+    if verdict.problems:
+        pytest.fail("\n".join((*verdict.problems, "", verdict.report())), pytrace=False)
+    return layers

@@ -1,0 +1,156 @@
+"""``thoplw check``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import Result
+
+Run = Callable[..., Result]
+Write = Callable[..., str]
+
+
+def test_limits_that_are_kept(run: Run) -> None:
+    result = run("check", "resnet18", "--max-macs", "2G", "--max-params", "12M")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "1824010216" in result.stdout
+    assert "11699112" in result.stdout
+
+
+def test_a_broken_limit_is_exit_code_1_and_names_the_largest_layers(run: Run) -> None:
+    result = run("check", "resnet18", "--max-macs", "1.8G", "--max-params", "12M")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "error: resnet18: MACs: 1824010216 (1.82 G) is more than the limit allows, 1800000000 (1.80 G), "
+        "by 24010216 (24.01 M)\n"
+    )
+    assert "conv1" in result.stdout
+    assert "(all others)" in result.stdout
+
+
+def test_a_limit_is_exact(run: Run) -> None:
+    assert run("check", "resnet18", "--max-macs", "1824010216").exit_code == 0
+    assert run("check", "resnet18", "--max-macs", "1824010215").exit_code == 1
+
+
+NETS = """
+def small(): return nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 4))
+def large(): return nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 6))
+"""
+
+
+@pytest.fixture
+def baseline(run: Run, write: Write) -> str:
+    """The name of the module whose ``small`` is the baseline, by contractions alone: 96 MACs."""
+    name = write(NETS)
+    run(
+        "profile", f"{name}:small", "--input", "1,8", "--convention", "macs", "--kind", "json", "-o", "base.json"
+    )  # fmt: skip
+    return name
+
+
+@pytest.mark.parametrize(("tolerance", "code"), [("0%", 1), ("16%", 1), ("17%", 0)])
+def test_a_baseline(tolerance: str, code: int, baseline: str, run: Run) -> None:
+    # 112 MACs, which is 16.7 % more; and 126 parameters against 108, which is 16.7 % more as well.
+    result = run(
+        "check", f"{baseline}:large", "--input", "1,8", "--baseline", "base.json", "--tolerance", tolerance
+    )  # fmt: skip
+    assert result.exit_code == code
+    assert ("MACs: 112" in result.stderr) is bool(code)
+
+
+def test_the_layers_that_grew(baseline: str, run: Run) -> None:
+    result = run("check", f"{baseline}:large", "--input", "1,8", "--baseline", "base.json")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in result.stdout.splitlines()]
+    assert ["1", "Linear", "32", "48", "+16"] in rows
+    assert ["0", "Linear", "64", "64", "+0"] not in rows
+
+
+def test_github(baseline: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
+    Path("summary.md").write_text("# Before\n", encoding="utf-8")
+    result = run("check", f"{baseline}:large", "--input", "1,8", "--baseline", "base.json", "--github")
+    assert result.exit_code == 1
+    annotations = [line for line in result.stdout.splitlines() if line.startswith("::")]
+    assert len(annotations) == 2
+    assert annotations[0].startswith(f"::error title=thoplw::{baseline}:large: MACs: 112 (112.00) is more than")
+    summary = Path("summary.md").read_text(encoding="utf-8")
+    assert summary.startswith(f"# Before\n### thoplw: {baseline}:large\n\n| Figure")
+    assert "| 1            | Linear" in summary
+
+
+def test_an_annotation_is_one_line(run: Run, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    from thoplw.cli.check import _escaped
+
+    assert _escaped("50 %\r\nmore") == "50 %25%0D%0Amore"
+
+
+def test_github_without_a_summary(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    result = run("check", "resnet18", "--max-macs", "2G", "--github")
+    assert result.exit_code == 0
+    assert result.stderr == "thoplw: no job summary, as GITHUB_STEP_SUMMARY is not set\n"
+    assert "::" not in result.stdout
+
+
+def test_uncounted_operators_fail_unless_allowed(run: Run, write: Write) -> None:
+    library = torch.library.Library("thoplw_check", "DEF")
+    library.define("scan(Tensor x) -> Tensor")
+    library.impl("scan", lambda x: torch.empty_like(x), "Meta")
+    name = write("class Net(nn.Module):\n    def forward(self, x): return torch.ops.thoplw_check.scan(x)")
+    arguments = ("check", f"{name}:Net", "--input", "1,3", "--max-macs", "1k")
+    strict = run(*arguments)
+    assert strict.exit_code == 1
+    assert "not counted, so that the figures are too low: thoplw_check.scan.default" in strict.stderr
+    lenient = run(*arguments, "--allow-uncounted")
+    assert (lenient.exit_code, lenient.stderr) == (0, "")
+    assert "Not counted: thoplw_check.scan.default." in lenient.stdout
+
+
+def test_assumptions_are_said(run: Run, write: Write) -> None:
+    name = write("class Net(nn.Module):\n    def forward(self, x): return x[x > 0]")
+    result = run("check", f"{name}:Net", "--input", "1,3", "--max-macs", "1k", "--github")
+    assert result.exit_code == 0
+    assert "Assumed: every candidate is kept" in result.stdout
+    assert f"::warning title=thoplw::{name}:Net: Assumed: every candidate is kept" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["resnet19", "--max-macs", "2G"], "unknown torchvision model 'resnet19'"),
+        (["resnet18", "--baseline", "none.json"], "cannot read none.json: No such file or directory"),
+        (["resnet18", "--baseline", "old.json"], "old.json has schema 2, and this thoplw reads 1"),
+        (["resnet18", "--max-macs", "2G", "--convention", "mac"], "unknown convention 'mac'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_1(arguments: list[str], message: str, run: Run) -> None:
+    Path("old.json").write_text(json.dumps({"schema": 2}), encoding="utf-8")
+    result = run("check", *arguments)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"error: {message}")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Missing argument"),
+        (["resnet18"], "nothing to check; add --max-macs, --max-params or --baseline"),
+        (["resnet18", "--max-macs", "2GB"], "'2GB' is no amount"),
+        (["resnet18", "--max-params", "0.5"], "'0.5' is no amount, as it is not a whole number"),
+        (["resnet18", "--max-macs", "2G", "--tolerance", "0.01"], "'0.01' is no tolerance; write a percentage"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(arguments: list[str], message: str, run: Run) -> None:
+    result = run("check", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+
+
+def test_help(run: Run) -> None:
+    assert "thoplw check resnet18 --max-macs 2G --max-params 12M" in run("check", "--help").stdout
