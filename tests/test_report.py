@@ -167,6 +167,14 @@ def test_a_tree_folds_equal_blocks() -> None:
     assert text.count("linear1") == 1
 
 
+def test_a_tree_is_drawn_of_names_whatever_the_columns() -> None:
+    layers = resnet()
+    for columns in (["macs"], ["macs", "name"], ["name", "macs"]):
+        assert layers.summary("tree", "clever", columns=columns).splitlines()[0].split() == ["Name", "MACs"]
+    with pytest.raises(UnknownNameError, match=r"unknown column 'mac'. Did you mean 'macs'"):
+        layers.summary("tree", columns=["mac"])
+
+
 def test_rich_draws_a_tree(gaps: LayerInfo) -> None:
     console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=100)
     console.print(gaps)

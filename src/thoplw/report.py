@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -192,8 +192,9 @@ class LayerInfo:
         return self._table(View(fmt=fmt, depth=depth, columns=columns, sort=sort, top=top, own=own))
 
     def _tree(self, fmt: str, depth: int | None, columns: Sequence[str] | None) -> Table:
-        columns = ("name", "class", "macs", "params") if columns is None else columns
-        return self._table(View(fmt=fmt, depth=depth, columns=columns, own=False, fold=True))
+        chosen = View(fmt=fmt, columns=("name", "class", "macs", "params") if columns is None else columns)
+        columns = ("name", *(name for name in chosen.columns or () if name != "name"))  # what is drawn as a tree
+        return self._table(replace(chosen, depth=depth, columns=columns, own=False, fold=True))
 
     def _table(self, view: View) -> Table:
         return view.table(self.modules, self._unit, self.notes(), self._about())
