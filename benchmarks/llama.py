@@ -23,6 +23,7 @@ class Config:
         return self.hidden // self.heads
 
 
+LLAMA_7B = Config(hidden=4096, ffn=11008, layers=32, heads=32, kv_heads=32, vocabulary=32000)
 LLAMA_405B = Config(hidden=16384, ffn=53248, layers=126, heads=128, kv_heads=8, vocabulary=128256)
 
 

@@ -26,7 +26,7 @@ def seconds(run: Callable[[], Any]) -> float:
 
 @pytest.mark.parametrize(
     ("name", "limit"),
-    [("resnet18", 0.7), ("densenet201", 0.6), ("vit_b_16", 0.6)],  # twice what benchmarks/speed.md aims at
+    [("resnet18", 0.7), ("densenet201", 0.6), ("vit_b_16", 0.6)],  # twice the aim
 )
 def test_a_profile_takes_a_part_of_the_forward_on_meta(name: str, limit: float) -> None:
     with torch.device("meta"):
