@@ -116,7 +116,7 @@ def test_a_module_row_may_decline() -> None:
 
 def test_wrong_arguments(resnet18: Comparison) -> None:
     model = nn.Linear(3, 4)
-    with pytest.raises(thoplw.UnknownNameError, match="did you mean 'fvcore'"):
+    with pytest.raises(thoplw.UnknownNameError, match="Did you mean 'fvcore'"):
         compare(model, (1, 3), ["fvcor"])
     with pytest.raises(thoplw.InputError, match="give a list"):
         compare(model, (1, 3), "fvcore")

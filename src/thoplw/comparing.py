@@ -159,8 +159,10 @@ class Comparison:
     def _sentence(self, name: str) -> str:
         """As in ``thop - macs = 9.94 M: batch norm 9.92 M, average pooling 25.09 k``."""
         difference = self[name].total_macs - self[self.base].total_macs
+        if not difference:
+            return f"{name} - {self.base} = 0."
         parts = ", ".join(f"{term.kind} {_signed(term.difference)}" for term in self.terms(name, self.base))
-        return f"{name} - {self.base} = {_signed(difference)}{f': {parts}' if parts else ''}."
+        return f"{name} - {self.base} = {_signed(difference)}: {parts}."
 
     def _difference(self, left: str, right: str, *, by_layer: bool = False) -> dict[str, Any]:
         terms = self.terms(left, right, by_layer=by_layer)
