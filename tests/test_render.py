@@ -95,6 +95,10 @@ DOCUMENT: dict[str, Any] = {
 }
 
 
+#: What a sampled profile must have: https://github.com/jlfwong/speedscope, file-format-schema.json.
+SAMPLED = {"type", "name", "unit", "startValue", "endValue", "samples", "weights"}
+
+
 def golden(stem: str, kind: str) -> str:
     return (GOLDEN / f"{stem}.{SUFFIXES[kind]}").read_text(encoding="utf-8")
 
@@ -193,7 +197,9 @@ def test_the_figures_of_documents_add_up(name: str) -> None:
     flame = json.loads(layers.summary("speedscope"))
     assert [profile["name"] for profile in flame["profiles"]] == ["MACs", "Parameters", "Bytes of parameters"]
     assert [profile["endValue"] for profile in flame["profiles"]] == [macs, params, 4 * params]
+    assert [profile["unit"] for profile in flame["profiles"]] == ["none", "none", "bytes"]
     for profile in flame["profiles"]:
+        assert profile.keys() == SAMPLED
         assert sum(profile["weights"]) == profile["endValue"]
         assert len(profile["weights"]) == len(profile["samples"])
         assert {frame for stack in profile["samples"] for frame in stack} <= set(range(len(flame["shared"]["frames"])))
