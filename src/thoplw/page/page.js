@@ -229,7 +229,8 @@ function mark(row, scroll) {
 // Table
 
 const ascending = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
-const figureOf = (row, figure) => row[view.scope][figure];
+const moduleOf = (component) => rows[component.getData().id]; // the module of a row or cell of the table
+const figureOf = (component, figure) => moduleOf(component)[view.scope][figure];
 
 const figureColumn = (figure) => ({
   title: FIGURES[figure],
@@ -238,10 +239,9 @@ const figureColumn = (figure) => ({
   headerHozAlign: "right",
   minWidth: 122,
   headerSortStartingDir: "desc",
-  mutator: (_, row) => row.own[figure],
-  sorter: (a, b, first, second) => ascending(figureOf(first.getData(), figure), figureOf(second.getData(), figure)),
+  sorter: (a, b, first, second) => ascending(figureOf(first, figure), figureOf(second, figure)),
   formatter: (cell) => {
-    const value = figureOf(cell.getData(), figure);
+    const value = figureOf(cell, figure);
     return element("span", { className: value ? "" : "zero", title: exact(value) }, written(value));
   },
 });
@@ -254,9 +254,9 @@ const share = {
   headerHozAlign: "right",
   headerSortStartingDir: "desc",
   sorter: (a, b, first, second) =>
-    ascending(figureOf(first.getData(), view.figure), figureOf(second.getData(), view.figure)),
+    ascending(figureOf(first, view.figure), figureOf(second, view.figure)),
   formatter: (cell) => {
-    const value = figureOf(cell.getData(), view.figure);
+    const value = figureOf(cell, view.figure);
     const bar = element("span", { className: "share" }, percent(value, total(view.figure)));
     bar.style.setProperty("--part", `${part(value, total(view.figure))}% 100%`);
     return bar;
@@ -266,7 +266,8 @@ const share = {
 const words = (title, field, minWidth) => ({ title, field, minWidth, formatter: "plaintext", tooltip: true });
 
 const table = new Tabulator("#table", {
-  data: rows,
+  // Without the links between modules: Tabulator copies the data of a row, and would copy the tree each time.
+  data: rows.map(({ id, name, class: cls, inputs, outputs, calls }) => ({ id, name, class: cls, inputs, outputs, calls })),
   index: "id",
   layout: "fitColumns",
   selectableRows: 1,
@@ -297,13 +298,13 @@ const isLayer = (row) => !row.children.length || Object.values(row.own).some((va
 function search() {
   const wanted = $("search").value.trim().toLowerCase();
   table.setFilter((row) =>
-    (view.scope === "all" || isLayer(row)) &&
+    (view.scope === "all" || isLayer(rows[row.id])) &&
     (row.name.toLowerCase().includes(wanted) || row.class.toLowerCase().includes(wanted)));
 }
 
 // The figures of the rows shown; with submodules they would count the same thing twice.
 function countShown(_, shown) {
-  const add = (figure) => shown.reduce((sum, row) => sum + row.getData().own[figure], 0n);
+  const add = (figure) => shown.reduce((sum, row) => sum + moduleOf(row).own[figure], 0n);
   const sums = Object.keys(FIGURES).map((figure) =>
     `${written(add(figure))} ${NOUNS[figure]} (${percent(add(figure), total(figure))})`);
   $("shown").textContent =
