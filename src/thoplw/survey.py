@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from thoplw.api import profile
 from thoplw.errors import InputError, MissingExtraError, ThoplwError
-from thoplw.loading import SOURCES, available, load
+from thoplw.loading import available, load
 from thoplw.plots import scatter
 from thoplw.table import Table
 
@@ -61,19 +61,10 @@ def chosen(words: Sequence[str]) -> list[str]:
 
     Raises:
         MissingExtraError: no zoo is installed.
-        InputError: there is no such model.
     """
-    if all(_is_python(word) for word in words):
-        return list(dict.fromkeys(words))
-    known = set(available()[0])
-    if all(word in known or _is_python(word) for word in words):
+    if set(words) <= set(available()[0]):
         return list(dict.fromkeys(words))
     return available(*words)[0]
-
-
-def _is_python(word: str) -> bool:
-    source, _, name = word.partition(":")
-    return bool(name) and source not in SOURCES
 
 
 def survey(
@@ -255,7 +246,8 @@ def frame(entries: Iterable[Entry]) -> pd.DataFrame:
         import pandas as pd
     except ModuleNotFoundError as error:
         raise MissingExtraError("pandas", "report", "a survey as Parquet or CSV") from error
-    made = pd.DataFrame.from_records([{"zoo": each.zoo, **asdict(each)} for each in entries])
+    # As objects at first: beside a missing figure pandas would take integers for floats, and round them.
+    made = pd.DataFrame([{"zoo": each.zoo, **asdict(each)} for each in entries], dtype=object)
     return made.astype(dict.fromkeys(("macs", "flops", "params"), "Int64"))
 
 
