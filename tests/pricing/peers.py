@@ -208,11 +208,16 @@ def trace(name: str) -> Trace:
     return capture(model, inputs, {})
 
 
-def ours(convention: str, name: str) -> dict[str, int]:
-    """What the mirror of a tool says of a model."""
-    seen, table = trace(name), find(convention)
+def priced(convention: str, seen: Trace) -> dict[str, int]:
+    """What a convention says of a trace."""
+    table = find(convention)
     info = LayerInfo(seen, price(seen, table), table)
     return {"figure": info.total_macs, "params": info.total_params}
+
+
+def ours(convention: str, name: str) -> dict[str, int]:
+    """What the mirror of a tool says of a model."""
+    return priced(convention, trace(name))
 
 
 def golden(tool: str) -> Any:
@@ -234,13 +239,18 @@ def check(tool: str, name: str, exceptions: Mapping[str, str]) -> None:
         assert found == said
 
 
-def check_side_by_side(tool: str, name: str) -> None:
-    """A tool says what was recorded, if it is installed in the version that was recorded."""
+def require(tool: str) -> None:
+    """Skip the test unless a tool is installed, in the version that was recorded."""
     pytest.importorskip(tool, reason=f"{tool} is not installed; the extra 'peers' brings it")
-    recorded = golden(tool)
-    if version(tool) != recorded["version"]:
-        pytest.skip(f"{tool} {version(tool)} is installed, and {recorded['version']} was recorded")
-    assert measure(tool, *build(name)) == recorded["models"][name]
+    recorded = golden(tool)["version"]
+    if version(tool) != recorded:
+        pytest.skip(f"{tool} {version(tool)} is installed, and {recorded} was recorded")
+
+
+def check_side_by_side(tool: str, name: str) -> None:
+    """A tool says what was recorded, if it is installed."""
+    require(tool)
+    assert measure(tool, *build(name)) == golden(tool)["models"][name]
 
 
 def record(tool: str) -> None:
