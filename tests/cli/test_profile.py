@@ -267,6 +267,12 @@ def test_modules_in_the_current_folder_are_found_from_a_script_elsewhere(tmp_pat
     assert done.stdout.splitlines()[-1] == "Total,Linear,3,4,16,16"
 
 
+def test_help_and_completion_do_not_wait_for_torch() -> None:
+    code = "import sys, thoplw.cli; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 def test_a_reader_that_goes_away_gets_no_traceback() -> None:
     reader, writer = os.pipe()
     os.close(reader)

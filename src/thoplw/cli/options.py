@@ -58,7 +58,12 @@ Seq = Annotated[int | None, typer.Option(min=1, help="hf: models: number of text
 Batch = Annotated[int | None, typer.Option(min=1, help="Models of a zoo: number of samples, 1 by default.")]
 ConventionName = Annotated[
     str,
-    typer.Option("--convention", autocompletion=_conventions, help="How to count: thoplw, macs or flops."),
+    typer.Option(
+        "--convention",
+        autocompletion=_conventions,
+        help="How to count: thoplw, macs, flops; or as another tool does: deepspeed, fvcore, ptflops, thop, torch, "
+        "torchinfo.",
+    ),
 ]
 Kind = Annotated[str, typer.Option("--kind", "--format", autocompletion=_kinds, help=KINDS)]
 Output = Annotated[
