@@ -13,6 +13,9 @@ from thoplw.errors import InputError
 from thoplw.records import ModuleInfo, TensorSpec, Weight
 
 
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+
+
 class Weights:
     """Parameters and buffers of models, read for their shapes only.
 
@@ -95,7 +98,8 @@ class Weights:
             key = id(tensor)
             spec = self.specs.get(key)
             if spec is None:
-                if torch.nn.parameter.is_lazy(tensor):
+                # Lazy ones are of other classes; to ask takes long.
+                if type(tensor) not in _PLAIN and torch.nn.parameter.is_lazy(tensor):
                     raise InputError(
                         f"parameter {name!r} of module {path!r} is lazy: it has no shape before the first forward. "
                         "Run the model once on an input, then profile it."
