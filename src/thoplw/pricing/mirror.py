@@ -8,6 +8,15 @@ from typing import Any
 
 from thoplw.formulas import FORMULAS
 
+#: Functions that compute matrix products inside of torch: tools that replace functions in Python do not see those.
+PRODUCTS_INSIDE = tuple(
+    f"aten.{name}"
+    for name in (
+        "einsum tensordot inner chain_matmul linalg_multi_dot linalg_vecdot linalg_matrix_power matrix_power "
+        "linalg_matmul cov corrcoef"
+    ).split()
+)
+
 
 def blind_but(rows: Mapping[Any, Any]) -> Mapping[Any, Any]:
     """The table of a tool that sees these rows and takes every other known operator for free.

@@ -25,6 +25,11 @@ def every(trace: Trace) -> Iterator[tuple[int, Weight]]:
     return _once((index, weight) for index, info in enumerate(trace.modules) for weight in info.parameters)
 
 
+def trainable(trace: Trace) -> Iterator[tuple[int, Weight]]:
+    """All parameters of the model that require a gradient; each tensor once."""
+    return ((index, weight) for index, weight in every(trace) if weight.trainable)
+
+
 def _executed(trace: Trace, buffers: frozenset[str]) -> Iterator[tuple[int, Weight]]:
     ran = {scope.module for scope in trace.scopes}
     for index, info in enumerate(trace.modules):
