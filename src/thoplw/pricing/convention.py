@@ -29,8 +29,8 @@ class Convention:
         name: as ``profile(convention=...)`` takes it.
         rows: what things cost. A key is an operator (``"aten.linear"``, with its overload ``"aten.linear.default"``, or
             ``torch.ops.aten.linear``), whose row is a function of a :class:`~thoplw.Call`, or ``None`` for free; or a
-            class of modules, whose row is a function of a :class:`~thoplw.ModuleCall`. One of a library that need not be
-            installed goes by its name, ``"timm.layers.attention:Attention"``. A function returns
+            class of modules, whose row is a function of a :class:`~thoplw.ModuleCall`. One of a library that need not
+            be installed goes by its name, ``"timm.layers.attention:Attention"``. A function returns
             :class:`~thoplw.Work`, or a whole number of multiply-accumulates. The topmost call that has a row
             is priced and covers everything under it. An operator without a row is taken apart; a kernel without one
             has no price. The in-place variant of an operator goes by the row of the operator.

@@ -119,13 +119,14 @@ def _transposed_convolution(seen: ModuleCall) -> int:
 def _window(seen: ModuleCall, positions: tuple[int, ...]) -> int:
     """The weight at every position, and the bias."""
     call = next(call for call in seen.calls if call.target.startswith("aten.conv"))
+    weight: TensorSpec = call.args[1]
     bias = seen.outputs[0].numel if isinstance(call.arg(2), TensorSpec) else 0
-    return call.args[1].numel * seen.inputs[0].shape[0] * math.prod(positions) + bias
+    return weight.numel * seen.inputs[0].shape[0] * math.prod(positions) + bias
 
 
 def _deformable_convolution(seen: ModuleCall) -> int:
     """At every place of the kernel, 24 for the interpolation, and 1 where there is a mask."""
-    x, (out, channels, *kernel) = seen.inputs[0], seen.info.parameters[0].spec.shape
+    (out, channels, *kernel), x = seen.info.parameters[0].spec.shape, seen.inputs[0]
     extra = 24 + (len(seen.inputs) == 3)
     bias = seen.outputs[0].numel if seen.weight("bias") else 0
     places = math.prod(kernel) * x.shape[0] * math.prod(seen.outputs[0].shape[2:])
