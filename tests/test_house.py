@@ -30,7 +30,9 @@ ELSEWHERE = {"transformers.grouped_mm_fallback"}
 def is_operator(target: str) -> bool:
     library, _, name = target.partition(".")
     packets = getattr(torch.ops, library)
-    return hasattr(packets, name) or hasattr(packets, f"{name}_")
+    name, _, overload = name.partition(".")
+    packet = getattr(packets, name, None) or getattr(packets, f"{name}_", None)
+    return packet is not None and (not overload or overload in packet.overloads())
 
 
 @pytest.mark.skipif(torch.__version__ < "2.14", reason="older torch lacks newer operators")

@@ -1,0 +1,61 @@
+"""The terms of a reconciliation add up to the difference, for every pair of conventions on every model."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+import torch
+from tests.pricing.peers import MODELS, trace
+from torch import nn
+
+import thoplw
+from thoplw.formulas import FORMULAS
+from thoplw.pricing.kinds import kind_of
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_terms_add_up(name: str) -> None:
+    found = thoplw.Comparison(trace(name), thoplw.conventions())
+    for left, right in combinations(found, 2):
+        difference = found[left].total_macs - found[right].total_macs
+        for by_layer in (False, True):
+            terms = found.terms(left, right, by_layer=by_layer)
+            assert sum(term.difference for term in terms) == difference, (left, right)
+            assert all(term.left - term.right == term.difference != 0 for term in terms)
+
+
+def test_a_layer_is_of_the_kind_that_it_mostly_computes() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
+    found = thoplw.compare(model, (1, 3, 4, 4), ["thop", "macs"])
+    # thop goes by layers, macs by operators; what both count is the same, so that batch norm alone is left
+    assert {term.kind: term.difference for term in found.terms("thop", "macs")} == {"batch norm": 4 * 4 * 2 * 2}
+
+
+def test_what_a_tool_does_not_see_is_a_term() -> None:
+    class Product(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x @ x.mT
+
+    found = thoplw.compare(Product(), (2, 3, 5), ["thop", "macs"])
+    assert [tuple(term) for term in found.terms("macs", "thop")] == [("", "matrix products", 2 * 3 * 3 * 5, 0)]
+
+
+def test_every_priced_operator_has_words() -> None:
+    assert [target for target in FORMULAS if kind_of(target) == target] == []
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [
+        ("aten.relu_", "activations"),
+        ("aten.addmm", "matrix products"),
+        ("aten.linear", "linear layers"),
+        ("quantized.linear_relu", "linear layers"),
+        ("quantized.conv2d_relu", "convolution"),
+        ("aten.view", "moving data"),
+        ("mine.scan", "mine.scan"),
+    ],
+)
+def test_kinds(target: str, kind: str) -> None:
+    assert kind_of(target) == kind
