@@ -143,7 +143,8 @@ class Shared(nn.Module):
         return self.second(self.first(x))
 
 
-SLIPS = {  # what docs/mirrors/ptflops.md says: the model, the shape of its input, what ptflops says, what its mirror says
+#: What docs/mirrors/ptflops.md says: a model, the shape of its input, what ptflops says, what its mirror says.
+SLIPS = {
     "an operator by its function": (Calls(lambda x: torch.matmul(x, x.mT)), (2, 3, 4), 2 * 36, 0),
     "a sum by its function": (Calls(lambda x: torch.add(x, x)), (2, 3, 4), 24, 0),
     "an activation kept from before": (Calls(functional.relu), (2, 3), 0, 6),
