@@ -96,3 +96,15 @@ def test_an_error_inside_comes_through_and_nothing_stays_behind() -> None:
 def test_unknown_convention() -> None:
     with pytest.raises(thoplw.UnknownNameError, match="Did you mean 'macs'"):
         thoplw.count("mac")
+
+
+def test_a_layer_called_before_the_model_that_holds_it() -> None:
+    layer = nn.Linear(3, 4, bias=False)
+    model = nn.Sequential(nn.ReLU(), layer, nn.ReLU())
+    with thoplw.count(convention="macs") as counted:
+        layer(torch.zeros(1, 3))
+        model(torch.zeros(1, 3))
+    alone, held = counted.calls
+    assert [(row.cls, row.macs, row.params) for row in alone] == [("Linear", 12, 12)]
+    assert [(row.cls, row.macs, row.params) for row in held] == [("ReLU", 0, 0), ("ReLU", 0, 0), ("Linear", 12, 12)]
+    assert counted.total_macs == 24

@@ -201,25 +201,33 @@ class Trace:
     def part(self, scope: int) -> Trace:
         """What one scope saw, as if its module was the whole model.
 
-        The scopes inside of a scope follow it, and the modules inside of a module follow it.
+        The scopes inside of a scope follow it. So do the modules inside of a module, but for those that were known
+        before it, as they had been called by themselves: they come last, under the names that they have here.
         """
         first = self.scopes[scope].module
         root = self.modules[first].path
-        last_scope, last_module = scope + 1, first + 1
-        while last_scope < len(self.scopes) and self.scopes[last_scope].parent >= scope:
-            last_scope += 1
-        while last_module < len(self.modules) and self.modules[last_module].path.startswith(f"{root}."):
-            last_module += 1
+        last = scope + 1
+        while last < len(self.scopes) and self.scopes[last].parent >= scope:
+            last += 1
+        members = [first]
+        while (index := members[-1] + 1) < len(self.modules) and self.modules[index].path.startswith(f"{root}."):
+            members.append(index)
+        members += sorted({each.module for each in self.scopes[scope:last]}.difference(members))
+        place = {index: position for position, index in enumerate(members)}
         return Trace(
             modules=tuple(
-                replace(info, path=info.path[len(root) + 1 :], parent=max(info.parent - first, -1))
-                for info in self.modules[first:last_module]
+                replace(
+                    self.modules[index],
+                    path="" if index == first else self.modules[index].path.removeprefix(f"{root}."),
+                    parent=place.get(self.modules[index].parent, 0) if index != first else -1,
+                )
+                for index in members
             ),
             scopes=tuple(
-                replace(each, module=each.module - first, parent=max(each.parent - scope, -1))
-                for each in self.scopes[scope:last_scope]
+                replace(each, module=place[each.module], parent=max(each.parent - scope, -1))
+                for each in self.scopes[scope:last]
             ),
-            steps=tuple(Step(call, at - scope) for call, at in self.steps if scope <= at < last_scope),
+            steps=tuple(Step(call, at - scope) for call, at in self.steps if scope <= at < last),
             used=self.used,
         )
 
