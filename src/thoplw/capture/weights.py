@@ -12,7 +12,6 @@ from thoplw.capture.packed import weights_of
 from thoplw.errors import InputError
 from thoplw.records import ModuleInfo, TensorSpec, Weight
 
-
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
