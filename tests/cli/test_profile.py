@@ -280,3 +280,16 @@ def test_a_reader_that_goes_away_gets_no_traceback() -> None:
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_tree_has_colours_for_who_looks_at_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = run("profile", "resnet18", "--kind", "tree", "--depth", "1")
+    monkeypatch.setattr("thoplw.cli.profile.is_terminal", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    drawn = run("profile", "resnet18", "--kind", "tree", "--depth", "1")
+    assert (plain.exit_code, drawn.exit_code) == (0, 0)
+    assert "layer1" in plain.stdout
+    assert "layer1" in drawn.stdout
+    assert "\x1b[" not in plain.stdout
+    assert "\x1b[" in drawn.stdout

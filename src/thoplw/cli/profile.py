@@ -8,7 +8,7 @@ import typer
 
 from thoplw.cli.options import Batch, ConventionName, Inputs, Kind, Model, Output, Seq, known
 from thoplw.cli.run import run
-from thoplw.cli.terminal import say, show, told
+from thoplw.cli.terminal import draw, is_terminal, say, show, told
 
 _COLUMNS = (
     "Which, and in which order: name, class, depth, inputs, outputs, calls, macs, flops, params, trainable, share, "
@@ -67,7 +67,11 @@ def profile(
         }  # fmt: skip
         View(**view)
         layers = run(model, inputs, seq=seq, batch=batch, convention=convention, strict=strict, execute=execute)
-        show(layers.summary(kind, **view), output)
+        text = layers.summary(kind, **view)  # also where it is drawn instead: it checks the options
+        if kind == "tree" and output is None and is_terminal():
+            draw(layers.draw(fmt, depth=depth, columns=view["columns"]))
+        else:
+            show(text, output)
         if kind in _WITHOUT_NOTES:
             for note in layers.notes():
                 say(f"thoplw: {note}")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from thoplw.errors import InputError, ThoplwError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 @contextmanager
@@ -47,3 +52,15 @@ def show(text: str, output: Path | None = None) -> None:
         output.write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write {output}: {error.strerror}") from error
+
+
+def is_terminal() -> bool:
+    """Whether somebody looks at what is shown, and not a file or another program."""
+    return sys.stdout.isatty()
+
+
+def draw(what: RenderableType) -> None:
+    """Draw on the terminal, in colours."""
+    from rich.console import Console
+
+    Console().print(what)

@@ -10,7 +10,9 @@ from thoplw.table import Table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_BAR = 16  # characters
+# Characters.
+_BAR = 16
+_NAME = 30
 
 
 def tree(table: Table) -> str:
@@ -26,17 +28,18 @@ def drawing(table: Table) -> RenderableType:
     from rich.table import Table as Grid
     from rich.text import Text
 
+    names = _guided(table)
     grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for position, column in enumerate(table.columns):
         if column in table.values:  # where the terminal is narrow, words and bars give way to figures
             width = max((len(row[position]) for row in table.rows), default=0)
             grid.add_column(column, justify="right", no_wrap=True, min_width=width)
         else:
-            grid.add_column(column)
+            grid.add_column(column, min_width=0 if position else min(_NAME, max(map(len, names), default=0)))
     *values, total = next(iter(table.values.values()), (0,))
     if values:
         grid.add_column("", max_width=_BAR)
-    for index, (name, row) in enumerate(zip(_guided(table), table.rows, strict=True)):
+    for index, (name, row) in enumerate(zip(names, table.rows, strict=True)):
         cells: list[RenderableType] = [Text(name, style="bold", no_wrap=True, overflow="ellipsis")]
         cells += [Text(cell, no_wrap=True, overflow="ellipsis") for cell in row[1:]]
         if values:
