@@ -284,7 +284,7 @@ def test_a_reader_that_goes_away_gets_no_traceback() -> None:
 
 def test_a_tree_has_colours_for_who_looks_at_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = run("profile", "resnet18", "--kind", "tree", "--depth", "1")
-    monkeypatch.setattr("thoplw.cli.profile.is_terminal", lambda: True)
+    monkeypatch.setattr(sys.modules["thoplw.cli.profile"], "is_terminal", lambda: True)
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "100")
     drawn = run("profile", "resnet18", "--kind", "tree", "--depth", "1")
