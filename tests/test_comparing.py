@@ -138,6 +138,8 @@ def test_wrong_arguments(resnet18: Comparison) -> None:
 
 def test_conventions_are_listed() -> None:
     listed = {each.name: each for each in thoplw.conventions()}
-    assert {"thoplw", "macs", "flops", "torch", "fvcore", "thop", "ptflops", "torchinfo", "deepspeed"} == set(listed)
+    mirrors = {"torch", "fvcore", "thop", "ptflops", "torchinfo", "deepspeed"}
+    assert set(listed) == {"thoplw", "macs", "macs-causal", "flops", *mirrors}
+    assert {name for name, each in listed.items() if each.mirrors} == mirrors
     assert all(each.unit in ("MAC", "FLOP") for each in listed.values())
     assert listed["fvcore"].mirrors.startswith("fvcore 0.1.5")

@@ -61,7 +61,7 @@ ConventionName = Annotated[
     typer.Option(
         "--convention",
         autocompletion=_conventions,
-        help="How to count: thoplw, macs, flops; or as another tool does: deepspeed, fvcore, ptflops, thop, torch, "
+        help="How to count: thoplw, macs, macs-causal, flops; or as another tool does: deepspeed, fvcore, ptflops, thop, torch, "
         "torchinfo.",
     ),
 ]

@@ -1,6 +1,7 @@
 """Fused attention: what its parts cost written out (Vaswani et al., "Attention is all you need", 2017, eq. 1).
 
-Causal attention is counted in full: kernels differ in how much of the masked half they skip.
+Causal attention is counted in full: kernels differ in how much of the masked half they skip. The convention
+``macs-causal`` counts only what the mask leaves.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from thoplw.errors import UnknownNameError
-from thoplw.pricing import deepspeed, flops, fvcore, macs, ptflops, thop, thoplw, torch, torchinfo
+from thoplw.pricing import causal, deepspeed, flops, fvcore, macs, ptflops, thop, thoplw, torch, torchinfo
 from thoplw.pricing.convention import Convention, Row
 from thoplw.pricing.parameters import executed
 from thoplw.pricing.price import Leaf, Priced, leaves, price
@@ -36,6 +36,7 @@ CONVENTIONS: Mapping[str, Convention] = MappingProxyType(
         for each in (
             thoplw,
             macs,
+            causal,
             flops,
             deepspeed,
             fvcore,

@@ -1,0 +1,49 @@
+"""``macs-causal``: as ``macs``, but of causal attention only what the mask leaves: about half.
+
+It holds for attention that torch is told to be causal (``is_causal=True``); a mask given as a tensor counts in full, as
+what it hides is not in its shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from thoplw.formulas import FORMULAS
+from thoplw.pricing.convention import Convention
+from thoplw.records import Call
+from thoplw.work import Work
+
+#: Operator -> position of its argument ``is_causal``.
+_IS_CAUSAL = {
+    "aten.scaled_dot_product_attention": 5,
+    "aten._scaled_dot_product_attention_math": 5,
+    "aten._scaled_dot_product_flash_attention": 4,
+    "aten._scaled_dot_product_flash_attention_for_cpu": 4,
+    "aten._scaled_dot_product_efficient_attention": 6,
+    "aten._scaled_dot_product_cudnn_attention": 6,
+    "aten._scaled_dot_product_fused_attention_overrideable": 5,
+}
+
+
+def _unmasked(target: str, position: int) -> Callable[[Call], Work]:
+    """``[*, L, E] [*, S, E]``: the scores at and below the diagonal, ``L (L + 1) / 2`` of ``L S`` where ``L <= S``."""
+    full = FORMULAS[target]
+    assert full is not None  # of every kind of attention
+
+    def price(call: Call) -> Work:
+        work = full(call)
+        if not call.arg(position, False):
+            return work
+        queries, keys = call.args[0].shape[-2], call.args[1].shape[-2]
+        short = min(queries, keys)
+        kept, all_ = short * (short + 1) // 2 + (queries - short) * keys, queries * keys
+        return Work(macs=work.macs * kept // all_, flops=work.flops * kept // all_) if all_ else work
+
+    return price
+
+
+CONVENTION = Convention(
+    "macs-causal",
+    {**FORMULAS, **{target: _unmasked(target, position) for target, position in _IS_CAUSAL.items()}},
+    unit="MAC",
+)
