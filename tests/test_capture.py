@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -198,3 +199,14 @@ def test_flex_attention_counts_as_attention(execute: bool) -> None:
     q, k, v = torch.randn(1, 4, 16, 8), torch.randn(1, 2, 32, 8), torch.randn(1, 2, 32, 8)
     assert thoplw.profile(Flex(), (q, k, v), execute=execute, strict=True)[0] == 4 * 16 * 32 * (8 + 8 + 1)
     assert thoplw.profile(Flex(), (q, k, v), execute=execute, convention="macs")[0] == 4 * 16 * 32 * (8 + 8)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes")
+def test_an_error_of_the_forward_says_where() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.Linear(5, 6)))
+    with pytest.raises(RuntimeError, match="cannot be multiplied") as raised:
+        thoplw.profile(model, (1, 3))
+    assert raised.value.__notes__ == ["raised in module '1.0' (Linear)"]
+    with pytest.raises(TypeError) as raised_by_the_model:
+        thoplw.profile(model, ())
+    assert raised_by_the_model.value.__notes__ == ["raised in the model itself (Sequential)"]

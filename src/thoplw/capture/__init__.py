@@ -9,6 +9,7 @@ somebody asks; any other is taken apart at once.
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -22,7 +23,7 @@ from thoplw.capture.operators import is_composite, operator_of
 from thoplw.capture.run import Run, inference
 from thoplw.capture.session import Session
 from thoplw.capture.weights import Weights
-from thoplw.errors import InputError
+from thoplw.errors import InputError, ThoplwError
 from thoplw.nesting import map_tensors, tensors_in
 from thoplw.preserve import preserved
 from thoplw.records import Call, Trace
@@ -51,7 +52,7 @@ def capture(
     Raises:
         DataDependentError: the model decided on a value that an abstract run does not have.
         InputError: a parameter is not initialised yet, or an operator cannot tell its output shape without running.
-        Exception: whatever the model's forward raises, unchanged.
+        Exception: whatever the model's forward raises, with a note that says in which module (Python 3.11 or newer).
     """
     specs = Specs()
     weights = Weights(specs)
@@ -70,7 +71,11 @@ def capture(
         stack.enter_context(scopes)
         args, kwargs = map_tensors((tuple(args), dict(kwargs)), run.enter)
         stack.enter_context(run)
-        model(*args, **kwargs)
+        try:
+            model(*args, **kwargs)
+        except Exception as error:
+            _say_where(error, scopes, weights)
+            raise
     return Trace(
         modules=tuple(weights.infos),
         scopes=tuple(scopes.scopes),
@@ -115,6 +120,14 @@ def _require_values(model: torch.nn.Module, args: Sequence[Any], kwargs: Mapping
             raise InputError(f"execute=True needs real weights, and {name!r} is on the meta device; leave execute out.")
     if any(tensor.is_meta for tensor in tensors_in((args, kwargs))):
         raise InputError("execute=True needs real inputs, and one is on the meta device; leave execute out.")
+
+
+def _say_where(error: Exception, scopes: ModuleScopes, weights: Weights) -> None:
+    """Add to what a forward raised in which module it did: the innermost that had not returned."""
+    if sys.version_info < (3, 11) or isinstance(error, ThoplwError) or scopes.current < 0:
+        return
+    info = weights.infos[scopes.scopes[scopes.current].module]
+    error.add_note(f"raised in {f'module {info.path!r}' if info.path else 'the model itself'} ({info.class_name})")
 
 
 def _device(args: Sequence[Any], kwargs: Mapping[str, Any], weights: Weights) -> torch.device:

@@ -26,7 +26,8 @@ def told() -> Iterator[None]:
     except ThoplwError as error:
         _fail(str(error), error)
     except Exception as error:
-        _fail(f"{type(error).__name__}: {error}".removesuffix(": "), error)
+        notes = "; ".join(("", *getattr(error, "__notes__", ())))
+        _fail(f"{type(error).__name__}: {error}".removesuffix(": ") + notes, error)
 
 
 def _fail(message: str, error: Exception) -> None:
