@@ -90,7 +90,7 @@ def test_nothing_changes(execute: bool, fail: bool, prepare: Callable[[nn.Module
     x = torch.randn(2, 4)
     before, input_before = state(model), x.clone()
     if fail:
-        with pytest.raises(ZeroDivisionError, match=r"^the model's own error$"):
+        with pytest.raises(ZeroDivisionError, match=r"^the model's own error"):
             thoplw.profile(model, x, execute=execute)
     else:
         thoplw.profile(model, x, execute=execute)

@@ -61,8 +61,8 @@ ConventionName = Annotated[
     typer.Option(
         "--convention",
         autocompletion=_conventions,
-        help="How to count: thoplw, macs, macs-causal, flops; or as another tool does: deepspeed, fvcore, ptflops, thop, torch, "
-        "torchinfo.",
+        help="How to count: thoplw, macs, macs-causal, flops; or as another tool does: deepspeed, fvcore, ptflops, "
+        "thop, torch, torchinfo.",
     ),
 ]
 Kind = Annotated[str, typer.Option("--kind", "--format", autocompletion=_kinds, help=KINDS)]
