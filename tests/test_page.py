@@ -62,6 +62,7 @@ def document(*layers: dict[str, Any], **rest: Any) -> dict[str, Any]:
         "totals": {**totals, "bytes": {"float32": 4 * totals["params"]}},
         "layers": list(layers),
         "uncounted": {},
+        "unseen": {},
         "assumptions": {},
         "not_executed": {},
         **rest,

@@ -90,6 +90,7 @@ DOCUMENT: dict[str, Any] = {
         layer("fc", "Linear", 1, 20, 20),
     ],
     "uncounted": {"lib.op.default": {"calls": 1, "modules": ["fc"], "shapes": [[[1, 3], [3]]]}},
+    "unseen": {},
     "assumptions": {"every candidate is kept": {"operators": ["aten.nonzero"], "calls": 2, "modules": ["", "fc"]}},
     "not_executed": {"head": 650},
 }

@@ -264,3 +264,18 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, gaps: Layer
     name = package.partition(".")[0]
     with pytest.raises(MissingExtraError, match=rf"needs {name}, .*: pip install 'thoplw\[report\]'"):
         call(gaps)
+
+
+def test_what_the_tool_mirrored_does_not_see() -> None:
+    class Attention(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.scaled_dot_product_attention(x, x, x)
+
+    model = nn.Sequential(nn.Linear(8, 8), Attention(), nn.ReLU())
+    _, _, layers = thoplw.profile(model, (2, 3, 8), convention="thop", verbose=False)
+    assert list(layers.unseen) == ["aten.scaled_dot_product_attention.default"]
+    assert layers.unseen["aten.scaled_dot_product_attention.default"].modules == ["1"]
+    assert layers.notes() == ("Nothing to thop: aten.scaled_dot_product_attention.default (1 call in 1).",)
+    assert layers.to_dict()["unseen"]["aten.scaled_dot_product_attention.default"]["calls"] == 1
+    _, _, all_seen = thoplw.profile(model, (2, 3, 8), convention="macs", verbose=False)
+    assert (all_seen.unseen, all_seen.notes()) == ({}, ())

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 
-from thoplw.pricing import Convention, Priced
-from thoplw.records import TensorSpec, Trace, Weight
+from thoplw.formulas import FORMULAS
+from thoplw.pricing import Convention, Leaf, Priced, leaves
+from thoplw.records import Call, TensorSpec, Trace, Weight
 from thoplw.work import ZERO, Work
 
 Shape = tuple[int, ...]
@@ -138,9 +139,19 @@ class Attribution:
 
     def uncounted(self) -> dict[str, Uncounted]:
         """Operators without a price."""
+        return self._where(lambda leaf: leaf.work is None)
+
+    def unseen(self) -> dict[str, Uncounted]:
+        """Operators that multiply and accumulate, which a convention that mirrors a tool has for free."""
+        if not self._convention.mirrors:
+            return {}
+        return self._where(lambda leaf: leaf.work == ZERO and _multiplies(leaf.call))
+
+    def _where(self, chosen: Callable[[Leaf], bool]) -> dict[str, Uncounted]:
         found: dict[str, Uncounted] = defaultdict(Uncounted)
-        for (call, work), scope, times, _ in self._priced.entries:
-            if work is None:
+        for leaf, scope, times, _ in self._priced.entries:
+            if chosen(leaf):
+                call = leaf.call
                 entry = found[call.name]
                 entry.calls += times
                 path, shapes = self._path(scope), shapes_of(call.inputs)
@@ -229,6 +240,11 @@ class Attribution:
                     scope = parent
                 return parent.module
         return self._payer(self._trace.modules[index].parent)
+
+
+def _multiplies(call: Call) -> bool:
+    """Whether an operator multiplies and accumulates, as far as thoplw knows."""
+    return any(leaf.work is not None and leaf.work.macs for leaf in leaves(call, FORMULAS))
 
 
 def _cannot_run(cls: type) -> bool:

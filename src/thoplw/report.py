@@ -81,6 +81,11 @@ class LayerInfo:
         return self._attribution.uncounted()
 
     @cached_property
+    def unseen(self) -> dict[str, Uncounted]:
+        """Operator -> where it ran, for those that multiply and accumulate, but are nothing to the tool mirrored."""
+        return self._attribution.unseen()
+
+    @cached_property
     def assumptions(self) -> dict[str, Assumed]:
         """Statement -> where it was assumed: with any, the figures are an estimate."""
         return self._attribution.assumptions()
@@ -228,10 +233,8 @@ class LayerInfo:
             "outputs": _lists(total.output_shapes),
             "totals": _figures(total),
             "layers": [_layer(row) for row in modules],
-            "uncounted": {
-                name: {**asdict(each), "shapes": [_lists(shapes) for shapes in each.shapes]}
-                for name, each in self.uncounted.items()
-            },
+            "uncounted": _places(self.uncounted),
+            "unseen": _places(self.unseen),
             "assumptions": {statement: asdict(each) for statement, each in self.assumptions.items()},
             "not_executed": dict(self.not_executed),
         }
@@ -294,12 +297,13 @@ class LayerInfo:
     def notes(self) -> tuple[str, ...]:
         """What the totals lack, a line for each kind of gap."""
         notes = []
-        if self.uncounted:
-            operators = (
-                f"{name} ({_count(each.calls, 'call')} in {_some(map(named, each.modules))})"
-                for name, each in self.uncounted.items()
-            )
-            notes.append(f"Not counted: {_some(operators)}.")
+        for what, places in (("Not counted", self.uncounted), (f"Nothing to {self.convention}", self.unseen)):
+            if places:
+                operators = (
+                    f"{name} ({_count(each.calls, 'call')} in {_some(map(named, each.modules))})"
+                    for name, each in places.items()
+                )
+                notes.append(f"{what}: {_some(operators)}.")
         for statement, assumed in self.assumptions.items():
             where = _some(map(named, assumed.modules))
             notes.append(
@@ -333,6 +337,12 @@ def _figures(row: Row) -> dict[str, Any]:
         "params": row.params,
         "trainable": row.trainable,
         "bytes": dict(row.bytes),
+    }
+
+
+def _places(operators: dict[str, Uncounted]) -> dict[str, Any]:
+    return {
+        name: {**asdict(each), "shapes": [_lists(shapes) for shapes in each.shapes]} for name, each in operators.items()
     }
 
 
