@@ -1,57 +1,16 @@
-"""The mirror of DeepSpeed's flops profiler, against what was recorded of it, and the record against the tool itself."""
+"""Single layers and functions by the mirror of DeepSpeed's flops profiler, with figures as its rules give them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
+from tests.calling import Calling
 from tests.pricing import peers
+from tests.pricing.layers import Attends
 from torch import nn
 from torch.nn import functional
 
 from thoplw.capture import capture
-
-#: Model -> why the two differ there; docs/mirrors/deepspeed.md has more.
-EXCEPTIONS: dict[str, str] = {}
-
-#: Small, so that running them for real takes seconds, and of many kinds.
-SIDE_BY_SIDE = "mobilenet_v3_small squeezenet1_1 deit_tiny_patch16_224 lstm bert llama encoder upsampling"
-
-
-@pytest.mark.parametrize("model", peers.MODELS)
-def test_mirror(model: str) -> None:
-    peers.check("deepspeed", model, EXCEPTIONS)
-
-
-@pytest.mark.parametrize("model", SIDE_BY_SIDE.split())
-def test_record(model: str) -> None:
-    peers.check_side_by_side("deepspeed", model)
-
-
-class Calls(nn.Module):
-    """Something that runs in a module."""
-
-    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.function(x)
-
-
-class Attends(nn.Module):
-    """Attention with 2 heads of 8 features; the values are the keys."""
-
-    def __init__(self, to: int | None = None, **options: bool) -> None:
-        super().__init__()
-        self.attention = nn.MultiheadAttention(16, 2, **options)
-        self.to = to
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        other = x if self.to is None else x[:, : self.to]
-        return self.attention(x, other, other, need_weights=False)[0]
-
 
 CASES: dict[str, tuple[nn.Module, tuple[int, ...], int]] = {  # what runs, the shape of its input, the figure
     "linear, no bias counted": (nn.Linear(4, 6), (2, 3, 4), 2 * 3 * 4 * 6),
@@ -59,13 +18,13 @@ CASES: dict[str, tuple[nn.Module, tuple[int, ...], int]] = {  # what runs, the s
     "same padding": (nn.Conv1d(4, 6, 3, padding="same"), (2, 4, 9), 2 * 6 * 9 * 4 * 3),
     "same padding, even kernel: a position less": (nn.Conv1d(4, 6, 4, padding="same"), (2, 4, 9), 2 * 6 * 8 * 4 * 4),
     "transposed in groups": (nn.ConvTranspose2d(4, 6, 3, 2, groups=2), (1, 4, 5, 5), 4 * 3 * 9 * 25),
-    "matmul": (Calls(lambda x: x @ x.mT), (2, 3, 4), 2 * 3 * 4 * 3),
-    "with a vector: as many columns as rows": (Calls(lambda x: x @ x[0, 0]), (2, 3, 4), 2 * 3 * 4 * 4),
-    "baddbmm": (Calls(lambda x: torch.baddbmm(x, x, x)), (2, 3, 3), 2 * 27),
-    "einsum": (Calls(lambda x: torch.einsum("bij,bkj->bik", x, x)), (2, 3, 4), 0),
-    "tensordot": (Calls(lambda x: torch.tensordot(x, x, 1)), (3, 3), 0),
+    "matmul": (Calling(lambda x: x @ x.mT), (2, 3, 4), 2 * 3 * 4 * 3),
+    "with a vector: as many columns as rows": (Calling(lambda x: x @ x[0, 0]), (2, 3, 4), 2 * 3 * 4 * 4),
+    "baddbmm": (Calling(lambda x: torch.baddbmm(x, x, x)), (2, 3, 3), 2 * 27),
+    "einsum": (Calling(lambda x: torch.einsum("bij,bkj->bik", x, x)), (2, 3, 4), 0),
+    "tensordot": (Calling(lambda x: torch.tensordot(x, x, 1)), (3, 3), 0),
     "causal attention": (
-        Calls(lambda x: functional.scaled_dot_product_attention(x, x, x, is_causal=True)),
+        Calling(lambda x: functional.scaled_dot_product_attention(x, x, x, is_causal=True)),
         (2, 2, 5, 4),
         2 * 2 * 5 * 5 * 8,
     ),

@@ -1,4 +1,4 @@
-"""The mirror of fvcore, against what was recorded of it, and the record against fvcore itself."""
+"""Single layers and functions by the mirror of fvcore, with figures as its rules give them."""
 
 from __future__ import annotations
 
@@ -13,22 +13,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from thoplw.capture import capture
-
-#: Model -> why the two differ there; docs/mirrors/fvcore.md has more.
-EXCEPTIONS: dict[str, str] = {}
-
-#: Small, so that tracing them for real takes seconds, and of many kinds.
-SIDE_BY_SIDE = "mobilenet_v3_small squeezenet1_1 shufflenet_v2_x1_0 ghostnet_100 lstm bert encoder upsampling"
-
-
-@pytest.mark.parametrize("model", peers.MODELS)
-def test_mirror(model: str) -> None:
-    peers.check("fvcore", model, EXCEPTIONS)
-
-
-@pytest.mark.parametrize("model", SIDE_BY_SIDE.split())
-def test_record(model: str) -> None:
-    peers.check_side_by_side("fvcore", model)
 
 
 def calling(function: Callable[..., torch.Tensor], *shapes: tuple[int, ...]) -> peers.Built:

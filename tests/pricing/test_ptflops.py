@@ -1,60 +1,16 @@
-"""The mirror of ptflops, against what was recorded of it, and the record against ptflops itself."""
+"""Single layers and functions by the mirror of ptflops, with figures as its rules give them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
+from tests.calling import Calling
 from tests.pricing import peers
+from tests.pricing.layers import Attends
 from torch import nn
 from torch.nn import functional
 
 from thoplw.capture import capture
-
-#: Model -> why the two differ there; docs/mirrors/ptflops.md has more.
-EXCEPTIONS = {
-    "swin_v2_t": "calls a softmax and the second matrix product by functions that ptflops replaces, the first by @",
-    "encoder": "its layers keep the relu that they were made with, which is not the one that ptflops replaces",
-}
-
-#: Small, so that running them for real takes seconds, and of many kinds.
-SIDE_BY_SIDE = "mobilenet_v3_small squeezenet1_1 deit_tiny_patch16_224 lstm bert llama encoder upsampling"
-
-
-@pytest.mark.parametrize("model", peers.MODELS)
-def test_mirror(model: str) -> None:
-    peers.check("ptflops", model, EXCEPTIONS)
-
-
-@pytest.mark.parametrize("model", SIDE_BY_SIDE.split())
-def test_record(model: str) -> None:
-    peers.check_side_by_side("ptflops", model)
-
-
-class Calls(nn.Module):
-    """Something that runs in a module."""
-
-    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.function(x)
-
-
-class Attends(nn.Module):
-    """Attention with 2 heads of 8 features; the values are the keys."""
-
-    def __init__(self, to: int | None = None, weights: bool = False, **options: bool) -> None:
-        super().__init__()
-        self.attention = nn.MultiheadAttention(16, 2, **options)
-        self.to = to
-        self.weights = weights
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        other = x if self.to is None else x[:, : self.to]
-        return self.attention(x, other, other, need_weights=self.weights)[0]
 
 
 class Deformed(nn.Module):
@@ -76,18 +32,18 @@ def multihead(samples: int, queries: int, keys: int) -> int:
 
 CASES: dict[str, tuple[nn.Module, tuple[int, ...], int]] = {  # what runs, the shape of its input, the figure
     "linear": (nn.Linear(4, 6), (2, 3, 4), 2 * 3 * (4 * 6 + 6)),
-    "linear by function": (Calls(lambda x: functional.linear(x, x[0])), (2, 3, 4), 0),
+    "linear by function": (Calling(lambda x: functional.linear(x, x[0])), (2, 3, 4), 0),
     "conv1d in groups": (nn.Conv1d(4, 6, 3, groups=2), (2, 4, 9), 2 * 6 * 7 * (2 * 3 + 1)),
     "transposed in groups": (nn.ConvTranspose2d(4, 6, 3, 2, groups=2), (1, 4, 5, 5), 4 * 3 * 9 * 25 + 6 * 11 * 11),
     "deformable": (Deformed(), (1, 4, 5, 5), 25 * (9 * (4 * 6 + 24 + 1) + 6)),
     "relu, as a layer and a function": (nn.ReLU(), (2, 3), 2 * 6),
-    "relu by function": (Calls(lambda x: functional.relu(x)), (2, 3), 6),
+    "relu by function": (Calling(lambda x: functional.relu(x)), (2, 3), 6),
     "relu6 is made of hardtanh": (nn.ReLU6(), (2, 3), 6),
     "leaky relu": (nn.LeakyReLU(), (2, 3), 6),
     "silu": (nn.SiLU(), (2, 3), 6),
     "sigmoid": (nn.Sigmoid(), (2, 3), 0),
     "softmax": (nn.Softmax(-1), (2, 3), 6),
-    "softmax by method": (Calls(lambda x: x.softmax(-1)), (2, 3), 0),
+    "softmax by method": (Calling(lambda x: x.softmax(-1)), (2, 3), 0),
     "max pooling": (nn.MaxPool2d(2), (1, 2, 4, 4), 2 * 32),
     "adaptive pooling": (nn.AdaptiveMaxPool1d(2), (1, 2, 6), 2 * 12),
     "batch norm": (nn.BatchNorm1d(3), (2, 3), 2 * 6),
@@ -95,10 +51,10 @@ CASES: dict[str, tuple[nn.Module, tuple[int, ...], int]] = {  # what runs, the s
     "layer norm": (nn.LayerNorm(3), (2, 3), 6),
     "upsampling": (nn.Upsample(scale_factor=2), (2, 3, 4), 3 * 8 + 2 * 3 * 8),
     "upsampling to a size": (nn.Upsample(size=7, mode="linear"), (2, 3, 4), 3 * 7 + 2 * 3 * 7),
-    "by a fraction": (Calls(lambda x: functional.interpolate(x, scale_factor=1.5)), (1, 1, 5, 5), 56),
-    "an operator": (Calls(lambda x: x @ x.mT), (2, 3, 4), 0),
-    "baddbmm": (Calls(lambda x: torch.baddbmm(x, x, x)), (2, 3, 3), 2 * 27 + 18),
-    "einsum": (Calls(lambda x: torch.einsum("bij,bkj->bik", x, x)), (2, 3, 4), 0),
+    "by a fraction": (Calling(lambda x: functional.interpolate(x, scale_factor=1.5)), (1, 1, 5, 5), 56),
+    "an operator": (Calling(lambda x: x @ x.mT), (2, 3, 4), 0),
+    "baddbmm": (Calling(lambda x: torch.baddbmm(x, x, x)), (2, 3, 3), 2 * 27 + 18),
+    "einsum": (Calling(lambda x: torch.einsum("bij,bkj->bik", x, x)), (2, 3, 4), 0),
     "rnn": (nn.RNN(3, 4, bias=False), (5, 2, 3), 10 * (4 * (3 + 4) + 4)),
     "gru, two layers both ways": (
         nn.GRU(3, 4, num_layers=2, bidirectional=True),
@@ -145,9 +101,9 @@ class Shared(nn.Module):
 
 #: What docs/mirrors/ptflops.md says: a model, the shape of its input, what ptflops says, what its mirror says.
 SLIPS = {
-    "an operator by its function": (Calls(lambda x: torch.matmul(x, x.mT)), (2, 3, 4), 2 * 36, 0),
-    "a sum by its function": (Calls(lambda x: torch.add(x, x)), (2, 3, 4), 24, 0),
-    "an activation kept from before": (Calls(functional.relu), (2, 3), 0, 6),
+    "an operator by its function": (Calling(lambda x: torch.matmul(x, x.mT)), (2, 3, 4), 2 * 36, 0),
+    "a sum by its function": (Calling(lambda x: torch.add(x, x)), (2, 3, 4), 24, 0),
+    "an activation kept from before": (Calling(functional.relu), (2, 3), 0, 6),
     "shared": (Shared(), (2, 4), 2 * 2 * 2 * 16, 2 * 2 * 16),
 }
 

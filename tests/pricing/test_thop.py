@@ -1,31 +1,14 @@
-"""The mirror of thop, against what was recorded of it, and the record against thop itself."""
+"""Single layers and functions by the mirror of thop, with figures as its rules give them."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from tests.pricing import peers
+from tests.pricing.layers import Shared
 from torch import nn
 
 from thoplw.capture import capture
-
-#: Model -> why the two differ there; docs/mirrors/thop.md has more.
-EXCEPTIONS: dict[str, str] = {}
-
-#: Small, so that running them for real takes seconds, and of many kinds.
-SIDE_BY_SIDE = (
-    "mobilenet_v3_small squeezenet1_1 shufflenet_v2_x1_0 deit_tiny_patch16_224 ghostnet_100 lstm bert upsampling"
-)
-
-
-@pytest.mark.parametrize("model", peers.MODELS)
-def test_mirror(model: str) -> None:
-    peers.check("thop", model, EXCEPTIONS)
-
-
-@pytest.mark.parametrize("model", SIDE_BY_SIDE.split())
-def test_record(model: str) -> None:
-    peers.check_side_by_side("thop", model)
 
 
 class Packed(nn.Module):
@@ -37,18 +20,6 @@ class Packed(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.lstm(nn.utils.rnn.pack_padded_sequence(x, [5, 3]))[0].data
-
-
-class Shared(nn.Module):
-    """A layer of two modules, called in both."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        layer = nn.Linear(4, 4)
-        self.first, self.second = nn.Sequential(layer), nn.Sequential(layer)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.second(self.first(x))
 
 
 RNN, GRU, LSTM = 4 * (3 + 4 + 3), 3 * 4 * (3 + 4 + 3) + 4 * 4, 4 * 4 * (3 + 4 + 3) + 4 * 4

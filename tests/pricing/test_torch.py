@@ -1,4 +1,4 @@
-"""The mirror of torch's flop counter, against what was recorded of it, and the record against the counter itself."""
+"""Single layers and functions by the mirror of torch's flop counter, with figures as its rules give them."""
 
 from __future__ import annotations
 
@@ -12,24 +12,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from thoplw.capture import capture
-
-#: Model -> why the two differ there; docs/mirrors/torch.md has more.
-EXCEPTIONS: dict[str, str] = {}
-
-#: Quick to build, and of many kinds.
-SIDE_BY_SIDE = (
-    "mobilenet_v3_small squeezenet1_1 shufflenet_v2_x1_0 deit_tiny_patch16_224 lstm bert llama encoder upsampling"
-)
-
-
-@pytest.mark.parametrize("model", peers.MODELS)
-def test_mirror(model: str) -> None:
-    peers.check("torch", model, EXCEPTIONS)
-
-
-@pytest.mark.parametrize("model", SIDE_BY_SIDE.split())
-def test_record(model: str) -> None:
-    peers.check_side_by_side("torch", model)
 
 
 def calling(function: Callable[..., torch.Tensor], *shapes: tuple[int, ...]) -> peers.Built:

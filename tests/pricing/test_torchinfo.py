@@ -1,4 +1,4 @@
-"""The mirror of torchinfo, against what was recorded of it, and the record against torchinfo itself."""
+"""Single layers and functions by the mirror of torchinfo, with figures as its rules give them."""
 
 from __future__ import annotations
 
@@ -7,28 +7,11 @@ from typing import Any
 import pytest
 import torch
 from tests.pricing import peers
+from tests.pricing.layers import Shared
 from torch import nn
 from torch.nn.utils import prune
 
 from thoplw.capture import capture
-
-#: Model -> why the two differ there; docs/mirrors/torchinfo.md has more.
-EXCEPTIONS: dict[str, str] = {}
-
-#: Small, so that running them for real takes seconds, and of many kinds.
-SIDE_BY_SIDE = (
-    "mobilenet_v3_small squeezenet1_1 shufflenet_v2_x1_0 deit_tiny_patch16_224 ghostnet_100 lstm bert upsampling"
-)
-
-
-@pytest.mark.parametrize("model", peers.MODELS)
-def test_mirror(model: str) -> None:
-    peers.check("torchinfo", model, EXCEPTIONS)
-
-
-@pytest.mark.parametrize("model", SIDE_BY_SIDE.split())
-def test_record(model: str) -> None:
-    peers.check_side_by_side("torchinfo", model)
 
 
 class Tied(nn.Module):
@@ -42,18 +25,6 @@ class Tied(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.last(self.first(x))
-
-
-class Shared(nn.Module):
-    """A layer of two modules, called in both."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        layer = nn.Linear(4, 4)
-        self.first, self.second = nn.Sequential(layer), nn.Sequential(layer)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.second(self.first(x))
 
 
 class Named(nn.Module):
