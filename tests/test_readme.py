@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import doctest
-import io
 import os
 import re
 from pathlib import Path
 
 import pytest
+from tools.examples import examples
 
 from thoplw.pricing import CONVENTIONS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-# A python block, with the block of text right after it, if there is one.
-EXAMPLE = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
-# What a line prints stands behind it, or alone on the line below.
-PRINTED = re.compile(r"^print\(.*\)(?:  |\n)# (.*)$", re.MULTILINE)
-
 
 def test_examples_print_what_they_say() -> None:
     names: dict[str, object] = {}
-    checked = 0
-    for code, text in EXAMPLE.findall(README):
-        said = text or "".join(f"{line}\n" for line in PRINTED.findall(code))
-        output = io.StringIO()
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(io.StringIO()):
-            exec(compile(code, "README.md", "exec"), names)  # our own text
-        printed = output.getvalue()
-        assert doctest.OutputChecker().check_output(said, printed, doctest.ELLIPSIS), f"{code}\nprints\n{printed}"
-        checked += len(printed.splitlines())
-    assert checked > 20
+    found = [example for example in examples(README) if example.language == "python"]
+    for example in found:
+        printed = example.run(names)
+        assert example.says(printed), f"{example.code}\nprints\n{printed}"
+    assert len(found) > 8
 
 
 def test_ci_runs_the_command_for_tests() -> None:
