@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import sys
@@ -63,7 +64,8 @@ def transformer(family: str, **options: Any) -> Callable[[], Built]:
 
 
 def layers(*modules: nn.Module, shape: tuple[int, ...]) -> Callable[[], Built]:
-    return lambda: (nn.Sequential(*modules), (torch.randn(shape),))
+    # A copy each time, as tools leave things behind.
+    return lambda: (copy.deepcopy(nn.Sequential(*modules)), (torch.randn(shape),))
 
 
 class Tagger(nn.Module):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.calling import Calling
 from tests.pricing import peers
-from tests.pricing.layers import Attends
+from tests.pricing.layers import Attends, Calls
 from torch import nn
 from torch.nn import functional
 
@@ -18,13 +17,13 @@ CASES: dict[str, tuple[nn.Module, tuple[int, ...], int]] = {  # what runs, the s
     "same padding": (nn.Conv1d(4, 6, 3, padding="same"), (2, 4, 9), 2 * 6 * 9 * 4 * 3),
     "same padding, even kernel: a position less": (nn.Conv1d(4, 6, 4, padding="same"), (2, 4, 9), 2 * 6 * 8 * 4 * 4),
     "transposed in groups": (nn.ConvTranspose2d(4, 6, 3, 2, groups=2), (1, 4, 5, 5), 4 * 3 * 9 * 25),
-    "matmul": (Calling(lambda x: x @ x.mT), (2, 3, 4), 2 * 3 * 4 * 3),
-    "with a vector: as many columns as rows": (Calling(lambda x: x @ x[0, 0]), (2, 3, 4), 2 * 3 * 4 * 4),
-    "baddbmm": (Calling(lambda x: torch.baddbmm(x, x, x)), (2, 3, 3), 2 * 27),
-    "einsum": (Calling(lambda x: torch.einsum("bij,bkj->bik", x, x)), (2, 3, 4), 0),
-    "tensordot": (Calling(lambda x: torch.tensordot(x, x, 1)), (3, 3), 0),
+    "matmul": (Calls(lambda x: x @ x.mT), (2, 3, 4), 2 * 3 * 4 * 3),
+    "with a vector: as many columns as rows": (Calls(lambda x: x @ x[0, 0]), (2, 3, 4), 2 * 3 * 4 * 4),
+    "baddbmm": (Calls(lambda x: torch.baddbmm(x, x, x)), (2, 3, 3), 2 * 27),
+    "einsum": (Calls(lambda x: torch.einsum("bij,bkj->bik", x, x)), (2, 3, 4), 0),
+    "tensordot": (Calls(lambda x: torch.tensordot(x, x, 1)), (3, 3), 0),
     "causal attention": (
-        Calling(lambda x: functional.scaled_dot_product_attention(x, x, x, is_causal=True)),
+        Calls(lambda x: functional.scaled_dot_product_attention(x, x, x, is_causal=True)),
         (2, 2, 5, 4),
         2 * 2 * 5 * 5 * 8,
     ),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.calling import Calling
 from tests.pricing import peers
-from tests.pricing.layers import Attends
+from tests.pricing.layers import Attends, Calls
 from torch import nn
 from torch.nn import functional
 
@@ -32,18 +31,18 @@ def multihead(samples: int, queries: int, keys: int) -> int:
 
 CASES: dict[str, tuple[nn.Module, tuple[int, ...], int]] = {  # what runs, the shape of its input, the figure
     "linear": (nn.Linear(4, 6), (2, 3, 4), 2 * 3 * (4 * 6 + 6)),
-    "linear by function": (Calling(lambda x: functional.linear(x, x[0])), (2, 3, 4), 0),
+    "linear by function": (Calls(lambda x: functional.linear(x, x[0])), (2, 3, 4), 0),
     "conv1d in groups": (nn.Conv1d(4, 6, 3, groups=2), (2, 4, 9), 2 * 6 * 7 * (2 * 3 + 1)),
     "transposed in groups": (nn.ConvTranspose2d(4, 6, 3, 2, groups=2), (1, 4, 5, 5), 4 * 3 * 9 * 25 + 6 * 11 * 11),
     "deformable": (Deformed(), (1, 4, 5, 5), 25 * (9 * (4 * 6 + 24 + 1) + 6)),
     "relu, as a layer and a function": (nn.ReLU(), (2, 3), 2 * 6),
-    "relu by function": (Calling(lambda x: functional.relu(x)), (2, 3), 6),
+    "relu by function": (Calls(lambda x: functional.relu(x)), (2, 3), 6),
     "relu6 is made of hardtanh": (nn.ReLU6(), (2, 3), 6),
     "leaky relu": (nn.LeakyReLU(), (2, 3), 6),
     "silu": (nn.SiLU(), (2, 3), 6),
     "sigmoid": (nn.Sigmoid(), (2, 3), 0),
     "softmax": (nn.Softmax(-1), (2, 3), 6),
-    "softmax by method": (Calling(lambda x: x.softmax(-1)), (2, 3), 0),
+    "softmax by method": (Calls(lambda x: x.softmax(-1)), (2, 3), 0),
     "max pooling": (nn.MaxPool2d(2), (1, 2, 4, 4), 2 * 32),
     "adaptive pooling": (nn.AdaptiveMaxPool1d(2), (1, 2, 6), 2 * 12),
     "batch norm": (nn.BatchNorm1d(3), (2, 3), 2 * 6),
@@ -51,10 +50,10 @@ CASES: dict[str, tuple[nn.Module, tuple[int, ...], int]] = {  # what runs, the s
     "layer norm": (nn.LayerNorm(3), (2, 3), 6),
     "upsampling": (nn.Upsample(scale_factor=2), (2, 3, 4), 3 * 8 + 2 * 3 * 8),
     "upsampling to a size": (nn.Upsample(size=7, mode="linear"), (2, 3, 4), 3 * 7 + 2 * 3 * 7),
-    "by a fraction": (Calling(lambda x: functional.interpolate(x, scale_factor=1.5)), (1, 1, 5, 5), 56),
-    "an operator": (Calling(lambda x: x @ x.mT), (2, 3, 4), 0),
-    "baddbmm": (Calling(lambda x: torch.baddbmm(x, x, x)), (2, 3, 3), 2 * 27 + 18),
-    "einsum": (Calling(lambda x: torch.einsum("bij,bkj->bik", x, x)), (2, 3, 4), 0),
+    "by a fraction": (Calls(lambda x: functional.interpolate(x, scale_factor=1.5)), (1, 1, 5, 5), 56),
+    "an operator": (Calls(lambda x: x @ x.mT), (2, 3, 4), 0),
+    "baddbmm": (Calls(lambda x: torch.baddbmm(x, x, x)), (2, 3, 3), 2 * 27 + 18),
+    "einsum": (Calls(lambda x: torch.einsum("bij,bkj->bik", x, x)), (2, 3, 4), 0),
     "rnn": (nn.RNN(3, 4, bias=False), (5, 2, 3), 10 * (4 * (3 + 4) + 4)),
     "gru, two layers both ways": (
         nn.GRU(3, 4, num_layers=2, bidirectional=True),
@@ -101,9 +100,9 @@ class Shared(nn.Module):
 
 #: What docs/mirrors/ptflops.md says: a model, the shape of its input, what ptflops says, what its mirror says.
 SLIPS = {
-    "an operator by its function": (Calling(lambda x: torch.matmul(x, x.mT)), (2, 3, 4), 2 * 36, 0),
-    "a sum by its function": (Calling(lambda x: torch.add(x, x)), (2, 3, 4), 24, 0),
-    "an activation kept from before": (Calling(functional.relu), (2, 3), 0, 6),
+    "an operator by its function": (Calls(lambda x: torch.matmul(x, x.mT)), (2, 3, 4), 2 * 36, 0),
+    "a sum by its function": (Calls(lambda x: torch.add(x, x)), (2, 3, 4), 24, 0),
+    "an activation kept from before": (Calls(functional.relu), (2, 3), 0, 6),
     "shared": (Shared(), (2, 4), 2 * 2 * 2 * 16, 2 * 2 * 16),
 }
 
