@@ -86,7 +86,14 @@ def test_a_counter_of_the_model_is_neither_written_nor_trusted() -> None:
             self.calls += 1
             return x * int(self.calls)
 
-    _, _, info = thoplw.profile(Trusts(), (2, 3), verbose=False)
+    with pytest.raises(thoplw.DataDependentError, match="execute=True"):
+        thoplw.profile(Trusts(), (2, 3))
+
+    class Measures(Counts):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * float(x.sum())
+
+    _, _, info = thoplw.profile(Measures(), (2, 3), verbose=False)
     assert list(info.assumptions) == ["a number that was read is 1"]
 
 

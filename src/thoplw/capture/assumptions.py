@@ -91,8 +91,8 @@ def _distinct(x: torch.Tensor, *options: Any, **more: Any) -> tuple[torch.Tensor
 
 
 def _one(x: torch.Tensor) -> Any:
-    """``[] -> number``. There is no good guess of a condition."""
-    return NotImplemented if x.dtype == torch.bool else 1.0 if x.is_floating_point() else 1
+    """``[] -> number``. There is no good guess of a condition, nor of a count, on which sizes depend."""
+    return 1.0 if x.is_floating_point() else NotImplemented
 
 
 def _holds(x: torch.Tensor) -> torch.Tensor:
