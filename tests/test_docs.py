@@ -20,6 +20,7 @@ from torch import nn
 import thoplw
 from thoplw.cli import main
 from thoplw.pricing import CONVENTIONS
+from thoplw.pytest_plugin import within
 from thoplw.render import FORMATS
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +42,13 @@ def test_examples_print_what_they_say(page: str, tmp_path: Path, monkeypatch: py
         for name in sys.modules.keys() - known:  # the files of this page, not those of another
             if getattr(sys.modules[name], "__file__", None) and (tmp_path / f"{name}.py").exists():
                 del sys.modules[name]
+
+
+def test_the_example_of_the_fixture_passes() -> None:
+    (example,) = (each for each in examples(PAGES["docs/budgets.md"]) if each.title)
+    names: dict[str, Any] = {}
+    exec(example.code, names)  # our own text
+    names["test_cost"](within)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -71,7 +79,7 @@ def test_old_calls_have_the_figures_of_the_tools(tool: str) -> None:
     found = golden["models"]["resnet18"]
     said = [str(each) for each in (found["figure"], found["params"]) if each is not None]
     page = PAGES["docs/coming-from.md"]
-    (new,) = re.findall(rf'```python\n((?:(?!```).)*convention="{tool}"\n?\).*?)```', page, re.DOTALL)
+    (new,) = re.findall(rf'```python\n((?:(?!```).)*convention="{tool}"\n\).*?)```', page, re.DOTALL)
     old = page[: page.index(new)].rpartition("```py\n")[2].partition("```")[0]
     for block in (old, new):
         assert re.findall(r"^# ([\d. ]+)$", block, re.MULTILINE)[0].replace(".0", "") == " ".join(said)

@@ -88,7 +88,7 @@ def commands() -> str:
     page = page.replace("For example:\n", "**Examples**:\n").replace("## `thoplw ", "## `")
     # The list of commands has their first sentences cut off; the sections have them whole.
     page = re.sub(r"\*\*Commands\*\*:\n\n(\* .*\n)+\n", "", page)
-    return page.replace(" &lt;int range&gt;", "").replace("`{MODEL}", "`MODEL")
+    return re.sub(r"\{([A-Z]+)\}", r"\1", page.replace("<int range>", "<int>"))
 
 
 def _fenced(paragraphs: re.Match[str]) -> str:
