@@ -44,10 +44,7 @@ from tests.oracle import oracle_macs  # noqa: E402
 
 import thoplw  # noqa: E402
 from thoplw import hf  # noqa: E402
-from thoplw.formulas import FORMULAS  # noqa: E402
 from thoplw.loading import load  # noqa: E402
-
-FLOPS = thoplw.Convention(name="flops", unit="FLOP", rows=FORMULAS)
 
 #: What is known of a model: what the tasks found, by name of the figure.
 Record = dict[str, Any]
@@ -104,11 +101,10 @@ def measure(name: str) -> Record:
 
 def _figures(model: torch.nn.Module, inputs: Any, *, execute: bool = False) -> Record:
     macs, params, info = thoplw.profile(model, inputs, verbose=False, convention="macs", execute=execute)
-    flops, _, _ = thoplw.profile(model, inputs, verbose=False, convention=FLOPS, execute=execute)
     return {
         "params": params,
         "macs": macs,
-        "flops": flops,
+        "flops": info.total_flops,
         "uncounted": {operator: each.calls for operator, each in info.uncounted.items()},
         "assumptions": list(info.assumptions),
         "executed": execute,
