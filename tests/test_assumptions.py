@@ -230,3 +230,24 @@ def test_by_operator_is_the_same_total() -> None:
         "BatchNorm2d": 7,
     }
     assert list(parts.values()) == sorted(parts.values(), reverse=True)
+
+
+@pytest.mark.parametrize("way", ["int", "float", "arange", "ceil"])
+def test_a_computed_length_is_not_guessed(way: str) -> None:
+    class Speaks(nn.Module):
+        """Says each row for as long as it computes."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.duration = nn.Linear(4, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            total = self.duration(x).exp().sum() + 2
+            if way == "arange":
+                return torch.arange(total)[:, None] * x[:1]
+            length = {"int": int, "float": float, "ceil": lambda t: t.ceil().long().item()}[way](total)
+            return x.new_ones(int(length), 4) @ x.T
+
+    with pytest.raises(thoplw.DataDependentError, match=r"Speaks\).*decides on values.*execute=True"):
+        thoplw.profile(Speaks(), (3, 4))
+    assert thoplw.profile(Speaks(), torch.ones(3, 4), execute=True)[0] > 0

@@ -90,11 +90,6 @@ def _distinct(x: torch.Tensor, *options: Any, **more: Any) -> tuple[torch.Tensor
     return values, places, torch.empty(x.numel(), dtype=torch.int64, device="meta")
 
 
-def _one(x: torch.Tensor) -> Any:
-    """``[] -> number``. There is no good guess of a condition, nor of a count, on which sizes depend."""
-    return 1.0 if x.is_floating_point() else NotImplemented
-
-
 def _holds(x: torch.Tensor) -> torch.Tensor:
     """``[*] -> []``: a check that fails would end the run."""
     return torch.tensor(True, device=_HERE)
@@ -153,10 +148,10 @@ def values_after(target: str, args: tuple[Any, ...], output: Any) -> tuple[str, 
     return None
 
 
-#: Operator -> what is assumed (nothing, where it could not be otherwise), and what it returns then.
+#: Operator -> what is assumed (nothing, where it could not be otherwise), and what it returns then. Of a number that is
+#: read nothing is: once it is a Python number, there is no telling whether it becomes a factor or a length.
 ASSUMPTIONS: Mapping[str, tuple[str, Assume]] = MappingProxyType(
     {
-        "aten._local_scalar_dense": ("a number that was read is 1", _one),
         "aten._is_all_true": ("", _holds),
         "aten.nonzero": (_EVERY, positions),
         "aten._pack_padded_sequence": ("", _packed),
