@@ -79,7 +79,7 @@ def test_old_calls_have_the_figures_of_the_tools(tool: str) -> None:
     found = golden["models"]["resnet18"]
     said = [str(each) for each in (found["figure"], found["params"]) if each is not None]
     page = PAGES["docs/coming-from.md"]
-    (new,) = re.findall(rf'```python\n((?:(?!```).)*convention="{tool}"\n\).*?)```', page, re.DOTALL)
+    (new,) = re.findall(rf'```python\n((?:(?!```).)*convention="{tool}",\n\).*?)```', page, re.DOTALL)
     old = page[: page.index(new)].rpartition("```py\n")[2].partition("```")[0]
     for block in (old, new):
         assert re.findall(r"^# ([\d. ]+)$", block, re.MULTILINE)[0].replace(".0", "") == " ".join(said)
