@@ -363,29 +363,42 @@ Written by `tools/zoo.py`.
 
 Each was tried in its default configuration, completed where that is left open (`src/thoplw/hf/defaults.py`); the
 answer is what `thoplw profile hf:<type>` says. What is said to fail on real tensors was run on real tensors with random
-weights; what a class lacks was looked up in its module. Of the packages that transformers asks for, scipy 1.17.1 (eomt,
-eomt_dinov3, videomt) and torchaudio 2.11.0 (higgs_audio_v2_tokenizer) were installed; pip finds no wheel of natten or
+weights; what a class lacks was looked up in its module.
+
+Some types need a package beyond `pip install ".[zoo]"`, and say so: eomt, eomt_dinov3 and videomt need scipy (1.17.1
+was installed for the table), higgs_audio_v2_tokenizer needs torchaudio (2.11.0). pip finds no wheel of natten or
 detectron2 for Python 3.11.
+
+A session of a video is no input like others. A call of sam2_video on a real session, with a point on a frame of
+1024 x 1024, costs 153,963,758,848 MACs; the same call again 0, as the session has the answer; the next frame
+246,876,521,728. Of edgetam_video it is 154,476,578,048, 0 and 185,665,701,120.
 """
 
 EXECUTED = """\
 ## Counted by running for real
 
-Values that the model computes decide how it goes on in these, and no assumption serves: without `execute=True` an error
-says so, and names the operator and the module. In the zoo they were executed, with random weights.
+Values that the model computes decide how it goes on in these, or for how long (vits: the durations of sounds), and no
+assumption serves: without `execute=True` an error says so, and names the operator and the module. In the zoo they were
+executed, with random weights.
 """
 
-#: What an answer has in it -> why a model type is left out; the first that fits.
+GEMMA4_ASSISTANT = (
+    "Transformers 5.23.0 contradicts itself: it makes all layers share a cache, and refuses where none produces it"
+)
+
+#: What a name and its answer have in them -> why a model type is left out; the first that fits.
 REASONS: dict[str, str] = {
     "alone": "A part of a larger model: no model of transformers that has a forward takes its configuration",
     "has no model that is built from": "A configuration without a model: checkpoints name a class of another type",
     "missing the required": "The class has no forward; `thoplw.count()` counts what `generate` or `encode` runs",
     "natten": "Needs natten, of which PyPI has no wheel",
     "detectron2": "Needs detectron2, of which PyPI has no wheel",
-    "no telling what it takes": "Takes an object that its processor makes (a video session, the atoms of a molecule), "
-    "which a configuration does not tell; `thoplw.count()` counts what runs with one",
-    "Class validation error": "Transformers refuses the default configuration; it reads a larger model's cache",
-    "layer types producing a cache": "Transformers refuses the default configuration; it reads a larger model's cache",
+    "hf:esmfold2": "Takes the atoms of a molecule, which a configuration does not tell. With a made molecule its forward "
+    "draws random numbers until they fit, which needs values",
+    "no telling what it takes": "Takes a session that remembers what it has seen, so that no call has one cost; "
+    "`thoplw.count()` counts each frame",
+    "Class validation error": GEMMA4_ASSISTANT,
+    "layer types producing a cache": GEMMA4_ASSISTANT,
     "Expected size 76 but got size 50": "Two encoders have different frame rates by default: fails on real tensors too",
     "(position 1) must be Tensor": "Only the larger model passes what it is conditioned on: fails on real tensors too",
 }
@@ -402,7 +415,7 @@ def left_out(records: Iterable[Record]) -> str:
         torch=_version("torch"),
         transformers=_version("transformers"),
     )
-    rows = [(each["name"], _reason(each["error"]), _cell(each["error"][:160])) for each in bad]
+    rows = [(each["name"], _reason(f"{each['name']} {each['error']}"), _cell(each["error"][:160])) for each in bad]
     executed = [(each["name"], str(each["macs"]), str(each["params"])) for each in known if each.get("executed")]
     return "\n".join(
         (
@@ -414,8 +427,8 @@ def left_out(records: Iterable[Record]) -> str:
     )
 
 
-def _reason(error: str) -> str:
-    return next((reason for words, reason in REASONS.items() if words in error), "Not known")
+def _reason(answer: str) -> str:
+    return next((reason for words, reason in REASONS.items() if words in answer), "Not known")
 
 
 def _version(package: str) -> str:
