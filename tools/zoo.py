@@ -393,8 +393,8 @@ REASONS: dict[str, str] = {
     "missing the required": "The class has no forward; `thoplw.count()` counts what `generate` or `encode` runs",
     "natten": "Needs natten, of which PyPI has no wheel",
     "detectron2": "Needs detectron2, of which PyPI has no wheel",
-    "hf:esmfold2": "Takes the atoms of a molecule, which a configuration does not tell. With a made molecule its forward "
-    "draws random numbers until they fit, which needs values",
+    "hf:esmfold2": "Takes the atoms of a molecule, which a configuration does not tell. With a made molecule its "
+    "forward draws random numbers until they fit, which needs values",
     "no telling what it takes": "Takes a session that remembers what it has seen, so that no call has one cost; "
     "`thoplw.count()` counts each frame",
     "Class validation error": GEMMA4_ASSISTANT,
