@@ -124,7 +124,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         """Answer one operator and record it."""
         if func.__class__ is not torch._ops.OpOverload and is_higher_order(func):
             return self._higher_order(func, args, kwargs or {})
-        parts: list[Any] = [func]
+        parts: list[Any] = [id(func)]  # torch keeps its operators, and hashes them in Python
         kinds = self._read(args, parts)
         if kwargs:
             for name, value in kwargs.items():
@@ -132,19 +132,18 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 kinds |= self._read((value,), parts)
         else:
             kwargs = {}
-        if not kinds & _ABSTRACT:
-            if self._can_execute(func, args, kwargs):
-                return self._execute(func, args, kwargs)
-        elif decides_on_values(func):
+        if not kinds & _ABSTRACT and self._can_execute(func, args, kwargs):
+            return self._execute(func, args, kwargs)
+        key = tuple(parts)
+        answer = self._answers.get(key)
+        if answer is not None:
+            return self._give(answer, func, args, kwargs, kinds)
+        if kinds & _ABSTRACT and decides_on_values(func):
             if target_of(func) not in INDEXING:
                 return self._decide(func, args, kwargs)
             if _has_masks(args[1]):
                 return self.__torch_dispatch__(func, types, (args[0], self._without_masks(args[1]), *args[2:]), kwargs)
-        key = tuple(parts)
-        answer = self._answers.get(key)
-        if answer is None:
-            return self._first_time(func, args, kwargs, key, kinds)
-        return self._give(answer, func, args, kwargs, kinds)
+        return self._first_time(func, args, kwargs, key, kinds)
 
     def _give(self, answer: _Answer, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], kinds: int) -> Any:
         """Record a call, and return new tensors as the answer says."""
