@@ -118,6 +118,19 @@ def test_golden_of_documents(kind: str) -> None:
     assert f"{render(DOCUMENT, kind)}\n" == golden("document", kind)
 
 
+def without_libraries(text: str) -> str:
+    """A page without its styles and programs: tests/test_page.py runs those."""
+    return re.sub(r"<(style|script)>.*?</\1>", r"<\1></\1>", text, flags=re.DOTALL)
+
+
+def test_golden_of_the_page() -> None:
+    text = without_libraries(render(DOCUMENT, "html"))
+    assert f"{text}\n" == (GOLDEN / "document.html").read_text(encoding="utf-8")
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text)
+    for figure in ("macs", "params"):
+        assert sum(int(row["own"][figure]) for row in json.loads(data)["rows"]) == DOCUMENT["totals"][figure]
+
+
 @pytest.mark.parametrize("kind", [*TABLES, "collapsed"])
 def test_golden_of_a_real_profile(kind: str) -> None:
     loaded = load("alexnet")
