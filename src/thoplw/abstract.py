@@ -74,7 +74,9 @@ class Specs:
         if type(tensor) is AbstractTensor:
             return tensor.spec
         if tensor.layout is torch.strided:
-            return self.make(tensor.shape, tensor.dtype, tensor.stride())
+            # Most are known: asked here, as the parameters of a model are many.
+            known = self._known.get((shape := tensor.shape, dtype := tensor.dtype, strides := tensor.stride(), 1))
+            return self.make(shape, dtype, strides) if known is None else known
         stored = Fraction(tensor._nnz(), tensor.numel() or 1)
         return self.make(tuple(tensor.shape), tensor.dtype, (), stored)
 

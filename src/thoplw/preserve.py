@@ -6,8 +6,9 @@ import random
 import sys
 import warnings
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from operator import is_not
 from typing import Any
 
 import torch
@@ -17,8 +18,8 @@ _CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
 
 
 @contextmanager
-def preserved(model: torch.nn.Module) -> Iterator[None]:
-    """Put every module in evaluation mode; on the way out undo that and whatever the forward changed.
+def preserved(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
+    """Put all modules of a model in evaluation mode; on the way out undo that and whatever the forward changed.
 
     Restored are, for each module: its attributes, with lists, dicts and sets among them (hooks, parameters, buffers,
     submodules; which tensors these are, not what the tensors hold), and its training flag. Besides: the random state
@@ -26,7 +27,6 @@ def preserved(model: torch.nn.Module) -> Iterator[None]:
     """
     with ExitStack() as undo:
         undo.callback(_random_state())
-        modules = list(model.modules())
         undo.callback(_attributes(modules))
         for module in modules:
             if module.training:
@@ -37,25 +37,23 @@ def preserved(model: torch.nn.Module) -> Iterator[None]:
         yield
 
 
-def _attributes(modules: Iterable[torch.nn.Module]) -> Callable[[], None]:
+def _attributes(modules: Sequence[torch.nn.Module]) -> Callable[[], None]:
     """Remember the attributes of some modules; the function returned puts them back."""
     owners = [(module.__dict__, module.__dict__.copy()) for module in modules]
-    containers = [
-        (value, value.copy() if value else None)
-        for _, before in owners
-        for value in before.values()
-        if type(value) in _CONTAINERS
-    ]
+    # By identity: modules may share one.
+    containers = {id(value): value for _, before in owners for value in before.values() if type(value) in _CONTAINERS}
+    filled = [(container, container.copy()) for container in containers.values() if container]
 
     def restore() -> None:
-        for container, content in containers:
-            if container or content:
-                container.clear()
-                if content:
-                    (container.extend if isinstance(container, (list, deque)) else container.update)(content)
+        for container in filter(None, containers.values()):  # most are empty and stay so
+            container.clear()
+        for container, content in filled:
+            (container.extend if isinstance(container, (list, deque)) else container.update)(content)
         for attributes, before in owners:
-            attributes.clear()
-            attributes.update(before)
+            # Anew only what differs: what is written anew takes more memory than what torch's constructor wrote.
+            if tuple(attributes) != tuple(before) or any(map(is_not, attributes.values(), before.values())):
+                attributes.clear()
+                attributes.update(before)
 
     return restore
 

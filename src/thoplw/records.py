@@ -119,8 +119,7 @@ class Weight(NamedTuple):
     trainable: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModuleInfo:
+class ModuleInfo(NamedTuple):
     """A module of the model, in definition order.
 
     Attributes:
@@ -216,8 +215,7 @@ class Trace:
         place = {index: position for position, index in enumerate(members)}
         return Trace(
             modules=tuple(
-                replace(
-                    self.modules[index],
+                self.modules[index]._replace(
                     path="" if index == first else self.modules[index].path.removeprefix(f"{root}."),
                     parent=place.get(self.modules[index].parent, 0) if index != first else -1,
                 )

@@ -65,7 +65,7 @@ def capture(
     with ExitStack() as stack:
         if not execute:
             stack.enter_context(_without_collection())
-        stack.enter_context(preserved(model))
+        stack.enter_context(preserved(weights.modules))
         stack.callback(run.finish)
         stack.enter_context(inference())
         stack.enter_context(scopes)

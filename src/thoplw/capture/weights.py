@@ -19,13 +19,15 @@ class Weights:
     """Parameters and buffers of models, read for their shapes only.
 
     Attributes:
-        infos: the modules, in definition order.
-        tensors: every parameter and buffer by its identity; kept here, they cannot lose it.
+        modules: all of them, in definition order; kept here, they cannot lose their identity.
+        infos: what is known of each.
+        tensors: every parameter and buffer by its identity.
         specs: the spec of each.
         packed: the objects in which quantised modules keep theirs.
     """
 
     def __init__(self, specs: Specs) -> None:
+        self.modules: list[torch.nn.Module] = []
         self.infos: list[ModuleInfo] = []
         self.tensors: dict[int, torch.Tensor] = {}
         self.specs: dict[int, TensorSpec] = {}
@@ -50,16 +52,20 @@ class Weights:
         index = self._known.get(key)
         if index is None:
             index = self._known[key] = len(self.infos)
+            cls = type(module)
             scripted = isinstance(module, torch.jit.ScriptModule)
-            name = type(module).__name__
+            parameters = self._weights(path, module._parameters)
+            if cls.__module__.startswith("torch.ao."):
+                parameters = (*parameters, *self._packed(module))
+            self.modules.append(module)
             self.infos.append(
                 ModuleInfo(
                     path=path,
-                    cls=type(module),
-                    class_name=getattr(module, "original_name", name) if scripted else name,
+                    cls=cls,
+                    class_name=getattr(module, "original_name", cls.__name__) if scripted else cls.__name__,
                     parent=parent,
                     opaque=scripted,
-                    parameters=(*self._weights(path, module._parameters), *self._packed(module)),
+                    parameters=parameters,
                     buffers=self._weights(path, module._buffers),
                 )
             )
@@ -76,7 +82,7 @@ class Weights:
 
         They are its own, or in modules inside of it that exist to hold them and are never called.
         """
-        if not type(module).__module__.startswith("torch.ao.") or _holds_only(module):
+        if _holds_only(module):
             return
         holders = [module, *(inner for inner in module.modules() if _holds_only(inner))]
         for name, value in (item for holder in holders for item in vars(holder).items()):
