@@ -40,7 +40,7 @@ def profile(
         custom_ops: ``{nn.Module subclass: f(module, inputs, output) -> MACs}`` prices a module with all under it, and
             ``{torch.ops.lib.op: f(call) -> MACs}`` an operator, see :class:`thoplw.Call`.
         verbose: say on stderr what was not counted, and which submodules never ran.
-        convention: how to count, by name: ``"thoplw"`` or ``"macs"``.
+        convention: how to count: the name of one that :func:`thoplw.conventions` lists, or your own.
         strict: raise when an operator was not counted.
         execute: really run the model on the tensors given (a shape stands for zeros), for a model whose control flow
             needs values.
