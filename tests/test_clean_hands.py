@@ -99,6 +99,21 @@ def test_nothing_changes(execute: bool, fail: bool, prepare: Callable[[nn.Module
     assert torch.equal(x, input_before)
 
 
+def test_a_list_that_modules_share_is_put_back_once() -> None:
+    class Noting(nn.Module):
+        def __init__(self, notes: list[str]) -> None:
+            super().__init__()
+            self.notes = notes
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.notes.append("again")
+            return x
+
+    notes = ["once"]
+    thoplw.profile(nn.Sequential(Noting(notes), Noting(notes)), (1, 1))
+    assert notes == ["once"]
+
+
 def test_gradients_stay() -> None:
     model = nn.Linear(3, 3)
     model(torch.randn(2, 3)).sum().backward()

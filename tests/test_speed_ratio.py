@@ -40,9 +40,9 @@ def test_what_is_worked_out_does_not_grow_with_depth(monkeypatch: pytest.MonkeyP
     worked_out: list[str] = []
     first_time = abstract_run.AbstractRun._first_time
 
-    def counted(self: Any, func: Any, *rest: Any) -> Any:
-        worked_out.append(str(func))
-        return first_time(self, func, *rest)
+    def counted(self: Any, operator: Any, *rest: Any) -> Any:
+        worked_out.append(str(operator.func))
+        return first_time(self, operator, *rest)
 
     monkeypatch.setattr(abstract_run.AbstractRun, "_first_time", counted)
     found = []

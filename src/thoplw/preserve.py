@@ -8,7 +8,7 @@ import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from operator import is_not
+from itertools import chain, compress
 from typing import Any
 
 import torch
@@ -40,20 +40,19 @@ def preserved(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
 def _attributes(modules: Sequence[torch.nn.Module]) -> Callable[[], None]:
     """Remember the attributes of some modules; the function returned puts them back."""
     owners = [(module.__dict__, module.__dict__.copy()) for module in modules]
-    # By identity: modules may share one.
-    containers = {id(value): value for _, before in owners for value in before.values() if type(value) in _CONTAINERS}
-    filled = [(container, container.copy()) for container in containers.values() if container]
+    values = list(chain.from_iterable(before.values() for _, before in owners))
+    containers = list(compress(values, map(_CONTAINERS.__contains__, map(type, values))))
+    filled = [(container, container.copy()) for container in containers if container]
 
     def restore() -> None:
-        for container in filter(None, containers.values()):  # most are empty and stay so
+        for container in filter(None, containers):  # most are empty and stay so
             container.clear()
         for container, content in filled:
-            (container.extend if isinstance(container, (list, deque)) else container.update)(content)
+            if not container:  # one that modules share is full again
+                (container.extend if isinstance(container, (list, deque)) else container.update)(content)
         for attributes, before in owners:
-            # Anew only what differs: what is written anew takes more memory than what torch's constructor wrote.
-            if tuple(attributes) != tuple(before) or any(map(is_not, attributes.values(), before.values())):
-                attributes.clear()
-                attributes.update(before)
+            attributes.clear()
+            attributes.update(before)
 
     return restore
 

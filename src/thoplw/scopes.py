@@ -53,7 +53,7 @@ class ModuleScopes:
         """
         self.scopes: list[Scope] = []
         self.current = -1
-        self._modules = modules
+        self._index_of = modules.index_of
         self._discover = discover
         self._specs = specs
         self._watch = watch
@@ -75,29 +75,33 @@ class ModuleScopes:
             module_globals._global_forward_hooks_with_kwargs.pop(handle.id, None)
 
     def _open(self, module: torch.nn.Module, args: tuple[Any, ...]) -> None:
-        if self._discover is not None and self.current == 0 and self._modules.index_of(module) is None:
+        if self._discover is not None and self.current == 0 and self._index_of(module) is None:
             self._discover(module)
-        index = self._modules.index_of(module)
+        index = self._index_of(module)
         if index is not None:
             self.scopes.append(Scope(module=index, parent=self.current))
             self.current = len(self.scopes) - 1
 
     def _close(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        index = self._modules.index_of(module)
+        index = self._index_of(module)
         if index is None:
             return
         # A forward that catches an exception of a submodule leaves that one's scope open: close it here.
         while (scope := self.scopes[self.current]).module != index:
             self.current = scope.parent
         scope.inputs = self._shapes(args) + self._shapes(tuple(kwargs.values())) if kwargs else self._shapes(args)
-        scope.outputs = (output.spec,) if type(output) is AbstractTensor else self._shapes((output,))
+        scope.outputs = self._shapes((output,))
         if self._watch is not None:
             self._watch(self.current, module, (*args, *kwargs.values()), output)
         self.current = scope.parent
 
     def _shapes(self, values: tuple[Any, ...]) -> tuple[TensorSpec, ...]:
-        if len(values) == 1 and type(values[0]) in (list, tuple):
-            values = tuple(values[0])
-        if all(type(value) is AbstractTensor for value in values):
-            return tuple(value.spec for value in values)
+        if len(values) == 1:
+            (value,) = values
+            if type(value) is AbstractTensor:
+                return (value.spec,)
+            if type(value) in (list, tuple):
+                values = tuple(value)
+        if set(map(type, values)) == {AbstractTensor}:
+            return tuple([value.spec for value in values])
         return tuple(self._specs.of(tensor) for tensor in tensors_in(values))

@@ -59,6 +59,29 @@ _ABSTRACT, _REAL = 1, 2
 _make_wrapper = torch.Tensor._make_wrapper_subclass
 
 
+class _Operator:
+    """What is known in a run of one operator.
+
+    Attributes:
+        func: itself; kept here, it cannot lose its identity.
+        target: its name in records.
+        rule: its shape rule, if it has one.
+        decides: whether what it returns depends on values.
+        writes: whether it writes to an argument.
+        answers: what it answered, by what tells its arguments from others.
+    """
+
+    __slots__ = ("answers", "decides", "func", "rule", "target", "writes")
+
+    def __init__(self, func: Any) -> None:
+        self.func = func
+        self.target = target_of(func)
+        self.rule = shapes.RULES.get(self.target)
+        self.decides = decides_on_values(func)
+        self.writes = is_mutable(func)
+        self.answers: dict[tuple[Any, ...], _Answer] = {}
+
+
 class _Answer:
     """What an operator answers whenever it is called with the same specs."""
 
@@ -88,7 +111,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
     def __init__(self, **shared: Any) -> None:
         """Take what :class:`Run` takes."""
         super().__init__(**shared)
-        self._answers: dict[Any, _Answer] = {}
+        self._operators: dict[int, _Operator] = {}  # by identity, as torch hashes them in Python
         self._tainted: dict[int, torch.UntypedStorage] = {}
         self._tokens = {
             key: id(self.weights.specs[key])
@@ -122,9 +145,12 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Answer one operator and record it."""
-        if func.__class__ is not torch._ops.OpOverload and is_higher_order(func):
-            return self._higher_order(func, args, kwargs or {})
-        parts: list[Any] = [id(func)]  # torch keeps its operators, and hashes them in Python
+        operator = self._operators.get(id(func))
+        if operator is None:
+            if is_higher_order(func):
+                return self._higher_order(func, args, kwargs or {})
+            operator = self._operators[id(func)] = _Operator(func)
+        parts: list[Any] = []
         kinds = self._read(args, parts)
         if kwargs:
             for name, value in kwargs.items():
@@ -135,15 +161,15 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         if not kinds & _ABSTRACT and self._can_execute(func, args, kwargs):
             return self._execute(func, args, kwargs)
         key = tuple(parts)
-        answer = self._answers.get(key)
+        answer = operator.answers.get(key)
         if answer is not None:
             return self._give(answer, func, args, kwargs, kinds)
-        if kinds & _ABSTRACT and decides_on_values(func):
-            if target_of(func) not in INDEXING:
+        if kinds & _ABSTRACT and operator.decides:
+            if operator.target not in INDEXING:
                 return self._decide(func, args, kwargs)
             if _has_masks(args[1]):
                 return self.__torch_dispatch__(func, types, (args[0], self._without_masks(args[1]), *args[2:]), kwargs)
-        return self._first_time(func, args, kwargs, key, kinds)
+        return self._first_time(operator, args, kwargs, key, kinds)
 
     def _give(self, answer: _Answer, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], kinds: int) -> Any:
         """Record a call, and return new tensors as the answer says."""
@@ -293,30 +319,30 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
     # -- the first time --------------------------------------------------------------------------------------------
 
     def _first_time(
-        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...], kinds: int
+        self, operator: _Operator, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...], kinds: int
     ) -> Any:
         """Find out what an operator returns; remember it, where it will be the same next time."""
-        rule = shapes.RULES.get(target_of(func))
+        func, target, rule = operator.func, operator.target, operator.rule
         if rule is None and is_composite(func):
-            return self._compose(func, args, kwargs, key, kinds)
+            return self._compose(operator, args, kwargs, key, kinds)
         seen, named = self.freeze(args), self.freeze_named(kwargs)
         shaped = None if rule is None else rule(*seen, **named)
         if shaped is shapes.SAME:
-            answer = _Answer(self.frozen_call(func, seen, named, seen[0]), 0, is_mutable(func))
+            answer = _Answer(self.frozen_call(func, seen, named, seen[0]), 0, operator.writes)
         elif shaped is not None:
             answer = _Answer(self.frozen_call(func, seen, named, self._interned(shaped)), None, False)
         else:
             output, same = self._ask_meta(func, args, kwargs)
-            if target_of(func) in _VALUE_FREE and _is_small_integer(output):
+            if target in _VALUE_FREE and _is_small_integer(output):
                 return self._fill(func, args, kwargs)
             if torch.Tag.inplace_view in func.tags and type(args[0]) is AbstractTensor:
                 self.record(self.call(func, args, kwargs, output))
                 return self._change_view(args[0], func, args, kwargs, self.specs.of(output))
-            answer = _Answer(self.call(func, seen, named, output), same, is_mutable(func))
-        share = share_after(target_of(func), answer.call.args)
+            answer = _Answer(self.call(func, seen, named, output), same, operator.writes)
+        share = share_after(target, answer.call.args)
         if share is not None:
             answer = _Answer(self._with_share(answer.call, *share), answer.same, answer.writes)
-        self._answers[key] = answer
+        operator.answers[key] = answer
         return self._give(answer, func, args, kwargs, kinds)
 
     def _with_share(self, call: Call, position: int, share: Fraction | int) -> Call:
@@ -326,16 +352,17 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         return replace(call, output=tuple(outputs) if isinstance(call.output, tuple) else outputs[0])
 
     def _compose(
-        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...], kinds: int
+        self, operator: _Operator, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...], kinds: int
     ) -> Any:
         """Answer a composite operator by running its pieces."""
+        func = operator.func
         assumed = len(self.assumptions)
         output, parts = self.take_apart(func, args, kwargs)
         call = self.call(func, args, kwargs, output, parts)
         # Values of real tensors may have steered the pieces, or be among what comes out: then nothing can be reused.
         pure = kinds == _ABSTRACT and assumed == len(self.assumptions)
         if pure and all(type(tensor) is AbstractTensor for tensor in tensors_in(output)):
-            self._answers[key] = _Answer(call, _same(output, args, kwargs), is_mutable(func))
+            operator.answers[key] = _Answer(call, _same(output, args, kwargs), operator.writes)
         self.record(call)
         return output
 

@@ -33,9 +33,14 @@ def trainable(trace: Trace) -> Iterator[tuple[int, Weight]]:
 def _executed(trace: Trace, buffers: frozenset[str]) -> Iterator[tuple[int, Weight]]:
     ran = {scope.module for scope in trace.scopes}
     for index, info in enumerate(trace.modules):
-        for weight in (*info.parameters, *(buffer for buffer in info.buffers if buffer.name in buffers)):
-            if index in ran or weight.key in trace.used:
-                yield index, weight
+        weights = info.parameters
+        if buffers:
+            weights = (*weights, *(buffer for buffer in info.buffers if buffer.name in buffers))
+        if weights:
+            called = index in ran
+            for weight in weights:
+                if called or weight.key in trace.used:
+                    yield index, weight
 
 
 def _once(weights: Iterable[tuple[int, Weight]]) -> Iterator[tuple[int, Weight]]:

@@ -82,7 +82,8 @@ def price(
         for leaf in known[call]:
             entries.append(Entry(leaf, scope, times, call))
             if leaf.work is not None and leaf.work is not ZERO:
-                own[scope] += leaf.work if times == 1 else leaf.work * times
+                work = leaf.work if times == 1 else leaf.work * times
+                own[scope] = work if own[scope] is ZERO else own[scope] + work
     return Priced(own=tuple(own), entries=tuple(entries), whole=frozenset(whole.keys() - covered), covered=covered)
 
 

@@ -152,13 +152,13 @@ def cat(tensors: tuple[TensorSpec, ...], dim: int = 0) -> TensorSpec | None:
         return None
     first = tensors[0]
     where = axis(dim, len(first.shape))
-    if where is None or not _is_row_major(first) or any(each.dtype != first.dtype for each in tensors):
+    if where is None or not _is_row_major(first):
         return None
-    around = first.shape[:where], first.shape[where + 1 :]
-    if any((each.shape[:where], each.shape[where + 1 :]) != around for each in tensors):
+    before, after = first.shape[:where], first.shape[where + 1 :]
+    if len({(each.dtype, each.shape[:where], each.shape[where + 1 :]) for each in tensors}) > 1:
         return None
-    joined = sum(each.shape[where] for each in tensors)
-    return contiguous((*around[0], joined, *around[1]), first.dtype)
+    joined = sum([each.shape[where] for each in tensors])
+    return contiguous((*before, joined, *after), first.dtype)
 
 
 def _is_row_major(x: TensorSpec) -> bool:
