@@ -7,13 +7,13 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import typer
+from tests.calling import Calling
 from tools.examples import examples, follow
 from torch import nn
 
@@ -91,17 +91,6 @@ N, C, H, W = 2, 6, 8, 10
 IMAGE, VOLUME, LINE, TOKENS = (N, C, H, W), (N, C, 4, H, W), (N, C, H), (N, H, C)
 
 
-class Function(nn.Module):
-    """A function as a model."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *tensors: torch.Tensor) -> Any:
-        return self.function(*tensors)
-
-
 def resized(mode: str) -> nn.Module:
     return nn.Upsample(scale_factor=2, mode=mode)
 
@@ -124,10 +113,10 @@ CASES: dict[str, list[tuple[nn.Module, Any, dict[str, int]]]] = {
         )
     ],
     "Linear": [(nn.Linear(C, 5), TOKENS, {"rows": N * H, "k": C, "m": 5})],
-    "Product": [(Function(torch.matmul), ((N, 3, 4), (N, 4, 5)), {"n": N, "l": 3, "k": 4, "m": 5})],
+    "Product": [(Calling(torch.matmul), ((N, 3, 4), (N, 4, 5)), {"n": N, "l": 3, "k": 4, "m": 5})],
     "Attention": [
         (
-            Function(nn.functional.scaled_dot_product_attention),
+            Calling(nn.functional.scaled_dot_product_attention),
             ((N, 3, 4, 8), (N, 3, 5, 8), (N, 3, 5, 8)),
             {"n": N, "h": 3, "l": 4, "s": 5, "e": 8},
         )
@@ -158,17 +147,17 @@ CASES: dict[str, list[tuple[nn.Module, Any, dict[str, int]]]] = {
     "Upsampling, trilinear": [(resized("trilinear"), VOLUME, {})],
     "Upsampling, bicubic": [(resized("bicubic"), IMAGE, {})],
     "Addition": [
-        (Function(torch.add), (IMAGE, IMAGE), {}),
-        (Function(torch.mul), (IMAGE, IMAGE), {}),
-        (Function(torch.gt), (IMAGE, IMAGE), {}),
-        *((each, IMAGE, {}) for each in (nn.ReLU(), nn.Sigmoid(), nn.Tanh(), Function(torch.exp))),
+        (Calling(torch.add), (IMAGE, IMAGE), {}),
+        (Calling(torch.mul), (IMAGE, IMAGE), {}),
+        (Calling(torch.gt), (IMAGE, IMAGE), {}),
+        *((each, IMAGE, {}) for each in (nn.ReLU(), nn.Sigmoid(), nn.Tanh(), Calling(torch.exp))),
     ],
     "Leaky": [(nn.LeakyReLU(), IMAGE, {}), (nn.PReLU(), IMAGE, {})],
     "ELU": [(nn.ELU(), IMAGE, {}), (nn.Hardsigmoid(), IMAGE, {}), (nn.Softplus(), IMAGE, {})],
     "SiLU": [(nn.SiLU(), IMAGE, {}), (nn.Hardswish(), IMAGE, {})],
     "GELU": [(nn.GELU(), IMAGE, {}), (nn.Mish(), IMAGE, {})],
-    "Sum": [(Function(lambda x, f=f: f(x, (2, 3))), IMAGE, {}) for f in (torch.sum, torch.mean, torch.amax)],
-    "Variance": [(Function(lambda x, f=f: f(x, (2, 3))), IMAGE, {}) for f in (torch.var, torch.std)],
+    "Sum": [(Calling(lambda x, f=f: f(x, (2, 3))), IMAGE, {}) for f in (torch.sum, torch.mean, torch.amax)],
+    "Variance": [(Calling(lambda x, f=f: f(x, (2, 3))), IMAGE, {}) for f in (torch.var, torch.std)],
 }
 
 ROWS = re.findall(r"^\| (.*?) \| `(.*?)` \| `(.*?)` \| `(.*?)` \|$", PAGES["docs/counting.md"], re.MULTILINE)

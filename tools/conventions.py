@@ -17,25 +17,16 @@ import torch.nn.functional as F
 from tabulate import tabulate
 from torch import nn
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from thoplw import Convention, compare, conventions
-from thoplw.pricing import Row
+from tests.calling import Calling  # noqa: E402
+
+from thoplw import Convention, compare, conventions  # noqa: E402
+from thoplw.pricing import Row  # noqa: E402
 
 FEATURES = (2, 8, 16, 16)
 TOKENS = (2, 10, 32)
-
-
-class Function(nn.Module):
-    """A function as a model, with no layer that a counter of layers could see."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: torch.Tensor) -> Any:
-        """Call it."""
-        return self.function(*inputs)
 
 
 def layer(module: nn.Module, *shapes: tuple[int, ...]) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
@@ -45,7 +36,7 @@ def layer(module: nn.Module, *shapes: tuple[int, ...]) -> tuple[nn.Module, tuple
 
 def function(call: Callable[..., Any], *shapes: tuple[int, ...]) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
     """A function, and its inputs."""
-    return Function(call), tuple(torch.empty(shape) for shape in shapes)
+    return Calling(call), tuple(torch.empty(shape) for shape in shapes)
 
 
 #: What is called, and on what; shapes have a batch of 2.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -231,7 +231,7 @@ def compare(
     return Comparison(observe(model, tensor, execute=execute), tables)
 
 
-def _figure(fmt: str) -> Any:
+def _figure(fmt: str) -> Callable[[int], str]:
     if fmt not in ("raw", "clever"):
         raise UnknownNameError("fmt", fmt, ("raw", "clever"))
     figure, _ = FIGURES[fmt]

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from tests.calling import Calling
+from tests.pricing.peers import Built
 from torch import nn
+
+
+def calling(function: Callable[..., torch.Tensor], *shapes: tuple[int, ...]) -> Built:
+    """A function as a model, and its inputs."""
+    return Calling(function), tuple(map(torch.zeros, shapes))
+
+
+def layer(module: nn.Module, *shapes: tuple[int, ...]) -> Built:
+    """A layer as a model, and its inputs."""
+    return module.eval(), tuple(map(torch.zeros, shapes))
 
 
 class Calls(nn.Module):

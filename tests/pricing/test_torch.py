@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
-from tests.calling import Calling
 from tests.pricing import peers
+from tests.pricing.layers import calling, layer
 from torch import nn
 from torch.nn import functional as F
 
 from thoplw.capture import capture
-
-
-def calling(function: Callable[..., torch.Tensor], *shapes: tuple[int, ...]) -> peers.Built:
-    return Calling(function), tuple(map(torch.zeros, shapes))
-
-
-def layer(module: nn.Module, *shapes: tuple[int, ...]) -> peers.Built:
-    return module.eval(), tuple(map(torch.zeros, shapes))
-
 
 attention = F.scaled_dot_product_attention
 HEADS = (2, 4, 7, 8)

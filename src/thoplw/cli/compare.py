@@ -6,12 +6,9 @@ from typing import Annotated
 
 import typer
 
-from thoplw.cli.options import Batch, Inputs, Model, Output, Seq, known
+from thoplw.cli.options import BESIDE, Batch, Inputs, Model, Output, Seq, known
 from thoplw.cli.run import loaded
 from thoplw.cli.terminal import show, told
-
-#: What ``--kind`` takes.
-KINDS = ("text", "md", "csv", "latex", "json")
 
 
 def compare(
@@ -27,7 +24,7 @@ def compare(
     by_layer: Annotated[bool, typer.Option("--by-layer", help="With --explain: terms for each layer.")] = False,
     seq: Seq = None,
     batch: Batch = None,
-    kind: Annotated[str, typer.Option("--kind", "--format", help=f"{', '.join(KINDS)}.")] = "text",
+    kind: Annotated[str, typer.Option("--kind", "--format", help=f"{', '.join(BESIDE)}.")] = "text",
     fmt: Annotated[str, typer.Option(help="Figures: raw or clever (with units).")] = "raw",
     execute: Annotated[bool, typer.Option("--execute", help="Really run the model, with random weights.")] = False,
     output: Output = None,
@@ -50,7 +47,7 @@ def compare(
         from thoplw.comparing import compare
         from thoplw.pricing import CONVENTIONS
 
-        known("kind", kind, KINDS)
+        known("kind", kind, BESIDE)
         known("fmt", fmt, ("raw", "clever"))
         names = list(explain or (conventions.split(",") if conventions else CONVENTIONS))
         for name in names:

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from thoplw.cli.options import NAMES, Batch, Inputs, Output, Seq, known
+from thoplw.cli.options import BESIDE, NAMES, Batch, Inputs, Output, Seq, known
 from thoplw.cli.run import run
 from thoplw.cli.terminal import say, show, told
 
 if TYPE_CHECKING:
     from thoplw.saved import Document
-
-#: What ``--kind`` takes.
-KINDS = ("text", "md", "csv", "latex", "json")
 
 
 def diff(
@@ -25,7 +22,7 @@ def diff(
     inputs: Inputs = None,
     seq: Seq = None,
     batch: Batch = None,
-    kind: Annotated[str, typer.Option("--kind", "--format", help=f"{', '.join(KINDS)}.")] = "text",
+    kind: Annotated[str, typer.Option("--kind", "--format", help=f"{', '.join(BESIDE)}.")] = "text",
     fmt: Annotated[str, typer.Option(help="Figures: raw or clever (with units).")] = "raw",
     convention: Annotated[
         str | None, typer.Option(help="How to count: that of the file, or else thoplw, by default.")
@@ -48,7 +45,7 @@ def diff(
         from thoplw.render import render
         from thoplw.saved import read
 
-        known("kind", kind, KINDS)
+        known("kind", kind, BESIDE)
         known("fmt", fmt, FIGURES)
         if convention is not None:
             known("convention", convention, CONVENTIONS)

@@ -15,6 +15,9 @@ from thoplw.errors import UnknownNameError
 NAMES = "resnet18 (of torchvision), timm:vit_base_patch16_224, hf:llama, or mypackage.models:build"
 
 
+#: Kinds of a table that sets one thing beside another.
+BESIDE = ("text", "md", "csv", "latex", "json")
+
 #: All kinds, for the help; importing them would take longer than showing it.
 KINDS = "Tables: text, csv, md, latex. Pages and pictures: tree, html. Data: json, speedscope, collapsed (stacks)."
 

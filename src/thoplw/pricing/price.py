@@ -69,8 +69,7 @@ def price(
             before the convention's rows of modules.
     """
     table = {**convention.operators, **rows} if rows else convention.operators
-    whole = _whole(trace, convention, scopes or {})
-    covered = _covered(trace, whole)
+    whole, covered = _whole(trace, convention, scopes or {})
     own = [whole.get(index, ZERO) if index not in covered else ZERO for index in range(len(trace.scopes))]
     known: dict[Call, tuple[Leaf, ...]] = {}
     entries = []
@@ -87,12 +86,14 @@ def price(
     return Priced(own=tuple(own), entries=tuple(entries), whole=frozenset(whole.keys() - covered), covered=covered)
 
 
-def _whole(trace: Trace, convention: Convention, scopes: Mapping[int, Work]) -> Mapping[int, Work]:
-    """The calls of modules that have a price of their own; a module's row is asked unless something above has one."""
-    if not convention.modules:
-        return scopes
+def _whole(
+    trace: Trace, convention: Convention, scopes: Mapping[int, Work]
+) -> tuple[Mapping[int, Work], frozenset[int]]:
+    """The calls of modules that have a price of their own, and those inside of these; a row is asked of the others."""
+    if not scopes and not convention.modules:
+        return scopes, frozenset()
     whole = dict(scopes)
-    inside: set[int] = set()
+    covered: set[int] = set()
     calls: dict[int, list[Call]] = defaultdict(list)
     for call, at in trace.steps:
         calls[at].append(call)
@@ -101,8 +102,8 @@ def _whole(trace: Trace, convention: Convention, scopes: Mapping[int, Work]) -> 
     for index, scope in enumerate(trace.scopes):
         info = trace.modules[scope.module]
         row = rows[info.cls]
-        if scope.parent in inside or scope.parent in whole:
-            inside.add(index)
+        if scope.parent in covered or scope.parent in whole:
+            covered.add(index)
         elif row is not None and index not in whole:
             seen = ModuleCall(
                 info=info,
@@ -114,7 +115,7 @@ def _whole(trace: Trace, convention: Convention, scopes: Mapping[int, Work]) -> 
             work = row(seen)
             if work is not None:
                 whole[index] = as_work(work, f"the row of {info.class_name}")
-    return whole
+    return whole, frozenset(covered)
 
 
 def leaves(call: Call, rows: Mapping[str, Row]) -> tuple[Leaf, ...]:
@@ -138,13 +139,3 @@ def find_row(call: Call, rows: Mapping[str, Row]) -> object:
     if call.target.endswith("_") and not call.target.endswith("__"):
         return rows.get(call.target[:-1], _ABSENT)
     return _ABSENT
-
-
-def _covered(trace: Trace, scopes: Mapping[int, Work]) -> frozenset[int]:
-    """The scopes inside those that have a price of their own."""
-    covered: set[int] = set()
-    if scopes:
-        for index, scope in enumerate(trace.scopes):
-            if scope.parent in scopes or scope.parent in covered:
-                covered.add(index)
-    return frozenset(covered)
