@@ -41,10 +41,14 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from tests.oracle import oracle_macs  # noqa: E402
+from tools.shared_weights import SharedWeights  # noqa: E402
 
 import thoplw  # noqa: E402
 from thoplw import hf  # noqa: E402
 from thoplw.loading import load  # noqa: E402
+
+#: Size of the memory that the weights of a large model share.
+SHARED_ELEMENTS = 1 << 30
 
 #: What is known of a model: what the tasks found, by name of the figure.
 Record = dict[str, Any]
@@ -113,9 +117,24 @@ def _figures(model: torch.nn.Module, inputs: Any, *, execute: bool = False) -> R
 
 def confirm(name: str) -> Record:
     """Count what a model really multiplies."""
-    model, inputs = real(name)
+    return {"oracle": _oracle(*real(name))}
+
+
+def confirm_large(name: str) -> Record:
+    """The same for a model that is large: in bfloat16, and with weights that share a memory."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with SharedWeights(SHARED_ELEMENTS, torch.bfloat16):
+            model, inputs = real(name)
+        return {"oracle": _oracle(model.to(torch.bfloat16), inputs), "oracle_dtype": "bfloat16"}
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _oracle(model: torch.nn.Module, inputs: Any) -> int:
     args, kwargs = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
-    return {"oracle": oracle_macs(model, *args, **kwargs)}
+    return oracle_macs(model, *args, **kwargs)
 
 
 def real(name: str) -> tuple[torch.nn.Module, Any]:
@@ -128,7 +147,8 @@ def real(name: str) -> tuple[torch.nn.Module, Any]:
 
 def _with_values(value: Any) -> Any:
     if isinstance(value, torch.Tensor) and value.is_meta:
-        return torch.rand(value.shape).to(value.dtype)
+        dtype = torch.get_default_dtype() if value.is_floating_point() else value.dtype
+        return torch.rand(value.shape).to(dtype)
     return value
 
 
@@ -167,6 +187,7 @@ _BUILD: dict[str, Callable[[str], Any]] = {
 TASKS: dict[str, tuple[Callable[[str], Record], str]] = {
     "measure": (measure, "error"),
     "confirm": (confirm, "oracle_error"),
+    "confirm_large": (confirm_large, "oracle_error"),
 }
 
 
@@ -540,6 +561,7 @@ def oracle(
     workers: Workers = 2,
     timeout: Timeout = 120,
     memory: Memory = 8,
+    large: Annotated[bool, typer.Option(help="In bfloat16, with weights that share a memory.")] = False,
     again: Annotated[bool, typer.Option(help="Do again where the oracle found another number, or failed.")] = False,
 ) -> None:
     """Run profiled models for real, the cheapest first."""
@@ -551,7 +573,8 @@ def oracle(
     ]
     small.sort(key=lambda each: each["macs"])
     names = [each["name"] for each in small]
-    note(lines, "confirm", names, workers=workers, timeout=timeout, memory=int(memory * 1e9))
+    task = "confirm_large" if large else "confirm"
+    note(lines, task, names, workers=workers, timeout=timeout, memory=int(memory * 1e9))
 
 
 @app.command()

@@ -12,6 +12,7 @@ from thoplw.capture import capture
 from thoplw.custom import CustomOps
 from thoplw.errors import InputError, UncountedError
 from thoplw.inputs import arguments
+from thoplw.preserve import without_collection
 from thoplw.pricing import Convention, find, price
 from thoplw.records import Trace
 from thoplw.report import LayerInfo
@@ -56,22 +57,24 @@ def profile(
         UncountedError: ``strict``, and an operator has no price.
         Exception: what the forward of the model raises comes through unchanged.
     """
-    table = find(convention)
-    custom = CustomOps(custom_ops)
-    trace = observe(model, tensor, execute=execute, watch=custom.watch)
-    info = LayerInfo(trace, price(trace, table, rows=custom.rows, scopes=custom.scopes()), table)
-    if strict and info.uncounted:
-        raise UncountedError(
-            f"{info.notes()[0]} These lines price one of them:\n\n"
-            f"    def price(call: thoplw.Call) -> int:\n"
-            f"        (output,) = call.outputs\n"
-            f"        return 2 * output.numel\n"
-            f"    custom_ops = {{torch.ops.{next(iter(info.uncounted))}: price}}\n"
-            f"    thoplw.profile(model, tensor, custom_ops)"
-        )
-    if verbose:
-        sys.stderr.write("".join(f"thoplw: {note}\n" for note in info.notes()))
-    return info.total_macs, info.total_params, info
+    # A real run has garbage of its own, which can be large.
+    with without_collection(when=not execute):
+        table = find(convention)
+        custom = CustomOps(custom_ops)
+        trace = observe(model, tensor, execute=execute, watch=custom.watch)
+        info = LayerInfo(trace, price(trace, table, rows=custom.rows, scopes=custom.scopes()), table)
+        if strict and info.uncounted:
+            raise UncountedError(
+                f"{info.notes()[0]} These lines price one of them:\n\n"
+                f"    def price(call: thoplw.Call) -> int:\n"
+                f"        (output,) = call.outputs\n"
+                f"        return 2 * output.numel\n"
+                f"    custom_ops = {{torch.ops.{next(iter(info.uncounted))}: price}}\n"
+                f"    thoplw.profile(model, tensor, custom_ops)"
+            )
+        if verbose:
+            sys.stderr.write("".join(f"thoplw: {note}\n" for note in info.notes()))
+        return info.total_macs, info.total_params, info
 
 
 def observe(model: torch.nn.Module, tensor: Any, *, execute: bool = False, watch: Watch | None = None) -> Trace:

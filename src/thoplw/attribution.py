@@ -196,7 +196,11 @@ class Attribution:
         trace = self._trace
         ran = {scope.module for scope in trace.scopes}
         # The parameters of a module may be used without a call of it: nn.MultiheadAttention does so with its out_proj.
-        ran |= {i for i, info in enumerate(trace.modules) if any(w.key in trace.used for w in info.parameters)}
+        ran |= {
+            index
+            for index, info in enumerate(trace.modules)
+            if index not in ran and any(weight.key in trace.used for weight in info.parameters)
+        }
         alive = ran | self._ancestors(ran)
         idle: dict[int, set[tuple[int, int]]] = {}
         root: dict[int, int] = {}
@@ -227,7 +231,7 @@ class Attribution:
         charged: dict[int, list[Weight]] = defaultdict(list)
         assert self._convention.parameters is not None  # it was found, so it is complete
         for index, weight in self._convention.parameters(self._trace):
-            charged[self._payer(index)].append(weight)
+            charged[index if index in self._scopes else self._payer(index)].append(weight)
         return charged
 
     def _payer(self, index: int) -> int:

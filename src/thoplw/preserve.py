@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 import warnings
@@ -35,6 +36,19 @@ def preserved(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
                 module.training = False
         undo.enter_context(one_path())
         yield
+
+
+@contextmanager
+def without_collection(when: bool = True) -> Iterator[None]:
+    """Garbage collection off: records are many small objects that all stay, which it would look through in vain."""
+    enabled = when and gc.isenabled()
+    if enabled:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _attributes(modules: Sequence[torch.nn.Module]) -> Callable[[], None]:

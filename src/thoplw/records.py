@@ -75,7 +75,7 @@ class Call:
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
         """Every tensor among what was returned, in order."""
-        return tuple(specs_in(self.output))
+        return (self.output,) if isinstance(self.output, TensorSpec) else tuple(specs_in(self.output))
 
     def arg(self, position: int, default: Any = None) -> Any:
         """The positional argument at ``position``, or ``default`` where the call left it out."""

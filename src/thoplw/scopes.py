@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.nn.modules.module as module_globals
@@ -16,13 +16,6 @@ from thoplw.records import Scope, TensorSpec
 
 #: Called when a scope closes, with its index, the module, its inputs (keyword inputs last) and its output.
 Watch = Callable[[int, torch.nn.Module, tuple[Any, ...], Any], None]
-
-
-class Modules(Protocol):
-    """Knows modules by index."""
-
-    def index_of(self, module: torch.nn.Module) -> int | None:
-        """Index of a module, ``None`` for one that is not known."""
 
 
 class ModuleScopes:
@@ -37,7 +30,7 @@ class ModuleScopes:
 
     def __init__(
         self,
-        modules: Modules,
+        indices: Mapping[int, int],
         specs: Specs,
         watch: Watch | None = None,
         discover: Callable[[torch.nn.Module], None] | None = None,
@@ -45,7 +38,7 @@ class ModuleScopes:
         """Prepare, without touching anything.
 
         Args:
-            modules: the modules to know.
+            indices: the modules to know: their index by their identity.
             specs: where specs of tensors are shared.
             watch: called when a scope closes.
             discover: called with a module that is not known when it is called from the outermost scope: it may make
@@ -53,7 +46,7 @@ class ModuleScopes:
         """
         self.scopes: list[Scope] = []
         self.current = -1
-        self._index_of = modules.index_of
+        self._indices = indices
         self._discover = discover
         self._specs = specs
         self._watch = watch
@@ -75,31 +68,31 @@ class ModuleScopes:
             module_globals._global_forward_hooks_with_kwargs.pop(handle.id, None)
 
     def _open(self, module: torch.nn.Module, args: tuple[Any, ...]) -> None:
-        if self._discover is not None and self.current == 0 and self._index_of(module) is None:
+        if self._discover is not None and self.current == 0 and id(module) not in self._indices:
             self._discover(module)
-        index = self._index_of(module)
+        index = self._indices.get(id(module))
         if index is not None:
             self.scopes.append(Scope(module=index, parent=self.current))
             self.current = len(self.scopes) - 1
 
     def _close(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        index = self._index_of(module)
+        index = self._indices.get(id(module))
         if index is None:
             return
         # A forward that catches an exception of a submodule leaves that one's scope open: close it here.
         while (scope := self.scopes[self.current]).module != index:
             self.current = scope.parent
-        scope.inputs = self._shapes(args) + self._shapes(tuple(kwargs.values())) if kwargs else self._shapes(args)
-        scope.outputs = self._shapes((output,))
+        if kwargs:
+            args = (*args, *kwargs.values())
+        scope.inputs = (args[0].spec,) if len(args) == 1 and type(args[0]) is AbstractTensor else self._shapes(args)
+        scope.outputs = (output.spec,) if type(output) is AbstractTensor else self._shapes((output,))
         if self._watch is not None:
-            self._watch(self.current, module, (*args, *kwargs.values()), output)
+            self._watch(self.current, module, args, output)
         self.current = scope.parent
 
     def _shapes(self, values: tuple[Any, ...]) -> tuple[TensorSpec, ...]:
         if len(values) == 1:
             (value,) = values
-            if type(value) is AbstractTensor:
-                return (value.spec,)
             if type(value) in (list, tuple):
                 values = tuple(value)
         if set(map(type, values)) == {AbstractTensor}:

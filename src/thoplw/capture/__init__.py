@@ -8,10 +8,11 @@ somebody asks; any other is taken apart at once.
 
 from __future__ import annotations
 
-import gc
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from itertools import chain, filterfalse
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -59,12 +60,10 @@ def capture(
     weights.add(model)
     if execute:
         _require_values(model, args, kwargs)
-    scopes = ModuleScopes(weights, specs, watch)
+    scopes = ModuleScopes(weights.indices, specs, watch)
     kind = LiveRun if execute else AbstractRun
     run: Run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(args, kwargs, weights))
     with ExitStack() as stack:
-        if not execute:
-            stack.enter_context(_without_collection())
         stack.enter_context(preserved(weights.modules))
         stack.callback(run.finish)
         stack.enter_context(inference())
@@ -80,7 +79,7 @@ def capture(
         modules=tuple(weights.infos),
         scopes=tuple(scopes.scopes),
         steps=tuple(run.steps),
-        used=frozenset(run.used & weights.tensors.keys()),
+        used=frozenset(run.used.intersection(weights.tensors)),
         assumptions=tuple(run.assumptions),
     )
 
@@ -99,18 +98,6 @@ def expand(call: Call) -> tuple[Call, ...] | None:
     args, kwargs = run.thaw((call.args, dict(call.kwargs)))
     with inference():
         return run.take_apart(func, args, kwargs)[1]
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Garbage collection off: records are many small objects that all stay, which it would look through in vain."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _require_values(model: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -132,7 +119,6 @@ def _say_where(error: Exception, scopes: ModuleScopes, weights: Weights) -> None
 
 def _device(args: Sequence[Any], kwargs: Mapping[str, Any], weights: Weights) -> torch.device:
     """The device that the user sees: of the inputs, else of the weights, and the CPU where both have no values."""
-    for tensor in (*tensors_in((args, kwargs)), *weights.tensors.values()):
-        if not tensor.is_meta:
-            return tensor.device
-    return torch.device("cpu")
+    tensors = chain(tensors_in((args, kwargs)), weights.tensors.values())
+    known = next(filterfalse(attrgetter("is_meta"), tensors), None)
+    return torch.device("cpu") if known is None else known.device

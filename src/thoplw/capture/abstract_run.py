@@ -30,6 +30,7 @@ from thoplw.capture.operators import (
     is_composite,
     is_higher_order,
     is_mutable,
+    overload_of,
     size_bound,
     storage_of,
     target_of,
@@ -56,6 +57,8 @@ _MEMORY = {torch.quint8: torch.uint8, torch.qint8: torch.int8, torch.qint32: tor
 
 _ABSTRACT, _REAL = 1, 2
 
+_INT = {int}
+
 _make_wrapper = torch.Tensor._make_wrapper_subclass
 
 
@@ -65,17 +68,19 @@ class _Operator:
     Attributes:
         func: itself; kept here, it cannot lose its identity.
         target: its name in records.
+        overload: the rest of that.
         rule: its shape rule, if it has one.
         decides: whether what it returns depends on values.
         writes: whether it writes to an argument.
         answers: what it answered, by what tells its arguments from others.
     """
 
-    __slots__ = ("answers", "decides", "func", "rule", "target", "writes")
+    __slots__ = ("answers", "decides", "func", "overload", "rule", "target", "writes")
 
     def __init__(self, func: Any) -> None:
         self.func = func
         self.target = target_of(func)
+        self.overload = overload_of(func)
         self.rule = shapes.RULES.get(self.target)
         self.decides = decides_on_values(func)
         self.writes = is_mutable(func)
@@ -113,25 +118,20 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         super().__init__(**shared)
         self._operators: dict[int, _Operator] = {}  # by identity, as torch hashes them in Python
         self._tainted: dict[int, torch.UntypedStorage] = {}
-        self._tokens = {
-            key: id(self.weights.specs[key])
-            for key, weight in self.weights.tensors.items()
-            if not self._is_real(weight)
-        }
+        self._weights = self.weights.specs
+        distinct = {id(spec): spec for spec in self._weights.values()}
+        self._valueless = {token for token, spec in distinct.items() if not _may_steer(dtype_of(spec), spec.numel)}
 
     @cached_property
     def _owned(self) -> frozenset[int]:
         """The storages of the model's own tensors."""
         return frozenset(map(storage_of, self.weights.tensors.values()))
 
-    @staticmethod
-    def _is_real(tensor: torch.Tensor) -> bool:
-        """Whether the values of a tensor of the user's may steer the model."""
-        return not (tensor.is_meta or tensor.is_floating_point() or tensor.is_complex() or tensor.numel() > REAL_LIMIT)
-
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
         """Inputs are abstract but for small integers and booleans."""
-        return super().enter(tensor) if self._is_real(tensor) else abstract(self.specs.of(tensor), self.device)
+        if tensor.is_meta or not _may_steer(tensor.dtype, tensor.numel()):
+            return abstract(self.specs.of(tensor), self.device)
+        return super().enter(tensor)
 
     def thaw(self, value: Any) -> Any:
         """Records as arguments again: abstract tensors for specs."""
@@ -173,7 +173,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
     def _give(self, answer: _Answer, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], kinds: int) -> Any:
         """Record a call, and return new tensors as the answer says."""
-        self.steps.append(Step(answer.call, self.scope))
+        self.steps.append(Step(answer.call, -1 if self.scopes is None else self.scopes.current))
         if answer.writes and kinds & _REAL:
             self._taint(func, args, kwargs)
         if answer.same is not None:
@@ -197,22 +197,25 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 kinds |= _ABSTRACT
             elif cls is int or value is None:
                 parts.append(value)
-            elif isinstance(value, torch.Tensor):
-                identity = id(value)
-                self.used.add(identity)
-                token = self._tokens.get(identity)
-                if token is None:
-                    parts.append(id(self.specs.of(value)))
-                    kinds |= _ABSTRACT if value.is_meta or self._is_tainted(value) else _REAL
-                else:
-                    parts.append(token)
-                    kinds |= _ABSTRACT
+            elif cls is bool or cls is float:
+                parts.append((cls, value))  # 1, 1.0 and True are equal, yet not the same argument
             elif cls is list or cls is tuple:
+                if _INT == {*map(type, value)}:
+                    parts.append(tuple(value))
+                    continue
                 inner: list[Any] = []
                 kinds |= self._read(value, inner)
                 parts.append(tuple(inner))
-            elif cls is bool or cls is float:
-                parts.append((cls, value))  # 1, 1.0 and True are equal, yet not the same argument
+            elif isinstance(value, torch.Tensor):
+                identity = id(value)
+                self.used.add(identity)
+                spec = self._weights.get(identity)
+                if spec is not None and id(spec) in self._valueless:
+                    kinds |= _ABSTRACT
+                else:
+                    spec = self.specs.of(value)
+                    kinds |= _ABSTRACT if value.is_meta or self._is_tainted(value) else _REAL
+                parts.append(id(spec))
             else:
                 parts.append(id(value) if cls.__hash__ is None else value)
         return kinds
@@ -327,10 +330,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             return self._compose(operator, args, kwargs, key, kinds)
         seen, named = self.freeze(args), self.freeze_named(kwargs)
         shaped = None if rule is None else rule(*seen, **named)
-        if shaped is shapes.SAME:
-            answer = _Answer(self.frozen_call(func, seen, named, seen[0]), 0, operator.writes)
-        elif shaped is not None:
-            answer = _Answer(self.frozen_call(func, seen, named, self._interned(shaped)), None, False)
+        if shaped is not None:
+            same = 0 if shaped is shapes.SAME else None
+            returned = seen[0] if same == 0 else self._interned(shaped)
+            call = Call(target=target, overload=operator.overload, args=seen, kwargs=named, output=returned)
+            answer = _Answer(call, same, operator.writes)
         else:
             output, same = self._ask_meta(func, args, kwargs)
             if target in _VALUE_FREE and _is_small_integer(output):
@@ -339,7 +343,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 self.record(self.call(func, args, kwargs, output))
                 return self._change_view(args[0], func, args, kwargs, self.specs.of(output))
             answer = _Answer(self.call(func, seen, named, output), same, operator.writes)
-        share = share_after(target, answer.call.args)
+        share = share_after(target, seen)
         if share is not None:
             answer = _Answer(self._with_share(answer.call, *share), answer.same, answer.writes)
         operator.answers[key] = answer
@@ -410,7 +414,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
     def _stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
         """A tensor with values: itself, where it has some that count, else zeros of its shape and strides."""
-        if type(tensor) is AbstractTensor or tensor.is_meta or id(tensor) in self._tokens or self._is_tainted(tensor):
+        valueless = id(self._weights.get(id(tensor))) in self._valueless
+        if valueless or type(tensor) is AbstractTensor or tensor.is_meta or self._is_tainted(tensor):
             return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=self.device).zero_()
         return tensor
 
@@ -427,6 +432,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 torch._C._set_meta_in_tls_dispatch_include(before)
         tensor.spec, tensor.token = spec, id(spec)
         return tensor
+
+
+def _may_steer(dtype: torch.dtype, numel: int) -> bool:
+    """Whether the values of such a tensor of the user's, if it has any, may steer the model."""
+    return not (dtype.is_floating_point or dtype.is_complex or numel > REAL_LIMIT)
 
 
 def _nothing(*args: Any, **kwargs: Any) -> Any:

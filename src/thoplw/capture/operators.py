@@ -37,6 +37,11 @@ def target_of(func: Any) -> str:
     return f"{namespace}.{name}"
 
 
+def overload_of(func: Any) -> str:
+    """The name of an operator's overload, such as ``default``."""
+    return "default" if is_higher_order(func) else str(func._overloadname)
+
+
 def operator_of(call: Call) -> Any:
     """The operator of a record, or ``None`` where its library is not loaded."""
     namespace, _, name = call.target.partition(".")

@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from thoplw.abstract import AbstractTensor, Specs
-from thoplw.capture.operators import is_higher_order, target_of
+from thoplw.capture.operators import overload_of, target_of
 from thoplw.capture.packed import geometry_of, weights_of
 from thoplw.capture.weights import Weights
 from thoplw.records import Assumption, Call, Step
@@ -102,19 +102,12 @@ class Run(TorchDispatchMode):
         self, func: Any, args: Any, kwargs: dict[str, Any], output: Any, parts: tuple[Call, ...] | None = None
     ) -> Call:
         """The record of an operator: tensors become specs."""
-        return self.frozen_call(func, self.freeze(tuple(args)), self.freeze_named(kwargs), self.freeze(output), parts)
-
-    @staticmethod
-    def frozen_call(
-        func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any, parts: tuple[Call, ...] | None = None
-    ) -> Call:
-        """The record of an operator, whose tensors are specs already."""
         return Call(
             target=target_of(func),
-            overload="default" if is_higher_order(func) else func._overloadname,
-            args=args,
-            kwargs=kwargs,
-            output=output,
+            overload=overload_of(func),
+            args=self.freeze(tuple(args)),
+            kwargs=self.freeze_named(kwargs),
+            output=self.freeze(output),
             parts=parts,
         )
 
@@ -132,7 +125,12 @@ class Run(TorchDispatchMode):
             self.used.add(id(value))
             return self.specs.of(value)
         if isinstance(value, (tuple, list)):
-            return tuple(map(self.freeze, value))
+            return tuple(
+                [
+                    each.spec if type(each) is AbstractTensor else each if type(each) in _PLAIN else self.freeze(each)
+                    for each in value
+                ]
+            )
         if isinstance(value, torch.ScriptObject):
             return self._freeze_packed(value)
         return value

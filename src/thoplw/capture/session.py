@@ -26,7 +26,7 @@ class Session:
         specs = Specs()
         self._weights = Weights(specs)
         self._weights.infos.append(ModuleInfo(path="", cls=object, class_name="count", parent=-1))
-        self._scopes = ModuleScopes(self._weights, specs, watch, discover=self._discover)
+        self._scopes = ModuleScopes(self._weights.indices, specs, watch, discover=self._discover)
         self._run = LiveRun(specs=specs, weights=self._weights, scopes=self._scopes, device=torch.device("cpu"))
         self._scopes.scopes.append(Scope(module=0, parent=-1))
         self._scopes.current = 0
@@ -52,7 +52,7 @@ class Session:
             modules=tuple(self._weights.infos),
             scopes=tuple(self._scopes.scopes),
             steps=tuple(self._run.steps),
-            used=frozenset(self._run.used & self._weights.tensors.keys()),
+            used=frozenset(self._run.used.intersection(self._weights.tensors)),
         )
 
     def _discover(self, model: torch.nn.Module) -> None:

@@ -21,6 +21,7 @@ class Weights:
     Attributes:
         modules: all of them, in definition order; kept here, they cannot lose their identity.
         infos: what is known of each.
+        indices: which module and info, by the identity of the module.
         tensors: every parameter and buffer by its identity.
         specs: the spec of each.
         packed: the objects in which quantised modules keep theirs.
@@ -33,7 +34,7 @@ class Weights:
         self.specs: dict[int, TensorSpec] = {}
         self.packed: list[torch.ScriptObject] = []
         self._intern = specs
-        self._known: dict[int, int] = {}
+        self.indices: dict[int, int] = {}
 
     def add(self, model: torch.nn.Module, name: str = "", parent: int = -1) -> None:
         """Read a model, whose path is ``name``; what is known already stays as it is.
@@ -49,33 +50,23 @@ class Weights:
         if key in seen:
             return
         seen.add(key)
-        index = self._known.get(key)
+        index = self.indices.get(key)
         if index is None:
-            index = self._known[key] = len(self.infos)
+            index = self.indices[key] = len(self.infos)
             cls = type(module)
             scripted = isinstance(module, torch.jit.ScriptModule)
-            parameters = self._weights(path, module._parameters)
+            class_name = getattr(module, "original_name", cls.__name__) if scripted else cls.__name__
+            parameters = self._weights(path, owned) if (owned := module._parameters) else ()
+            buffers = self._weights(path, owned) if (owned := module._buffers) else ()
             if cls.__module__.startswith("torch.ao."):
                 parameters = (*parameters, *self._packed(module))
             self.modules.append(module)
-            self.infos.append(
-                ModuleInfo(
-                    path=path,
-                    cls=cls,
-                    class_name=getattr(module, "original_name", cls.__name__) if scripted else cls.__name__,
-                    parent=parent,
-                    opaque=scripted,
-                    parameters=parameters,
-                    buffers=self._weights(path, module._buffers),
-                )
-            )
-        for name, child in module._modules.items():
-            if child is not None:
-                self._add(child, f"{path}.{name}" if path else name, index, seen)
-
-    def index_of(self, module: torch.nn.Module) -> int | None:
-        """Index of a module, ``None`` for one that is not known."""
-        return self._known.get(id(module))
+            self.infos.append(ModuleInfo(path, cls, class_name, parent, scripted, parameters, buffers))
+        if children := module._modules:
+            prefix = f"{path}." if path else ""
+            for name, child in children.items():
+                if child is not None:
+                    self._add(child, prefix + name, index, seen)
 
     def _packed(self, module: torch.nn.Module) -> Iterator[Weight]:
         """The packed weights and biases of a quantised module, each taken as a parameter.
@@ -94,8 +85,6 @@ class Weights:
                         yield Weight(name, id(value) + position, spec)
 
     def _weights(self, path: str, tensors: Mapping[str, torch.Tensor | None]) -> tuple[Weight, ...]:
-        if not tensors:
-            return ()
         weights = []
         for name, tensor in tensors.items():
             if tensor is None:

@@ -26,7 +26,7 @@ def elements(call: Call) -> int:
 
 def per_output(flops: int, call: Call) -> Work:
     """Work of so many floating-point operations for each element of all outputs."""
-    return Work(flops=flops * sum(output.numel for output in call.outputs))
+    return Work(flops=flops * sum([output.numel for output in call.outputs]))
 
 
 def product(sizes: object, rank: int) -> int:

@@ -15,8 +15,8 @@ from thoplw.work import Work
 
 def direct(call: Call) -> Work:
     """``[N, C, *in] [O, C / groups, *kernel] -> [N, O, *out]``: ``N O out C kernel / groups`` MACs."""
-    weight, bias = call.args[1], call.arg(2)
-    return contraction(elements(call) * math.prod(weight.shape[1:]), elements(call) if bias else 0)
+    weight, bias, outputs = call.args[1], call.arg(2), elements(call)
+    return contraction(outputs * math.prod(weight.shape[1:]), outputs if bias else 0)
 
 
 def transposed(call: Call) -> Work:

@@ -14,7 +14,7 @@ SOFTMAX_FLOPS = 5
 
 def elements(call: Call) -> int:
     """Number of elements that are normalised."""
-    return call.inputs[0].numel
+    return int(call.args[0].numel)
 
 
 def is_affine(call: Call, weight: int) -> bool:

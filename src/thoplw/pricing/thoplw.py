@@ -15,7 +15,7 @@ from thoplw.formulas.recurrent import biases
 from thoplw.pricing.convention import Convention, Row
 from thoplw.pricing.parameters import executed_with_statistics
 from thoplw.records import Call
-from thoplw.work import Work, as_work
+from thoplw.work import ZERO, Work, as_work
 
 Term = Callable[[Call], int]
 
@@ -102,8 +102,8 @@ _TERMS: dict[Term, str] = {
 
 def _with_term(row: Row, term: Term) -> Row:
     def priced(call: Call) -> Work:
-        work = as_work(row(call), call.name) if row is not None else Work()
-        return work + Work(macs=term(call))
+        work = ZERO if row is None else as_work(row(call), call.name)
+        return Work(macs=work.macs + term(call), flops=work.flops)
 
     return priced
 

@@ -52,10 +52,12 @@ def contiguous(shape: Shape, dtype: str) -> TensorSpec:
 
 def is_contiguous(*tensors: TensorSpec | None) -> bool:
     """Whether all of these (that are there) are contiguous; the stride of a dimension of one element is never used."""
-    return all(
-        tensor is None or tensor.strides == (steps := dense(tensor.shape)) or _steps(tensor) == _steps(tensor, steps)
-        for tensor in tensors
-    )
+    for tensor in tensors:
+        if tensor is not None:
+            steps = dense(tensor.shape)
+            if tensor.strides != steps and _steps(tensor) != _steps(tensor, steps):
+                return False
+    return True
 
 
 def _steps(tensor: TensorSpec, strides: Shape | None = None) -> list[int]:
