@@ -65,12 +65,21 @@ _SUSPICIOUS = re.compile(
     r"cholesky|inverse|det|_qr|svd|encoder_layer|multi_head|quantized|bilinear|int8|int4|sparse|mkl|onednn"
 )
 _HARMLESS = {
+    "aten._fft_c2c",  # butterflies, no sums of products: n log n operations, which are not multiply-accumulates
+    "aten._fft_c2r",
+    "aten._fft_r2c",
     "aten._upsample_bilinear2d_aa",
     "aten.detach",
     "aten.linalg_vector_norm",
+    "aten.quantized_max_pool2d",
     "aten.upsample_bilinear2d",
     "aten.upsample_linear1d",
     "aten.upsample_trilinear3d",
+    "quantized.add",
+    "quantized.add_relu",
+    "quantized.cat",
+    "quantized.hardswish",
+    "quantized.mul",
 }
 
 
@@ -126,6 +135,23 @@ def _deformable(a: dict[str, Any], out: torch.Tensor) -> int:
     return out.shape[0] * prod(out.shape[2:]) * a["weight"].numel()
 
 
+def _substitution(a: dict[str, Any], out: torch.Tensor) -> int:
+    """Row i of a column takes i products, one of them the division, and i - 1 sums: a pair is a multiply-accumulate."""
+    size = a["self"].shape[-1]
+    operations = sum(row + (row - 1) for row in range(1, size + 1))
+    return out.numel() // size * operations // 2
+
+
+def _packed_convolution(a: dict[str, Any], out: torch.Tensor) -> int:
+    """In int8, with the weight in an object of its own."""
+    weight = a["packed_weight"].unpack()[0]
+    return out.shape[0] * prod(out.shape[2:]) * weight.numel()
+
+
+def _packed_linear(a: dict[str, Any], out: torch.Tensor) -> int:
+    return prod(a["X"].shape) * a["W_prepack"].unpack()[0].shape[0]
+
+
 def _distances(a: dict[str, Any], out: torch.Tensor) -> int:
     """Every row meets every other row: a difference, squared and added, per feature. Norms kept along do not count."""
     return out.numel() * a["x1"].shape[-1]
@@ -145,12 +171,17 @@ _COUNTS: dict[str, Callable[[dict[str, Any], Any], int]] = {
     "aten.bmm": lambda a, _: _matrices(a["self"], a["mat2"]),
     "aten.conv_tbc": lambda a, out: prod(out.shape[:2]) * a["weight"].numel(),
     "aten.convolution": _convolution,
+    "aten.linalg_solve_triangular": _substitution,
     "aten.dot": lambda a, _: a["self"].numel(),
     "aten.mkldnn_rnn_layer": _rnn_layer,
     "aten.mm": lambda a, _: _matrices(a["self"], a["mat2"]),
     "aten.mv": lambda a, _: a["self"].numel(),
     "aten.vdot": lambda a, _: a["self"].numel(),
     "mkldnn._linear_pointwise": lambda a, _: prod(a["X"].shape) * a["W"].shape[0],
+    "quantized.conv2d": _packed_convolution,
+    "quantized.conv2d_relu": _packed_convolution,
+    "quantized.linear": _packed_linear,
+    "quantized.linear_relu": _packed_linear,
     "torchvision.deform_conv2d": _deformable,
 }
 _COUNTS["aten._addmm_activation"] = _COUNTS["aten.addmm"]

@@ -19,7 +19,7 @@ class SharedWeights(TorchDispatchMode):
     Initialisation of such tensors is left out. Small tensors are made as always, so that norms start from ones.
 
     Args:
-        elements: size of the memory, and of the largest tensor that uses it.
+        elements: size of the memory: of the largest tensor.
         dtype: of the weights that share it.
     """
 
@@ -28,7 +28,7 @@ class SharedWeights(TorchDispatchMode):
     def __init__(self, elements: int, dtype: torch.dtype) -> None:
         super().__init__()
         random = torch.randn(1 << 20, generator=torch.Generator().manual_seed(0)) * 0.02
-        self._memory = random.to(dtype).repeat(elements >> 20)
+        self._memory = random.to(dtype).repeat(-(-elements // random.numel()))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if args and isinstance(args[0], torch.Tensor) and self._shares(args[0]):

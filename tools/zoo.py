@@ -47,9 +47,6 @@ import thoplw  # noqa: E402
 from thoplw import hf  # noqa: E402
 from thoplw.loading import load  # noqa: E402
 
-#: Size of the memory that the weights of a large model share.
-SHARED_ELEMENTS = 1 << 30
-
 #: What is known of a model: what the tasks found, by name of the figure.
 Record = dict[str, Any]
 
@@ -121,13 +118,22 @@ def confirm(name: str) -> Record:
 
 
 def confirm_large(name: str) -> Record:
-    """The same for a model that is large: in bfloat16, and with weights that share a memory."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.bfloat16)
+    """The same for a model that is large: with weights that share a memory, and in bfloat16 if it takes that."""
+    largest = max(weight.numel() for weight in load(name).model.parameters())
     try:
-        with SharedWeights(SHARED_ELEMENTS, torch.bfloat16):
+        return _confirm_in(torch.bfloat16, name, largest)
+    except (IndexError, RuntimeError, TypeError, ValueError):  # no kernel, or positions that bfloat16 rounds
+        gc.collect()
+        return _confirm_in(torch.float32, name, largest)
+
+
+def _confirm_in(dtype: torch.dtype, name: str, largest: int) -> Record:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with SharedWeights(largest, dtype):
             model, inputs = real(name)
-        return {"oracle": _oracle(model.to(torch.bfloat16), inputs), "oracle_dtype": "bfloat16"}
+        return {"oracle": _oracle(model.to(dtype), inputs), "oracle_dtype": str(dtype).removeprefix("torch.")}
     finally:
         torch.set_default_dtype(before)
 

@@ -29,8 +29,8 @@ def dense(shape: Shape) -> Shape:
     strides, step = [], 1
     for size in reversed(shape):
         strides.append(step)
-        step *= max(size, 1)
-    return tuple(reversed(strides))
+        step *= size or 1
+    return tuple(strides[::-1])
 
 
 def is_apart(spec: TensorSpec) -> bool:
@@ -45,6 +45,7 @@ def dense_like(spec: TensorSpec) -> Shape:
     return tuple(steps[dim] for dim in range(len(spec.shape)))
 
 
+@cache
 def contiguous(shape: Shape, dtype: str) -> TensorSpec:
     """A contiguous tensor."""
     return TensorSpec(shape=shape, dtype=dtype, strides=dense(shape))

@@ -32,17 +32,8 @@ def convolution(
     steps, pads, reaches = pair(stride, rank), pair(padding, rank), pair(dilation, rank)
     if not len(steps) == len(pads) == len(reaches) == rank or min(*steps, *reaches) < 1 or min(pads) < 0:
         return None
-    out = tuple(
-        (size + 2 * pad - reach * (kernel - 1) - 1) // step + 1
-        for size, kernel, step, pad, reach in zip(
-            x.shape[2:],
-            weight.shape[2:],
-            steps,
-            pads,
-            reaches,
-            strict=True,
-        )
-    )
+    windows = zip(x.shape[2:], weight.shape[2:], steps, pads, reaches, strict=True)
+    out = [(size + 2 * pad - reach * (kernel - 1) - 1) // step + 1 for size, kernel, step, pad, reach in windows]
     return contiguous((x.shape[0], weight.shape[0], *out), x.dtype) if min(out) > 0 else None
 
 

@@ -154,11 +154,13 @@ def cat(tensors: tuple[TensorSpec, ...], dim: int = 0) -> TensorSpec | None:
     where = axis(dim, len(first.shape))
     if where is None or not _is_row_major(first):
         return None
-    before, after = first.shape[:where], first.shape[where + 1 :]
-    if len({(each.dtype, each.shape[:where], each.shape[where + 1 :]) for each in tensors}) > 1:
-        return None
-    joined = sum([each.shape[where] for each in tensors])
-    return contiguous((*before, joined, *after), first.dtype)
+    dtype, before, after = first.dtype, first.shape[:where], first.shape[where + 1 :]
+    joined = 0
+    for each in tensors:
+        if each.dtype != dtype or each.shape[:where] != before or each.shape[where + 1 :] != after:
+            return None
+        joined += each.shape[where]
+    return contiguous((*before, joined, *after), dtype)
 
 
 def _is_row_major(x: TensorSpec) -> bool:
