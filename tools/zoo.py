@@ -396,9 +396,14 @@ Some types need a package beyond `pip install ".[zoo]"`, and say so: eomt, eomt_
 was installed for the table), higgs_audio_v2_tokenizer needs torchaudio (2.11.0). pip finds no wheel of natten or
 detectron2 for Python 3.11.
 
-A session of a video is no input like others. A call of sam2_video on a real session, with a point on a frame of
-1024 x 1024, costs 153,963,758,848 MACs; the same call again 0, as the session has the answer; the next frame
-246,876,521,728. Of edgetam_video it is 154,476,578,048, 0 and 185,665,701,120.
+A session of a video is no input like others. What `thoplw.count()` found for calls on a real session, in MACs:
+
+| | first frame | the same frame again | second frame |
+| --- | --: | --: | --: |
+| sam2_video, a point, 1024 x 1024 | 153963758848 | 0 | 246876521728 |
+| edgetam_video, a point, 1024 x 1024 | 154476578048 | 0 | 185665701120 |
+| sam3_tracker_video, a point, 1008 x 1008 | 2817392150272 | 0 | 2958086948608 |
+| sam3_video, a text of 32 tokens, 1008 x 1008 | 3134967742976 | 3125244822016 | 3125244822016 |
 """
 
 EXECUTED = """\
@@ -420,8 +425,9 @@ REASONS: dict[str, str] = {
     "missing the required": "The class has no forward; `thoplw.count()` counts what `generate` or `encode` runs",
     "natten": "Needs natten, of which PyPI has no wheel",
     "detectron2": "Needs detectron2, of which PyPI has no wheel",
-    "hf:esmfold2": "Takes the atoms of a molecule, which a configuration does not tell. With a made molecule its "
-    "forward draws random numbers until they fit, which needs values",
+    "hf:esmfold2": "Takes the atoms of a molecule, which a configuration does not tell, and draws random numbers until "
+    "they fit: on real weights, and what its `prepare_protein_features` makes of 16 residues, `execute=True` counts "
+    "262,016,330,752 MACs, as the oracle does",
     "no telling what it takes": "Takes a session that remembers what it has seen, so that no call has one cost; "
     "`thoplw.count()` counts each frame",
     "Class validation error": GEMMA4_ASSISTANT,

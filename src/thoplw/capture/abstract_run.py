@@ -200,7 +200,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             elif cls is bool or cls is float:
                 parts.append((cls, value))  # 1, 1.0 and True are equal, yet not the same argument
             elif cls is list or cls is tuple:
-                if _INT == {*map(type, value)}:
+                if {*map(type, value)} == _INT:
                     parts.append(tuple(value))
                     continue
                 inner: list[Any] = []
@@ -331,8 +331,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         seen, named = self.freeze(args), self.freeze_named(kwargs)
         shaped = None if rule is None else rule(*seen, **named)
         if shaped is not None:
-            same = 0 if shaped is shapes.SAME else None
-            returned = seen[0] if same == 0 else self._interned(shaped)
+            same: int | str | None = 0 if shaped is shapes.SAME else None
+            returned = self._interned(shaped) if same is None else seen[0]
             call = Call(target=target, overload=operator.overload, args=seen, kwargs=named, output=returned)
             answer = _Answer(call, same, operator.writes)
         else:

@@ -56,8 +56,8 @@ class Weights:
             cls = type(module)
             scripted = isinstance(module, torch.jit.ScriptModule)
             class_name = getattr(module, "original_name", cls.__name__) if scripted else cls.__name__
-            parameters = self._weights(path, owned) if (owned := module._parameters) else ()
-            buffers = self._weights(path, owned) if (owned := module._buffers) else ()
+            parameters = self._weights(path, module._parameters) if module._parameters else ()
+            buffers = self._weights(path, module._buffers) if module._buffers else ()
             if cls.__module__.startswith("torch.ao."):
                 parameters = (*parameters, *self._packed(module))
             self.modules.append(module)
