@@ -170,6 +170,10 @@ CONTRACTION: dict[str, Case] = {
             "mv": (torch.mv, (randn(2, 3), randn(3))),
             "dot": (torch.dot, (randn(3), randn(3))),
             "vdot": (torch.vdot, (randn(3), randn(3))),
+            "triangular solve": (
+                lambda a, b: torch.linalg.solve_triangular(a + 9 * torch.eye(5), b, upper=True),
+                (randn(3, 5, 5), randn(3, 5, 4)),
+            ),
             "addmm": (torch.addmm, (randn(4), randn(2, 3), randn(3, 4))),
             "addmv": (torch.addmv, (randn(2), randn(2, 3), randn(3))),
             "addbmm": (torch.addbmm, (randn(2, 4), randn(5, 2, 3), randn(5, 3, 4))),

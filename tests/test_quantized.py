@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.oracle import oracle_macs
 from torch import nn
 
 import thoplw
@@ -74,6 +75,8 @@ def test_static(execute: bool, convention: str) -> None:
     macs, params, info = thoplw.profile(quantised, x, convention=convention, execute=execute, strict=True)
     assert (macs, params) == expected[:2]
     assert info.not_executed == {}
+    if convention == "macs":
+        assert oracle_macs(quantised, x) == macs
 
 
 def test_packed_weights_take_the_bytes_of_their_types() -> None:
