@@ -25,6 +25,8 @@ class AbstractTensor(torch.Tensor):
         assumed: gives the values that are taken for granted, if any are, and has that noted.
     """
 
+    __slots__ = ("spec", "token")  # what all have needs no dictionary
+
     # Bypassing __torch_function__ keeps an operator on an abstract tensor as cheap as on a plain one.
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment] # torch's own idiom
 
