@@ -421,7 +421,7 @@ def _is_unconfirmed(record: Record) -> bool:
 
 def _why_not_run(record: Record) -> str:
     failure = record.get("oracle_error") or ""
-    return _cell(next((reason for words, reason in NOT_RUN.items() if words and words in failure), failure or NOT_RUN[""]))
+    return _cell(next((why for words, why in NOT_RUN.items() if words and words in failure), failure or NOT_RUN[""]))
 
 
 LEFT_OUT_HEAD = """\
