@@ -82,11 +82,8 @@ class Call:
         return self.args[position] if position < len(self.args) else default
 
 
-class Step(NamedTuple):
-    """One run of an operator: what was called, and the index of the scope that it ran in."""
-
-    call: Call
-    scope: int
+#: One run of an operator: what was called, and the index of the scope that it ran in.
+Step = tuple[Call, int]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -225,7 +222,7 @@ class Trace:
                 replace(each, module=place[each.module], parent=max(each.parent - scope, -1))
                 for each in self.scopes[scope:last]
             ),
-            steps=tuple(Step(call, at - scope) for call, at in self.steps if scope <= at < last),
+            steps=tuple((call, at - scope) for call, at in self.steps if scope <= at < last),
             used=self.used,
         )
 

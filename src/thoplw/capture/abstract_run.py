@@ -39,7 +39,7 @@ from thoplw.capture.operators import (
 from thoplw.capture.run import Run
 from thoplw.errors import DataDependentError, InputError
 from thoplw.nesting import map_tensors, tensors_in
-from thoplw.records import Assumption, Call, Step, TensorSpec
+from thoplw.records import Assumption, Call, TensorSpec
 
 #: Real tensors may have this many elements; what would have more is abstract, as its values are not worth the memory.
 REAL_LIMIT = 2**22
@@ -162,18 +162,18 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             return self._execute(func, args, kwargs)
         key = tuple(parts)
         answer = operator.answers.get(key)
-        if answer is not None:
-            return self._give(answer, func, args, kwargs, kinds)
-        if kinds & _ABSTRACT and operator.decides:
-            if operator.target not in INDEXING:
-                return self._decide(func, args, kwargs)
-            if _has_masks(args[1]):
-                return self.__torch_dispatch__(func, types, (args[0], self._without_masks(args[1]), *args[2:]), kwargs)
-        return self._first_time(operator, args, kwargs, key, kinds)
-
-    def _give(self, answer: _Answer, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], kinds: int) -> Any:
-        """Record a call, and return new tensors as the answer says."""
-        self.steps.append(Step(answer.call, -1 if self.scopes is None else self.scopes.current))
+        if answer is None:
+            if kinds & _ABSTRACT and operator.decides:
+                if operator.target not in INDEXING:
+                    return self._decide(func, args, kwargs)
+                if _has_masks(args[1]):
+                    args = (args[0], self._without_masks(args[1]), *args[2:])
+                    return self.__torch_dispatch__(func, types, args, kwargs)
+            answer = self._first_time(operator, args, kwargs, key, kinds)
+            if type(answer) is not _Answer:
+                return answer
+        # From here on as fast as can be: most calls of a model are not the first of their kind.
+        self.steps.append((answer.call, -1 if self.scopes is None else self.scopes.current))
         if answer.writes and kinds & _REAL:
             self._taint(func, args, kwargs)
         if answer.same is not None:
@@ -324,7 +324,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
     def _first_time(
         self, operator: _Operator, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...], kinds: int
     ) -> Any:
-        """Find out what an operator returns; remember it, where it will be the same next time."""
+        """What an operator answers from now on; or its output, where that may be another next time."""
         func, target, rule = operator.func, operator.target, operator.rule
         if rule is None and is_composite(func):
             return self._compose(operator, args, kwargs, key, kinds)
@@ -347,7 +347,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         if share is not None:
             answer = _Answer(self._with_share(answer.call, *share), answer.same, answer.writes)
         operator.answers[key] = answer
-        return self._give(answer, func, args, kwargs, kinds)
+        return answer
 
     def _with_share(self, call: Call, position: int, share: Fraction | int) -> Call:
         """A record of which one output has a share."""

@@ -83,7 +83,7 @@ class Run(TorchDispatchMode):
 
     def record(self, call: Call) -> None:
         """Note that ``call`` ran in the module that runs now."""
-        self.steps.append(Step(call, self.scope))
+        self.steps.append((call, self.scope))
 
     def record_executed(self, func: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         """Note an operator that was run for real."""
@@ -147,6 +147,6 @@ class Run(TorchDispatchMode):
         try:
             with self:
                 output = func.decompose(*args, **kwargs)
-            return output, tuple(step.call for step in self.steps)
+            return output, tuple(call for call, _ in self.steps)
         finally:
             self.steps = outside
