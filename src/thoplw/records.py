@@ -86,7 +86,7 @@ class Call:
 Step = tuple[Call, int]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Scope:
     """One call of a module.
 

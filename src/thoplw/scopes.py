@@ -72,7 +72,7 @@ class ModuleScopes:
             self._discover(module)
         index = self._indices.get(id(module))
         if index is not None:
-            self.scopes.append(Scope(module=index, parent=self.current))
+            self.scopes.append(Scope(index, self.current))
             self.current = len(self.scopes) - 1
 
     def _close(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:

@@ -22,17 +22,9 @@ class Leaf(NamedTuple):
     work: Work | None
 
 
-class Entry(NamedTuple):
-    """A leaf where it ran.
-
-    ``scope`` is the index of the scope, ``times`` how many times it ran there, and ``source`` the operator that the
-    model called: the leaf's own call, or the composite that it is a part of.
-    """
-
-    leaf: Leaf
-    scope: int
-    times: int
-    source: Call
+#: A leaf where it ran: the index of the scope, how many times it ran there, and the operator that the model called: the
+#: leaf's own call, or the composite that it is a part of.
+Entry = tuple[Leaf, int, int, Call]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,16 +62,17 @@ def price(
     """
     table = {**convention.operators, **rows} if rows else convention.operators
     whole, covered = _whole(trace, convention, scopes or {})
+    elsewhere = covered.union(whole)
     own = [whole.get(index, ZERO) if index not in covered else ZERO for index in range(len(trace.scopes))]
     known: dict[Call, tuple[Leaf, ...]] = {}
-    entries = []
+    entries: list[Entry] = []
     for (call, scope), times in Counter(trace.steps).items():
-        if scope in covered or scope in whole:
+        if scope in elsewhere:
             continue
         if call not in known:
             known[call] = leaves(call, table)
         for leaf in known[call]:
-            entries.append(Entry(leaf, scope, times, call))
+            entries.append((leaf, scope, times, call))
             if leaf.work is not None and leaf.work is not ZERO:
                 work = leaf.work if times == 1 else leaf.work * times
                 own[scope] = work if own[scope] is ZERO else own[scope] + work
