@@ -70,9 +70,9 @@ class Kinds:
         return figures
 
     def _parts(self, priced: Priced) -> Iterator[tuple[int, str, Work]]:
-        for entry in priced.entries:
-            if entry.leaf.work is not None:
-                yield entry.scope, kind_of(entry.source.target), entry.leaf.work * entry.times
+        for leaf, scope, times, source in priced.entries:
+            if leaf.work is not None:
+                yield scope, kind_of(source.target), leaf.work * times
         for scope in priced.whole:
             yield scope, self._kind_of_scope(scope), priced.own[scope]
 
