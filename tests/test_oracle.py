@@ -109,6 +109,18 @@ ATTENTION: dict[str, Case] = {
         lambda: Calling(F.scaled_dot_product_attention),
         (randn(2, 4, 5, 8), randn(2, 4, 7, 8), randn(2, 4, 7, 3)),
     ),
+    **{
+        f"sdpa, shared {what}": (lambda: Calling(F.scaled_dot_product_attention), tuple(map(randn, *sizes)))
+        for what, sizes in {
+            "query": ((1, 7, 7), (2, 2, 2), (3, 5, 5), (4, 4, 4)),
+            "key and value": ((7, 1, 1), (2, 2, 2), (3, 5, 5), (4, 4, 4)),
+            "query and key": ((1, 1, 7), (2, 2, 2), (3, 5, 5), (4, 4, 4)),
+        }.items()
+    },
+    "sdpa, query of fewer dimensions": (
+        lambda: Calling(F.scaled_dot_product_attention),
+        (randn(2, 3, 4), randn(7, 2, 5, 4), randn(7, 2, 5, 6)),
+    ),
     "sdpa, grouped query": (
         lambda: Calling(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, enable_gqa=True)),
         (randn(2, 4, 5, 8), randn(2, 2, 7, 8), randn(2, 2, 7, 8)),

@@ -7,6 +7,7 @@ Causal attention is counted in full: kernels differ in how much of the masked ha
 from __future__ import annotations
 
 import math
+from itertools import zip_longest
 
 from thoplw.formulas.common import Table, contraction
 from thoplw.formulas.norm import SOFTMAX_FLOPS
@@ -16,19 +17,26 @@ from thoplw.work import Work
 
 def scores(call: Call) -> int:
     """Number of attention scores: one per query position, key position, head and sample."""
-    query, key = call.args[0], call.args[1]
-    return int(math.prod(query.shape[:-1]) * key.shape[-2])
+    query, key = call.args[:2]
+    return _heads(query, key) * int(query.shape[-2] * key.shape[-2])
+
+
+def _heads(*tensors: TensorSpec) -> int:
+    """Heads of all samples: in each dimension as many as the tensor with most has, as the others are shared."""
+    return math.prod(map(max, zip_longest(*(tensor.shape[-3::-1] for tensor in tensors), fillvalue=1)))
 
 
 def attention(call: Call) -> Work:
     """``[*, L, E] [*, S, E] [*, S, V] -> [*, L, V]``: ``L S E`` for the scores, ``L S V`` for the weighted values.
 
     Fewer heads in key and value than in the query (grouped queries) change nothing: every query head is multiplied.
+    Nor do samples that share a query, a key or a value: every one is multiplied with what it shares.
     """
-    query, value = call.args[0], call.args[2]
-    mask = call.arg(3)
+    query, key, value = call.args[:3]
+    mask, count = call.arg(3), scores(call)
+    weights = _heads(query, key, value) * query.shape[-2] * key.shape[-2]
     per_score = 1 + SOFTMAX_FLOPS + (1 if isinstance(mask, TensorSpec) else 0)
-    return contraction(scores(call) * (query.shape[-1] + value.shape[-1]), scores(call) * per_score)
+    return contraction(count * query.shape[-1] + weights * value.shape[-1], count * per_score)
 
 
 def flash_layout(call: Call) -> Work:
