@@ -381,7 +381,7 @@ are all floating-point operations, elementwise ones included. Why types of trans
 
 #: What the failure of the oracle has in it -> why a model was not run for real; the first that fits.
 NOT_RUN: dict[str, str] = {
-    "can't allocate memory": "Memory: it takes more than the 10 GB that a worker was given",
+    "can't allocate memory": "Memory: it takes more than the 8 to 21 GB that a worker was given",
     "strides should be multiple of 16": "Fails on real tensors: the grouped product refuses the width of its experts",
     "took longer": "Took longer than allowed",
     "": "Not tried, for want of time: much arithmetic for one core",
