@@ -89,8 +89,12 @@ def _convolution(a: dict[str, Any], out: torch.Tensor) -> int:
     if a["transposed"]:  # the weight is [in, out / groups, *kernel]
         samples, positions = inputs.shape[0], prod(inputs.shape[2:])
         return samples * positions * weight.numel()
-    samples, positions = out.shape[0], prod(out.shape[2:])
-    return samples * positions * weight.numel()
+    return _windows(out, weight)
+
+
+def _windows(out: torch.Tensor, weight: torch.Tensor) -> int:
+    """Every position of every sample meets the whole weight."""
+    return out.shape[0] * prod(out.shape[2:]) * weight.numel()
 
 
 def _matrices(left: torch.Tensor, right: torch.Tensor) -> int:
@@ -132,7 +136,7 @@ def _bilinear(a: dict[str, Any], _: Any) -> int:
 
 
 def _deformable(a: dict[str, Any], out: torch.Tensor) -> int:
-    return out.shape[0] * prod(out.shape[2:]) * a["weight"].numel()
+    return _windows(out, a["weight"])
 
 
 def _substitution(a: dict[str, Any], out: torch.Tensor) -> int:
@@ -144,8 +148,7 @@ def _substitution(a: dict[str, Any], out: torch.Tensor) -> int:
 
 def _packed_convolution(a: dict[str, Any], out: torch.Tensor) -> int:
     """In int8, with the weight in an object of its own."""
-    weight = a["packed_weight"].unpack()[0]
-    return out.shape[0] * prod(out.shape[2:]) * weight.numel()
+    return _windows(out, a["packed_weight"].unpack()[0])
 
 
 def _packed_linear(a: dict[str, Any], out: torch.Tensor) -> int:
@@ -171,8 +174,8 @@ _COUNTS: dict[str, Callable[[dict[str, Any], Any], int]] = {
     "aten.bmm": lambda a, _: _matrices(a["self"], a["mat2"]),
     "aten.conv_tbc": lambda a, out: prod(out.shape[:2]) * a["weight"].numel(),
     "aten.convolution": _convolution,
-    "aten.linalg_solve_triangular": _substitution,
     "aten.dot": lambda a, _: a["self"].numel(),
+    "aten.linalg_solve_triangular": _substitution,
     "aten.mkldnn_rnn_layer": _rnn_layer,
     "aten.mm": lambda a, _: _matrices(a["self"], a["mat2"]),
     "aten.mv": lambda a, _: a["self"].numel(),

@@ -121,20 +121,22 @@ def confirm(name: str) -> Record:
 
 def confirm_large(name: str) -> Record:
     """The same for a model that is large: with weights that share a memory, and in bfloat16 if it takes that."""
-    largest = max(weight.numel() for weight in load(name).model.parameters())
+    loaded = load(name)
+    largest = max(weight.numel() for weight in loaded.model.parameters())
     try:
-        return _confirm_in(torch.bfloat16, name, largest)
+        return _confirm_in(torch.bfloat16, name, largest, loaded.inputs)
     except (IndexError, RuntimeError, TypeError, ValueError):  # no kernel, or positions that bfloat16 rounds
         gc.collect()
-        return _confirm_in(torch.float32, name, largest)
+        return _confirm_in(torch.float32, name, largest, loaded.inputs)
 
 
-def _confirm_in(dtype: torch.dtype, name: str, largest: int) -> Record:
+def _confirm_in(dtype: torch.dtype, name: str, largest: int, like: Any) -> Record:
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
         with SharedWeights(largest, dtype), _uninitialised(name):
-            model, inputs = real(name)
+            model = _built(name)
+        inputs = tree_map(_with_values, like)
         return {"oracle": _oracle(model.to(dtype), inputs), "oracle_dtype": str(dtype).removeprefix("torch.")}
     finally:
         torch.set_default_dtype(before)
@@ -167,10 +169,15 @@ class _Lookups(TorchDispatchMode):
 
 def real(name: str) -> tuple[torch.nn.Module, Any]:
     """A model with random weights, and random inputs; the same ones every time."""
+    model = _built(name)
+    return model, tree_map(_with_values, load(name.removeprefix("int8:")).inputs)
+
+
+def _built(name: str) -> torch.nn.Module:
     torch.manual_seed(0)
     source, _, rest = name.rpartition(":")
-    model = _BUILD[source](rest).eval()
-    return model, tree_map(_with_values, load(rest if source == "int8" else name).inputs)
+    model: torch.nn.Module = _BUILD[source](rest).eval()
+    return model
 
 
 def _with_values(value: Any) -> Any:
@@ -384,8 +391,8 @@ NOT_RUN: dict[str, str] = {
     "can't allocate memory": "Memory: it takes more than the 8 to 21 GB that a worker was given",
     "strides should be multiple of 16": "Fails on real tensors: the grouped product refuses the width of its experts",
     "took longer": "Took longer than allowed",
-    "": "Not tried, for want of time: much arithmetic for one core",
 }
+NOT_TRIED = "Not tried, for want of time: much arithmetic for one core"
 
 
 def page(records: Iterable[Record]) -> str:
@@ -421,8 +428,8 @@ def _is_unconfirmed(record: Record) -> bool:
 
 
 def _why_not_run(record: Record) -> str:
-    failure = record.get("oracle_error") or ""
-    return _cell(next((why for words, why in NOT_RUN.items() if words and words in failure), failure or NOT_RUN[""]))
+    failure = record.get("oracle_error")
+    return _cell(_reason(NOT_RUN, failure, failure)) if failure else NOT_TRIED
 
 
 LEFT_OUT_HEAD = """\
@@ -492,7 +499,10 @@ def left_out(records: Iterable[Record]) -> str:
         torch=_version("torch"),
         transformers=_version("transformers"),
     )
-    rows = [(each["name"], _reason(f"{each['name']} {each['error']}"), _cell(each["error"][:160])) for each in bad]
+    rows = [
+        (each["name"], _reason(REASONS, f"{each['name']} {each['error']}", "Not known"), _cell(each["error"][:160]))
+        for each in bad
+    ]
     executed = [(each["name"], str(each["macs"]), str(each["params"])) for each in known if each.get("executed")]
     return "\n".join(
         (
@@ -504,8 +514,9 @@ def left_out(records: Iterable[Record]) -> str:
     )
 
 
-def _reason(answer: str) -> str:
-    return next((reason for words, reason in REASONS.items() if words in answer), "Not known")
+def _reason(reasons: dict[str, str], answer: str, otherwise: str) -> str:
+    """The first of some reasons whose words are in an answer."""
+    return next((reason for words, reason in reasons.items() if words in answer), otherwise)
 
 
 def _version(package: str) -> str:
@@ -630,7 +641,7 @@ def oracle(
     small.sort(key=lambda each: each["macs"])
     # Where values decide, the weights must be those that the model was profiled with.
     exact = [each["name"] for each in small if each["executed"] or not large]
-    others = [each["name"] for each in small if each["name"] not in exact]
+    others = [each["name"] for each in small if large and not each["executed"]]
     for task, names in (("confirm", exact), ("confirm_large", others)):
         note(lines, task, names, workers=workers, timeout=timeout, memory=int(memory * 1e9))
 

@@ -231,7 +231,7 @@ class Attribution:
         charged: dict[int, list[Weight]] = defaultdict(list)
         assert self._convention.parameters is not None  # it was found, so it is complete
         for index, weight in self._convention.parameters(self._trace):
-            charged[index if index in self._scopes else self._payer(index)].append(weight)
+            charged[self._payer(index)].append(weight)
         return charged
 
     def _payer(self, index: int) -> int:

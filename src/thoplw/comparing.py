@@ -10,6 +10,7 @@ import torch
 
 from thoplw.api import observe
 from thoplw.errors import InputError, UnknownNameError
+from thoplw.preserve import without_collection
 from thoplw.pricing import CONVENTIONS, Convention, Kinds, Priced, Term, find, price
 from thoplw.records import Trace
 from thoplw.render import TABLES, render
@@ -228,7 +229,8 @@ def compare(
     tables = [find(each) for each in (CONVENTIONS if conventions is None else conventions)]
     if not tables:
         raise InputError("conventions=[]: name at least one, or leave it out for all of them")
-    return Comparison(observe(model, tensor, execute=execute), tables)
+    with without_collection(when=not execute):
+        return Comparison(observe(model, tensor, execute=execute), tables)
 
 
 def _figure(fmt: str) -> Callable[[int], str]:
