@@ -36,6 +36,14 @@ def test_a_tensor_that_does_not_fit_has_a_memory_of_its_own() -> None:
     assert large.untyped_storage().data_ptr() != small.untyped_storage().data_ptr()
 
 
+def test_a_stack_that_does_not_fit_repeats_a_piece() -> None:
+    with SharedWeights(1, torch.float32):
+        large = torch.empty(8, 1 << 10, 1 << 9)
+    assert large.shape == (8, 1 << 10, 1 << 9)
+    assert large.untyped_storage().nbytes() < large.nbytes
+    assert torch.equal(large[0], large[7])
+
+
 def test_counts_are_those_of_ordinary_weights() -> None:
     x = torch.rand(5, 200)
     with SharedWeights(60_000, torch.float32):

@@ -43,10 +43,13 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from tests.oracle import oracle_macs  # noqa: E402
-from tools.shared_weights import SharedWeights  # noqa: E402
+from tests.traces import every_layer_run, seen  # noqa: E402
+from tools.shared_weights import SharedWeights, piece  # noqa: E402
 
 import thoplw  # noqa: E402
 from thoplw import hf  # noqa: E402
+from thoplw.capture import capture  # noqa: E402
+from thoplw.inputs import arguments  # noqa: E402
 from thoplw.loading import load  # noqa: E402
 
 #: What is known of a model: what the tasks found, by name of the figure.
@@ -98,8 +101,9 @@ def measure(name: str) -> Record:
     try:
         found = _figures(loaded.model, loaded.inputs)
     except thoplw.DataDependentError:
-        found = _figures(*real(name), execute=True)
-    return found | {"seconds": time.perf_counter() - start}
+        return _figures(*real(name), execute=True) | {"seconds": time.perf_counter() - start}
+    found["seconds"] = time.perf_counter() - start
+    return found | {"same": _is_same(loaded.model, loaded.inputs)}
 
 
 def _figures(model: torch.nn.Module, inputs: Any, *, execute: bool = False) -> Record:
@@ -114,6 +118,14 @@ def _figures(model: torch.nn.Module, inputs: Any, *, execute: bool = False) -> R
     }
 
 
+def _is_same(model: torch.nn.Module, inputs: Any) -> bool:
+    """Whether the record is the one of a run in which no layer is taken to do what one like it did."""
+    args, kwargs = arguments(inputs)
+    found = seen(capture(model, args, kwargs))
+    with every_layer_run():
+        return seen(capture(model, args, kwargs)) == found
+
+
 def confirm(name: str) -> Record:
     """Count what a model really multiplies."""
     return {"oracle": _oracle(*real(name))}
@@ -122,7 +134,7 @@ def confirm(name: str) -> Record:
 def confirm_large(name: str) -> Record:
     """The same for a model that is large: with weights that share a memory, and in bfloat16 if it takes that."""
     loaded = load(name)
-    largest = max(weight.numel() for weight in loaded.model.parameters())
+    largest = max(piece(weight.shape) for weight in loaded.model.parameters())
     try:
         return _confirm_in(torch.bfloat16, name, largest, loaded.inputs)
     except (IndexError, RuntimeError, TypeError, ValueError):  # no kernel, or positions that bfloat16 rounds

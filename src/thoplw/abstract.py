@@ -6,7 +6,7 @@ They are what a model computes with while it is profiled. Operators on them are 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -70,6 +70,9 @@ class Specs:
 
     def __init__(self) -> None:
         self._known: dict[tuple[tuple[int, ...], torch.dtype, tuple[int, ...], Fraction | int], TensorSpec] = {}
+
+    def __iter__(self) -> Iterator[TensorSpec]:
+        return iter(self._known.values())
 
     def of(self, tensor: torch.Tensor) -> TensorSpec:
         """The spec of a real, meta or abstract tensor. Sparse and other layouts without strides get ``()``."""

@@ -26,17 +26,18 @@ class TensorSpec:
         share: what part of a mask is true, as far as that can be known without values: a one-hot encoding over 8
             classes is nonzero in an eighth. Of indices: what part of them points at one place, if they spread evenly.
             Of sparse tensors, which have no strides: what part of the elements is stored.
+        numel: number of elements.
     """
 
     shape: tuple[int, ...]
     dtype: str
     strides: tuple[int, ...]
     share: Fraction | int = field(default=1, repr=False)
+    numel: int = field(init=False, repr=False, compare=False)
 
-    @property
-    def numel(self) -> int:
-        """Number of elements."""
-        return math.prod(self.shape)
+    def __post_init__(self) -> None:
+        # Worked out once for what is asked of every weight that has this spec.
+        object.__setattr__(self, "numel", math.prod(self.shape))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -90,6 +90,14 @@ class ModuleScopes:
             self._watch(self.current, module, args, output)
         self.current = scope.parent
 
+    def passed(self, index: int, module: torch.nn.Module, x: AbstractTensor, output: AbstractTensor) -> int:
+        """Note the call of a known module that need not be run; return the index of its scope."""
+        scope = len(self.scopes)
+        self.scopes.append(Scope(index, self.current, (x.spec,), (output.spec,)))
+        if self._watch is not None:
+            self._watch(scope, module, (x,), output)
+        return scope
+
     def _shapes(self, values: tuple[Any, ...]) -> tuple[TensorSpec, ...]:
         if len(values) == 1:
             (value,) = values

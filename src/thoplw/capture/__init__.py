@@ -19,9 +19,10 @@ import torch
 
 from thoplw.abstract import Specs
 from thoplw.capture.abstract_run import AbstractRun
+from thoplw.capture.layers import Layers
 from thoplw.capture.live_run import LiveRun
 from thoplw.capture.operators import is_composite, operator_of
-from thoplw.capture.run import Run, inference
+from thoplw.capture.run import inference
 from thoplw.capture.session import Session
 from thoplw.capture.weights import Weights
 from thoplw.errors import InputError, ThoplwError
@@ -62,11 +63,13 @@ def capture(
         _require_values(model, args, kwargs)
     scopes = ModuleScopes(weights.indices, specs, watch)
     kind = LiveRun if execute else AbstractRun
-    run: Run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(args, kwargs, weights))
+    run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(args, kwargs, weights))
     with ExitStack() as stack:
         stack.enter_context(preserved(weights.modules))
         stack.callback(run.finish)
         stack.enter_context(inference())
+        if isinstance(run, AbstractRun):
+            stack.enter_context(Layers(run, scopes, weights))
         stack.enter_context(scopes)
         args, kwargs = map_tensors((tuple(args), dict(kwargs)), run.enter)
         stack.enter_context(run)

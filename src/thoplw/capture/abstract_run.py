@@ -111,16 +111,21 @@ class _Answer:
 
 
 class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
-    """Answer every operator that touches an abstract tensor from shapes alone; execute the others."""
+    """Answer every operator that touches an abstract tensor from shapes alone; execute the others.
+
+    Attributes:
+        surprises: how many operators ran whose answer may be another the next time.
+    """
 
     def __init__(self, **shared: Any) -> None:
         """Take what :class:`Run` takes."""
         super().__init__(**shared)
+        self.surprises = 0
         self._operators: dict[int, _Operator] = {}  # by identity, as torch hashes them in Python
         self._tainted: dict[int, torch.UntypedStorage] = {}
         self._weights = self.weights.specs
-        distinct = {id(spec): spec for spec in self._weights.values()}
-        self._valueless = {token for token, spec in distinct.items() if not _may_steer(dtype_of(spec), spec.numel)}
+        # So far these are the specs of weights.
+        self._valueless = {id(spec) for spec in self.specs if not _may_steer(dtype_of(spec), spec.numel)}
 
     @cached_property
     def _owned(self) -> frozenset[int]:
@@ -132,6 +137,16 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         if tensor.is_meta or not _may_steer(tensor.dtype, tensor.numel()):
             return abstract(self.specs.of(tensor), self.device)
         return super().enter(tensor)
+
+    def record(self, call: Call) -> None:
+        """Note that ``call`` ran. What is answered from memory does not come here."""
+        self.surprises += 1
+        super().record(call)
+
+    def spec_of(self, tensor: torch.Tensor) -> TensorSpec:
+        """The spec of a tensor that is not abstract; that of a weight whose values nobody asks for is known."""
+        spec = self._weights.get(id(tensor))
+        return spec if spec is not None and id(spec) in self._valueless else super().spec_of(tensor)
 
     def thaw(self, value: Any) -> Any:
         """Records as arguments again: abstract tensors for specs."""

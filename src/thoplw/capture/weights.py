@@ -35,6 +35,7 @@ class Weights:
         self.packed: list[torch.ScriptObject] = []
         self._intern = specs
         self.indices: dict[int, int] = {}
+        self._classes: dict[type, tuple[bool, bool]] = {}  # are its modules scripted, may they hold packed weights
 
     def add(self, model: torch.nn.Module, name: str = "", parent: int = -1) -> None:
         """Read a model, whose path is ``name``; what is known already stays as it is.
@@ -54,11 +55,15 @@ class Weights:
         if index is None:
             index = self.indices[key] = len(self.infos)
             cls = type(module)
-            scripted = isinstance(module, torch.jit.ScriptModule)
+            known = self._classes.get(cls)
+            if known is None:
+                known = issubclass(cls, torch.jit.ScriptModule), cls.__module__.startswith("torch.ao.")
+                self._classes[cls] = known
+            scripted, quantized = known
             class_name = getattr(module, "original_name", cls.__name__) if scripted else cls.__name__
             parameters = self._weights(path, module._parameters) if module._parameters else ()
-            buffers = self._weights(path, module._buffers) if module._buffers else ()
-            if cls.__module__.startswith("torch.ao."):
+            buffers = self._weights(path, module._buffers, buffers=True) if module._buffers else ()
+            if quantized:
                 parameters = (*parameters, *self._packed(module))
             self.modules.append(module)
             self.infos.append(ModuleInfo(path, cls, class_name, parent, scripted, parameters, buffers))
@@ -84,7 +89,9 @@ class Weights:
                         spec = self._intern.make((weight.numel(),), weight.dtype, (1,))
                         yield Weight(name, id(value) + position, spec)
 
-    def _weights(self, path: str, tensors: Mapping[str, torch.Tensor | None]) -> tuple[Weight, ...]:
+    def _weights(
+        self, path: str, tensors: Mapping[str, torch.Tensor | None], buffers: bool = False
+    ) -> tuple[Weight, ...]:
         weights = []
         for name, tensor in tensors.items():
             if tensor is None:
@@ -100,7 +107,7 @@ class Weights:
                     )
                 self.tensors[key] = tensor
                 spec = self.specs[key] = self._intern.of(tensor)
-            weights.append(Weight(name, key, spec, tensor.requires_grad))
+            weights.append(Weight(name, key, spec, not buffers and tensor.requires_grad))
         return tuple(weights)
 
 

@@ -1,0 +1,205 @@
+"""Layers of torch that need not be run again when they are called alike.
+
+Of a module in general nobody can say that a second call does what the first did: its forward may look at anything that
+Python can hold. But the forward of the layers in :data:`LAYERS` is torch's own. It reads what the table names and its
+input, nothing else, and what it runs follows from that. So the first call is run and recorded as any other, and a
+layer of the same class, attributes, specs of weights and spec of input repeats the record.
+
+Whatever might make a difference has a layer run as usual: hooks, methods or weights of the instance's own, keyword
+arguments, autocast, a mode of the user's. Calls reach :class:`Layers` by ``_compiled_call_impl``, which torch asks
+before the way through its hooks, as ``module.compile()`` does; :func:`thoplw.preserve.preserved` takes it off again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.modules.module import _has_any_global_hook
+
+from thoplw.abstract import AbstractTensor, abstract
+from thoplw.capture.abstract_run import AbstractRun
+from thoplw.capture.weights import Weights
+from thoplw.records import Call, TensorSpec
+from thoplw.scopes import ModuleScopes
+
+_Weights = Callable[[dict[str, Any]], tuple[torch.Tensor | None, ...]]
+_Attributes = Callable[[Any], tuple[Any, ...]]
+
+#: An instance that has one of these to itself is not what its class says.
+_OWN = frozenset(
+    {"forward", "_conv_forward", "_check_input_dim", "_call_impl", "weight", "bias", "running_mean", "running_var"}
+)
+
+
+class _Layer:
+    """What the forward of a class reads, and what is known of its calls.
+
+    Attributes:
+        weights: gives the parameters and buffers, from the dictionary of the module.
+        reads: gives the attributes.
+        answers: what its calls did, by what tells them from others.
+    """
+
+    __slots__ = ("answers", "reads", "weights")
+
+    def __init__(self, weights: _Weights, reads: _Attributes) -> None:
+        self.weights = weights
+        self.reads = reads
+        self.answers: dict[tuple[Any, ...], _Answer] = {}
+
+
+class _Answer(NamedTuple):
+    """The operators that a layer ran, and what it returned: ``None`` for its own input."""
+
+    calls: tuple[Call, ...]
+    output: TensorSpec | None
+
+
+class Layers:
+    """A context in which layers of a model that are called as one before them are not run again."""
+
+    def __init__(self, run: AbstractRun, scopes: ModuleScopes, weights: Weights) -> None:
+        """Prepare, without touching anything."""
+        self._run = run
+        self._scopes = scopes
+        self._weights = weights
+        self._tokens = {0: 0}  # of weights, by identity; that of one that is missing is 0
+        self._modes = 0
+
+    def __enter__(self) -> Layers:
+        if _has_any_global_hook():  # type: ignore[no-untyped-call] # torch's own gap
+            # They are the user's, who wants to see every call.
+            return self
+        self._modes = 1 + torch._C._len_torch_dispatch_stack()
+        self._tokens |= {key: id(spec) for key, spec in self._weights.specs.items()}
+        layers = {cls: _Layer(*row) for cls, row in LAYERS.items()}
+        for index, module in enumerate(self._weights.modules):
+            layer = layers.get(type(module))
+            if layer is not None:
+                module.__dict__["_compiled_call_impl"] = partial(self._call, module, index, layer)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing: the attributes of modules are put back by others, all at once."""
+
+    def _call(self, module: nn.Module, index: int, layer: _Layer, *args: Any, **kwargs: Any) -> Any:
+        """Call a layer, or repeat what is known of such a call."""
+        if kwargs or len(args) != 1 or type(args[0]) is not AbstractTensor or self._is_unusual(module.__dict__):
+            return _as_usual(module, *args, **kwargs)
+        (x,) = args
+        try:
+            used = [0 if tensor is None else id(tensor) for tensor in layer.weights(module.__dict__)]
+            key = (x.token, *layer.reads(module), *map(self._tokens.__getitem__, used))
+            answer = layer.answers.get(key)
+        except (AttributeError, KeyError, TypeError):  # an attribute is missing, a weight not known, a list for a tuple
+            return _as_usual(module, x)
+        if answer is None:
+            return self._learn(module, layer, key, x)
+        self._run.used.update(used)
+        output = x if answer.output is None else abstract(answer.output, self._run.device)
+        scope = self._scopes.passed(index, module, x, output)
+        for call in answer.calls:
+            self._run.steps.append((call, scope))
+        return output
+
+    def _is_unusual(self, state: dict[str, Any]) -> bool:
+        """Whether more may happen in a call than the forward of the class says."""
+        return bool(
+            state["_forward_hooks"]
+            or state["_forward_pre_hooks"]
+            or not state.keys().isdisjoint(_OWN)
+            or not torch.is_inference_mode_enabled()
+            or torch._C._is_any_autocast_enabled()
+            or torch._C._len_torch_function_stack()
+            or torch._C._len_torch_dispatch_stack() != self._modes
+        )
+
+    def _learn(self, module: nn.Module, layer: _Layer, key: tuple[Any, ...], x: AbstractTensor) -> Any:
+        """Run a layer, and remember what it did if that can be repeated."""
+        run, scope = self._run, len(self._scopes.scopes)
+        before, surprises = len(run.steps), run.surprises
+        output = _as_usual(module, x)
+        steps = run.steps[before:]
+        plain = output is x or (type(output) is AbstractTensor and output.assumed is None)
+        if plain and run.surprises == surprises and all(at == scope for _, at in steps):
+            calls = tuple(call for call, _ in steps)
+            layer.answers[key] = _Answer(calls, None if output is x else output.spec)
+        return output
+
+
+def _as_usual(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    """Call a module as torch does."""
+    return module._call_impl(*args, **kwargs)  # type: ignore[no-untyped-call] # torch's own gap
+
+
+# -- what forwards read ------------------------------------------------------------------------------------------------
+
+
+def _no_weights(state: dict[str, Any]) -> tuple[torch.Tensor | None, ...]:
+    return ()
+
+
+def _weight_and_bias(state: dict[str, Any]) -> tuple[torch.Tensor | None, ...]:
+    parameters = state["_parameters"]
+    return parameters["weight"], parameters["bias"]
+
+
+def _and_statistics(state: dict[str, Any]) -> tuple[torch.Tensor | None, ...]:
+    parameters, buffers = state["_parameters"], state["_buffers"]
+    return parameters["weight"], parameters["bias"], buffers["running_mean"], buffers["running_var"]
+
+
+def _nothing(module: Any) -> tuple[Any, ...]:
+    return ()
+
+
+def _inplace(module: Any) -> tuple[Any, ...]:
+    return (module.inplace,)
+
+
+def _convolution(module: Any) -> tuple[Any, ...]:
+    return (
+        module.stride,
+        module.padding,
+        module.dilation,
+        module.groups,
+        module.padding_mode,
+        *module._reversed_padding_repeated_twice,
+    )
+
+
+def _batch_norm(module: Any) -> tuple[Any, ...]:
+    return module.training, module.track_running_stats, module.momentum, module.eps
+
+
+#: Class -> the weights and the attributes that its forward reads. Only these classes themselves: one that is based on
+#: them may do anything.
+LAYERS: dict[type[nn.Module], tuple[_Weights, _Attributes]] = {
+    nn.BatchNorm1d: (_and_statistics, _batch_norm),
+    nn.BatchNorm2d: (_and_statistics, _batch_norm),
+    nn.BatchNorm3d: (_and_statistics, _batch_norm),
+    nn.Conv1d: (_weight_and_bias, _convolution),
+    nn.Conv2d: (_weight_and_bias, _convolution),
+    nn.Conv3d: (_weight_and_bias, _convolution),
+    nn.Dropout: (_no_weights, lambda module: (module.training, module.p, module.inplace)),
+    nn.GELU: (_no_weights, lambda module: (module.approximate,)),
+    nn.GroupNorm: (_weight_and_bias, lambda module: (module.num_groups, module.eps)),
+    nn.Hardsigmoid: (_no_weights, _inplace),
+    nn.Hardswish: (_no_weights, _inplace),
+    nn.Identity: (_no_weights, _nothing),
+    nn.LayerNorm: (_weight_and_bias, lambda module: (module.normalized_shape, module.eps)),
+    nn.Linear: (_weight_and_bias, _nothing),
+    nn.ReLU: (_no_weights, _inplace),
+    nn.ReLU6: (_no_weights, lambda module: (module.min_val, module.max_val, module.inplace)),
+    nn.SiLU: (_no_weights, _inplace),
+    nn.Sigmoid: (_no_weights, _nothing),
+    nn.Softmax: (_no_weights, lambda module: (module.dim,)),
+    nn.Tanh: (_no_weights, _nothing),
+}
