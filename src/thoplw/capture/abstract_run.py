@@ -23,7 +23,7 @@ from torch.utils._mode_utils import no_dispatch
 
 from thoplw import shapes
 from thoplw.abstract import AbstractTensor, abstract, dtype_of
-from thoplw.capture.assumptions import ASSUMPTIONS, kept, positions, share_after, values_after
+from thoplw.capture.assumptions import ASSUMPTIONS, Positions, kept, share_after, values_after
 from thoplw.capture.operators import (
     INDEXING,
     decides_on_values,
@@ -121,6 +121,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         """Take what :class:`Run` takes."""
         super().__init__(**shared)
         self.surprises = 0
+        self._positions = Positions()
         self._operators: dict[int, _Operator] = {}  # by identity, as torch hashes them in Python
         self._tainted: dict[int, torch.UntypedStorage] = {}
         self._weights = self.weights.specs
@@ -296,6 +297,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         if target in _READS and type(args[0]) is AbstractTensor and args[0].assumed is not None:
             return args[0].assumed().item()
         statement, assume = ASSUMPTIONS.get(target, ("", _nothing))
+        if target == "aten.nonzero":
+            statement, assume = kept(args[0]), self._positions
         assumed = assume(*args, **kwargs)
         if assumed is NotImplemented:
             given = ", ".join(str(tuple(tensor.shape)) for tensor in tensors_in(args))
@@ -304,7 +307,6 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 "which do not exist in a run without arithmetic. execute=True counts it on real tensors."
             )
         if statement:
-            statement = kept(args[0]) if target == "aten.nonzero" else statement
             self.assumptions.append(Assumption(statement, target, self.scope))
         output = map_tensors(assumed, self._own)
         self.record(self.call(func, args, kwargs, output))
@@ -329,7 +331,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 plain.append(index)
             elif type(index) is AbstractTensor or index.is_meta or self._is_tainted(index):
                 self.assumptions.append(Assumption(kept(index), "aten.index", self.scope))
-                plain += self._own(positions(index)).unbind(1)
+                plain += self._own(self._positions(index)).unbind(1)
             else:
                 plain += index.nonzero().unbind(1)
         return plain

@@ -22,10 +22,26 @@ Assume = Callable[..., Any]
 _HERE = torch.device("cpu")
 
 
-def positions(x: torch.Tensor) -> torch.Tensor:
-    """The first of all positions in ``x``, as many as its share says: ``[*] -> [count, rank]``."""
-    count = round(x.numel() * share_of(x))
-    return torch.ones(tuple(x.shape), dtype=torch.bool, device=_HERE).nonzero()[:count]
+class Positions:
+    """Where masks hold, for all that is known of them: in the first places, in as many as their share says.
+
+    Counts are whole, and what one mask has too little of the next one like it has more of, so that experts who share
+    1,024 tokens get 1,024 of them together, however many they are.
+    """
+
+    def __init__(self) -> None:
+        self._left: dict[TensorSpec, Fraction | int] = {}
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """``[*] -> [count, rank]``."""
+        every = torch.ones(tuple(x.shape), dtype=torch.bool, device=_HERE).nonzero()
+        if share_of(x) == 1:
+            return every
+        assert type(x) is AbstractTensor  # or nothing would be known of its share
+        due = self._left.get(x.spec, 0) + x.spec.numel * x.spec.share
+        count = int(due)
+        self._left[x.spec] = due - count
+        return every[:count]
 
 
 def share_of(x: torch.Tensor) -> Fraction | int:
@@ -148,12 +164,12 @@ def values_after(target: str, args: tuple[Any, ...], output: Any) -> tuple[str, 
     return None
 
 
-#: Operator -> what is assumed (nothing, where it could not be otherwise), and what it returns then. Of a number that is
+#: Operator -> what is assumed (nothing, where it could not be otherwise), and what it returns then; besides
+#: :class:`Positions`, for ``aten.nonzero``. Of a number that is
 #: read nothing is: once it is a Python number, there is no telling whether it becomes a factor or a length.
 ASSUMPTIONS: Mapping[str, tuple[str, Assume]] = MappingProxyType(
     {
         "aten._is_all_true": ("", _holds),
-        "aten.nonzero": (_EVERY, positions),
         "aten._pack_padded_sequence": ("", _packed),
         "aten._pad_packed_sequence": ("", _padded),
         "aten._unique2": ("all values are distinct", _distinct),
