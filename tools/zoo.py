@@ -478,8 +478,9 @@ executed, with random weights.
 """
 
 GEMMA4_ASSISTANT = (
-    "Transformers 5.23.0 contradicts itself: it makes all layers share a cache, and refuses where none produces it"
+    "Transformers contradicts itself: it makes all layers share a cache, and refuses where none produces it"
 )
+CONDITIONED = "Only the larger model passes what it is conditioned on: fails on real tensors too"
 
 #: What a name and its answer have in them -> why a model type is left out; the first that fits.
 REASONS: dict[str, str] = {
@@ -494,9 +495,11 @@ REASONS: dict[str, str] = {
     "no telling what it takes": "Takes a session that remembers what it has seen, so that no call has one cost; "
     "`thoplw.count()` counts each frame",
     "Class validation error": GEMMA4_ASSISTANT,
-    "layer types producing a cache": GEMMA4_ASSISTANT,
+    "no attribute 'image_outputs'": "Transformers contradicts itself: it reads a field that its own output lacks, on "
+    "real tensors too",
+    "shared_kv_states cannot be None": CONDITIONED,
     "Expected size 76 but got size 50": "Two encoders have different frame rates by default: fails on real tensors too",
-    "(position 1) must be Tensor": "Only the larger model passes what it is conditioned on: fails on real tensors too",
+    "(position 1) must be Tensor": CONDITIONED,
 }
 
 

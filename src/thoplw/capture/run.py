@@ -133,6 +133,8 @@ class Run(TorchDispatchMode):
             )
         if isinstance(value, torch.ScriptObject):
             return self._freeze_packed(value)
+        if isinstance(value, torch.UntypedStorage):
+            return value.nbytes()
         return value
 
     def spec_of(self, tensor: torch.Tensor) -> TensorSpec:

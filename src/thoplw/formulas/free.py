@@ -11,7 +11,7 @@ FREE = {
         "select slice slice_inverse split split_with_sizes split_copy squeeze swapaxes swapdims t tensor_split "
         "transpose unbind unflatten unfold unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze view view_as "
         "view_as_complex view_as_real _conj _neg_view _reshape_alias _unsafe_view hsplit vsplit dsplit ravel "
-        "adjoint atleast_1d atleast_2d atleast_3d"
+        "adjoint atleast_1d atleast_2d atleast_3d set"
     ),
     "moves, copies or converts data": (
         "_pack_padded_sequence _pad_packed_sequence block_diag "

@@ -76,7 +76,9 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
             "input_features": lambda sample: mel_first(sample, FRAMES)
         },
         # Waves have a channel, though the configuration does not say so.
-        "dac higgs_audio_v2_tokenizer pe_audio pe_audio_encoder xcodec neucodec": {"input_values": mono},
+        "dac higgs_audio_v2_tokenizer pe_audio pe_audio_encoder xcodec neucodec omniasr omniasr_audio omniasr_ctc": {
+            "input_values": mono
+        },
         "vibevoice vibevoice_acoustic_tokenizer vibevoice_asr": {"input_values": mono},
         "audioflamingo3_encoder": {
             "input_features": lambda sample: mel_first(sample, 3000),
@@ -314,7 +316,7 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
             "audio_input_ids": lambda sample: sample.filled(1, sample.batch, 25, 80),
         },
         "inkling_audio": {"audio_input_ids": lambda sample: sample.filled(1, sample.batch, 25, 80)},
-        "inkling2 inkling2_vision": {
+        "inkling2 inkling2_loop inkling2_vision": {
             "pixel_values": lambda sample: sample.floats(
                 sample.batch * prod(grid(sample)), *[patch(sample) * sample.find("spatial_merge_size")] * 2, 3
             )
