@@ -54,8 +54,8 @@ class ModuleScopes:
 
     def __enter__(self) -> ModuleScopes:
         self._handles = [
-            register_module_forward_pre_hook(self._open),
-            register_module_forward_hook(self._close, with_kwargs=True),
+            register_module_forward_pre_hook(self._before),
+            register_module_forward_hook(self._after, with_kwargs=True),
         ]
         return self
 
@@ -67,18 +67,16 @@ class ModuleScopes:
             # torch's own handle forgets this entry.
             module_globals._global_forward_hooks_with_kwargs.pop(handle.id, None)
 
-    def _open(self, module: torch.nn.Module, args: tuple[Any, ...]) -> None:
-        if self._discover is not None and self.current == 0 and id(module) not in self._indices:
-            self._discover(module)
-        index = self._indices.get(id(module))
-        if index is not None:
-            self.scopes.append(Scope(index, self.current))
-            self.current = len(self.scopes) - 1
+    def open(self, index: int) -> int:
+        """Open a scope for a call of a known module; return its index."""
+        self.scopes.append(Scope(index, self.current))
+        self.current = len(self.scopes) - 1
+        return self.current
 
-    def _close(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        index = self._indices.get(id(module))
-        if index is None:
-            return
+    def close(
+        self, index: int, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+    ) -> None:
+        """Close the scope of a call of a known module."""
         # A forward that catches an exception of a submodule leaves that one's scope open: close it here.
         while (scope := self.scopes[self.current]).module != index:
             self.current = scope.parent
@@ -89,6 +87,18 @@ class ModuleScopes:
         if self._watch is not None:
             self._watch(self.current, module, args, output)
         self.current = scope.parent
+
+    def _before(self, module: torch.nn.Module, args: tuple[Any, ...]) -> None:
+        if self._discover is not None and self.current == 0 and id(module) not in self._indices:
+            self._discover(module)
+        index = self._indices.get(id(module))
+        if index is not None:
+            self.open(index)
+
+    def _after(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        index = self._indices.get(id(module))
+        if index is not None:
+            self.close(index, module, args, kwargs, output)
 
     def passed(self, index: int, module: torch.nn.Module, x: AbstractTensor, output: AbstractTensor) -> int:
         """Note the call of a known module that need not be run; return the index of its scope."""

@@ -51,47 +51,74 @@ def share_of(x: torch.Tensor) -> Fraction | int:
 
 def share_after(target: str, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
     """Which output of an operator has a share, and which, from arguments as records have them."""
-    first = args[0] if args else None
-    if target == "aten.stack" and isinstance(first, (tuple, list)):
-        first = first[0]
-    if not isinstance(first, TensorSpec):
-        first = None
-    if first is None or not first.shape:
+    share = SHARES.get(target)
+    if share is None or not args:
         return None
-    if target in _KEEP_SHARE:
-        return (0, first.share) if first.share != 1 else None
-    if target == "aten.one_hot" and len(args) > 1 and args[1] > 0:
-        return 0, first.share if first.share != 1 else Fraction(1, args[1])
-    if target == "aten.scatter" and args[3] == 1 and isinstance(args[2], TensorSpec):  # into zeros, as a rule
-        return 0, Fraction(args[2].numel, first.numel)
-    if target == "aten.sum" and first.share != 1:
-        return _hit(first, args)
-    if target in ("aten.gt", "aten.greater") and args[1] == 0:
-        return (0, first.share) if first.share != 1 else None
-    if target == "aten.topk":
-        return 1, Fraction(1, first.shape[args[2] if len(args) > 2 else -1])
-    if target == "aten.argmax":
-        return (0, Fraction(1, first.shape[args[1]])) if len(args) > 1 and args[1] is not None else None
-    return None
+    first = args[0]
+    if isinstance(first, tuple) and first:  # of several tensors that are stacked
+        first = first[0]
+    return share(first, args) if isinstance(first, TensorSpec) and first.shape else None
 
 
-#: What these return holds the values that they are given, or says of each whether it is this or that; a product with
-#: another mask (the capacity of an expert, say) is taken to leave them.
-_KEEP_SHARE = frozenset(
-    f"aten.{name}"
-    for name in (
-        "_to_copy alias any bool clone contiguous detach eq expand flatten index mul permute reshape select slice "
-        "squeeze stack t to transpose unsqueeze view"
-    ).split()
-)
+def _kept_share(x: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
+    """What comes out holds the values that went in, or says of each whether it is this or that."""
+    return (0, x.share) if x.share != 1 else None
 
 
-def _hit(mask: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction] | None:
+def _one_hot(x: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
+    if len(args) < 2 or args[1] < 1:
+        return None
+    return 0, x.share if x.share != 1 else Fraction(1, args[1])
+
+
+def _scattered(x: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
+    """Ones, into zeros as a rule."""
+    return (0, Fraction(args[2].numel, x.numel)) if args[3] == 1 and isinstance(args[2], TensorSpec) else None
+
+
+def _positive(x: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
+    return _kept_share(x, args) if args[1] == 0 else None
+
+
+def _chosen(x: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
+    """Indices of the best."""
+    return 1, Fraction(1, x.shape[args[2] if len(args) > 2 else -1])
+
+
+def _largest(x: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
+    return (0, Fraction(1, x.shape[args[1]])) if len(args) > 1 and args[1] is not None else None
+
+
+def _hit(mask: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
     """What part of the classes anything falls into: all of them, but for the one that some have more than experts."""
+    if mask.share == 1:
+        return None
     dims = {dim % len(mask.shape) for dim in (args[1] if len(args) > 1 else None) or ()}
     left = [size for dim, size in enumerate(mask.shape) if dim not in dims]
     experts = 1 / Fraction(mask.share) if mask.share else 0
     return (0, Fraction(experts, left[0])) if len(left) == 1 and left[0] == experts + 1 else None
+
+
+#: Operator -> which of its outputs has a share, and which. A product with another mask (the capacity of an expert, say)
+#: is taken to leave it.
+SHARES: Mapping[str, Callable[[TensorSpec, tuple[Any, ...]], tuple[int, Fraction | int] | None]] = MappingProxyType(
+    {
+        **{
+            f"aten.{name}": _kept_share
+            for name in (
+                "_to_copy alias any bool clone contiguous detach eq expand flatten index mul permute reshape select "
+                "slice squeeze stack t to transpose unsqueeze view"
+            ).split()
+        },
+        "aten.argmax": _largest,
+        "aten.greater": _positive,
+        "aten.gt": _positive,
+        "aten.one_hot": _one_hot,
+        "aten.scatter": _scattered,
+        "aten.sum": _hit,
+        "aten.topk": _chosen,
+    }
+)
 
 
 def _boxes(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Tensor:
@@ -150,18 +177,33 @@ _FEW = 2**12
 
 def values_after(target: str, args: tuple[Any, ...], output: Any) -> tuple[str, torch.Tensor] | None:
     """What the values of an output are taken for, should they be asked for, and the words for that."""
-    mask = args[0] if args else None
-    if not isinstance(mask, TensorSpec) or not isinstance(output, TensorSpec):
+    values = VALUES.get(target)
+    if values is None or not (args and isinstance(args[0], TensorSpec) and isinstance(output, TensorSpec)):
         return None
+    return values(args[0], output)
+
+
+def _counts(mask: TensorSpec, output: TensorSpec) -> tuple[str, torch.Tensor] | None:
+    """How often a mask holds, in every row of it."""
     is_mask = mask.dtype == "bool" or mask.share != 1
-    if target == "aten.sum" and is_mask and output.dtype == "int64" and 0 < output.numel <= _FEW:
-        each, rest = divmod(round(mask.numel * mask.share), output.numel)
-        counts = torch.full((output.numel,), each, device=_HERE)
-        counts[:rest] += 1
-        return _EVERY if mask.share == 1 else _EVENLY, counts.view(output.shape)
-    if target == "aten.all" and mask.dtype == "bool" and mask.share == 1 and not output.shape:
-        return "a mask holds everywhere", torch.tensor(True, device=_HERE)
-    return None
+    if not is_mask or output.dtype != "int64" or not 0 < output.numel <= _FEW:
+        return None
+    each, rest = divmod(round(mask.numel * mask.share), output.numel)
+    counts = torch.full((output.numel,), each, device=_HERE)
+    counts[:rest] += 1
+    return _EVERY if mask.share == 1 else _EVENLY, counts.view(output.shape)
+
+
+def _everywhere(mask: TensorSpec, output: TensorSpec) -> tuple[str, torch.Tensor] | None:
+    if mask.dtype != "bool" or mask.share != 1 or output.shape:
+        return None
+    return "a mask holds everywhere", torch.tensor(True, device=_HERE)
+
+
+#: Operator -> the values that its output is taken to have.
+VALUES: Mapping[str, Callable[[TensorSpec, TensorSpec], tuple[str, torch.Tensor] | None]] = MappingProxyType(
+    {"aten.all": _everywhere, "aten.sum": _counts}
+)
 
 
 #: Operator -> what is assumed (nothing, where it could not be otherwise), and what it returns then; besides
