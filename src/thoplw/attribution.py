@@ -89,16 +89,13 @@ class Attribution:
     """
 
     def __init__(self, trace: Trace, priced: Priced, convention: Convention) -> None:
+        assert convention.parameters is not None  # it was found, so it is complete
         self._trace = trace
         self._priced = priced
         self._convention = convention
-        self._scopes: dict[int, list[int]] = defaultdict(list)
-        for index, scope in enumerate(trace.scopes):
-            if index not in priced.covered:
-                self._scopes[scope.module].append(index)
-        self._weights = self._charge_parameters()
+        self._counted = tuple(convention.parameters(trace))
         self.work = Work(macs=sum(work.macs for work in priced.own), flops=sum(work.flops for work in priced.own))
-        self.params = sum(weight.spec.numel for weights in self._weights.values() for weight in weights)
+        self.params = sum(weight.spec.numel for _, weight in self._counted)
 
     def modules(self) -> tuple[Row, ...]:
         """A row for each module that ran or holds one that ran, in definition order.
@@ -226,13 +223,24 @@ class Attribution:
                 parent = self._trace.modules[parent].parent
         return found
 
-    def _charge_parameters(self) -> dict[int, list[Weight]]:
+    # Who asks for totals alone does not wait for these.
+
+    @cached_property
+    def _scopes(self) -> dict[int, list[int]]:
+        """Module -> its scopes, but for those inside modules that were priced as a whole."""
+        scopes: dict[int, list[int]] = defaultdict(list)
+        for index, scope in enumerate(self._trace.scopes):
+            if index not in self._priced.covered:
+                scopes[scope.module].append(index)
+        return dict(scopes)
+
+    @cached_property
+    def _weights(self) -> dict[int, list[Weight]]:
         """Module -> parameters that the convention counts, for modules with a row."""
         charged: dict[int, list[Weight]] = defaultdict(list)
-        assert self._convention.parameters is not None  # it was found, so it is complete
-        for index, weight in self._convention.parameters(self._trace):
+        for index, weight in self._counted:
             charged[self._payer(index)].append(weight)
-        return charged
+        return dict(charged)
 
     def _payer(self, index: int) -> int:
         """The module whose row has the parameters of this one: itself if it has a row."""
