@@ -18,8 +18,8 @@ import gc
 import sys
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -132,8 +132,21 @@ class Measured:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def timed(way: Way, cold: bool = False) -> float:
+@contextmanager
+def collected() -> Iterator[None]:
+    """A round: garbage is collected before it and not during it, as `timeit` does, which is to everyone's advantage.
+
+    A collection also empties what Python keeps of freed lists and tuples. Whoever came next would have to fill it.
+    """
     gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def timed(way: Way, cold: bool = False) -> float:
     if cold:
         forget()
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()), torch.no_grad():
@@ -168,9 +181,11 @@ def measure(name: str, tools: list[str], rounds: int) -> Measured:
         except Exception as error:  # whatever a tool meets is its result
             found.failed[way] = type(error).__name__
     for each in range(rounds):
-        for way, past in samples.items():
-            if each < 2 or past[-1] < SLOW:
-                past.append(timed(every[way], cold=way == "cold"))
+        with collected():
+            every["forward"]()
+            for way, past in samples.items():
+                if each < 2 or past[-1] < SLOW:
+                    past.append(timed(every[way], cold=way == "cold"))
     found.seconds = {way: median(past[1:]) for way, past in samples.items()}
     return found
 
@@ -186,8 +201,9 @@ def scaling(rounds: int) -> dict[int, float]:
         }
     samples: dict[int, list[float]] = {depth: [] for depth in DEPTHS}
     for _ in range(rounds):
-        for depth, model in models.items():
-            samples[depth].append(timed(partial(thoplw.profile, model, (1, 64), verbose=False), cold=True))
+        with collected():
+            for depth, model in models.items():
+                samples[depth].append(timed(partial(thoplw.profile, model, (1, 64), verbose=False), cold=True))
     return {depth: median(past) for depth, past in samples.items()}
 
 
@@ -264,8 +280,9 @@ def page(found: dict[str, Measured], line: dict[int, float], rounds: int) -> str
             "",
             *paragraph(
                 f"{date.today().isoformat()}; {versions()}. Medians of {rounds} rounds (two for what takes more "
-                "than half a second), each of which times every way once, in one process and one thread. What holds "
-                "elsewhere is ratios. Written by `benchmarks/speed.py`."
+                "than half a second), each of which times every way once, in one process and one thread, with garbage "
+                "collected between rounds, as `timeit` does. What holds elsewhere is ratios. Written by "
+                "`benchmarks/speed.py`."
             ),
             *paragraph(
                 "*Forward* is the model's own on the meta device, and nothing else. *Cold* is `thoplw.profile` with "
