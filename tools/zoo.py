@@ -5,10 +5,12 @@
     python tools/zoo.py run torchvision timm hf
     python tools/zoo.py oracle --macs 3e9
     python tools/zoo.py oracle --large --macs 3e12 --params 1e12 --timeout 900 --memory 20
+    python tools/zoo.py tidy
     python tools/zoo.py table > benchmarks/zoo.md
     python tools/zoo.py left-out > docs/transformers-left-out.md
 
-Everything that is found goes into a file of JSON lines at once; what is there already is not done again.
+Everything that is found goes into a file of JSON lines at once; what is there already is not done again. ``tidy`` makes
+one line a model of it.
 """
 
 from __future__ import annotations
@@ -239,7 +241,13 @@ def _real_timm(name: str) -> Any:
 
 def _real_hf(name: str) -> Any:
     cls, config = hf.architecture(name)
+    if name in ONE_BY_ONE:
+        config._experts_implementation = "eager"
     return cls(config)
+
+
+#: Types of transformers whose experts have a width that the grouped product refuses for real: they run one by one.
+ONE_BY_ONE = frozenset({"deepseek_v2", "deepseek_ocr2", "deepseek_ocr2_text"})
 
 
 _BUILD: dict[str, Callable[[str], Any]] = {
@@ -412,16 +420,19 @@ HEAD = """\
 *Oracle*: `tests/oracle.py` ran the model for real, with random weights, and multiplied out every contraction that
 reached a kernel: `=` says that it found the same number to the unit; an empty cell, that the model was not run, for a
 reason below. Large models ran in bfloat16, as far as their kernels do, and with all weights in one piece of memory,
-which changes what they compute and not how much. *Executed*: control flow depends on values, so that thoplw ran it for
-real too. *Assumed*: an estimate, for a reason that the profile states; the oracle may then find another number. FLOPs
-are all floating-point operations, elementwise ones included. Why types of transformers are left out says
+which changes what they compute and not how much; deepseek_v2 and its kin with experts one by one, as the grouped
+product refuses the width that they have by default. *Executed*: control flow depends on values, so that thoplw ran it
+for real too. *Assumed*: an estimate, for a reason that the profile states; the oracle may then find another number.
+FLOPs are all floating-point operations, elementwise ones included. Why types of transformers are left out says
 [transformers-left-out.md](../docs/transformers-left-out.md).
+
+Layers of torch that are called like one before them are not run again (`src/thoplw/capture/layers.py`). {same} models
+were profiled with and without that, and gave the same record of operators, shapes and modules; {unlike} did not.
 """
 
 #: What the failure of the oracle has in it -> why a model was not run for real; the first that fits.
 NOT_RUN: dict[str, str] = {
     "can't allocate memory": "Memory: it takes more than the 8 to 21 GB that a worker was given",
-    "strides should be multiple of 16": "Fails on real tensors: the grouped product refuses the width of its experts",
     "took longer": "Took longer than allowed",
 }
 NOT_TRIED = "Not tried, for want of time: much arithmetic for one core"
@@ -438,6 +449,8 @@ def page(records: Iterable[Record]) -> str:
         total=sum(map(len, zoos.values())),
         when=date.today().isoformat(),
         versions=", ".join(f"{name} {_version(name)}" for name in packages),
+        same=sum(each.get("same") is True for rows in zoos.values() for each in rows),
+        unlike=sum(each.get("same") is False for rows in zoos.values() for each in rows),
         summary=_markdown(("", *SUMMARY), [(zoo, *_summary(rows)) for zoo, rows in zoos.items()]),
     )
     parts = [head, *_unpriced(zoos)]
@@ -631,7 +644,10 @@ Lines = Annotated[Path, typer.Option(help="File of JSON lines.")]
 Workers = Annotated[int, typer.Option(help="Number of processes.")]
 Timeout = Annotated[float, typer.Option(help="Seconds for one model.")]
 Memory = Annotated[float, typer.Option(help="Gigabytes for one process.")]
-DEFAULT_LINES = Path("zoo.jsonl")
+DEFAULT_LINES = ROOT / "benchmarks/zoo.jsonl"
+
+#: Parameters of a model that is run in bfloat16, with weights that share a memory.
+LARGE = 1e9
 
 
 @app.command()
@@ -668,7 +684,7 @@ def oracle(
     workers: Workers = 2,
     timeout: Timeout = 120,
     memory: Memory = 8,
-    large: Annotated[bool, typer.Option(help="In bfloat16, with weights that share a memory.")] = False,
+    large: Annotated[bool, typer.Option(help="Large ones in bfloat16, with weights that share a memory.")] = False,
     again: Annotated[bool, typer.Option(help="Do again where the oracle found another number, or failed.")] = False,
 ) -> None:
     """Run profiled models for real, the cheapest first."""
@@ -679,13 +695,22 @@ def oracle(
         if "oracle_error" not in each or (again and (differs(each) or each["oracle_error"]))
     ]
     small.sort(key=lambda each: each["macs"])
-    # Where values decide, the weights must be those that the model was profiled with.
-    exact = [each["name"] for each in small if each["executed"] or not large]
-    others = [each["name"] for each in small if large and not each["executed"]]
+    # Where values decide, the weights must be those that the model was profiled with; what is small needs no bfloat16,
+    # in which lengths that are computed may be rounded.
+    exact = [each["name"] for each in small if each["executed"] or not large or each["params"] < LARGE]
+    others = [each["name"] for each in small if each["name"] not in exact]
     for task, names in (("confirm", exact), ("confirm_large", others)):
         note(lines, task, names, workers=workers, timeout=timeout, memory=int(memory * 1e9))
     unlike = [each["name"] for each in read(lines).values() if is_unlike(each) and "for_real" not in each]
     note(lines, "execute", unlike, workers=workers, timeout=timeout, memory=int(memory * 1e9))
+
+
+@app.command()
+def tidy(lines: Lines = DEFAULT_LINES) -> None:
+    """Write the file anew: one line for each model, in order."""
+    records = read(lines)
+    text = "".join(json.dumps(records[name]) + "\n" for name in sorted(records))
+    lines.write_text(text, encoding="utf-8")
 
 
 @app.command()
