@@ -345,7 +345,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         func, target, rule = operator.func, operator.target, operator.rule
         if rule is None and is_composite(func):
             return self._compose(operator, args, kwargs, key, kinds)
-        seen, named = self.freeze(args), self.freeze_named(kwargs)
+        seen, named = self.freeze(args), self.freeze_named(kwargs) if kwargs else {}
         shaped = None if rule is None else rule(*seen, **named)
         if shaped is not None:
             same: int | str | None = 0 if shaped is shapes.SAME else None

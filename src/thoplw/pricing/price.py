@@ -117,7 +117,8 @@ def leaves(call: Call, rows: Mapping[str, Row]) -> tuple[Leaf, ...]:
     if row is None:
         return (Leaf(call, ZERO),)
     if row is not _ABSENT:
-        return (Leaf(call, as_work(row(call), f"the row of {call.name}")),)  # type: ignore[operator] # it is a function
+        work = row(call)  # type: ignore[operator] # it is a function
+        return (Leaf(call, work if isinstance(work, Work) else as_work(work, f"the row of {call.name}")),)
     parts = expand(call)
     if parts is None:
         return (Leaf(call, None),)
