@@ -210,3 +210,24 @@ def test_an_error_of_the_forward_says_where() -> None:
     with pytest.raises(TypeError) as raised_by_the_model:
         thoplw.profile(model, ())
     assert raised_by_the_model.value.__notes__ == ["raised in the model itself (Sequential)"]
+
+
+class Scatters(nn.Module):
+    """Puts features where tokens hold their places, as models of pictures and text do."""
+
+    def forward(self, ids: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        text = features.new_zeros(*ids.shape, 4)
+        return text.masked_scatter((ids == 1)[..., None], features)
+
+
+def test_features_that_fit_their_places_are_scattered() -> None:
+    inputs = (torch.tensor([[0, 1, 1]]), torch.ones(2, 4))
+    assert seen(capture(Scatters(), inputs, {})) == seen(capture(Scatters(), inputs, {}, execute=True))
+
+
+def test_what_torch_refuses_to_scatter_is_refused() -> None:
+    inputs = (torch.tensor([[1, 1, 1]]), torch.ones(2, 4))
+    with pytest.raises(RuntimeError, match="Number of elements of source"):
+        Scatters()(*inputs)
+    with pytest.raises(thoplw.InputError, match=r"masked_scatter in the model itself .* 12 places for 8 elements"):
+        thoplw.profile(Scatters(), inputs)

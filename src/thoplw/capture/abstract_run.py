@@ -72,10 +72,11 @@ class _Operator:
         rule: its shape rule, if it has one.
         decides: whether what it returns depends on values.
         writes: whether it writes to an argument.
+        scatters: whether torch refuses it for values that are known here too.
         answers: what it answered, by what tells its arguments from others.
     """
 
-    __slots__ = ("answers", "decides", "func", "overload", "rule", "target", "writes")
+    __slots__ = ("answers", "decides", "func", "overload", "rule", "scatters", "target", "writes")
 
     def __init__(self, func: Any) -> None:
         self.func = func
@@ -84,6 +85,7 @@ class _Operator:
         self.rule = shapes.RULES.get(self.target)
         self.decides = decides_on_values(func)
         self.writes = is_mutable(func)
+        self.scatters = self.target in ("aten.masked_scatter", "aten.masked_scatter_")
         self.answers: dict[tuple[Any, ...], _Answer] = {}
 
 
@@ -178,6 +180,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             return self._execute(func, args, kwargs)
         key = tuple(parts)
         answer = operator.answers.get(key)
+        if operator.scatters:
+            self._check_scatter(*args)
         if answer is None:
             if kinds & _ABSTRACT and operator.decides:
                 if operator.target not in INDEXING:
@@ -335,6 +339,17 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             else:
                 plain += index.nonzero().unbind(1)
         return plain
+
+    def _check_scatter(self, x: torch.Tensor, mask: torch.Tensor, source: torch.Tensor) -> None:
+        """Refuse what torch refuses for real: fewer elements (features of a picture) than places (its tokens)."""
+        if type(mask) is AbstractTensor or mask.is_meta or self._is_tainted(mask):
+            return
+        places = int(mask.sum()) * (x.numel() // max(mask.numel(), 1))
+        if places > source.numel():
+            raise InputError(
+                f"masked_scatter {self.where()} has {places} places for {source.numel()} elements, which torch refuses "
+                "on real tensors: do the tokens in the input fit the features of pictures or sounds?"
+            )
 
     # -- the first time --------------------------------------------------------------------------------------------
 

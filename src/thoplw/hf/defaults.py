@@ -125,6 +125,7 @@ COMPLETE: Mapping[str, Mapping[str, Any]] = each(
         "moonshine_streaming": {"num_key_value_heads": 8},
         "nougat": {"encoder": {"model_type": "donut-swin"}},
         "embedding_gemma2": {"vision_config": {}, "audio_config": {}},
+        "colqwen2": {"vlm_config": {"vision_config": {"hidden_size": 8192}}},
         "colmodernvbert": {"vlm_config": {"vision_config": {"image_size": 512, "patch_size": 16}}},
         "perception_lm": {
             "vision_config": {"architecture": "vit_pe_core_large_patch14_336", "model_args": {"embed_dim": 1024}}
