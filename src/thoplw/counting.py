@@ -60,11 +60,9 @@ class Count:
         prices = self._custom.scopes()
         self.layer_info = self._report(seen, prices)
         reports = []
-        for index, scope in enumerate(seen.scopes):
-            if scope.parent == 0:
-                part = seen.part(index)
-                own = {at - index: work for at, work in prices.items() if 0 <= at - index < len(part.scopes)}
-                reports.append(self._report(part, own))
+        for first, part in seen.parts():
+            own = {at - first: work for at, work in prices.items() if 0 <= at - first < len(part.scopes)}
+            reports.append(self._report(part, own))
         self.calls = tuple(reports)
 
     def _report(self, trace: Trace, prices: Mapping[int, Work]) -> LayerInfo:

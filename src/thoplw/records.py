@@ -8,9 +8,11 @@ whatever is worked out for a call is worked out once, however often a model repe
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -195,35 +197,45 @@ class Trace:
     used: frozenset[int] = frozenset()
     assumptions: tuple[Assumption, ...] = ()
 
-    def part(self, scope: int) -> Trace:
-        """What one scope saw, as if its module was the whole model.
+    def parts(self) -> Iterator[tuple[int, Trace]]:
+        """What each call from the outermost scope saw, as if its module was the whole model, by the index of its scope.
 
-        The scopes inside of a scope follow it. So do the modules inside of a module, but for those that were known
-        before it, as they had been called by themselves: they come last, under the names that they have here.
+        The scopes inside of a scope follow it.
         """
-        first = self.scopes[scope].module
-        root = self.modules[first].path
-        last = scope + 1
-        while last < len(self.scopes) and self.scopes[last].parent >= scope:
-            last += 1
-        members = [first]
-        while (index := members[-1] + 1) < len(self.modules) and self.modules[index].path.startswith(f"{root}."):
+        firsts = [index for index, scope in enumerate(self.scopes) if scope.parent == 0]
+        steps: dict[int, list[Step]] = {first: [] for first in firsts}
+        for call, at in self.steps:
+            if at > 0:
+                first = firsts[bisect_right(firsts, at) - 1]
+                steps[first].append((call, at - first))
+        for first, end in pairwise([*firsts, len(self.scopes)]):
+            yield first, self._part(first, end, steps[first])
+
+    def _part(self, first: int, end: int, steps: list[Step]) -> Trace:
+        """The modules inside of a module follow it too, but for those that were known before it.
+
+        As these had been called by themselves, they come last, under the names that they have here.
+        """
+        scopes = self.scopes[first:end]
+        root = scopes[0].module
+        members = [root]
+        prefix = f"{self.modules[root].path}."
+        while (index := members[-1] + 1) < len(self.modules) and self.modules[index].path.startswith(prefix):
             members.append(index)
-        members += sorted({each.module for each in self.scopes[scope:last]}.difference(members))
+        members += sorted({each.module for each in scopes}.difference(members))
         place = {index: position for position, index in enumerate(members)}
         return Trace(
             modules=tuple(
                 self.modules[index]._replace(
-                    path="" if index == first else self.modules[index].path.removeprefix(f"{root}."),
-                    parent=place.get(self.modules[index].parent, 0) if index != first else -1,
+                    path="" if index == root else self.modules[index].path.removeprefix(prefix),
+                    parent=place.get(self.modules[index].parent, 0) if index != root else -1,
                 )
                 for index in members
             ),
             scopes=tuple(
-                replace(each, module=place[each.module], parent=max(each.parent - scope, -1))
-                for each in self.scopes[scope:last]
+                replace(each, module=place[each.module], parent=max(each.parent - first, -1)) for each in scopes
             ),
-            steps=tuple((call, at - scope) for call, at in self.steps if scope <= at < last),
+            steps=tuple(steps),
             used=self.used,
         )
 
