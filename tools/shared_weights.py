@@ -19,7 +19,7 @@ def piece(shape: torch.Size) -> int:
 
 
 class SharedWeights(TorchDispatchMode):
-    """What is allocated without values while this is on, as weights are, shares a memory of small random numbers.
+    """What is allocated without values or as zeros while this is on, as weights are, shares a memory of random numbers.
 
     Initialisation of such tensors is left out. Small tensors are made as always, so that norms start from ones. A stack
     (the experts of a layer) that is larger than the memory is one piece, seen again and again.
@@ -42,7 +42,7 @@ class SharedWeights(TorchDispatchMode):
                 return args[0].detach()
             if func._schema.name.endswith("_"):
                 return args[0]
-        if func is torch.ops.aten.empty.memory_format:
+        if func in (torch.ops.aten.empty.memory_format, torch.ops.aten.zeros.default):
             # On the meta device, as the memory may not hold what is asked for.
             wanted = func(*args, **{**(kwargs or {}), "device": "meta"})
             if self._may_share(wanted, torch.device((kwargs or {}).get("device") or "cpu")):
