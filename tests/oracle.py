@@ -163,6 +163,8 @@ def _distances(a: dict[str, Any], out: torch.Tensor) -> int:
 _COUNTS: dict[str, Callable[[dict[str, Any], Any], int]] = {
     "aten._cdist_forward": _distances,
     "aten._euclidean_dist": _distances,
+    "aten._pdist_forward": lambda a, out: out.numel() * a["self"].shape[-1],
+    "aten.affine_grid_generator": lambda a, out: out.numel() * a["theta"].shape[-1],
     "aten._grouped_mm": _grouped,
     "transformers.grouped_mm_fallback": _grouped,
     "aten._scaled_dot_product_flash_attention_for_cpu": _attention,

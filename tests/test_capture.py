@@ -231,3 +231,12 @@ def test_what_torch_refuses_to_scatter_is_refused() -> None:
         Scatters()(*inputs)
     with pytest.raises(thoplw.InputError, match=r"masked_scatter in the model itself .* 12 places for 8 elements"):
         thoplw.profile(Scatters(), inputs)
+
+
+def test_what_fills_a_tensor_that_it_is_given_is_the_same_operator() -> None:
+    class Fills(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.mm(x, x.T, out=torch.empty(3, 3))
+
+    for execute in (False, True):
+        assert thoplw.profile(Fills(), (3, 4), convention="macs", execute=execute)[0] == 3 * 4 * 3

@@ -41,6 +41,10 @@ CASES: dict[str, Case] = {
     "grouped rows": (call("_grouped_mm", LEFT, f32(B, K, M), f32(B), out=f32(L, M)), MACS, 2 * MACS),
     "grouped columns": (call("_grouped_mm", f32(B, L, K), f32(K, M), f32(B), out=f32(L, M)), MACS, 2 * MACS),
     "grouped inner": (call("_grouped_mm", LEFT, RIGHT, f32(B), out=f32(B, L, M)), MACS, 2 * MACS),
+    # A difference, a product and an addition for each feature, and a root.
+    "distances": (call("cdist", LEFT, f32(M, K), out=f32(L, M)), MACS, 3 * MACS + L * M),
+    "distances of pairs": (call("_pdist_forward", f32(5, K), out=f32(10)), 10 * K, 3 * 10 * K + 10),
+    "affine grid": (call("affine_grid_generator", f32(B, 2, 3), out=f32(B, 5, 6, 2)), B * 30 * 6, 2 * B * 30 * 6),
     "nothing to contract": (call("mm", f32(L, 0), f32(0, M), out=f32(L, M)), 0, 0),
 }
 

@@ -20,6 +20,9 @@ CASES: dict[str, Case] = {
     "mean": (call("mean", X, out=f32()), 0, SIZE),
     "norm": (call("linalg_vector_norm", X, 2, out=f32()), 0, 2 * SIZE),
     "variance": (call("var", X, (1,), out=f32(2, 9)), 0, 4 * SIZE),
+    "cross product": (call("linalg_cross", f32(5, 3), f32(5, 3), out=f32(5, 3)), 0, 5 * (6 + 3)),
+    "likelihood": (call("nll_loss_forward", f32(8, 4), f32(8), out=(f32(), f32())), 0, 8),
+    "cross entropy of two": (call("binary_cross_entropy_with_logits", X, X, out=f32()), 0, 10 * SIZE),
     "empty": (call("relu", f32(0, 9), out=f32(0, 9)), 0, 0),
 }
 

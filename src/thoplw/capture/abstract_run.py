@@ -27,6 +27,7 @@ from thoplw.capture.assumptions import ASSUMPTIONS, Positions, kept, share_after
 from thoplw.capture.operators import (
     INDEXING,
     decides_on_values,
+    fills_out,
     is_composite,
     is_higher_order,
     is_mutable,
@@ -82,7 +83,8 @@ class _Operator:
         self.func = func
         self.target = target_of(func)
         self.overload = overload_of(func)
-        self.rule = shapes.RULES.get(self.target)
+        # Rules are of what returns something new.
+        self.rule = None if fills_out(func) else shapes.RULES.get(self.target)
         self.decides = decides_on_values(func)
         self.writes = is_mutable(func)
         self.scatters = self.target in ("aten.masked_scatter", "aten.masked_scatter_")

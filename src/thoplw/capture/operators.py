@@ -77,6 +77,11 @@ def is_mutable(func: Any) -> bool:
     return bool(func._schema.is_mutable)
 
 
+def fills_out(func: Any) -> bool:
+    """Whether an operator puts its result into a tensor that it is given (``out=``)."""
+    return any(argument.is_out for argument in func._schema.arguments)
+
+
 def written(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[torch.Tensor]:
     """The tensors that an operator writes to."""
     for position, argument in enumerate(func._schema.arguments):

@@ -23,6 +23,7 @@ FREE = {
         "col2im unfold_copy tril_indices triu_indices combinations cartesian_prod meshgrid"
     ),
     "looks data up by index": (
+        "max_unpool2d max_unpool3d "
         "embedding embedding_renorm gather index index_add index_copy index_fill index_put index_select put scatter "
         "scatter_add scatter_reduce select_scatter slice_scatter diagonal_scatter take take_along_dim "
         "_index_put_impl _unsafe_index _unsafe_index_put bucketize searchsorted one_hot nonzero nonzero_numpy "
@@ -42,7 +43,7 @@ FREE = {
     ),
     "reads a number or checks a condition": (
         "_is_all_true _is_any_true item _local_scalar_dense _assert_async _assert_tensor_metadata _assert_scalar "
-        "_functional_assert_async "
+        "_functional_assert_async _linalg_check_errors "
         "sym_constrain_range sym_constrain_range_for_size is_pinned is_coalesced is_complex is_floating_point numel "
         "size stride sym_size sym_numel sym_stride sym_storage_offset result_type can_cast"
     ),

@@ -28,12 +28,18 @@ _FACTORISATIONS: dict[Callable[[int, int], int], str] = {
     lambda m, n: 2 * n**3: "linalg_inv_ex linalg_inv inverse",
     # 2 m n^2 - 2 n^3 / 3, and as much again to form Q: Golub & Van Loan, section 5.2
     lambda m, n: 4 * m * n * n - 4 * n**3 // 3: "linalg_qr geqrf",
+    # half of that: to form Q
+    lambda m, n: 2 * m * n * n - 2 * n**3 // 3: "linalg_householder_product orgqr",
+    # n^3 / 3: LDL with pivoting, LAWN 41, sytrf
+    lambda m, n: n**3 // 3: "linalg_ldl_factor_ex linalg_ldl_factor",
     # 9 n^3: symmetric QR with vectors, Golub & Van Loan, section 8.3
     lambda m, n: 9 * n**3: "_linalg_eigh linalg_eigh",
     # 25 n^3: Hessenberg QR with vectors, Golub & Van Loan, section 7.5
     lambda m, n: 25 * n**3: "linalg_eig _linalg_eigvals linalg_eigvals",
     # 4 m^2 n + 8 m n^2 + 9 n^3: Golub-Reinsch with vectors, Golub & Van Loan, section 8.6
     lambda m, n: 4 * m * m * n + 8 * m * n * n + 9 * n**3: "_linalg_svd linalg_svd svd",
+    # that, and the product of its factors
+    lambda m, n: 4 * m * m * n + 10 * m * n * n + 9 * n**3: "linalg_pinv",
     # scaling and squaring with a Pade approximant: about 6 products and a solve, Higham (2005)
     lambda m, n: 12 * n**3 + 8 * n**3 // 3: "linalg_matrix_exp",
 }

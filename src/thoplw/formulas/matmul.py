@@ -57,6 +57,11 @@ def distances(call: Call) -> Work:
     return contraction(terms, terms + elements(call))
 
 
+def positions(call: Call) -> Work:
+    """``[N, d, d + 1] -> [N, *size, d]``: every position of a grid, and a 1 behind it, meets a matrix."""
+    return contraction(elements(call) * call.args[0].shape[-1])
+
+
 def packed(call: Call) -> Work:
     """``[*, K]`` with a packed weight: what comes out tells ``M``."""
     return contraction(elements(call) * call.args[0].shape[-1])
@@ -101,6 +106,8 @@ FORMULAS: Table = {
     "aten.cdist": distances,
     "aten._cdist_forward": distances,
     "aten._euclidean_dist": distances,
+    "aten._pdist_forward": distances,
+    "aten.affine_grid_generator": positions,
     "aten.kron": outer,
     "aten.addmm": added_product,
     "aten._sparse_addmm": added_product,

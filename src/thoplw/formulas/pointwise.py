@@ -35,7 +35,8 @@ _PER_OUTPUT = {
         "addcdiv addcmul hardshrink leaky_relu lerp logaddexp logaddexp2 prelu _prelu_kernel rrelu rrelu_with_noise "
         "softshrink"
     ),
-    3: "celu elu hardsigmoid selu softplus glu log_sigmoid log_sigmoid_forward",
+    # A cross product takes two products and a difference for each of its elements.
+    3: "celu elu hardsigmoid selu softplus glu log_sigmoid log_sigmoid_forward linalg_cross",
     4: "hardswish silu",  # x * sigmoid(x), with the sigmoid's three operations written out
     5: "gelu mish",
 }
@@ -44,12 +45,19 @@ _PER_OUTPUT = {
 _PER_INPUT = {
     1: (
         "all amax amin any argmax argmin count_nonzero cummax cummin cumprod cumsum max mean median min mode "
-        "nanmean nanmedian nansum prod sum logcumsumexp aminmax"
+        "nanmean nanmedian nansum prod sum logcumsumexp aminmax segment_reduce unfold_backward"
     ),
     2: "dist frobenius_norm linalg_vector_norm norm",
     3: "huber_loss l1_loss mse_loss smooth_l1_loss",
     4: "logsumexp std std_mean var var_mean renorm",
+    9: "binary_cross_entropy",  # -(t log x + (1 - t) log(1 - x)), and a sum
+    10: "binary_cross_entropy_with_logits",  # max(x, 0) - x t + log(1 + exp(-|x|)), and a sum
 }
+
+
+def likelihood(call: Call) -> Work:
+    """``[N, C, *] [N, *]``: an addition for each class that is looked up."""
+    return Work(flops=call.args[1].numel)
 
 
 def bags(call: Call) -> Work:
@@ -58,6 +66,8 @@ def bags(call: Call) -> Work:
 
 
 FORMULAS: Table = {
+    "aten.nll_loss2d_forward": likelihood,
+    "aten.nll_loss_forward": likelihood,
     **{f"aten.{name}": bags for name in ("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only")},
     **{f"aten.{name}": partial(per_output, flops) for flops, names in _PER_OUTPUT.items() for name in names.split()},
     **{f"aten.{name}": partial(reduction, flops) for flops, names in _PER_INPUT.items() for name in names.split()},
