@@ -216,6 +216,17 @@ def test_a_class_that_is_based_on_a_layer_is_run(monkeypatch: pytest.MonkeyPatch
     assert Calls.count == 4  # with and without the shortcut
 
 
+def test_a_module_made_of_the_attributes_of_a_layer_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    def change(layer: nn.Module) -> Callable[..., Any]:
+        twin = nn.Linear.__new__(nn.Linear)
+        twin.__dict__ = {**vars(layer), "_parameters": {"weight": torch.ones(3, 6), "bias": None}}
+        return twin
+
+    model = Case(lambda: nn.Linear(6, 6), change)
+    assert repeated(monkeypatch, model, X) == 0
+    assert capture(model, (X,), {}).steps[-1][0].outputs[0].shape[-1] == 3
+
+
 def test_a_layer_that_was_compiled_is_one_too_and_stays_so() -> None:
     model, compiled = nn.Sequential(nn.ReLU(), nn.ReLU()), object()
     model[1]._compiled_call_impl = compiled  # what module.compile() sets, to something that cannot be called

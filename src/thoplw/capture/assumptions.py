@@ -6,6 +6,7 @@ Positions come back as real tensors, so that they can go on steering the model.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from types import MappingProxyType
@@ -89,14 +90,30 @@ def _largest(x: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int]
     return (0, Fraction(1, x.shape[args[1]])) if len(args) > 1 and args[1] is not None else None
 
 
-def _hit(mask: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
-    """What part of the classes anything falls into: all of them, but for the one that some have more than experts."""
-    if mask.share == 1:
-        return None
-    dims = {dim % len(mask.shape) for dim in (args[1] if len(args) > 1 else None) or ()}
+def _either(mask: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
+    """Whether one of several holds, of which no two hold at once: a token chooses different experts."""
+    dims = _dims(mask, args)
+    several = math.prod(mask.shape[dim] for dim in dims)
+    return (0, min(Fraction(1), mask.share * Fraction(several))) if dims and mask.share != 1 else None
+
+
+def _added(mask: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
+    """The same in numbers. Of all tokens: what part of the classes anything falls into.
+
+    That is all of them, but for the one that some models have more than experts.
+    """
+    dims = _dims(mask, args)
     left = [size for dim, size in enumerate(mask.shape) if dim not in dims]
+    if mask.share == 1 or len(left) != 1:
+        return _either(mask, args)
     experts = 1 / Fraction(mask.share) if mask.share else 0
-    return (0, Fraction(experts, left[0])) if len(left) == 1 and left[0] == experts + 1 else None
+    return (0, Fraction(experts, left[0])) if left[0] == experts + 1 else None
+
+
+def _dims(x: TensorSpec, args: tuple[Any, ...]) -> set[int]:
+    """The dimensions that a reduction is over; none where it is over all."""
+    dims = args[1] if len(args) > 1 and args[1] is not None else ()
+    return {dim % len(x.shape) for dim in ((dims,) if isinstance(dims, int) else dims)}
 
 
 #: Operator -> which of its outputs has a share, and which. A product with another mask (the capacity of an expert, say)
@@ -106,16 +123,17 @@ SHARES: Mapping[str, Callable[[TensorSpec, tuple[Any, ...]], tuple[int, Fraction
         **{
             f"aten.{name}": _kept_share
             for name in (
-                "_to_copy alias any bool clone contiguous detach eq expand flatten index mul permute reshape select "
+                "_to_copy alias bool clone contiguous detach eq expand flatten index mul permute reshape select "
                 "slice squeeze stack t to transpose unsqueeze view"
             ).split()
         },
+        "aten.any": _either,
         "aten.argmax": _largest,
         "aten.greater": _positive,
         "aten.gt": _positive,
         "aten.one_hot": _one_hot,
         "aten.scatter": _scattered,
-        "aten.sum": _hit,
+        "aten.sum": _added,
         "aten.topk": _chosen,
     }
 )
@@ -131,6 +149,21 @@ def _distinct(x: torch.Tensor, *options: Any, **more: Any) -> tuple[torch.Tensor
     values = torch.empty(x.numel(), dtype=x.dtype, device="meta")
     places = torch.empty(tuple(x.shape), dtype=torch.int64, device="meta")
     return values, places, torch.empty(x.numel(), dtype=torch.int64, device="meta")
+
+
+def _histogram(x: torch.Tensor, weights: torch.Tensor | None = None, minlength: int = 0) -> Any:
+    """``[N] -> [minlength]``: as many of each kind, where it is known how many kinds there are."""
+    if weights is not None or not minlength or share_of(x) != Fraction(1, minlength):
+        return NotImplemented
+    return _spread(x.numel(), minlength)
+
+
+def _spread(total: int, parts: int) -> torch.Tensor:
+    """Whole numbers that are as equal as can be."""
+    each, rest = divmod(total, parts)
+    counts = torch.full((parts,), each, device=_HERE)
+    counts[:rest] += 1
+    return counts
 
 
 def _holds(x: torch.Tensor) -> torch.Tensor:
@@ -188,9 +221,7 @@ def _counts(mask: TensorSpec, output: TensorSpec) -> tuple[str, torch.Tensor] | 
     is_mask = mask.dtype == "bool" or mask.share != 1
     if not is_mask or output.dtype != "int64" or not 0 < output.numel <= _FEW:
         return None
-    each, rest = divmod(round(mask.numel * mask.share), output.numel)
-    counts = torch.full((output.numel,), each, device=_HERE)
-    counts[:rest] += 1
+    counts = _spread(round(mask.numel * mask.share), output.numel)
     return _EVERY if mask.share == 1 else _EVENLY, counts.view(output.shape)
 
 
@@ -200,9 +231,14 @@ def _everywhere(mask: TensorSpec, output: TensorSpec) -> tuple[str, torch.Tensor
     return "a mask holds everywhere", torch.tensor(True, device=_HERE)
 
 
+def _somewhere(mask: TensorSpec, output: TensorSpec) -> tuple[str, torch.Tensor] | None:
+    """Some token goes to every expert; to how many places a mask points is asked of it elsewhere."""
+    return (_EVENLY, torch.tensor(True, device=_HERE)) if mask.share != 1 and not output.shape else None
+
+
 #: Operator -> the values that its output is taken to have.
 VALUES: Mapping[str, Callable[[TensorSpec, TensorSpec], tuple[str, torch.Tensor] | None]] = MappingProxyType(
-    {"aten.all": _everywhere, "aten.sum": _counts}
+    {"aten.all": _everywhere, "aten.any": _somewhere, "aten.sum": _counts}
 )
 
 
@@ -214,6 +250,7 @@ ASSUMPTIONS: Mapping[str, tuple[str, Assume]] = MappingProxyType(
         "aten._is_all_true": ("", _holds),
         "aten._pack_padded_sequence": ("", _packed),
         "aten._pad_packed_sequence": ("", _padded),
+        "aten.bincount": (_EVENLY, _histogram),
         "aten._unique2": ("all values are distinct", _distinct),
         "torchvision.nms": (_EVERY, _boxes),
     }

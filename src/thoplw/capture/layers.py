@@ -12,6 +12,7 @@ before the way through its hooks, as ``module.compile()`` does; :func:`thoplw.pr
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
@@ -91,6 +92,9 @@ class Layers:
 
     def _call(self, module: nn.Module, index: int, layer: _Layer, *args: Any, **kwargs: Any) -> Any:
         """Call a layer, or repeat what is known of such a call."""
+        caller = sys._getframe(1).f_locals.get("self")  # of torch's own method, which asked for ``_compiled_call_impl``
+        if caller is not module and isinstance(caller, nn.Module) and _has_attributes_of(caller, module):
+            return _as_usual(caller, *args, **kwargs)
         if kwargs or len(args) != 1 or type(args[0]) is not AbstractTensor or self._is_unusual(module.__dict__):
             return _as_usual(module, *args, **kwargs)
         (x,) = args
@@ -136,6 +140,11 @@ class Layers:
         if plain and run.surprises == surprises and all(at == scope for _, at in steps):
             layer.answers[key] = _Answer(tuple([call for call, _ in steps]), None if output is x else output.spec)
         return output
+
+
+def _has_attributes_of(other: nn.Module, module: nn.Module) -> bool:
+    """Whether a module was made during the run, from a copy of the attributes of one that is known."""
+    return other.__dict__.get("_compiled_call_impl") is module.__dict__.get("_compiled_call_impl")
 
 
 def _as_usual(module: nn.Module, *args: Any, **kwargs: Any) -> Any:

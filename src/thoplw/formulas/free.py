@@ -37,6 +37,9 @@ FREE = {
         "random _efficientzerotensor"
     ),
     "nothing happens in inference": "alpha_dropout dropout feature_alpha_dropout feature_dropout native_dropout",
+    "tells the profiler of torch where it is": (
+        "profiler._record_function_enter profiler._record_function_enter_new profiler._record_function_exit"
+    ),
     "orders or compares, without arithmetic on values": (
         "argsort allclose bincount equal histc is_nonzero kthvalue msort sort topk unique_consecutive unique_dim "
         "_unique _unique2 is_same_size"
@@ -49,4 +52,4 @@ FREE = {
     ),
 }
 
-FORMULAS: Table = {f"aten.{name}": None for names in FREE.values() for name in names.split()}
+FORMULAS: Table = {name if "." in name else f"aten.{name}": None for names in FREE.values() for name in names.split()}
