@@ -288,7 +288,8 @@ def page(found: dict[str, Measured], line: dict[int, float], rounds: int) -> str
                 "*Forward* is the model's own on the meta device, and nothing else. *Cold* is `thoplw.profile` with "
                 "all that it keeps between calls emptied before each: facts about operators (is it composite, does "
                 "it write?) and strides of shapes, after what other tools have left in the processor's caches. *Warm* "
-                "keeps these, and comes right after it. *Memory* is by how much the first profile of the model makes the memory in use grow at its "
+                "keeps these, and comes right after it. *Memory* is by how much the first profile of the model "
+                "makes the memory in use grow at its "
                 "peak. Images are 1 x 3 x 224 x 224, texts 1 x 128 tokens."
             ),
             "| model | operators | forward, ms | cold, ms | warm, ms | cold / forward | fastest other / cold "
