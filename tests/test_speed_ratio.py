@@ -31,7 +31,8 @@ def seconds(*runs: Callable[[], Any], rounds: int = 4) -> list[float]:
 
 @pytest.mark.parametrize(
     ("name", "limit"),
-    [("resnet18", 0.7), ("densenet201", 0.6), ("vit_b_16", 0.6)],  # twice the aim
+    # About twice what benchmarks/speed.md has.
+    [("resnet18", 0.6), ("resnet152", 0.3), ("densenet201", 0.5), ("vit_b_16", 0.35), ("swin_t", 0.55)],
 )
 def test_a_profile_takes_a_part_of_the_forward_on_meta(name: str, limit: float) -> None:
     with torch.device("meta"):
