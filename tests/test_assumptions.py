@@ -150,6 +150,25 @@ def test_a_class_that_is_no_expert_is_never_hit(experts: int) -> None:
     assert list(info.assumptions) == ["routing is spread evenly"]
 
 
+@pytest.mark.parametrize("tokens", [1, 2, 5, 13, 16])
+def test_a_mask_that_is_asked_again_answers_the_same(tokens: int) -> None:
+    class Writes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.router = nn.Linear(4, 8, bias=False)
+            self.experts = nn.ModuleList(nn.Linear(4, 4, bias=False) for _ in range(8))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            weights = self.router(x).softmax(-1)
+            chosen, out = weights.argmax(-1), torch.zeros_like(x)
+            for index, expert in enumerate(self.experts):
+                mask = chosen == index
+                out[mask] = expert(x[mask]) * weights[mask, index].unsqueeze(-1)
+            return out
+
+    assert thoplw.profile(Writes(), (tokens, 4), convention="macs", verbose=False)[0] == tokens * (4 * 8 + 4 * 4)
+
+
 class Lists(nn.Module):
     """Splits its rows as a list of counts says."""
 

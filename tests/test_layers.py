@@ -216,6 +216,32 @@ def test_a_class_that_is_based_on_a_layer_is_run(monkeypatch: pytest.MonkeyPatch
     assert Calls.count == 4  # with and without the shortcut
 
 
+@pytest.mark.parametrize("moment", ["before", "during"])
+def test_a_class_that_was_given_another_forward_is_run(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = nn.Linear.forward
+
+    def forward(layer: nn.Linear, x: torch.Tensor) -> torch.Tensor:  # as adapters of low rank are put in
+        y = usual(layer, x)
+        return y + (x @ layer.down) @ layer.up if hasattr(layer, "down") else y
+
+    def change(layer: nn.Module) -> None:
+        monkeypatch.setattr(nn.Linear, "forward", forward)
+        layer.down, layer.up = torch.ones(6, 2), torch.ones(2, 6)
+
+    if moment == "before":
+        monkeypatch.setattr(nn.Linear, "forward", forward)
+    assert repeated(monkeypatch, Case(lambda: nn.Linear(6, 6), change), X) == 0
+
+
+def test_a_weight_of_a_class_of_its_own_is_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(nn.Parameter):
+        pass
+
+    model = nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 6))
+    model[1].weight = Own(model[1].weight.data)
+    assert repeated(monkeypatch, model, X) == 0
+
+
 def test_a_module_made_of_the_attributes_of_a_layer_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
     def change(layer: nn.Module) -> Callable[..., Any]:
         twin = nn.Linear.__new__(nn.Linear)

@@ -432,7 +432,7 @@ were profiled with and without that, and gave the same record of operators, shap
 
 #: What the failure of the oracle has in it -> why a model was not run for real; the first that fits.
 NOT_RUN: dict[str, str] = {
-    "can't allocate memory": "Cannot run here: attention among all patches of a picture wants 755 GB in one piece, even in bfloat16",
+    "can't allocate memory": "Cannot run here: attention among all patches wants 755 GB in one piece, in bfloat16",
     "took longer": "Took longer than allowed",
 }
 NOT_TRIED = "Not tried, for want of time: much arithmetic for one core"

@@ -23,6 +23,7 @@ class AbstractTensor(torch.Tensor):
         spec: shape, dtype and strides, as records keep them.
         token: identity of ``spec``, for keys.
         assumed: gives the values that are taken for granted, if any are, and has that noted.
+        places: in how many places a mask is taken to hold, once that was asked.
     """
 
     __slots__ = ("spec", "token")  # what all have needs no dictionary
@@ -33,6 +34,7 @@ class AbstractTensor(torch.Tensor):
     spec: TensorSpec
     token: int
     assumed: Callable[[], torch.Tensor] | None = None
+    places: int | None = None
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override] # torch types the disabled default of it

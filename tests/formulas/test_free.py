@@ -32,6 +32,6 @@ ELSEWHERE = {"aten.cholesky"}
 @pytest.mark.skipif(torch.__version__ < "2.14", reason="older torch lacks newer operators")
 def test_every_priced_name_is_an_operator() -> None:
     known = {schema.name.rstrip("_") for schema in torch._C._jit_get_all_schemas()}
-    names = {target for target in FORMULAS if target.startswith("aten.")}
+    names = {".".join(target.split(".")[:2]) for target in FORMULAS if target.startswith("aten.")}  # without overloads
     missing = {name for name in names if name.replace(".", "::").rstrip("_") not in known}
     assert missing - ELSEWHERE == set()

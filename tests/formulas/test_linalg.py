@@ -42,7 +42,11 @@ CASES: dict[str, Case] = {
     "triangular": (call("linalg_solve_triangular", SQUARE, f32(B, N, K), out=f32(B, N, K)), *half(B * N * N * K)),
     "least squares": (
         call("linalg_lstsq", TALL, f32(B, 2 * N, K), out=(f32(B, N, K),)),
-        *half(B * (4 * N**3 - 2 * N**3 // 3)),
+        *half(B * (4 * N**3 - 2 * N**3 // 3 + K * (8 * N * N - N * N))),
+    ),
+    "least squares, wide": (
+        call("linalg_lstsq", f32(B, N, 2 * N), f32(B, N, K), out=(f32(B, 2 * N, K),)),
+        *half(B * (4 * N**3 - 2 * N**3 // 3 + K * (8 * N * N - N * N))),
     ),
 }
 

@@ -219,7 +219,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 kinds |= _ABSTRACT
             elif cls is int or value is None:
                 parts.append(value)
-            elif cls is bool or cls is float:
+            elif cls is bool or cls is float or cls is complex:
                 parts.append((cls, value))  # 1, 1.0 and True are equal, yet not the same argument
             elif cls is list or cls is tuple:
                 if {*map(type, value)} == _INT:

@@ -39,10 +39,11 @@ class Positions:
         if share_of(x) == 1:
             return every
         assert type(x) is AbstractTensor  # or nothing would be known of its share
-        due = self._left.get(x.spec, 0) + x.spec.numel * x.spec.share
-        count = int(due)
-        self._left[x.spec] = due - count
-        return every[:count]
+        if x.places is None:  # a mask that is asked again answers the same
+            due = self._left.get(x.spec, 0) + x.spec.numel * x.spec.share
+            x.places = int(due)
+            self._left[x.spec] = due - x.places
+        return every[: x.places]
 
 
 def share_of(x: torch.Tensor) -> Fraction | int:

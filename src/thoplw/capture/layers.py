@@ -41,14 +41,16 @@ class _Layer:
     """What the forward of a class reads, and what is known of its calls.
 
     Attributes:
+        cls: the class itself.
         weights: gives the parameters and buffers, from the dictionary of the module.
         reads: gives the attributes.
         answers: what its calls did, by what tells them from others.
     """
 
-    __slots__ = ("answers", "reads", "weights")
+    __slots__ = ("answers", "cls", "reads", "weights")
 
-    def __init__(self, weights: _Weights, reads: _Attributes) -> None:
+    def __init__(self, cls: type[nn.Module], weights: _Weights, reads: _Attributes) -> None:
+        self.cls = cls
         self.weights = weights
         self.reads = reads
         self.answers: dict[tuple[Any, ...], _Answer] = {}
@@ -77,8 +79,11 @@ class Layers:
             # They are the user's, who wants to see every call.
             return self
         self._modes = 1 + torch._C._len_torch_dispatch_stack()
-        self._tokens |= {key: id(spec) for key, spec in self._weights.specs.items()}
-        layers = {cls: _Layer(*row) for cls, row in LAYERS.items()}
+        # A weight of a class of its own may bring operators of its own.
+        for key, tensor in self._weights.tensors.items():
+            if type(tensor) is nn.Parameter or type(tensor) is torch.Tensor:
+                self._tokens[key] = id(self._weights.specs[key])
+        layers = {cls: _Layer(cls, *row) for cls, row in LAYERS.items() if _is_torchs_own(cls)}
         for index, module in enumerate(self._weights.modules):
             layer = layers.get(type(module))
             if layer is not None:
@@ -95,7 +100,14 @@ class Layers:
         caller = sys._getframe(1).f_locals.get("self")  # of torch's own method, which asked for ``_compiled_call_impl``
         if caller is not module and isinstance(caller, nn.Module) and _has_attributes_of(caller, module):
             return _as_usual(caller, *args, **kwargs)
-        if kwargs or len(args) != 1 or type(args[0]) is not AbstractTensor or self._is_unusual(module.__dict__):
+        if (
+            kwargs
+            or len(args) != 1
+            or type(args[0]) is not AbstractTensor
+            or type(module) is not layer.cls
+            or layer.cls.forward is not _METHODS[layer.cls][0]
+            or self._is_unusual(module.__dict__)
+        ):
             return _as_usual(module, *args, **kwargs)
         (x,) = args
         try:
@@ -216,3 +228,23 @@ LAYERS: dict[type[nn.Module], tuple[_Weights, _Attributes]] = {
     nn.Softmax: (_no_weights, lambda module: (module.dim,)),
     nn.Tanh: (_no_weights, _nothing),
 }
+
+
+def _methods(cls: type[nn.Module]) -> list[Any]:
+    """What a class does when it is called, and the functions of torch that it may do it by."""
+    names = ("forward", "_conv_forward", "_check_input_dim", "_call_impl", "__call__")
+    functions = (
+        "linear batch_norm layer_norm group_norm relu relu6 hardtanh silu gelu hardswish hardsigmoid dropout softmax"
+    )
+    return [
+        *(getattr(cls, name, None) for name in names),
+        *(getattr(nn.functional, name) for name in (*functions.split(), "conv1d", "conv2d", "conv3d", "pad")),
+    ]
+
+
+#: As they were when this was imported: others may put their own in their place.
+_METHODS = {cls: _methods(cls) for cls in LAYERS}
+
+
+def _is_torchs_own(cls: type[nn.Module]) -> bool:
+    return all(now is before for now, before in zip(_methods(cls), _METHODS[cls], strict=True))

@@ -68,9 +68,14 @@ def solve_triangular(matrix: int, times: int, call: Call) -> Work:
 
 
 def least_squares(call: Call) -> Work:
-    """``[*, M, N] [*, M, K] -> [*, N, K]``: by QR, ``2 m n^2 - 2 n^3 / 3``; Golub & Van Loan, algorithm 5.3.2."""
-    *batch, m, n = call.args[0].shape
-    total = math.prod(batch) * (2 * m * n * n - 2 * n**3 // 3)
+    """``[*, M, N] [*, M, K] -> [*, N, K]``: by QR of the taller way round; each column takes a product and a solution.
+
+    ``2 m n^2 - 2 n^3 / 3``, and ``4 m n - n^2`` for each of K, with m >= n; Golub & Van Loan, algorithm 5.3.2.
+    """
+    *batch, rows, columns = call.args[0].shape
+    m, n = max(rows, columns), min(rows, columns)
+    sides = call.args[1].numel // (math.prod(batch) * rows) if math.prod(batch) * rows else 0
+    total = math.prod(batch) * (2 * m * n * n - 2 * n**3 // 3 + sides * (4 * m * n - n * n))
     return Work(macs=total // 2, flops=total)
 
 

@@ -66,6 +66,8 @@ def bags(call: Call) -> Work:
 
 
 FORMULAS: Table = {
+    "aten.max.other": partial(per_output, 1),
+    "aten.min.other": partial(per_output, 1),
     "aten.nll_loss2d_forward": likelihood,
     "aten.nll_loss_forward": likelihood,
     **{f"aten.{name}": bags for name in ("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only")},
