@@ -240,3 +240,15 @@ def test_what_fills_a_tensor_that_it_is_given_is_the_same_operator() -> None:
 
     for execute in (False, True):
         assert thoplw.profile(Fills(), (3, 4), convention="macs", execute=execute)[0] == 3 * 4 * 3
+
+
+def test_what_gives_a_tensor_another_size_is_refused() -> None:
+    class Grows(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out = x.new_empty(0, 3)
+            torch.mm(x, x.T, out=out)
+            return out @ x
+
+    assert thoplw.profile(Grows(), (3, 4), convention="macs", execute=True)[0] == 2 * 3 * 4 * 3
+    with pytest.raises(thoplw.InputError, match=r"aten.mm.out .* \(0, 3\) the shape \(3, 3\).*execute=True"):
+        thoplw.profile(Grows(), (3, 4))

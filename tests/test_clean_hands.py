@@ -142,3 +142,36 @@ def test_in_place_operators_on_inputs_do_not_reach_them() -> None:
     thoplw.profile(InPlace(), (x, ids))
     assert torch.equal(x, before)
     assert torch.equal(ids, torch.ones(2, dtype=torch.long))
+
+
+class Constrained(nn.Module):
+    """Assigns the data of its weight: the same again, with its norm clipped, or a part of it."""
+
+    def __init__(self, part: bool) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4, bias=False)
+        self.part = part
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        data = self.layer.weight.data
+        self.layer.weight.data = data[:2] if self.part else torch.renorm(data, 2, 0, 0.1)
+        return self.layer(x)
+
+
+@pytest.mark.parametrize("execute", [False, True])
+@pytest.mark.parametrize("part", [False, True])
+def test_data_that_a_forward_assigns_is_put_back(part: bool, execute: bool) -> None:
+    model = Constrained(part)
+    weight, before = model.layer.weight, model.layer.weight.detach().clone()
+    address = weight.data_ptr()
+    if part and not execute:
+        with pytest.raises(thoplw.InputError, match=r"\.data.*\(4, 4\).*execute=True"):
+            thoplw.profile(model, (3, 4))
+    else:
+        macs = thoplw.profile(model, (3, 4), convention="macs", execute=execute)[0]
+        assert macs == 3 * 4 * (2 if part else 4)
+    assert model.layer.weight is weight
+    assert weight.data_ptr() == address
+    assert torch.equal(weight, before)
+    weight.sum().backward()
+    assert weight.grad is not None

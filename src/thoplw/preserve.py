@@ -7,12 +7,13 @@ import random
 import sys
 import warnings
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain, compress
 from typing import Any
 
 import torch
+from torch import nn
 
 #: Containers whose content a forward might change in place; each has ``clear`` and ``copy``.
 _CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
@@ -36,6 +37,30 @@ def preserved(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
                 module.training = False
         undo.enter_context(one_path())
         yield
+
+
+@contextmanager
+def data_preserved(tensors: Iterable[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
+    """On the way out, give tensors the memory, shape and type that they had: a forward may assign their ``.data``.
+
+    Nothing tells of that while it happens. The list is filled on the way out, with those of another shape or type.
+    Tensors on the meta device take no abstract data, sparse ones and those of a class of their own are left alone.
+    """
+    kept = [
+        (tensor, tensor.detach())
+        for tensor in tensors
+        if not tensor.is_meta and type(tensor) in (nn.Parameter, torch.Tensor) and tensor.layout is torch.strided
+    ]
+    others: list[torch.Tensor] = []
+    try:
+        yield others
+    finally:
+        for tensor, before in kept:
+            if (tensor.shape, tensor.dtype, tensor.stride()) != (before.shape, before.dtype, before.stride()):
+                others.append(tensor)
+            elif tensor.data_ptr() == before.data_ptr():
+                continue
+            tensor.data = before
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from thoplw.capture.session import Session
 from thoplw.capture.weights import Weights
 from thoplw.errors import InputError, ThoplwError
 from thoplw.nesting import map_tensors, tensors_in
-from thoplw.preserve import preserved
+from thoplw.preserve import data_preserved, preserved
 from thoplw.records import Call, Trace
 from thoplw.scopes import ModuleScopes, Watch
 
@@ -67,6 +67,7 @@ def capture(
     with ExitStack() as stack:
         stack.enter_context(preserved(weights.modules))
         stack.callback(run.finish)
+        reshaped = stack.enter_context(data_preserved(weights.tensors.values()))
         stack.enter_context(inference())
         if isinstance(run, AbstractRun):
             stack.enter_context(Layers(run, scopes, weights))
@@ -78,6 +79,12 @@ def capture(
         except Exception as error:
             _say_where(error, scopes, weights)
             raise
+    if reshaped and not execute:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in reshaped[:5])
+        raise InputError(
+            f"the forward assigned .data of another shape or type to tensors of the model, of shape {shapes}. Nothing tells "
+            "of that in a run without arithmetic. execute=True counts it on real tensors."
+        )
     return Trace(
         modules=tuple(weights.infos),
         scopes=tuple(scopes.scopes),

@@ -371,6 +371,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             answer = _Answer(call, same, operator.writes)
         else:
             output, same = self._ask_meta(func, args, kwargs)
+            self._check_size(func, output, same, args, kwargs)
             if target in _VALUE_FREE and _is_small_integer(output):
                 return self._fill(func, args, kwargs)
             if torch.Tag.inplace_view in func.tags and type(args[0]) is AbstractTensor:
@@ -438,6 +439,19 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 raise
             return func(*map_tensors(args, self._stand_in), **map_tensors(kwargs, self._stand_in)), None
         return output, _same(output, meta_args, meta_kwargs)
+
+    def _check_size(
+        self, func: Any, output: Any, same: int | str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Refuse to give a tensor another size, as ``out=`` may: others would go on seeing the one that it had."""
+        if same is None or torch.Tag.inplace_view in func.tags:
+            return
+        given = kwargs[same] if isinstance(same, str) else args[same]
+        if output.shape != given.shape:
+            raise InputError(
+                f"{func} {self.where()} gives a tensor of shape {tuple(given.shape)} the shape {tuple(output.shape)}, "
+                "which cannot be followed in a run without arithmetic. execute=True counts it on real tensors."
+            )
 
     def _interned(self, shaped: Any) -> Any:
         return self.specs.intern(shaped) if isinstance(shaped, TensorSpec) else tuple(map(self._interned, shaped))
