@@ -82,8 +82,8 @@ def capture(
     if reshaped and not execute:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in reshaped[:5])
         raise InputError(
-            f"the forward assigned .data of another shape or type to tensors of the model, of shape {shapes}. Nothing tells "
-            "of that in a run without arithmetic. execute=True counts it on real tensors."
+            f"the forward assigned .data of another shape or type to tensors of the model, of shape {shapes}: nothing "
+            "tells of that in a run without arithmetic. execute=True counts it on real tensors."
         )
     return Trace(
         modules=tuple(weights.infos),
