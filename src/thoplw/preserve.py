@@ -44,12 +44,12 @@ def data_preserved(tensors: Iterable[torch.Tensor]) -> Iterator[list[torch.Tenso
     """On the way out, give tensors the memory, shape and type that they had: a forward may assign their ``.data``.
 
     Nothing tells of that while it happens. The list is filled on the way out, with those of another shape or type.
-    Tensors on the meta device take no abstract data, sparse ones and those of a class of their own are left alone.
+    Sparse tensors and those of a class of their own are left alone; ones on the meta device take no abstract data.
     """
     kept = [
         (tensor, tensor.detach())
         for tensor in tensors
-        if not tensor.is_meta and type(tensor) in (nn.Parameter, torch.Tensor) and tensor.layout is torch.strided
+        if type(tensor) in (nn.Parameter, torch.Tensor) and tensor.layout is torch.strided
     ]
     others: list[torch.Tensor] = []
     try:

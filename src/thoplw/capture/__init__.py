@@ -61,13 +61,14 @@ def capture(
     weights.add(model)
     if execute:
         _require_values(model, args, kwargs)
+    real = list(filterfalse(attrgetter("is_meta"), weights.tensors.values()))
     scopes = ModuleScopes(weights.indices, specs, watch)
     kind = LiveRun if execute else AbstractRun
-    run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(args, kwargs, weights))
+    run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(args, kwargs, real))
     with ExitStack() as stack:
         stack.enter_context(preserved(weights.modules))
         stack.callback(run.finish)
-        reshaped = stack.enter_context(data_preserved(weights.tensors.values()))
+        reshaped = stack.enter_context(data_preserved(real))
         stack.enter_context(inference())
         if isinstance(run, AbstractRun):
             stack.enter_context(Layers(run, scopes, weights))
@@ -127,8 +128,7 @@ def _say_where(error: Exception, scopes: ModuleScopes, weights: Weights) -> None
     error.add_note(f"raised in {f'module {info.path!r}' if info.path else 'the model itself'} ({info.class_name})")
 
 
-def _device(args: Sequence[Any], kwargs: Mapping[str, Any], weights: Weights) -> torch.device:
+def _device(args: Sequence[Any], kwargs: Mapping[str, Any], real: Sequence[torch.Tensor]) -> torch.device:
     """The device that the user sees: of the inputs, else of the weights, and the CPU where both have no values."""
-    tensors = chain(tensors_in((args, kwargs)), weights.tensors.values())
-    known = next(filterfalse(attrgetter("is_meta"), tensors), None)
+    known = next(filterfalse(attrgetter("is_meta"), chain(tensors_in((args, kwargs)), real)), None)
     return torch.device("cpu") if known is None else known.device
