@@ -15,6 +15,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -30,6 +31,8 @@ from thoplw.scopes import ModuleScopes
 
 _Weights = Callable[[dict[str, Any]], tuple[torch.Tensor | None, ...]]
 _Attributes = Callable[[Any], tuple[Any, ...]]
+
+_PLAIN = frozenset({torch.Tensor, nn.Parameter})
 
 #: An instance that has one of these to itself is not what its class says.
 _OWN = frozenset(
@@ -78,12 +81,17 @@ class Layers:
         if _has_any_global_hook():  # type: ignore[no-untyped-call] # torch's own gap
             # They are the user's, who wants to see every call.
             return self
+        if _functions(nn.functional) != _FUNCTIONS:  # some are not torch's own
+            return self
         self._modes = 1 + torch._C._len_torch_dispatch_stack()
+        specs, tensors = self._weights.specs, self._weights.tensors
+        self._tokens.update(zip(specs, map(id, specs.values()), strict=True))
         # A weight of a class of its own may bring operators of its own.
-        for key, tensor in self._weights.tensors.items():
-            if type(tensor) is nn.Parameter or type(tensor) is torch.Tensor:
-                self._tokens[key] = id(self._weights.specs[key])
-        layers = {cls: _Layer(cls, *row) for cls, row in LAYERS.items() if _is_torchs_own(cls)}
+        if not _PLAIN.issuperset(map(type, tensors.values())):
+            for key, tensor in tensors.items():
+                if type(tensor) not in _PLAIN:
+                    del self._tokens[key]
+        layers = {cls: _Layer(cls, *row) for cls, row in LAYERS.items() if _methods(cls) == _METHODS[cls]}
         for index, module in enumerate(self._weights.modules):
             layer = layers.get(type(module))
             if layer is not None:
@@ -230,21 +238,17 @@ LAYERS: dict[type[nn.Module], tuple[_Weights, _Attributes]] = {
 }
 
 
-def _methods(cls: type[nn.Module]) -> list[Any]:
-    """What a class does when it is called, and the functions of torch that it may do it by."""
-    names = ("forward", "_conv_forward", "_check_input_dim", "_call_impl", "__call__")
-    functions = (
-        "linear batch_norm layer_norm group_norm relu relu6 hardtanh silu gelu hardswish hardsigmoid dropout softmax"
-    )
-    return [
-        *(getattr(cls, name, None) for name in names),
-        *(getattr(nn.functional, name) for name in (*functions.split(), "conv1d", "conv2d", "conv3d", "pad")),
-    ]
+def _methods(cls: type[nn.Module]) -> tuple[Any, ...]:
+    """What a class does when it is called."""
+    return cls.forward, getattr(cls, "_conv_forward", None), getattr(cls, "_check_input_dim", None), cls._call_impl
 
 
-#: As they were when this was imported: others may put their own in their place.
+#: The functions of torch that forwards call, by what has them.
+_functions = attrgetter(
+    *"batch_norm conv1d conv2d conv3d dropout gelu group_norm hardsigmoid hardswish hardtanh".split(),
+    *"layer_norm linear pad relu relu6 silu softmax".split(),
+)
+
+#: Both as they were when this was imported: others may put their own in their place.
 _METHODS = {cls: _methods(cls) for cls in LAYERS}
-
-
-def _is_torchs_own(cls: type[nn.Module]) -> bool:
-    return all(now is before for now, before in zip(_methods(cls), _METHODS[cls], strict=True))
+_FUNCTIONS = _functions(nn.functional)
