@@ -362,7 +362,14 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         func, target, rule = operator.func, operator.target, operator.rule
         if rule is None and is_composite(func):
             return self._compose(operator, args, kwargs, key, kinds)
-        seen, named = self.freeze(args), self.freeze_named(kwargs) if kwargs else {}
+        weights, valueless = self._weights, self._valueless
+        seen = tuple(
+            [
+                spec if (spec := weights.get(id(value))) is not None and id(spec) in valueless else self.freeze(value)
+                for value in args
+            ]
+        )
+        named = self.freeze_named(kwargs) if kwargs else {}
         shaped = None if rule is None else rule(*seen, **named)
         if shaped is not None:
             same: int | str | None = 0 if shaped is shapes.SAME else None
