@@ -42,6 +42,7 @@ from benchmarks.llama import LLAMA_7B, LLAMA_405B, Config, on_meta  # noqa: E402
 import thoplw  # noqa: E402
 from benchmarks import accuracy  # noqa: E402
 from thoplw.capture import capture  # noqa: E402
+from thoplw.preserve import without_collection  # noqa: E402
 
 PAGE, PLOT = ROOT / "benchmarks/speed.md", ROOT / "benchmarks/scaling.svg"
 DEPTHS = (1, 2, 5, 10, 20, 50, 100, 200, 350, 500, 750, 1000)
@@ -139,11 +140,8 @@ def collected() -> Iterator[None]:
     A collection also empties what Python keeps of freed lists and tuples. Whoever came next would have to fill it.
     """
     gc.collect()
-    gc.disable()
-    try:
+    with without_collection():
         yield
-    finally:
-        gc.enable()
 
 
 def timed(way: Way, cold: bool = False) -> float:
@@ -288,9 +286,8 @@ def page(found: dict[str, Measured], line: dict[int, float], rounds: int) -> str
                 "*Forward* is the model's own on the meta device, and nothing else. *Cold* is `thoplw.profile` with "
                 "all that it keeps between calls emptied before each: facts about operators (is it composite, does "
                 "it write?) and strides of shapes, after what other tools have left in the processor's caches. *Warm* "
-                "keeps these, and comes right after it. *Memory* is by how much the first profile of the model "
-                "makes the memory in use grow at its "
-                "peak. Images are 1 x 3 x 224 x 224, texts 1 x 128 tokens."
+                "keeps these, and comes right after it. *Memory* is by how much the first profile of the model makes "
+                "the memory in use grow at its peak. Images are 1 x 3 x 224 x 224, texts 1 x 128 tokens."
             ),
             "| model | operators | forward, ms | cold, ms | warm, ms | cold / forward | fastest other / cold "
             "| cold, µs per operator | memory, MB |",

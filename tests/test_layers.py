@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.test_zoo import MACS
+from tests.test_zoo import MACS, skip_without_package
 from tests.traces import every_layer_run, seen
 from torch import nn
 from torch.overrides import TorchFunctionMode
@@ -47,9 +47,7 @@ def repeated(monkeypatch: pytest.MonkeyPatch, model: nn.Module, *args: Any, **kw
 
 @pytest.mark.parametrize("name", MACS)
 def test_models_of_the_zoos(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for prefix, package in (("timm:", "timm"), ("hf:", "transformers")):
-        if name.startswith(prefix):
-            pytest.importorskip(package)
+    skip_without_package(name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # models warn of much that is none of our business
         loaded = load(name)

@@ -432,7 +432,9 @@ were profiled with and without that, and gave the same record of operators, shap
 
 #: What the failure of the oracle has in it -> why a model was not run for real; the first that fits.
 NOT_RUN: dict[str, str] = {
-    "can't allocate memory": "Cannot run here: attention among all patches wants 755 GB in one piece, in bfloat16",
+    "allocate 1509949440000 bytes": "Cannot run here: attention among all patches wants 755 GB in one piece, in "
+    "bfloat16",
+    "can't allocate memory": "Memory: it takes more than a worker was given",
     "took longer": "Took longer than allowed",
 }
 NOT_TRIED = "Not tried, for want of time: much arithmetic for one core"
@@ -510,9 +512,6 @@ assumption serves: without `execute=True` an error says so, and names the operat
 executed, with random weights.
 """
 
-GEMMA4_ASSISTANT = (
-    "Transformers contradicts itself: it makes all layers share a cache, and refuses where none produces it"
-)
 CONDITIONED = "Only the larger model passes what it is conditioned on: fails on real tensors too"
 
 #: What a name and its answer have in them -> why a model type is left out; the first that fits.
@@ -527,7 +526,8 @@ REASONS: dict[str, str] = {
     "262,016,330,752 MACs, as the oracle does",
     "no telling what it takes": "Takes a session that remembers what it has seen, so that no call has one cost; "
     "`thoplw.count()` counts each frame",
-    "Class validation error": GEMMA4_ASSISTANT,
+    "Class validation error": "Transformers contradicts itself: it makes all layers share a cache, and refuses where "
+    "none produces it",
     "no attribute 'image_outputs'": "Transformers contradicts itself: it reads a field that its own output lacks, on "
     "real tensors too",
     "shared_kv_states cannot be None": CONDITIONED,

@@ -15,6 +15,9 @@ import torch
 from thoplw.errors import DataDependentError
 from thoplw.records import TensorSpec
 
+#: Classes of tensors that bring no operators of their own.
+PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
+
 
 class AbstractTensor(torch.Tensor):
     """A tensor without storage.

@@ -13,7 +13,8 @@ from itertools import chain, compress
 from typing import Any
 
 import torch
-from torch import nn
+
+from thoplw.abstract import PLAIN
 
 #: Containers whose content a forward might change in place; each has ``clear`` and ``copy``.
 _CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
@@ -46,11 +47,7 @@ def data_preserved(tensors: Iterable[torch.Tensor]) -> Iterator[list[torch.Tenso
     Nothing tells of that while it happens. The list is filled on the way out, with those of another shape or type.
     Sparse tensors and those of a class of their own are left alone; ones on the meta device take no abstract data.
     """
-    kept = [
-        (tensor, tensor.detach())
-        for tensor in tensors
-        if type(tensor) in (nn.Parameter, torch.Tensor) and tensor.layout is torch.strided
-    ]
+    kept = [(tensor, tensor.detach()) for tensor in tensors if type(tensor) in PLAIN and tensor.layout is torch.strided]
     others: list[torch.Tensor] = []
     try:
         yield others

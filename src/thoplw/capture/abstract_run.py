@@ -148,11 +148,6 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         self.surprises += 1
         super().record(call)
 
-    def spec_of(self, tensor: torch.Tensor) -> TensorSpec:
-        """The spec of a tensor that is not abstract; that of a weight whose values nobody asks for is known."""
-        spec = self._weights.get(id(tensor))
-        return spec if spec is not None and id(spec) in self._valueless else super().spec_of(tensor)
-
     def thaw(self, value: Any) -> Any:
         """Records as arguments again: abstract tensors for specs."""
         if isinstance(value, TensorSpec):
@@ -362,7 +357,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         func, target, rule = operator.func, operator.target, operator.rule
         if rule is None and is_composite(func):
             return self._compose(operator, args, kwargs, key, kinds)
-        weights, valueless = self._weights, self._valueless
+        weights, valueless = self._weights, self._valueless  # of these the specs are known, and asked for most
         seen = tuple(
             [
                 spec if (spec := weights.get(id(value))) is not None and id(spec) in valueless else self.freeze(value)

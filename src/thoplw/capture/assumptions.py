@@ -19,6 +19,12 @@ from thoplw.records import TensorSpec
 
 Assume = Callable[..., Any]
 
+#: Which output has a share, and which; nothing where none is known.
+Share = tuple[int, Fraction | int] | None
+
+#: What is assumed, in words, and the values that follow; nothing where none are.
+Values = tuple[str, torch.Tensor] | None
+
 #: Said everywhere, as the user may have set another default device.
 _HERE = torch.device("cpu")
 
@@ -51,7 +57,7 @@ def share_of(x: torch.Tensor) -> Fraction | int:
     return x.spec.share if type(x) is AbstractTensor else 1
 
 
-def share_after(target: str, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
+def share_after(target: str, args: tuple[Any, ...]) -> Share:
     """Which output of an operator has a share, and which, from arguments as records have them."""
     share = SHARES.get(target)
     if share is None or not args:
@@ -62,43 +68,43 @@ def share_after(target: str, args: tuple[Any, ...]) -> tuple[int, Fraction | int
     return share(first, args) if isinstance(first, TensorSpec) and first.shape else None
 
 
-def _kept_share(x: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
+def _kept_share(x: TensorSpec, args: tuple[Any, ...]) -> Share:
     """What comes out holds the values that went in, or says of each whether it is this or that."""
     return (0, x.share) if x.share != 1 else None
 
 
-def _one_hot(x: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
+def _one_hot(x: TensorSpec, args: tuple[Any, ...]) -> Share:
     if len(args) < 2 or args[1] < 1:
         return None
     return 0, x.share if x.share != 1 else Fraction(1, args[1])
 
 
-def _scattered(x: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
+def _scattered(x: TensorSpec, args: tuple[Any, ...]) -> Share:
     """Ones, into zeros as a rule."""
     return (0, Fraction(args[2].numel, x.numel)) if args[3] == 1 and isinstance(args[2], TensorSpec) else None
 
 
-def _positive(x: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
+def _positive(x: TensorSpec, args: tuple[Any, ...]) -> Share:
     return _kept_share(x, args) if args[1] == 0 else None
 
 
-def _chosen(x: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
+def _chosen(x: TensorSpec, args: tuple[Any, ...]) -> Share:
     """Indices of the best."""
     return 1, Fraction(1, x.shape[args[2] if len(args) > 2 else -1])
 
 
-def _largest(x: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
+def _largest(x: TensorSpec, args: tuple[Any, ...]) -> Share:
     return (0, Fraction(1, x.shape[args[1]])) if len(args) > 1 and args[1] is not None else None
 
 
-def _either(mask: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
+def _either(mask: TensorSpec, args: tuple[Any, ...]) -> Share:
     """Whether one of several holds, of which no two hold at once: a token chooses different experts."""
     dims = _dims(mask, args)
     several = math.prod(mask.shape[dim] for dim in dims)
     return (0, min(Fraction(1), mask.share * Fraction(several))) if dims and mask.share != 1 else None
 
 
-def _added(mask: TensorSpec, args: tuple[Any, ...]) -> tuple[int, Fraction | int] | None:
+def _added(mask: TensorSpec, args: tuple[Any, ...]) -> Share:
     """The same in numbers. Of all tokens: what part of the classes anything falls into.
 
     That is all of them, but for the one that some models have more than experts.
@@ -119,7 +125,7 @@ def _dims(x: TensorSpec, args: tuple[Any, ...]) -> set[int]:
 
 #: Operator -> which of its outputs has a share, and which. A product with another mask (the capacity of an expert, say)
 #: is taken to leave it.
-SHARES: Mapping[str, Callable[[TensorSpec, tuple[Any, ...]], tuple[int, Fraction | int] | None]] = MappingProxyType(
+SHARES: Mapping[str, Callable[[TensorSpec, tuple[Any, ...]], Share]] = MappingProxyType(
     {
         **{
             f"aten.{name}": _kept_share
@@ -209,7 +215,7 @@ def kept(mask: torch.Tensor) -> str:
 _FEW = 2**12
 
 
-def values_after(target: str, args: tuple[Any, ...], output: Any) -> tuple[str, torch.Tensor] | None:
+def values_after(target: str, args: tuple[Any, ...], output: Any) -> Values:
     """What the values of an output are taken for, should they be asked for, and the words for that."""
     values = VALUES.get(target)
     if values is None or not (args and isinstance(args[0], TensorSpec) and isinstance(output, TensorSpec)):
@@ -217,7 +223,7 @@ def values_after(target: str, args: tuple[Any, ...], output: Any) -> tuple[str, 
     return values(args[0], output)
 
 
-def _counts(mask: TensorSpec, output: TensorSpec) -> tuple[str, torch.Tensor] | None:
+def _counts(mask: TensorSpec, output: TensorSpec) -> Values:
     """How often a mask holds, in every row of it."""
     is_mask = mask.dtype == "bool" or mask.share != 1
     if not is_mask or output.dtype != "int64" or not 0 < output.numel <= _FEW:
@@ -226,33 +232,33 @@ def _counts(mask: TensorSpec, output: TensorSpec) -> tuple[str, torch.Tensor] | 
     return _EVERY if mask.share == 1 else _EVENLY, counts.view(output.shape)
 
 
-def _everywhere(mask: TensorSpec, output: TensorSpec) -> tuple[str, torch.Tensor] | None:
+def _everywhere(mask: TensorSpec, output: TensorSpec) -> Values:
     if mask.dtype != "bool" or mask.share != 1 or output.shape:
         return None
     return "a mask holds everywhere", torch.tensor(True, device=_HERE)
 
 
-def _somewhere(mask: TensorSpec, output: TensorSpec) -> tuple[str, torch.Tensor] | None:
+def _somewhere(mask: TensorSpec, output: TensorSpec) -> Values:
     """Some token goes to every expert; to how many places a mask points is asked of it elsewhere."""
     return (_EVENLY, torch.tensor(True, device=_HERE)) if mask.share != 1 and not output.shape else None
 
 
 #: Operator -> the values that its output is taken to have.
-VALUES: Mapping[str, Callable[[TensorSpec, TensorSpec], tuple[str, torch.Tensor] | None]] = MappingProxyType(
+VALUES: Mapping[str, Callable[[TensorSpec, TensorSpec], Values]] = MappingProxyType(
     {"aten.all": _everywhere, "aten.any": _somewhere, "aten.sum": _counts}
 )
 
 
-#: Operator -> what is assumed (nothing, where it could not be otherwise), and what it returns then; besides
-#: :class:`Positions`, for ``aten.nonzero``. Of a number that is
-#: read nothing is: once it is a Python number, there is no telling whether it becomes a factor or a length.
+#: Operator -> what is assumed (nothing, where it could not be otherwise), and what it returns then; ``aten.nonzero``
+#: has :class:`Positions`. Of a number that is read nothing is assumed: once it is a Python number, there is no telling
+#: whether it becomes a factor or a length.
 ASSUMPTIONS: Mapping[str, tuple[str, Assume]] = MappingProxyType(
     {
         "aten._is_all_true": ("", _holds),
         "aten._pack_padded_sequence": ("", _packed),
         "aten._pad_packed_sequence": ("", _padded),
-        "aten.bincount": (_EVENLY, _histogram),
         "aten._unique2": ("all values are distinct", _distinct),
+        "aten.bincount": (_EVENLY, _histogram),
         "torchvision.nms": (_EVERY, _boxes),
     }
 )

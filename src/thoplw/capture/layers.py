@@ -23,7 +23,7 @@ import torch
 from torch import nn
 from torch.nn.modules.module import _has_any_global_hook
 
-from thoplw.abstract import AbstractTensor, abstract
+from thoplw.abstract import PLAIN, AbstractTensor, abstract
 from thoplw.capture.abstract_run import AbstractRun
 from thoplw.capture.weights import Weights
 from thoplw.records import Call, TensorSpec
@@ -31,8 +31,6 @@ from thoplw.scopes import ModuleScopes
 
 _Weights = Callable[[dict[str, Any]], tuple[torch.Tensor | None, ...]]
 _Attributes = Callable[[Any], tuple[Any, ...]]
-
-_PLAIN = frozenset({torch.Tensor, nn.Parameter})
 
 #: An instance that has one of these to itself is not what its class says.
 _OWN = frozenset(
@@ -45,15 +43,17 @@ class _Layer:
 
     Attributes:
         cls: the class itself.
+        forward: that of the class, which is torch's own.
         weights: gives the parameters and buffers, from the dictionary of the module.
         reads: gives the attributes.
         answers: what its calls did, by what tells them from others.
     """
 
-    __slots__ = ("answers", "cls", "reads", "weights")
+    __slots__ = ("answers", "cls", "forward", "reads", "weights")
 
     def __init__(self, cls: type[nn.Module], weights: _Weights, reads: _Attributes) -> None:
         self.cls = cls
+        self.forward = cls.forward
         self.weights = weights
         self.reads = reads
         self.answers: dict[tuple[Any, ...], _Answer] = {}
@@ -87,9 +87,9 @@ class Layers:
         specs, tensors = self._weights.specs, self._weights.tensors
         self._tokens.update(zip(specs, map(id, specs.values()), strict=True))
         # A weight of a class of its own may bring operators of its own.
-        if not _PLAIN.issuperset(map(type, tensors.values())):
+        if not PLAIN.issuperset(map(type, tensors.values())):
             for key, tensor in tensors.items():
-                if type(tensor) not in _PLAIN:
+                if type(tensor) not in PLAIN:
                     del self._tokens[key]
         layers = {cls: _Layer(cls, *row) for cls, row in LAYERS.items() if _methods(cls) == _METHODS[cls]}
         for index, module in enumerate(self._weights.modules):
@@ -113,7 +113,7 @@ class Layers:
             or len(args) != 1
             or type(args[0]) is not AbstractTensor
             or type(module) is not layer.cls
-            or layer.cls.forward is not _METHODS[layer.cls][0]
+            or layer.cls.forward is not layer.forward
             or self._is_unusual(module.__dict__)
         ):
             return _as_usual(module, *args, **kwargs)

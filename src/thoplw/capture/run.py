@@ -13,7 +13,7 @@ from thoplw.abstract import AbstractTensor, Specs
 from thoplw.capture.operators import overload_of, target_of
 from thoplw.capture.packed import geometry_of, weights_of
 from thoplw.capture.weights import Weights
-from thoplw.records import Assumption, Call, Step, TensorSpec
+from thoplw.records import Assumption, Call, Step
 from thoplw.scopes import ModuleScopes
 
 #: What records keep as it is, known without asking whether it is a tensor.
@@ -123,7 +123,7 @@ class Run(TorchDispatchMode):
             return value
         if isinstance(value, torch.Tensor):
             self.used.add(id(value))
-            return self.spec_of(value)
+            return self.specs.of(value)
         if isinstance(value, (tuple, list)):
             return tuple(
                 [
@@ -136,10 +136,6 @@ class Run(TorchDispatchMode):
         if isinstance(value, torch.UntypedStorage):
             return value.nbytes()
         return value
-
-    def spec_of(self, tensor: torch.Tensor) -> TensorSpec:
-        """The spec of a tensor that is not abstract."""
-        return self.specs.of(tensor)
 
     def _freeze_packed(self, packed: torch.ScriptObject) -> Any:
         """Packed weights: the specs of what is inside, and the geometry of a convolution."""

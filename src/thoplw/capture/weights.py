@@ -7,12 +7,10 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
-from thoplw.abstract import Specs
+from thoplw.abstract import PLAIN, Specs
 from thoplw.capture.packed import weights_of
 from thoplw.errors import InputError
 from thoplw.records import ModuleInfo, TensorSpec, Weight
-
-_PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
 class Weights:
@@ -100,7 +98,7 @@ class Weights:
             spec = self.specs.get(key)
             if spec is None:
                 # Lazy ones are of other classes; to ask takes long.
-                if type(tensor) not in _PLAIN and torch.nn.parameter.is_lazy(tensor):
+                if type(tensor) not in PLAIN and torch.nn.parameter.is_lazy(tensor):
                     raise InputError(
                         f"parameter {name!r} of module {path!r} is lazy: it has no shape before the first forward. "
                         "Run the model once on an input, then profile it."
