@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from tests import test_zoo  # noqa: E402
 
-from thoplw.loading import load  # noqa: E402
+from thoplw.models.registry import load  # noqa: E402
 
 #: Models that take one tensor, which is all that some tools can pass.
 MACS = {

@@ -18,9 +18,9 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from tests.pricing.peers import TOOLS, measure, priced  # noqa: E402
-
 from benchmarks import accuracy  # noqa: E402
+from checks.peers import TOOLS, measure, priced  # noqa: E402
+
 from thoplw.capture import capture  # noqa: E402
 from thoplw.pricing import CONVENTIONS  # noqa: E402
 

@@ -37,12 +37,12 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from benchmarks.llama import LLAMA_7B, LLAMA_405B, Config, on_meta  # noqa: E402
+from benchmarks import accuracy  # noqa: E402
+from checks.llama import LLAMA_7B, LLAMA_405B, Config, on_meta  # noqa: E402
 
 import thoplw  # noqa: E402
-from benchmarks import accuracy  # noqa: E402
 from thoplw.capture import capture  # noqa: E402
-from thoplw.preserve import without_collection  # noqa: E402
+from thoplw.capture.preserve import without_collection  # noqa: E402
 
 PAGE, PLOT = ROOT / "benchmarks/speed.md", ROOT / "benchmarks/scaling.svg"
 DEPTHS = (1, 2, 5, 10, 20, 50, 100, 200, 350, 500, 750, 1000)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torchvision
-from benchmarks.llama import LLAMA_405B, on_meta
+from checks.llama import LLAMA_405B, on_meta
 
 import thoplw
 

@@ -18,7 +18,7 @@ import torch
 import torchvision
 
 import thoplw
-from thoplw.plots import scatter
+from thoplw.render.plots import scatter
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

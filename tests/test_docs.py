@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import torch
 import typer
-from tests.calling import Calling
-from tools.examples import examples, follow
+from checks.calling import Calling
+from checks.examples import examples, follow
 from torch import nn
 
 import thoplw
@@ -75,7 +75,7 @@ def test_the_gallery_shows_every_kind(name: str) -> None:
 @pytest.mark.parametrize("tool", sorted(each.name for each in CONVENTIONS.values() if each.mirrors))
 def test_old_calls_have_the_figures_of_the_tools(tool: str) -> None:
     """What stands at the left was measured with the tool itself."""
-    golden = json.loads((ROOT / "tests" / "pricing" / "goldens" / f"{tool}.json").read_text(encoding="utf-8"))
+    golden = json.loads((ROOT / "checks" / "goldens" / f"{tool}.json").read_text(encoding="utf-8"))
     found = golden["models"]["resnet18"]
     said = [str(each) for each in (found["figure"], found["params"]) if each is not None]
     page = PAGES["docs/coming-from.md"]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from tests.calling import Calling
-from tests.oracle import oracle_macs
+from checks.calling import Calling
+from checks.oracle import oracle_macs
 from torch import nn
 from torch.nn import functional as F
 

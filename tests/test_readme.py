@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tools.examples import examples
+from checks.examples import examples
 
 from thoplw.pricing import CONVENTIONS
 
@@ -58,7 +58,11 @@ def counting_table() -> dict[str, str]:
 # Where the two conventions differ, the default one has a term besides multiply-accumulates.
 @pytest.mark.parametrize(
     "target",
-    [target for target, row in CONVENTIONS["thoplw"].rows.items() if row is not CONVENTIONS["macs"].rows.get(target)],
+    [
+        target
+        for target, row in CONVENTIONS["thoplw"].prices.items()
+        if row is not CONVENTIONS["macs"].prices.get(target)
+    ],
 )
 def test_the_counting_table_names_every_term(target: str) -> None:
     match, (start, words) = next((found, row) for part, row in TERMS.items() if (found := re.search(part, target)))

@@ -20,10 +20,10 @@ from torch import nn
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from tests.calling import Calling  # noqa: E402
+from checks.calling import Calling  # noqa: E402
 
 from thoplw import Convention, compare, conventions  # noqa: E402
-from thoplw.pricing import Row  # noqa: E402
+from thoplw.pricing import Price  # noqa: E402
 
 FEATURES = (2, 8, 16, 16)
 TOKENS = (2, 10, 32)
@@ -129,7 +129,7 @@ def _rows(tables: tuple[Convention, ...]) -> Iterator[tuple[str, ...]]:
             yield f"`{name}`", *cells
 
 
-def _cell(table: dict[Any, Row], target: object) -> str:
+def _cell(table: dict[Any, Price], target: object) -> str:
     if target not in table:
         return ""
     return "0" if table[target] is None else "x"

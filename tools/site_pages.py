@@ -24,7 +24,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
-SCHEMA = ROOT / "src" / "thoplw" / "schema.json"
+SCHEMA = ROOT / "src" / "thoplw" / "report" / "schema.json"
 GALLERY = "gallery.md"
 
 #: Pages of the site that are not in ``docs/``, by their place in the repository.

@@ -44,15 +44,15 @@ from torch.utils._pytree import tree_map
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from tests.oracle import oracle_macs  # noqa: E402
-from tests.traces import every_layer_run, seen  # noqa: E402
-from tools.shared_weights import SharedWeights, piece  # noqa: E402
+from checks.oracle import oracle_macs  # noqa: E402
+from checks.shared_weights import SharedWeights, piece  # noqa: E402
+from checks.traces import every_layer_run, seen  # noqa: E402
 
 import thoplw  # noqa: E402
 from thoplw import hf  # noqa: E402
 from thoplw.capture import capture  # noqa: E402
-from thoplw.inputs import arguments  # noqa: E402
-from thoplw.loading import load  # noqa: E402
+from thoplw.capture.inputs import arguments  # noqa: E402
+from thoplw.models.registry import load  # noqa: E402
 
 #: What is known of a model: what the tasks found, by name of the figure.
 Record = dict[str, Any]
@@ -80,7 +80,7 @@ def _hf() -> list[str]:
     return [f"hf:{name}" for name in sorted(CONFIG_MAPPING)]
 
 
-#: Zoo -> names of its models, as :func:`thoplw.loading.load` takes them; ``int8:`` is the form in int8.
+#: Zoo -> names of its models, as :func:`thoplw.models.registry.load` takes them; ``int8:`` is the form in int8.
 ZOOS: dict[str, Callable[[], list[str]]] = {"torchvision": _torchvision, "timm": _timm, "hf": _hf}
 
 

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 from thoplw.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from thoplw.api import profile
-    from thoplw.attribution import Assumed, Row, Uncounted
-    from thoplw.comparing import Comparison, compare
-    from thoplw.counting import Count, count
+    from thoplw.api.compare import Comparison, compare
+    from thoplw.api.count import Count, count
+    from thoplw.api.profile import profile
     from thoplw.errors import (
         CustomOpError,
         DataDependentError,
@@ -25,10 +24,10 @@ if TYPE_CHECKING:
         UnknownNameError,
     )
     from thoplw.pricing import Convention, Term, conventions
-    from thoplw.records import Call, ModuleCall, TensorSpec
-    from thoplw.report import LayerInfo
-    from thoplw.units import clever_format
-    from thoplw.work import Work
+    from thoplw.record import Call, ModuleCall, TensorSpec, Work
+    from thoplw.render.units import clever_format
+    from thoplw.report.attribution import Assumed, Row, Uncounted
+    from thoplw.report.layer_info import LayerInfo
 
 __all__ = [
     "Assumed",
@@ -59,18 +58,17 @@ __all__ = [
 
 #: Module -> the public names that it defines.
 _HOMES = {
-    "api": "profile",
-    "attribution": "Assumed Row Uncounted",
-    "comparing": "Comparison compare",
-    "counting": "Count count",
+    "api.compare": "Comparison compare",
+    "api.count": "Count count",
+    "api.profile": "profile",
     "errors": (
         "CustomOpError DataDependentError InputError MissingExtraError ThoplwError UncountedError UnknownNameError"
     ),
     "pricing": "Convention Term conventions",
-    "records": "Call ModuleCall TensorSpec",
-    "report": "LayerInfo",
-    "units": "clever_format",
-    "work": "Work",
+    "record": "Call ModuleCall TensorSpec Work",
+    "render.units": "clever_format",
+    "report.attribution": "Assumed Row Uncounted",
+    "report.layer_info": "LayerInfo",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     import torch
 
-    from thoplw.report import LayerInfo
+    from thoplw.report.layer_info import LayerInfo
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def within(
     Raises:
         InputError: there is no limit, or it is no amount.
     """
-    from thoplw.api import profile
-    from thoplw.budget import Budget, amount, check
+    from thoplw.api.budget import Budget, amount, check
+    from thoplw.api.profile import profile
 
     budget = Budget(
         macs=None if macs is None else amount(macs),

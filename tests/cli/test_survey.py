@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-import thoplw.survey
-from thoplw.survey import Entry
+import thoplw.api.survey
+from thoplw.api.survey import Entry
 
 Run = Callable[..., Result]
 
@@ -29,7 +29,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             macs = None if error else 1000 * index
             yield Entry(name=name, convention=convention, macs=macs, flops=macs, params=macs, error=error)
 
-    monkeypatch.setattr(thoplw.survey, "survey", survey)
+    monkeypatch.setattr(thoplw.api.survey, "survey", survey)
     return names
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.calls import Case, call, check, f32
+from checks.calls import Case, call, check, f32
 
 N, H, L, S, E, V = 2, 4, 5, 7, 8, 3
 SCORES = N * H * L * S

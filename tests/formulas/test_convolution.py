@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.calls import Case, call, check, f32
+from checks.calls import Case, call, check, f32
 
 N, C, O, OUT = 2, 4, 6, 6 * 7  # noqa: E741
 X, W, B, Y = f32(N, C, 8, 9), f32(O, C, 3, 3), f32(O), f32(N, O, 6, 7)

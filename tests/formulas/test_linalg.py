@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.calls import Case, call, check, f32
+from checks.calls import Case, call, check, f32
 
 B, N, K = 2, 6, 4  # the shapes divide the terms, so that algebra needs no rounding
 TALL = f32(B, 2 * N, N)  # of 2N rows

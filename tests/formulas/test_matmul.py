@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.calls import Case, call, check, f32
+from checks.calls import Case, call, check, f32
 
 B, L, K, M = 5, 2, 3, 4
 LEFT, RIGHT = f32(L, K), f32(K, M)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.calls import Case, call, check, f32
+from checks.calls import Case, call, check, f32
 
 X, C = f32(2, 4, 8, 9), f32(4)
 SIZE = 2 * 4 * 8 * 9

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.calls import Case, call, check, f32
+from checks.calls import Case, call, check, f32
 
 X, SIZE = f32(2, 4, 9), 2 * 4 * 9
 

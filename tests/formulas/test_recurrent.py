@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.calls import Case, call, check, f32
+from checks.calls import Case, call, check, f32
 
 T, N, I, H, P = 5, 3, 4, 6, 2  # noqa: E741
 STEPS = T * N

@@ -6,12 +6,12 @@ from itertools import combinations
 
 import pytest
 import torch
-from tests.pricing.peers import MODELS, trace
+from checks.peers import MODELS, trace
 from torch import nn
 
 import thoplw
 from thoplw.formulas import FORMULAS
-from thoplw.pricing.kinds import kind_of
+from thoplw.pricing.families import family_of
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -42,7 +42,7 @@ def test_what_a_tool_does_not_see_is_a_term() -> None:
 
 
 def test_every_priced_operator_has_words() -> None:
-    assert [target for target in FORMULAS if kind_of(target) == target] == []
+    assert [target for target in FORMULAS if family_of(target) == target] == []
 
 
 @pytest.mark.parametrize(
@@ -57,5 +57,5 @@ def test_every_priced_operator_has_words() -> None:
         ("mine.scan", "mine.scan"),
     ],
 )
-def test_kinds(target: str, kind: str) -> None:
-    assert kind_of(target) == kind
+def test_families(target: str, kind: str) -> None:
+    assert family_of(target) == kind

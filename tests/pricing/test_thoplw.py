@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.calling import Calling
+from checks.calling import Calling
 from torch import nn
 from torch.nn import functional as F
 

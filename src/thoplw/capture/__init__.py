@@ -17,19 +17,19 @@ from typing import Any
 
 import torch
 
-from thoplw.abstract import Specs
+from thoplw.capture.abstract import Specs
 from thoplw.capture.abstract_run import AbstractRun
-from thoplw.capture.layers import Layers
+from thoplw.capture.layer_cache import LayerCache
 from thoplw.capture.live_run import LiveRun
+from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import is_composite, operator_of
+from thoplw.capture.preserve import data_preserved, preserved
 from thoplw.capture.run import inference
+from thoplw.capture.scopes import ModuleScopes, Watch
 from thoplw.capture.session import Session
 from thoplw.capture.weights import Weights
 from thoplw.errors import InputError, ThoplwError
-from thoplw.nesting import map_tensors, tensors_in
-from thoplw.preserve import data_preserved, preserved
-from thoplw.records import Call, Trace
-from thoplw.scopes import ModuleScopes, Watch
+from thoplw.record import Call, Trace
 
 __all__ = ["Session", "capture", "expand"]
 
@@ -71,7 +71,7 @@ def capture(
         reshaped = stack.enter_context(data_preserved(real))
         stack.enter_context(inference())
         if isinstance(run, AbstractRun):
-            stack.enter_context(Layers(run, scopes, weights))
+            stack.enter_context(LayerCache(run, scopes, weights))
         stack.enter_context(scopes)
         args, kwargs = map_tensors((tuple(args), dict(kwargs)), run.enter)
         stack.enter_context(run)

@@ -22,8 +22,9 @@ import torch
 from torch.utils._mode_utils import no_dispatch
 
 from thoplw import shapes
-from thoplw.abstract import AbstractTensor, abstract, dtype_of
-from thoplw.capture.assumptions import ASSUMPTIONS, Positions, kept, share_after, values_after
+from thoplw.capture.abstract import AbstractTensor, abstract, dtype_of
+from thoplw.capture.data_dependent import ASSUMPTIONS, Positions, density_after, kept, values_after
+from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import (
     INDEXING,
     decides_on_values,
@@ -39,8 +40,7 @@ from thoplw.capture.operators import (
 )
 from thoplw.capture.run import Run
 from thoplw.errors import DataDependentError, InputError
-from thoplw.nesting import map_tensors, tensors_in
-from thoplw.records import Assumption, Call, TensorSpec
+from thoplw.record import Assumption, Call, TensorSpec
 
 #: Real tensors may have this many elements; what would have more is abstract, as its values are not worth the memory.
 REAL_LIMIT = 2**22
@@ -380,16 +380,16 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 self.record(self.call(func, args, kwargs, output))
                 return self._change_view(args[0], func, args, kwargs, self.specs.of(output))
             answer = _Answer(self.call(func, seen, named, output), same, operator.writes)
-        share = share_after(target, seen)
-        if share is not None:
-            answer = _Answer(self._with_share(answer.call, *share), answer.same, answer.writes)
+        density = density_after(target, seen)
+        if density is not None:
+            answer = _Answer(self._with_density(answer.call, *density), answer.same, answer.writes)
         operator.answers[key] = answer
         return answer
 
-    def _with_share(self, call: Call, position: int, share: Fraction | int) -> Call:
-        """A record of which one output has a share."""
+    def _with_density(self, call: Call, position: int, density: Fraction | int) -> Call:
+        """A record of which one output has a density."""
         outputs = list(call.output) if isinstance(call.output, tuple) else [call.output]
-        outputs[position] = self.specs.intern(replace(outputs[position], share=share))
+        outputs[position] = self.specs.intern(replace(outputs[position], density=density))
         return replace(call, output=tuple(outputs) if isinstance(call.output, tuple) else outputs[0])
 
     def _compose(

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from thoplw.records import Call
+from thoplw.record import Call
 
 _DECIDES_ON_VALUES = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 

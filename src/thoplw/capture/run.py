@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from thoplw.abstract import AbstractTensor, Specs
+from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.operators import overload_of, target_of
 from thoplw.capture.packed import geometry_of, weights_of
+from thoplw.capture.scopes import ModuleScopes
 from thoplw.capture.weights import Weights
-from thoplw.records import Assumption, Call, Step
-from thoplw.scopes import ModuleScopes
+from thoplw.record import Assumption, Call, Step
 
 #: What records keep as it is, known without asking whether it is a tensor.
 _PLAIN = frozenset({int, float, bool, str, type(None)})

@@ -7,13 +7,13 @@ from types import TracebackType
 
 import torch
 
-from thoplw.abstract import Specs
+from thoplw.capture.abstract import Specs
 from thoplw.capture.live_run import LiveRun
+from thoplw.capture.preserve import one_path
 from thoplw.capture.run import inference
+from thoplw.capture.scopes import ModuleScopes, Watch
 from thoplw.capture.weights import Weights
-from thoplw.preserve import one_path
-from thoplw.records import ModuleInfo, Scope, Trace
-from thoplw.scopes import ModuleScopes, Watch
+from thoplw.record import ModuleInfo, Scope, Trace
 
 
 class Session:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
-from thoplw.abstract import PLAIN, Specs
+from thoplw.capture.abstract import PLAIN, Specs
 from thoplw.capture.packed import weights_of
 from thoplw.errors import InputError
-from thoplw.records import ModuleInfo, TensorSpec, Weight
+from thoplw.record import ModuleInfo, TensorSpec, Weight
 
 
 class Weights:

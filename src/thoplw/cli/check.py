@@ -14,11 +14,11 @@ from thoplw.cli.terminal import say, show, told
 from thoplw.errors import InputError
 
 if TYPE_CHECKING:
-    from thoplw.budget import Verdict
+    from thoplw.api.budget import Verdict
 
 
 def _amount(text: str) -> int:
-    from thoplw.budget import amount
+    from thoplw.api.budget import amount
 
     try:
         return amount(text)
@@ -27,7 +27,7 @@ def _amount(text: str) -> int:
 
 
 def _share(text: str) -> Any:
-    from thoplw.budget import share
+    from thoplw.api.budget import share
 
     try:
         return share(text)
@@ -78,10 +78,10 @@ def check(
     if max_macs is None and max_params is None and baseline is None:
         raise typer.BadParameter("nothing to check; add --max-macs, --max-params or --baseline")
     with told():
-        from thoplw.budget import Budget
-        from thoplw.budget import check as verdict_on
+        from thoplw.api.budget import Budget
+        from thoplw.api.budget import check as verdict_on
         from thoplw.pricing import CONVENTIONS
-        from thoplw.saved import read
+        from thoplw.report.document import read
 
         if convention is not None:
             known("convention", convention, CONVENTIONS)

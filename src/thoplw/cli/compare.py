@@ -44,7 +44,7 @@ def compare(
     if by_layer and not explain:
         raise typer.BadParameter("--by-layer is for --explain A B")
     with told():
-        from thoplw.comparing import compare
+        from thoplw.api.compare import compare
         from thoplw.pricing import CONVENTIONS
 
         known("kind", kind, BESIDE)

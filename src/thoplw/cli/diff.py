@@ -13,7 +13,7 @@ from thoplw.cli.run import run
 from thoplw.cli.terminal import say, show, told
 
 if TYPE_CHECKING:
-    from thoplw.saved import Document
+    from thoplw.report.document import Document
 
 
 def diff(
@@ -40,10 +40,10 @@ def diff(
     thoplw diff before.json mypackage:build --input 1,3,224,224 --fmt clever
     """
     with told():
-        from thoplw.differences import FIGURES, differences
+        from thoplw.api.diff import FIGURES, differences
         from thoplw.pricing import CONVENTIONS
         from thoplw.render import render
-        from thoplw.saved import read
+        from thoplw.report.document import read
 
         known("kind", kind, BESIDE)
         known("fmt", fmt, FIGURES)

@@ -26,7 +26,7 @@ def models(
     thoplw models hf: llama
     """
     with told():
-        from thoplw.loading import available
+        from thoplw.models.registry import available
 
         found, missing = available(*words or ())
         for error in missing:

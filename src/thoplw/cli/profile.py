@@ -58,7 +58,7 @@ def profile(
     with told():
         from thoplw.pricing import CONVENTIONS
         from thoplw.render import FORMATS
-        from thoplw.view import View
+        from thoplw.report.views import View
 
         known("kind", kind, FORMATS)
         known("convention", convention, CONVENTIONS)

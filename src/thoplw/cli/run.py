@@ -10,7 +10,7 @@ from thoplw.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-    from thoplw.report import LayerInfo
+    from thoplw.report.layer_info import LayerInfo
 
 
 def loaded(
@@ -24,7 +24,7 @@ def loaded(
     """Load a model by name, and its inputs.
 
     Args:
-        name: as :func:`thoplw.loading.load` takes it.
+        name: as :func:`thoplw.models.registry.load` takes it.
         typed: inputs; the zoo's own when there are none.
         seq: number of text tokens.
         batch: number of samples.
@@ -34,7 +34,7 @@ def loaded(
         InputError: there is no telling what the model takes, or it is told twice.
         Exception: what loading raises comes through.
     """
-    from thoplw.loading import load
+    from thoplw.models.registry import load
 
     options = {option: value for option, value in (("seq", seq), ("batch", batch)) if value is not None}
     if typed and options:
@@ -70,7 +70,7 @@ def run(
     Raises:
         Exception: what loading or profiling raises comes through.
     """
-    from thoplw.api import profile
+    from thoplw.api.profile import profile
 
     model, inputs = loaded(name, typed, seq=seq, batch=batch, execute=execute)
     return profile(model, inputs, verbose=False, convention=convention, strict=strict, execute=execute)[2]

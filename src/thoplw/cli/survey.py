@@ -14,7 +14,7 @@ from thoplw.cli.terminal import say, show, told
 from thoplw.errors import InputError
 
 if TYPE_CHECKING:
-    from thoplw.survey import Entry
+    from thoplw.api.survey import Entry
 
 
 def survey(
@@ -60,10 +60,10 @@ def survey(
     thoplw survey hf: -o hf.parquet --scheduler tcp://cluster:8786
     """
     with told():
+        from thoplw.api.survey import PLOTS, TABLES, check_ending, chosen, draw, lines, read, table, write
+        from thoplw.api.survey import survey as entries
         from thoplw.pricing import CONVENTIONS
         from thoplw.render import render
-        from thoplw.survey import PLOTS, TABLES, check_ending, chosen, draw, lines, read, table, write
-        from thoplw.survey import survey as entries
 
         known("convention", convention, CONVENTIONS)
         if output is not None:
@@ -113,7 +113,7 @@ def _file(path: Path | None, found: Iterable[Entry]) -> Iterator[TextIO | None]:
 
 
 def _note(file: TextIO | None, entry: Entry) -> None:
-    from thoplw.survey import line
+    from thoplw.api.survey import line
 
     if file is not None:
         file.write(line(entry))

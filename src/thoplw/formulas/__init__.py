@@ -1,6 +1,6 @@
-"""What each operator costs, from the shapes of its arguments: the one index, merged from the rooms.
+"""What each operator costs, from the shapes of its arguments: the one index, merged from the families.
 
-A formula takes a :class:`~thoplw.records.Call` and returns :class:`~thoplw.work.Work`. ``None`` in its place says that
+A formula takes a :class:`~thoplw.record.Call` and returns :class:`~thoplw.record.Work`. ``None`` in its place says that
 the operator is known and free. What is not in the index has no price, and a report says so.
 
 Counting rules for ``flops``: a multiply-accumulate is 2; an addition, multiplication, division, comparison,
@@ -29,10 +29,10 @@ from thoplw.formulas import (
 )
 from thoplw.formulas.common import Formula, Table
 
-__all__ = ["FORMULAS", "ROOMS", "Formula"]
+__all__ = ["FAMILIES", "FORMULAS", "Formula"]
 
 
-_ROOMS: tuple[tuple[str, Table], ...] = (
+_TABLES: tuple[tuple[str, Table], ...] = (
     ("attention", attention.FORMULAS),
     ("convolution", convolution.FORMULAS),
     ("detection", detection.FORMULAS),
@@ -51,10 +51,10 @@ _ROOMS: tuple[tuple[str, Table], ...] = (
 
 def _merge() -> MappingProxyType[str, Formula | None]:
     merged: dict[str, Formula | None] = {}
-    for room, table in _ROOMS:
+    for family, table in _TABLES:
         for target, formula in table.items():
             if target in merged:
-                raise ValueError(f"operator {target!r} of formulas.{room} has a row in another room")
+                raise ValueError(f"operator {target!r} of formulas.{family} has a row in another family")
             merged[target] = formula
     return MappingProxyType(merged)
 
@@ -62,5 +62,5 @@ def _merge() -> MappingProxyType[str, Formula | None]:
 #: Operator (``library.name``, without the trailing underscore of in-place variants) -> formula, or ``None`` for free.
 FORMULAS = _merge()
 
-#: Operator -> the room that it is in.
-ROOMS = MappingProxyType({target: room for room, table in _ROOMS for target in table})
+#: Operator -> the family that it is in.
+FAMILIES = MappingProxyType({target: family for family, table in _TABLES for target in table})

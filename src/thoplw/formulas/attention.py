@@ -11,8 +11,7 @@ from itertools import zip_longest
 
 from thoplw.formulas.common import Table, contraction
 from thoplw.formulas.norm import SOFTMAX_FLOPS
-from thoplw.records import Call, TensorSpec
-from thoplw.work import Work
+from thoplw.record import Call, TensorSpec, Work
 
 
 def scores(call: Call) -> int:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from thoplw.records import Call
-from thoplw.work import Work
+from thoplw.record import Call, Work
 
 Formula = Callable[[Call], Work]
 

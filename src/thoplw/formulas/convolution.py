@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 
 from thoplw.formulas.common import Table, contraction, elements
-from thoplw.records import Call
-from thoplw.work import Work
+from thoplw.record import Call, Work
 
 
 def direct(call: Call) -> Work:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from thoplw.formulas.common import Table, elements
-from thoplw.records import Call
-from thoplw.work import Work
+from thoplw.record import Call, Work
 
 #: Intersection of two boxes: 4 minima or maxima, 2 differences, 2 comparisons with zero, a product; then union (2),
 #: ratio and comparison.

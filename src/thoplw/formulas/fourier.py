@@ -10,8 +10,7 @@ import math
 from functools import partial
 
 from thoplw.formulas.common import Table
-from thoplw.records import Call
-from thoplw.work import Work
+from thoplw.record import Call, Work
 
 
 def transform(per_point: float, call: Call) -> Work:

@@ -13,8 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from thoplw.formulas.common import Table
-from thoplw.records import Call
-from thoplw.work import Work
+from thoplw.record import Call, Work
 
 #: FLOPs of a factorisation of an m x n matrix, m >= n.
 _FACTORISATIONS: dict[Callable[[int, int], int], str] = {

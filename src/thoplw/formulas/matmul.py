@@ -6,8 +6,7 @@ import math
 from fractions import Fraction
 
 from thoplw.formulas.common import Table, contraction, elements
-from thoplw.records import Call, TensorSpec
-from thoplw.work import Work
+from thoplw.record import Call, TensorSpec, Work
 
 
 def product(call: Call) -> Work:
@@ -20,7 +19,7 @@ def product(call: Call) -> Work:
 
 def stored(spec: TensorSpec) -> Fraction | int:
     """What part of a tensor a product goes through."""
-    return spec.share if spec.shape and not spec.strides else 1
+    return spec.density if spec.shape and not spec.strides else 1
 
 
 def linear(call: Call) -> Work:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from thoplw.formulas.common import Table, per_output
-from thoplw.records import Call
-from thoplw.work import Work
+from thoplw.record import Call, Work
 
 
 def reduction(flops: int, call: Call) -> Work:

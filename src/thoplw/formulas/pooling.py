@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from thoplw.formulas.common import Table, elements, product
-from thoplw.records import Call
-from thoplw.work import Work
+from thoplw.record import Call, Work
 
 
 def maximum(rank: int, call: Call) -> Work:

@@ -9,8 +9,7 @@ import math
 from functools import partial
 
 from thoplw.formulas.common import Table, contraction, elements, per_output
-from thoplw.records import Call
-from thoplw.work import Work
+from thoplw.record import Call, Work
 
 
 def convolution(call: Call) -> Work:

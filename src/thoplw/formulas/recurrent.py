@@ -10,8 +10,7 @@ from __future__ import annotations
 from functools import partial
 
 from thoplw.formulas.common import Table, contraction
-from thoplw.records import Call, TensorSpec, specs_in
-from thoplw.work import Work
+from thoplw.record import Call, TensorSpec, Work, specs_in
 
 #: Per element of the state: gates in the weights' rows, and operations beyond the products and biases. Both products
 #: of a gate are added (LSTM 4, GRU 3, RNN 1). LSTM: 3 sigmoids, 2 tanh, 3 multiplications, 1 addition. GRU: 2 sigmoids,

@@ -6,19 +6,20 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from thoplw.errors import UnknownNameError
-from thoplw.pricing import causal, deepspeed, flops, fvcore, macs, ptflops, thop, thoplw, torch, torchinfo
-from thoplw.pricing.convention import Convention, Row
+from thoplw.pricing import causal, flops, macs, thoplw
+from thoplw.pricing.convention import Convention, Price
+from thoplw.pricing.mirrors import deepspeed, fvcore, ptflops, thop, torch, torchinfo
 from thoplw.pricing.parameters import executed
 from thoplw.pricing.price import Leaf, Priced, leaves, price
-from thoplw.pricing.reconcile import Kinds, Term
+from thoplw.pricing.reconcile import Families, Term
 
 __all__ = [
     "CONVENTIONS",
     "Convention",
-    "Kinds",
+    "Families",
     "Leaf",
+    "Price",
     "Priced",
-    "Row",
     "Term",
     "conventions",
     "find",

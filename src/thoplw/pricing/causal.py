@@ -10,8 +10,7 @@ from collections.abc import Callable
 
 from thoplw.formulas import FORMULAS
 from thoplw.pricing.convention import Convention
-from thoplw.records import Call
-from thoplw.work import Work
+from thoplw.record import Call, Work
 
 #: Operator -> position of its argument ``is_causal``.
 _IS_CAUSAL = {

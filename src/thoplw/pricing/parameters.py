@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from thoplw.records import Trace, Weight
+from thoplw.record import Trace, Weight
 
 #: From a trace to the weights that count, each with the index of the module that owns it.
 Parameters = Callable[[Trace], Iterable[tuple[int, Weight]]]

@@ -1,4 +1,4 @@
-"""Put a price on a trace: the topmost call that has a row is priced, and covers everything under it."""
+"""Put a price on a trace: the topmost call that has a price covers everything under it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from thoplw.capture import expand
-from thoplw.pricing.convention import Convention, Row
-from thoplw.records import Call, ModuleCall, Trace
-from thoplw.work import ZERO, Work, as_work
+from thoplw.pricing.convention import Convention, Price
+from thoplw.record import ZERO, Call, ModuleCall, Trace, Work, as_work
 
 _ABSENT = object()
 
@@ -48,7 +47,7 @@ def price(
     trace: Trace,
     convention: Convention,
     *,
-    rows: Mapping[str, Row] | None = None,
+    prices: Mapping[str, Price] | None = None,
     scopes: Mapping[int, Work] | None = None,
 ) -> Priced:
     """Price every operator of a trace.
@@ -56,11 +55,11 @@ def price(
     Args:
         trace: what ran.
         convention: the table of prices.
-        rows: rows of operators that go before the convention's.
+        prices: prices of operators that go before the convention's.
         scopes: prices of whole calls of modules, by index of their scope: they cover all that ran inside, and go
-            before the convention's rows of modules.
+            before the convention's prices of modules.
     """
-    table = {**convention.operators, **rows} if rows else convention.operators
+    table = {**convention.operators, **prices} if prices else convention.operators
     whole, covered = _whole(trace, convention, scopes or {})
     elsewhere = covered.union(whole)
     own = [whole.get(index, ZERO) if index not in covered else ZERO for index in range(len(trace.scopes))]
@@ -82,7 +81,7 @@ def price(
 def _whole(
     trace: Trace, convention: Convention, scopes: Mapping[int, Work]
 ) -> tuple[Mapping[int, Work], frozenset[int]]:
-    """The calls of modules that have a price of their own, and those inside of these; a row is asked of the others."""
+    """The calls of modules that have a price of their own, and the calls inside of these."""
     if not scopes and not convention.modules:
         return scopes, frozenset()
     whole = dict(scopes)
@@ -91,13 +90,13 @@ def _whole(
     for call, at in trace.steps:
         calls[at].append(call)
     parents = {info.parent for info in trace.modules}
-    rows = {info.cls: convention.row_of(info.cls) for info in trace.modules}
+    prices = {info.cls: convention.price_of(info.cls) for info in trace.modules}
     for index, scope in enumerate(trace.scopes):
         info = trace.modules[scope.module]
-        row = rows[info.cls]
+        found = prices[info.cls]
         if scope.parent in covered or scope.parent in whole:
             covered.add(index)
-        elif row is not None and index not in whole:
+        elif found is not None and index not in whole:
             seen = ModuleCall(
                 info=info,
                 leaf=scope.module not in parents,
@@ -105,31 +104,31 @@ def _whole(
                 outputs=scope.outputs,
                 calls=tuple(calls[index]),
             )
-            work = row(seen)
+            work = found(seen)
             if work is not None:
-                whole[index] = as_work(work, f"the row of {info.class_name}")
+                whole[index] = as_work(work, f"the price of {info.class_name}")
     return whole, frozenset(covered)
 
 
-def leaves(call: Call, rows: Mapping[str, Row]) -> tuple[Leaf, ...]:
-    """A call, if it has a row; else its parts, each treated alike; else the call without a price."""
-    row = find_row(call, rows)
-    if row is None:
+def leaves(call: Call, prices: Mapping[str, Price]) -> tuple[Leaf, ...]:
+    """A call, if it has a price; else its parts, each treated alike; else the call without a price."""
+    found = find_price(call, prices)
+    if found is None:
         return (Leaf(call, ZERO),)
-    if row is not _ABSENT:
-        work = row(call)  # type: ignore[operator] # it is a function
-        return (Leaf(call, work if isinstance(work, Work) else as_work(work, f"the row of {call.name}")),)
+    if found is not _ABSENT:
+        work = found(call)  # type: ignore[operator] # it is a function
+        return (Leaf(call, work if isinstance(work, Work) else as_work(work, f"the price of {call.name}")),)
     parts = expand(call)
     if parts is None:
         return (Leaf(call, None),)
-    return tuple(leaf for part in parts for leaf in leaves(part, rows))
+    return tuple(leaf for part in parts for leaf in leaves(part, prices))
 
 
-def find_row(call: Call, rows: Mapping[str, Row]) -> object:
-    """The row of a call: of its overload, of its operator, or of the operator that it is the in-place variant of."""
+def find_price(call: Call, prices: Mapping[str, Price]) -> object:
+    """The price of a call: of its overload, of its operator, or of the operator that it is the in-place variant of."""
     for target in (call.name, call.target):
-        if target in rows:
-            return rows[target]
+        if target in prices:
+            return prices[target]
     if call.target.endswith("_") and not call.target.endswith("__"):
-        return rows.get(call.target[:-1], _ABSENT)
+        return prices.get(call.target[:-1], _ABSENT)
     return _ABSENT

@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 from thoplw.formulas import FORMULAS
 from thoplw.pricing.convention import Convention
-from thoplw.pricing.kinds import kind_of
+from thoplw.pricing.families import family_of
 from thoplw.pricing.price import Priced, leaves
-from thoplw.records import Call, Trace
-from thoplw.work import Work
+from thoplw.record import Call, Trace, Work
 
 #: The term of conventions that count in floating-point operations against those in multiply-accumulates.
 TWO_FOR_ONE = "a multiply-accumulate counted as two operations"
@@ -35,7 +34,7 @@ class Term(NamedTuple):
         return self.left - self.right
 
 
-class Kinds:
+class Families:
     """The work that conventions see in a trace, by kind.
 
     What a convention prices by the operator is of that operator's kind (of the composite's, where it prices the parts).
@@ -72,24 +71,24 @@ class Kinds:
     def _parts(self, priced: Priced) -> Iterator[tuple[int, str, Work]]:
         for leaf, scope, times, source in priced.entries:
             if leaf.work is not None:
-                yield scope, kind_of(source.target), leaf.work * times
+                yield scope, family_of(source.target), leaf.work * times
         for scope in priced.whole:
-            yield scope, self._kind_of_scope(scope), priced.own[scope]
+            yield scope, self._family_of_scope(scope), priced.own[scope]
 
-    def _kind_of_scope(self, scope: int) -> str:
+    def _family_of_scope(self, scope: int) -> str:
         """The kind that makes up most of what runs in a call of a module; its class where nothing is computed."""
         if not self._main:
-            self._main = self._main_kinds()
+            self._main = self._main_families()
         return self._main[scope]
 
-    def _main_kinds(self) -> dict[int, str]:
+    def _main_families(self) -> dict[int, str]:
         scopes = self._trace.scopes
         flops: list[dict[str, int]] = [defaultdict(int) for _ in scopes]
         known: dict[Call, int] = {}
         for call, scope in self._trace.steps:
             if call not in known:
                 known[call] = sum(leaf.work.flops for leaf in leaves(call, FORMULAS) if leaf.work is not None)
-            flops[scope][kind_of(call.target)] += known[call]
+            flops[scope][family_of(call.target)] += known[call]
         for index in range(len(scopes) - 1, 0, -1):  # what was called follows what called it
             for kind, figure in flops[index].items():
                 flops[scopes[index].parent][kind] += figure

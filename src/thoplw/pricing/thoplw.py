@@ -12,10 +12,9 @@ from thoplw.formulas import FORMULAS
 from thoplw.formulas.attention import scores
 from thoplw.formulas.common import elements
 from thoplw.formulas.recurrent import biases
-from thoplw.pricing.convention import Convention, Row
+from thoplw.pricing.convention import Convention, Price
 from thoplw.pricing.parameters import executed_with_statistics
-from thoplw.records import Call
-from thoplw.work import ZERO, Work, as_work
+from thoplw.record import ZERO, Call, Work, as_work
 
 Term = Callable[[Call], int]
 
@@ -100,9 +99,9 @@ _TERMS: dict[Term, str] = {
 }
 
 
-def _with_term(row: Row, term: Term) -> Row:
+def _with_term(price: Price, term: Term) -> Price:
     def priced(call: Call) -> Work:
-        work = ZERO if row is None else as_work(row(call), call.name)
+        work = ZERO if price is None else as_work(price(call), call.name)
         return Work(macs=work.macs + term(call), flops=work.flops)
 
     return priced

@@ -10,15 +10,15 @@ from thoplw.errors import UnknownNameError
 from thoplw.render.flame import collapsed, speedscope
 from thoplw.render.grid import comma_separated, latex, markdown, text
 from thoplw.render.json import json
+from thoplw.render.table import Table
 from thoplw.render.tree import tree
-from thoplw.table import Table
 
 __all__ = ["DOCUMENTS", "FORMATS", "TABLES", "render"]
 
 
 def _html(document: Mapping[str, Any]) -> str:
     """One file for a browser, which holds all that it needs."""
-    from thoplw.page import page
+    from thoplw.render.page import page
 
     return page(document)
 

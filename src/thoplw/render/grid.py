@@ -8,7 +8,7 @@ import io
 
 from tabulate import LATEX_ESCAPE_RULES, SEPARATING_LINE, DataRow, Line, TableFormat, tabulate
 
-from thoplw.table import Table
+from thoplw.render.table import Table
 
 _TEXT = TableFormat(
     lineabove=None,

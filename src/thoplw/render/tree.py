@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from thoplw.table import Table
+from thoplw.render.table import Table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

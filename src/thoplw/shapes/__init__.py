@@ -1,6 +1,6 @@
 """Shape rules: what an operator returns, by plain arithmetic on shapes.
 
-A rule takes what the operator takes, with a :class:`~thoplw.records.TensorSpec` for every tensor, and returns the spec
+A rule takes what the operator takes, with a :class:`~thoplw.record.TensorSpec` for every tensor, and returns the spec
 of the output (or a tuple of specs), :data:`SAME` where the first argument itself comes back, or ``None`` where the case
 is not one that it knows: then torch's meta kernel answers, which is slower and raises torch's own errors. So a rule
 treats the common case and checks that it is one. Rules are shortcuts: leaving one out changes no result.
@@ -19,7 +19,11 @@ __all__ = ["RULES", "SAME"]
 
 #: Operator (without overload) -> rule.
 RULES: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
-    {f"aten.{name}": rule for room in (matmul, norm, pointwise, pooling, views) for name, rule in room.RULES.items()}
+    {
+        f"aten.{name}": rule
+        for family in (matmul, norm, pointwise, pooling, views)
+        for name, rule in family.RULES.items()
+    }
     | dict(quantized.RULES)
     | {"higher_order.flex_attention": matmul.flex_attention}
 )

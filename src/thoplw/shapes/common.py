@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from thoplw.records import TensorSpec
+from thoplw.record import TensorSpec
 
 
 class _Same:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from thoplw.records import TensorSpec
+from thoplw.record import TensorSpec
 from thoplw.shapes.common import FLOATING, Shape, contiguous, dense_like, is_contiguous, pair
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from thoplw.records import TensorSpec
+from thoplw.record import TensorSpec
 from thoplw.shapes.common import FLOATING, Shape, axis, contiguous, is_contiguous
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from thoplw.records import TensorSpec
+from thoplw.record import TensorSpec
 from thoplw.shapes.common import (
     FLOATING,
     QUANTISED,

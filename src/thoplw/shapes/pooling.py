@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from thoplw.records import TensorSpec
+from thoplw.record import TensorSpec
 from thoplw.shapes.common import FLOATING, QUANTISED, Shape, contiguous, dense, is_contiguous, pair
 
 

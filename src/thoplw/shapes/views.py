@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from thoplw.records import TensorSpec
+from thoplw.record import TensorSpec
 from thoplw.shapes.common import SAME, Shape, axis, contiguous, is_contiguous
 
 

@@ -1,0 +1,229 @@
+"""What a model may cost at most."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from thoplw.api.diff import Pair, differences, gaps
+from thoplw.errors import InputError
+from thoplw.render import render
+from thoplw.render.table import Table
+from thoplw.render.units import UNITS, clever_format
+
+#: How many layers to name where a limit is broken.
+LARGEST = 10
+
+
+def amount(text: str | int) -> int:
+    """A number with or without a unit: ``2G``, ``1.5k``, ``12 M``, ``1824010216``; exact.
+
+    Raises:
+        InputError: it is none, or not a whole number.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-z]?)", str(text).strip().replace("_", ""), re.IGNORECASE)
+    unit = match[2].upper() or " " if match else ""
+    if match is None or unit not in UNITS:
+        raise InputError(
+            f"{text!r} is no amount; write a number with a unit ({' '.join(UNITS).strip()}), as in 2G or 1.5M"
+        )
+    value = Fraction(match[1]) * 1000 ** UNITS.index(unit)
+    if value.denominator != 1:
+        raise InputError(f"{text!r} is no amount, as it is not a whole number")
+    return int(value)
+
+
+def share(text: str) -> Fraction:
+    """A percentage: ``1%``, ``0.5 %``; exact.
+
+    Raises:
+        InputError: it is none.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", text.strip())
+    if match is None:
+        raise InputError(f"{text!r} is no tolerance; write a percentage, as in 1% or 0.5%")
+    return Fraction(match[1]) / 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Limits, each of which may be left out.
+
+    Attributes:
+        macs: the most, in the unit of the convention.
+        params: the most.
+        baseline: an earlier profile, as :meth:`thoplw.LayerInfo.to_dict` gives it, that must not be exceeded.
+        tolerance: by what part of the baseline it may be exceeded after all.
+        allow_uncounted: whether operators without a price are no failure.
+    """
+
+    macs: int | None = None
+    params: int | None = None
+    baseline: Mapping[str, Any] | None = None
+    tolerance: Fraction = Fraction(0)
+    allow_uncounted: bool = False
+
+    def __post_init__(self) -> None:
+        if self.macs is None and self.params is None and self.baseline is None:
+            raise InputError("a budget needs a limit: of MACs, of parameters, or a baseline")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One limit, and what was measured.
+
+    Attributes:
+        what: ``MACs``, ``FLOPs`` or ``Params``.
+        against: where the limit is from: ``limit`` or ``baseline``.
+        measured: the figure of the model.
+        limit: the most that it may be.
+        layers: where the limit is broken, the largest layers, or those that grew.
+    """
+
+    what: str
+    against: str
+    measured: int
+    limit: int
+    layers: Table | None
+
+    @property
+    def broken(self) -> bool:
+        """Whether the model costs more."""
+        return self.measured > self.limit
+
+    def __str__(self) -> str:
+        over = self.measured - self.limit
+        return (
+            f"{self.what}: {self.measured} ({_clever(self.measured)}) is more than the {self.against} allows, "
+            f"{self.limit} ({_clever(self.limit)}), by {over} ({_clever(over)})"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether a model keeps to its budget.
+
+    Attributes:
+        model: name of its class.
+        findings: one for each limit.
+        gaps: what the figures lack, in words.
+        uncounted: operators without a price, if these are a failure.
+    """
+
+    model: str
+    findings: tuple[Finding, ...]
+    gaps: tuple[str, ...]
+    uncounted: tuple[str, ...]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong, a sentence each; nothing when the budget is kept."""
+        unknown = f"not counted, so that the figures are too low: {', '.join(self.uncounted)}"
+        return (*(str(each) for each in self.findings if each.broken), *((unknown,) if self.uncounted else ()))
+
+    def table(self) -> Table:
+        """Every limit beside what was measured."""
+        return Table(
+            columns=("Figure", "Measured", "Most", "By", "Left", "Kept"),
+            rows=tuple(
+                (
+                    each.what,
+                    str(each.measured),
+                    str(each.limit),
+                    each.against,
+                    str(each.limit - each.measured),
+                    _yes(not each.broken),
+                )
+                for each in self.findings
+            ),
+            footer=("All", self.model, "", "", "", _yes(not self.problems)),
+            notes=self.gaps,
+        )
+
+    def report(self, kind: str = "text") -> str:
+        """All limits, and under them the layers of those that are broken.
+
+        Args:
+            kind: as of a table: ``text`` or ``md``, as it is several tables.
+        """
+        parts = [render(self.table(), kind)]
+        for each in self.findings:
+            if each.broken and each.layers is not None:
+                parts += [f"{each}:", render(each.layers, kind)]
+        return "\n\n".join(parts)
+
+
+def check(document: Mapping[str, Any], budget: Budget) -> Verdict:
+    """Hold a profile against a budget.
+
+    Args:
+        document: what :meth:`thoplw.LayerInfo.to_dict` gives.
+        budget: the limits.
+
+    Raises:
+        InputError: the baseline was counted by another convention.
+    """
+    unit = f"{document['unit']}s"
+    findings = []
+    for key, what, limit in (("macs", unit, budget.macs), ("params", "Params", budget.params)):
+        if limit is not None:
+            findings.append(_against_limit(document, key, what, limit))
+        if budget.baseline is not None:
+            findings.append(_against_baseline(document, key, what, budget.baseline, budget.tolerance))
+    return Verdict(
+        model=document["model"],
+        findings=tuple(findings),
+        gaps=gaps(document),
+        uncounted=() if budget.allow_uncounted else tuple(document["uncounted"]),
+    )
+
+
+def _against_limit(document: Mapping[str, Any], key: str, what: str, limit: int) -> Finding:
+    total = document["totals"][key]
+    largest = sorted(document["layers"], key=lambda layer: -layer[key])[:LARGEST]
+    rows = [(layer["name"] or "(model)", layer["class"], layer[key]) for layer in largest if layer[key]]
+    rest = total - sum(figure for *_, figure in rows)
+    table = Table(
+        columns=("Name", "Class", what),
+        rows=tuple((*names, str(figure)) for *names, figure in [*rows, ("(all others)", "", rest)]),
+        footer=("Total", document["model"], str(total)),
+    )
+    return Finding(what=what, against="limit", measured=total, limit=limit, layers=table)
+
+
+def _against_baseline(
+    document: Mapping[str, Any], key: str, what: str, baseline: Mapping[str, Any], tolerance: Fraction
+) -> Finding:
+    found = differences(baseline, document)
+    pairs: dict[str, Pair] = {change.name: getattr(change, key) for change in found.changes}
+    classes = {change.name: change.cls for change in found.changes}
+    grew = sorted((name for name, pair in pairs.items() if pair.grown > 0), key=lambda name: -pairs[name].grown)
+    total: Pair = getattr(found, key)
+    shown = [(name or "(model)", classes[name], pairs[name]) for name in grew[:LARGEST]]
+    rest = Pair(
+        before=total.before - sum(pair.before for *_, pair in shown),
+        after=total.after - sum(pair.after for *_, pair in shown),
+    )
+    table = Table(
+        columns=("Name", "Class", f"{what} before", f"{what} after", f"{what} +/-"),
+        rows=tuple((*names, *_cells(pair)) for *names, pair in [*shown, ("(all others)", "", rest)]),
+        footer=("Total", document["model"], *_cells(total)),
+    )
+    # The largest whole number that is not beyond the tolerance.
+    limit = total.before * (1 + tolerance) // 1
+    return Finding(what=what, against="baseline", measured=total.after, limit=limit, layers=table)
+
+
+def _cells(pair: Pair) -> tuple[str, ...]:
+    return str(pair.before), str(pair.after), f"{pair.grown:+d}"
+
+
+def _clever(value: int) -> str:
+    return clever_format(value, "%.2f").strip()
+
+
+def _yes(kept: bool) -> str:
+    return "yes" if kept else "NO"

@@ -1,0 +1,98 @@
+"""The main job, wired together: inputs, capture, price, report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from thoplw.capture import capture
+from thoplw.capture.inputs import arguments
+from thoplw.capture.preserve import without_collection
+from thoplw.capture.scopes import Watch
+from thoplw.errors import InputError, UncountedError
+from thoplw.pricing import Convention, find, price
+from thoplw.pricing.custom import CustomOps
+from thoplw.record import Trace
+from thoplw.report.layer_info import LayerInfo
+
+
+def profile(
+    model: torch.nn.Module,
+    tensor: Any,
+    custom_ops: Mapping[Any, Callable[..., Any]] | None = None,
+    verbose: bool = True,
+    *,
+    convention: str | Convention = "thoplw",
+    strict: bool = False,
+    execute: bool = False,
+) -> tuple[int, int, LayerInfo]:
+    """Tell what every layer of a model costs.
+
+    The model runs once, as in inference, on tensors that have shapes but no values: nothing is computed, weights are
+    read for their shapes only, and the model is left exactly as it was.
+
+    Args:
+        model: any module. Its weights may be on the meta device.
+        tensor: what the model takes: a tensor; a tuple or list of positional inputs; a dict of keyword inputs (tensors
+            at any depth, and other values); or a shape such as ``(1, 3, 224, 224)``, which stands for a float32 tensor.
+        custom_ops: ``{nn.Module subclass: f(module, inputs, output) -> MACs}`` prices a module with all under it, and
+            ``{torch.ops.lib.op: f(call) -> MACs}`` an operator, see :class:`thoplw.Call`.
+        verbose: say on stderr what was not counted, and which submodules never ran.
+        convention: how to count: the name of one that :func:`thoplw.conventions` lists, or your own.
+        strict: raise when an operator was not counted.
+        execute: really run the model on the tensors given (a shape stands for zeros), for a model whose control flow
+            needs values.
+
+    Returns:
+        Multiply-accumulates, parameters, and a row for every layer.
+
+    Raises:
+        InputError: the model is not a module, or there is no input.
+        UnknownNameError: there is no such convention.
+        CustomOpError: a function in ``custom_ops`` takes other arguments, or returned no number.
+        DataDependentError: the model decided on a value, and ``execute`` is off.
+        UncountedError: ``strict``, and an operator has no price.
+        Exception: what the forward of the model raises comes through unchanged.
+    """
+    # A real run has garbage of its own, which can be large.
+    with without_collection(when=not execute):
+        table = find(convention)
+        custom = CustomOps(custom_ops)
+        trace = observe(model, tensor, execute=execute, watch=custom.watch)
+        info = LayerInfo(trace, price(trace, table, prices=custom.prices, scopes=custom.scopes()), table)
+        if strict and info.uncounted:
+            raise UncountedError(
+                f"{info.notes()[0]} These lines price one of them:\n\n"
+                f"    def price(call: thoplw.Call) -> int:\n"
+                f"        (output,) = call.outputs\n"
+                f"        return 2 * output.numel\n"
+                f"    custom_ops = {{torch.ops.{next(iter(info.uncounted))}: price}}\n"
+                f"    thoplw.profile(model, tensor, custom_ops)"
+            )
+        if verbose:
+            sys.stderr.write("".join(f"thoplw: {note}\n" for note in info.notes()))
+        return info.total_macs, info.total_params, info
+
+
+def observe(model: torch.nn.Module, tensor: Any, *, execute: bool = False, watch: Watch | None = None) -> Trace:
+    """Run a model once, and say what it did; arguments and errors as for :func:`profile`."""
+    if not isinstance(model, torch.nn.Module):
+        hint = f"; call it first: profile({model.__name__}(...), ...)" if isinstance(model, type) else ""
+        raise InputError(f"profile takes a torch.nn.Module, not {type(model).__name__}: {_shorten(repr(model))}{hint}")
+    args, kwargs = arguments(tensor, real=execute)
+    return capture(_unwrapped(model), args, kwargs, execute=execute, watch=watch)
+
+
+def _unwrapped(model: torch.nn.Module) -> torch.nn.Module:
+    """The module inside wrappers that change how it runs, not what it computes."""
+    if isinstance(model, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)):
+        return _unwrapped(model.module)
+    original = getattr(model, "_orig_mod", None)  # torch.compile
+    return model if original is None else _unwrapped(original)
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."

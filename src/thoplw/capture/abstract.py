@@ -1,0 +1,123 @@
+"""Abstract tensors: shape, strides, dtype and a device to show, but no storage.
+
+They are what a model computes with while it is profiled. Operators on them are answered by the dispatch mode of
+:mod:`thoplw.capture`; outside of it an abstract tensor can tell its shape and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import torch
+
+from thoplw.errors import DataDependentError
+from thoplw.record import TensorSpec
+
+#: Classes of tensors that bring no operators of their own.
+PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
+
+
+class AbstractTensor(torch.Tensor):
+    """A tensor without storage.
+
+    Attributes:
+        spec: shape, dtype and strides, as records keep them.
+        token: identity of ``spec``, for keys.
+        assumed: gives the values that are taken for granted, if any are, and has that noted.
+        places: in how many places a mask is taken to hold, once that was asked.
+    """
+
+    __slots__ = ("spec", "token")  # what all have needs no dictionary
+
+    # Bypassing __torch_function__ keeps an operator on an abstract tensor as cheap as on a plain one.
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment] # torch's own idiom
+
+    spec: TensorSpec
+    token: int
+    assumed: Callable[[], torch.Tensor] | None = None
+    places: int | None = None
+
+    @classmethod
+    def __torch_dispatch__(  # type: ignore[override] # torch types the disabled default of it
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Refuse: only a run knows how to answer an operator."""
+        raise DataDependentError(
+            f"{func} met a tensor that has a shape but no values, outside of the run that made it. "
+            "Inside custom_ops, read shapes only (x.shape, x.numel()); execute=True gives real tensors."
+        )
+
+    def __repr__(self) -> str:  # type: ignore[override] # torch's own takes what only torch passes
+        return f"AbstractTensor(shape={tuple(self.shape)}, dtype={self.dtype}, device={self.device})"
+
+    def tolist(self) -> Any:
+        """What is taken for granted; else refuse, as there are no values."""
+        if self.assumed is not None:
+            return self.assumed().tolist()
+        raise _no_values("tolist()", self)
+
+    def numpy(self, *, force: bool = False) -> Any:
+        """Refuse: there are no values."""
+        raise _no_values("numpy()", self)
+
+
+def _no_values(what: str, tensor: torch.Tensor) -> DataDependentError:
+    return DataDependentError(
+        f"{what} asks for the values of a tensor of shape {tuple(tensor.shape)}, which do not exist in a run without "
+        "arithmetic. execute=True counts it on real tensors."
+    )
+
+
+class Specs:
+    """One :class:`TensorSpec` per distinct shape, dtype and strides, so that specs can be told apart by identity."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[tuple[int, ...], torch.dtype, tuple[int, ...], Fraction | int], TensorSpec] = {}
+
+    def __iter__(self) -> Iterator[TensorSpec]:
+        return iter(self._known.values())
+
+    def of(self, tensor: torch.Tensor) -> TensorSpec:
+        """The spec of a real, meta or abstract tensor. Sparse and other layouts without strides get ``()``."""
+        if type(tensor) is AbstractTensor:
+            return tensor.spec
+        if tensor.layout is torch.strided:
+            # Most are known: asked here, as the parameters of a model are many.
+            known = self._known.get((shape := tensor.shape, dtype := tensor.dtype, strides := tensor.stride(), 1))
+            return self.make(shape, dtype, strides) if known is None else known
+        stored = Fraction(tensor._nnz(), tensor.numel() or 1)
+        return self.make(tuple(tensor.shape), tensor.dtype, (), stored)
+
+    def make(
+        self, shape: tuple[int, ...], dtype: torch.dtype, strides: tuple[int, ...], density: Fraction | int = 1
+    ) -> TensorSpec:
+        """The one spec with these properties."""
+        key = (shape, dtype, strides, density)
+        spec = self._known.get(key)
+        if spec is None:
+            # A torch.Size is a tuple, and finds one as a key; records keep plain ones.
+            spec = TensorSpec(shape=tuple(shape), dtype=str(dtype)[6:], strides=strides, density=density)
+            self._known[spec.shape, dtype, strides, density] = spec
+        return spec
+
+    def intern(self, spec: TensorSpec) -> TensorSpec:
+        """The one spec equal to ``spec``, which may come from anywhere."""
+        return self._known.setdefault((spec.shape, dtype_of(spec), spec.strides, spec.density), spec)
+
+
+def abstract(spec: TensorSpec, device: torch.device) -> AbstractTensor:
+    """A new abstract tensor that looks like ``spec`` on ``device``."""
+    tensor: AbstractTensor = torch.Tensor._make_wrapper_subclass(
+        AbstractTensor, spec.shape, spec.strides, dtype=dtype_of(spec), device=device
+    )
+    tensor.spec = spec
+    tensor.token = id(spec)
+    return tensor
+
+
+def dtype_of(spec: TensorSpec) -> torch.dtype:
+    """The torch dtype that a spec names."""
+    dtype: torch.dtype = getattr(torch, spec.dtype)
+    return dtype

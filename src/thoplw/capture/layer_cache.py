@@ -1,0 +1,255 @@
+"""LayerCache of torch that need not be run again when they are called alike.
+
+Of a module in general nobody can say that a second call does what the first did: its forward may look at anything that
+Python can hold. But the forward of the layers in :data:`LAYERS` is torch's own. It reads what the table names and its
+input, nothing else, and what it runs follows from that. So the first call is run and recorded as any other, and a
+layer of the same class, attributes, specs of weights and spec of input repeats the record.
+
+Whatever might make a difference has a layer run as usual: hooks, methods or weights of the instance's own, keyword
+arguments, autocast, a mode of the user's. Calls reach :class:`LayerCache` by ``_compiled_call_impl``, which torch asks
+before the way through its hooks, as ``module.compile()`` does; :func:`thoplw.capture.preserve.preserved` takes it off
+again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from operator import attrgetter
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.modules.module import _has_any_global_hook
+
+from thoplw.capture.abstract import PLAIN, AbstractTensor, abstract
+from thoplw.capture.abstract_run import AbstractRun
+from thoplw.capture.scopes import ModuleScopes
+from thoplw.capture.weights import Weights
+from thoplw.record import Call, TensorSpec
+
+_Weights = Callable[[dict[str, Any]], tuple[torch.Tensor | None, ...]]
+_Attributes = Callable[[Any], tuple[Any, ...]]
+
+#: An instance that has one of these to itself is not what its class says.
+_OWN = frozenset(
+    {"forward", "_conv_forward", "_check_input_dim", "_call_impl", "weight", "bias", "running_mean", "running_var"}
+)
+
+
+class _Layer:
+    """What the forward of a class reads, and what is known of its calls.
+
+    Attributes:
+        cls: the class itself.
+        forward: that of the class, which is torch's own.
+        weights: gives the parameters and buffers, from the dictionary of the module.
+        reads: gives the attributes.
+        answers: what its calls did, by what tells them from others.
+    """
+
+    __slots__ = ("answers", "cls", "forward", "reads", "weights")
+
+    def __init__(self, cls: type[nn.Module], weights: _Weights, reads: _Attributes) -> None:
+        self.cls = cls
+        self.forward = cls.forward
+        self.weights = weights
+        self.reads = reads
+        self.answers: dict[tuple[Any, ...], _Answer] = {}
+
+
+class _Answer(NamedTuple):
+    """The operators that a layer ran, and what it returned: ``None`` for its own input."""
+
+    calls: tuple[Call, ...]
+    output: TensorSpec | None
+
+
+class LayerCache:
+    """A context in which layers of a model that are called as one before them are not run again."""
+
+    def __init__(self, run: AbstractRun, scopes: ModuleScopes, weights: Weights) -> None:
+        """Prepare, without touching anything."""
+        self._run = run
+        self._scopes = scopes
+        self._weights = weights
+        self._tokens = {0: 0}  # of weights, by identity; that of one that is missing is 0
+        self._modes = 0
+
+    def __enter__(self) -> LayerCache:
+        if _has_any_global_hook():  # type: ignore[no-untyped-call] # torch's own gap
+            # They are the user's, who wants to see every call.
+            return self
+        if _functions(nn.functional) != _FUNCTIONS:  # some are not torch's own
+            return self
+        self._modes = 1 + torch._C._len_torch_dispatch_stack()
+        specs, tensors = self._weights.specs, self._weights.tensors
+        self._tokens.update(zip(specs, map(id, specs.values()), strict=True))
+        # A weight of a class of its own may bring operators of its own.
+        if not PLAIN.issuperset(map(type, tensors.values())):
+            for key, tensor in tensors.items():
+                if type(tensor) not in PLAIN:
+                    del self._tokens[key]
+        layers = {cls: _Layer(cls, *row) for cls, row in LAYERS.items() if _methods(cls) == _METHODS[cls]}
+        for index, module in enumerate(self._weights.modules):
+            layer = layers.get(type(module))
+            if layer is not None:
+                module.__dict__["_compiled_call_impl"] = partial(self._call, module, index, layer)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing: the attributes of modules are put back by others, all at once."""
+
+    def _call(self, module: nn.Module, index: int, layer: _Layer, *args: Any, **kwargs: Any) -> Any:
+        """Call a layer, or repeat what is known of such a call."""
+        caller = sys._getframe(1).f_locals.get("self")  # of torch's own method, which asked for ``_compiled_call_impl``
+        if caller is not module and isinstance(caller, nn.Module) and _has_attributes_of(caller, module):
+            return _as_usual(caller, *args, **kwargs)
+        if (
+            kwargs
+            or len(args) != 1
+            or type(args[0]) is not AbstractTensor
+            or type(module) is not layer.cls
+            or layer.cls.forward is not layer.forward
+            or self._is_unusual(module.__dict__)
+        ):
+            return _as_usual(module, *args, **kwargs)
+        (x,) = args
+        try:
+            used = [0 if tensor is None else id(tensor) for tensor in layer.weights(module.__dict__)]
+            key = (x.token, *layer.reads(module), *map(self._tokens.__getitem__, used))
+            answer = layer.answers.get(key)
+        except (AttributeError, KeyError, TypeError):  # an attribute is missing, a weight not known, a list for a tuple
+            return _as_usual(module, x)
+        if answer is None:
+            return self._learn(module, index, layer, key, x)
+        self._run.used.update(used)
+        output = x if answer.output is None else abstract(answer.output, self._run.device)
+        scope = self._scopes.passed(index, module, x, output)
+        for call in answer.calls:
+            self._run.steps.append((call, scope))
+        return output
+
+    def _is_unusual(self, state: dict[str, Any]) -> bool:
+        """Whether more may happen in a call than the forward of the class says."""
+        return bool(
+            state["_forward_hooks"]
+            or state["_forward_pre_hooks"]
+            or state["_backward_hooks"]
+            or state["_backward_pre_hooks"]
+            or not state.keys().isdisjoint(_OWN)
+            or not torch.is_inference_mode_enabled()
+            or torch._C._is_any_autocast_enabled()
+            or torch._C._len_torch_function_stack()
+            or torch._C._len_torch_dispatch_stack() != self._modes
+        )
+
+    def _learn(self, module: nn.Module, index: int, layer: _Layer, key: tuple[Any, ...], x: AbstractTensor) -> Any:
+        """Run a layer, and remember what it did if that can be repeated."""
+        run, scopes = self._run, self._scopes
+        before, surprises = len(run.steps), run.surprises
+        # There are no hooks of its own, and ours are but the two lines around this.
+        scope = scopes.open(index)
+        output = module.forward(x)
+        scopes.close(index, module, (x,), {}, output)
+        steps = run.steps[before:]
+        plain = output is x or (type(output) is AbstractTensor and output.assumed is None)
+        if plain and run.surprises == surprises and all(at == scope for _, at in steps):
+            layer.answers[key] = _Answer(tuple([call for call, _ in steps]), None if output is x else output.spec)
+        return output
+
+
+def _has_attributes_of(other: nn.Module, module: nn.Module) -> bool:
+    """Whether a module was made during the run, from a copy of the attributes of one that is known."""
+    return other.__dict__.get("_compiled_call_impl") is module.__dict__.get("_compiled_call_impl")
+
+
+def _as_usual(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    """Call a module as torch does."""
+    return module._call_impl(*args, **kwargs)  # type: ignore[no-untyped-call] # torch's own gap
+
+
+# -- what forwards read ------------------------------------------------------------------------------------------------
+
+
+def _no_weights(state: dict[str, Any]) -> tuple[torch.Tensor | None, ...]:
+    return ()
+
+
+def _weight_and_bias(state: dict[str, Any]) -> tuple[torch.Tensor | None, ...]:
+    parameters = state["_parameters"]
+    return parameters["weight"], parameters["bias"]
+
+
+def _and_statistics(state: dict[str, Any]) -> tuple[torch.Tensor | None, ...]:
+    parameters, buffers = state["_parameters"], state["_buffers"]
+    return parameters["weight"], parameters["bias"], buffers["running_mean"], buffers["running_var"]
+
+
+def _nothing(module: Any) -> tuple[Any, ...]:
+    return ()
+
+
+def _inplace(module: Any) -> tuple[Any, ...]:
+    return (module.inplace,)
+
+
+def _convolution(module: Any) -> tuple[Any, ...]:
+    return (
+        module.stride,
+        module.padding,
+        module.dilation,
+        module.groups,
+        module.padding_mode,
+        *module._reversed_padding_repeated_twice,
+    )
+
+
+def _batch_norm(module: Any) -> tuple[Any, ...]:
+    return module.training, module.track_running_stats, module.momentum, module.eps
+
+
+#: Class -> the weights and the attributes that its forward reads. Only these classes themselves: one that is based on
+#: them may do anything.
+LAYERS: dict[type[nn.Module], tuple[_Weights, _Attributes]] = {
+    nn.BatchNorm1d: (_and_statistics, _batch_norm),
+    nn.BatchNorm2d: (_and_statistics, _batch_norm),
+    nn.BatchNorm3d: (_and_statistics, _batch_norm),
+    nn.Conv1d: (_weight_and_bias, _convolution),
+    nn.Conv2d: (_weight_and_bias, _convolution),
+    nn.Conv3d: (_weight_and_bias, _convolution),
+    nn.Dropout: (_no_weights, lambda module: (module.training, module.p, module.inplace)),
+    nn.GELU: (_no_weights, lambda module: (module.approximate,)),
+    nn.GroupNorm: (_weight_and_bias, lambda module: (module.num_groups, module.eps)),
+    nn.Hardsigmoid: (_no_weights, _inplace),
+    nn.Hardswish: (_no_weights, _inplace),
+    nn.Identity: (_no_weights, _nothing),
+    nn.LayerNorm: (_weight_and_bias, lambda module: (module.normalized_shape, module.eps)),
+    nn.Linear: (_weight_and_bias, _nothing),
+    nn.ReLU: (_no_weights, _inplace),
+    nn.ReLU6: (_no_weights, lambda module: (module.min_val, module.max_val, module.inplace)),
+    nn.SiLU: (_no_weights, _inplace),
+    nn.Sigmoid: (_no_weights, _nothing),
+    nn.Softmax: (_no_weights, lambda module: (module.dim,)),
+    nn.Tanh: (_no_weights, _nothing),
+}
+
+
+def _methods(cls: type[nn.Module]) -> tuple[Any, ...]:
+    """What a class does when it is called."""
+    return cls.forward, getattr(cls, "_conv_forward", None), getattr(cls, "_check_input_dim", None), cls._call_impl
+
+
+#: The functions of torch that forwards call, by what has them.
+_functions = attrgetter(
+    *"batch_norm conv1d conv2d conv3d dropout gelu group_norm hardsigmoid hardswish hardtanh".split(),
+    *"layer_norm linear pad relu relu6 silu softmax".split(),
+)
+
+#: Both as they were when this was imported: others may put their own in their place.
+_METHODS = {cls: _methods(cls) for cls in LAYERS}
+_FUNCTIONS = _functions(nn.functional)

@@ -1,0 +1,126 @@
+"""Run a model as in inference and leave it, and torch, exactly as they were."""
+
+from __future__ import annotations
+
+import gc
+import random
+import sys
+import warnings
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import chain, compress
+from typing import Any
+
+import torch
+
+from thoplw.capture.abstract import PLAIN
+
+#: Containers whose content a forward might change in place; each has ``clear`` and ``copy``.
+_CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
+
+
+@contextmanager
+def preserved(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
+    """Put all modules of a model in evaluation mode; on the way out undo that and whatever the forward changed.
+
+    Restored are, for each module: its attributes, with lists, dicts and sets among them (hooks, parameters, buffers,
+    submodules; which tensors these are, not what the tensors hold), and its training flag. Besides: the random state
+    of torch, Python and numpy, the fast path of attention, and the stance of the compiler.
+    """
+    with ExitStack() as undo:
+        undo.callback(_random_state())
+        undo.callback(_attributes(modules))
+        for module in modules:
+            if module.training:
+                # Not module.eval(): that reaches the children, and may be overridden (to merge weights, say).
+                undo.callback(setattr, module, "training", True)
+                module.training = False
+        undo.enter_context(one_path())
+        yield
+
+
+@contextmanager
+def data_preserved(tensors: Iterable[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
+    """On the way out, give tensors the memory, shape and type that they had: a forward may assign their ``.data``.
+
+    Nothing tells of that while it happens. The list is filled on the way out, with those of another shape or type.
+    Sparse tensors and those of a class of their own are left alone; ones on the meta device take no abstract data.
+    """
+    kept = [(tensor, tensor.detach()) for tensor in tensors if type(tensor) in PLAIN and tensor.layout is torch.strided]
+    others: list[torch.Tensor] = []
+    try:
+        yield others
+    finally:
+        for tensor, before in kept:
+            if (tensor.shape, tensor.dtype, tensor.stride()) != (before.shape, before.dtype, before.stride()):
+                others.append(tensor)
+            elif tensor.data_ptr() == before.data_ptr():
+                continue
+            tensor.data = before
+
+
+@contextmanager
+def without_collection(when: bool = True) -> Iterator[None]:
+    """Garbage collection off: records are many small objects that all stay, which it would look through in vain."""
+    enabled = when and gc.isenabled()
+    if enabled:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _attributes(modules: Sequence[torch.nn.Module]) -> Callable[[], None]:
+    """Remember the attributes of some modules; the function returned puts them back."""
+    owners = [(module.__dict__, module.__dict__.copy()) for module in modules]
+    values = list(chain.from_iterable(before.values() for _, before in owners))
+    containers = list(compress(values, map(_CONTAINERS.__contains__, map(type, values))))
+    filled = [(container, container.copy()) for container in containers if container]
+
+    def restore() -> None:
+        for container in filter(None, containers):  # most are empty and stay so
+            container.clear()
+        for container, content in filled:
+            if not container:  # one that modules share is full again
+                (container.extend if isinstance(container, (list, deque)) else container.update)(content)
+        for attributes, before in owners:
+            attributes.clear()
+            attributes.update(before)
+
+    return restore
+
+
+def _random_state() -> Callable[[], None]:
+    """Remember the state of every random generator in use; the function returned puts it back."""
+    restores: list[tuple[Callable[[Any], Any], Any]] = [
+        (random.setstate, random.getstate()),
+        (torch.set_rng_state, torch.get_rng_state()),
+    ]
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call] # torch's own gap
+        restores.append((torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()))
+    if numpy := sys.modules.get("numpy"):
+        restores.append((numpy.random.set_state, numpy.random.get_state()))
+
+    def restore() -> None:
+        for put_back, state in restores:
+            put_back(state)
+
+    return restore
+
+
+@contextmanager
+def one_path() -> Iterator[None]:
+    """Switch off what would hide operators: the fused path of attention layers, and compilation."""
+    with ExitStack() as undo:
+        undo.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
+        torch.backends.mha.set_fastpath_enabled(False)
+        # Nothing can have been compiled before the compiler was imported, which takes a second.
+        if "torch._dynamo" in sys.modules:
+            undo.enter_context(torch.compiler.set_stance("force_eager"))
+            # A compiled submodule warns that global hooks fire once more, for its wrapper: a module of its own.
+            undo.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", "Using `torch.compile.module.` when there are global hooks")
+        yield

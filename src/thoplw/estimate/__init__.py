@@ -1,0 +1,1 @@
+"""Answers computed from a record alone, without torch: memory, traffic, time."""

@@ -1,0 +1,55 @@
+"""A model without weights: what every zoo builds with."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from thoplw.errors import MissingExtraError
+
+Inputs = tuple[Any, ...] | dict[str, Any] | None
+Built = tuple[nn.Module, Inputs]
+
+
+def build(builder: Callable[[], Any], real: bool, *ways: AbstractContextManager[Any]) -> Any:
+    """Call without allocating weights, unless they are asked for, in the thriftiest way that the builder bears."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # They are about weights that nobody asked for.
+        for without_weights in () if real else ways or (torch.device("meta"), WeightsOnMeta()):
+            with suppress(Exception), without_weights:
+                return builder()
+        return builder()
+
+
+class WeightsOnMeta(TorchFunctionMode):
+    """Weights alone on the meta device, for builders that compute sizes or rates with tensors (RegNet's widths)."""
+
+    CREATE_WEIGHTS = frozenset({torch.empty, torch.ones, torch.rand, torch.randn, torch.zeros})
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in self.CREATE_WEIGHTS and kwargs.get("device") is None:
+            kwargs = {**kwargs, "device": "meta"}
+        return func(*args, **kwargs)
+
+
+def empty(*shape: int) -> torch.Tensor:
+    """A tensor on the meta device."""
+    return torch.empty(shape, device="meta")
+
+
+def zoo(module: str, purpose: str) -> Any:
+    """A module of an optional package."""
+    package = module.partition(".")[0]
+    try:
+        importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(package, "zoo", purpose) from error
+    return importlib.import_module(module)

@@ -1,0 +1,82 @@
+"""From the name of an architecture, or a directory, to a class and its configuration."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from thoplw.errors import InputError, MissingExtraError, UnknownNameError
+from thoplw.models.hf.defaults import COMPLETE
+
+
+def architecture(name: str) -> tuple[type[nn.Module], Any]:
+    """The class of a model without a head, and its configuration.
+
+    It is what ``AutoModel`` gives, as a model type says nothing of the task and most of what a model costs is below its
+    head. A configuration that has a model only with a head (``superpoint``) gives that; one of a part of a larger
+    model (``siglip_text_model``) gives the class that is built from it.
+
+    Args:
+        name: a model type, such as ``llama``, in its default configuration; or a directory with a ``config.json``. Code
+            next to that is never run.
+
+    Raises:
+        MissingExtraError: transformers is not installed.
+        UnknownNameError: there is no such model type or directory.
+        InputError: the configuration cannot be read, or no class of transformers is built from it.
+    """
+    try:
+        from transformers import AutoConfig
+        from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("transformers", "zoo", f"model 'hf:{name}'") from error
+    if Path(name, "config.json").is_file():
+        try:
+            config = AutoConfig.from_pretrained(name, trust_remote_code=False, local_files_only=True)
+        except (ValueError, KeyError, OSError) as error:
+            raise InputError(f"cannot use the configuration in {name}: {error}") from error
+    elif name in CONFIG_MAPPING:
+        config = CONFIG_MAPPING[name](**COMPLETE.get(name, {}))
+    else:
+        raise UnknownNameError("directory with a config.json, or model type of transformers,", name, CONFIG_MAPPING)
+    return model_class(config), config
+
+
+def model_class(config: Any) -> type[nn.Module]:
+    """The class without a head that is built from a configuration of transformers.
+
+    Raises:
+        InputError: no class of transformers is built from it.
+    """
+    config_class = type(config)
+    from transformers import PreTrainedModel
+    from transformers.models.auto import modeling_auto
+
+    heads = (name for name in sorted(vars(modeling_auto)) if name.startswith("MODEL_FOR") and name.endswith("MAPPING"))
+    mapped: list[type[nn.Module]] = []
+    for mapping in ("MODEL_MAPPING", "MODEL_FOR_CAUSAL_LM_MAPPING", *heads):
+        with suppress(KeyError, ValueError, TypeError, AttributeError):
+            found: Any = getattr(modeling_auto, mapping)[config_class]
+            mapped.append(found[0] if isinstance(found, (tuple, list)) else found)
+    if mapped:
+        # Some are mapped to the model of a part of theirs as well, which is built from another configuration.
+        return next((cls for cls in mapped if getattr(cls, "config_class", None) is config_class), mapped[0])
+    module = config_class.__module__.replace(".configuration_", ".modeling_")
+    try:
+        import_module(module)
+    except ModuleNotFoundError as error:
+        raise InputError(f"transformers has no model that is built from {config_class.__name__}") from error
+    built = [
+        cls
+        for cls in vars(sys.modules[module]).values()
+        if isinstance(cls, type) and issubclass(cls, PreTrainedModel) and cls.config_class is config_class
+        if cls.forward is not nn.Module.forward
+    ]
+    if not built:
+        raise InputError(f"transformers has no model that is built from {config_class.__name__} alone")
+    return next((cls for cls in built if cls.__name__.endswith("Model")), built[0])

@@ -1,0 +1,22 @@
+"""Models of transformers in a configuration, each with inputs made for its modality."""
+
+from __future__ import annotations
+
+import torch
+
+from thoplw.models.built import Built, WeightsOnMeta, build, zoo
+from thoplw.models.hf.architecture import architecture
+from thoplw.models.hf.inputs import inputs
+
+
+def from_hf(name: str, *, seq: int | None = None, batch: int = 1, real: bool = False) -> Built:
+    """A model of transformers in a configuration, with inputs made for its modality."""
+    cls, config = architecture(name)
+    # Best, only weights lose their values: there are models that keep strides and paddings in buffers.
+    model = build(lambda: cls(config), real, WeightsOnMeta(), torch.device("meta"))
+    return model, inputs(model, seq=seq, batch=batch)
+
+
+def names() -> list[str]:
+    """Every name, in the order of the alphabet."""
+    return sorted(zoo("transformers.models.auto.configuration_auto", "its list of models").CONFIG_MAPPING)

@@ -1,0 +1,125 @@
+"""From a name to a model without weights, and what to run it on."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+
+import torch
+from torch import nn
+
+from thoplw.capture.nesting import map_tensors
+from thoplw.errors import InputError, MissingExtraError
+from thoplw.models import timm, torchvision
+from thoplw.models.built import Built, Inputs
+from thoplw.models.hf import zoo as hf
+from thoplw.models.python import from_python
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A model by name.
+
+    Attributes:
+        name: as it was asked for.
+        model: on the meta device, unless it could only be built with weights.
+        inputs: positional inputs, or keyword inputs by name; floating-point tensors are on the meta device. None when
+            there is no telling.
+    """
+
+    name: str
+    model: nn.Module
+    inputs: Inputs
+
+
+def load(name: str, real: bool = False, **options: int) -> Loaded:
+    """Build a model without weights, and the zoo's own default input for it.
+
+    Args:
+        name: ``resnet18`` (torchvision), ``timm:vit_base_patch16_224``, or ``package.module:callable`` for any callable
+            that takes no arguments and returns a module; ``hf:llama`` (a model type of transformers), or
+            ``hf:directory`` with a ``config.json`` in it.
+        real: allocate random weights, and inputs of zeros, for a run with ``execute=True``.
+        options: ``batch``, the number of samples, for models of a zoo; ``seq``, the number of text tokens, for ``hf:``.
+
+    Raises:
+        UnknownNameError: there is no such model, zoo or Python module.
+        MissingExtraError: the zoo is not installed.
+        InputError: the Python module cannot be imported, the callable needs arguments or returned something else than
+            a module, or the zoo does not take the options.
+    """
+    source, colon, rest = name.partition(":")
+    if not colon:
+        source, rest = "torchvision", name
+    build = SOURCES[source].build if source in SOURCES else partial(from_python, source, zoos=tuple(SOURCES))
+    unfit = [option for option in options if option not in inspect.signature(build).parameters]
+    if unfit:
+        who = "hf: models" if "seq" in unfit else "models of a zoo"
+        raise InputError(f"{' and '.join(unfit)}: only for {who}; give the shapes that {name} takes instead")
+    model, inputs = build(rest, real=real, **options)
+    return Loaded(name=name, model=model, inputs=map_tensors(inputs, _zeros) if real else inputs)
+
+
+def names(zoo: str, *words: str) -> list[str]:
+    """The models of a zoo that have all of some words in their names, as :func:`load` takes them.
+
+    Args:
+        zoo: a name in :data:`SOURCES`, which may be one of the words as well.
+        words: in upper or lower case.
+
+    Raises:
+        MissingExtraError: the zoo is not installed.
+    """
+    prefix = "" if zoo == "torchvision" else f"{zoo}:"
+    wanted = [word.lower() for word in words]
+    return [
+        f"{prefix}{name}" for name in SOURCES[zoo].names() if all(word in f"{zoo}:{name}".lower() for word in wanted)
+    ]
+
+
+def available(*words: str) -> tuple[list[str], list[MissingExtraError]]:
+    """The same of all zoos that are installed, and what is wrong with those that are not.
+
+    Raises:
+        MissingExtraError: none is installed.
+    """
+    found: list[str] = []
+    missing = []
+    for zoo in reversed(SOURCES):
+        try:
+            found += names(zoo, *words)
+        except MissingExtraError as error:
+            missing.append(error)
+    if len(missing) == len(SOURCES):
+        raise missing[0]
+    return found, missing
+
+
+def _zeros(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.zeros_like(tensor, device="cpu") if tensor.is_meta else tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zoo:
+    """Where models have names.
+
+    Attributes:
+        build: from a name, without the prefix, to a model and its inputs.
+        names: all names, in the order of the alphabet.
+    """
+
+    build: Callable[..., Built]
+    names: Callable[[], list[str]]
+
+
+#: Prefix -> zoo. A name without a prefix is torchvision's; any other prefix is a Python module.
+SOURCES: MappingProxyType[str, Zoo] = MappingProxyType(
+    {
+        "hf": Zoo(build=hf.from_hf, names=hf.names),
+        "timm": Zoo(build=timm.from_timm, names=timm.names),
+        "torchvision": Zoo(build=torchvision.from_torchvision, names=torchvision.names),
+    }
+)

@@ -1,0 +1,1 @@
+"""Conventions that give the figures of other tools, one tool a file."""

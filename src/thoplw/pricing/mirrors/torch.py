@@ -1,0 +1,52 @@
+"""``torch``: its ``FlopCounterMode`` on the meta device: products and convolutions, kernel by kernel.
+
+Facts are from ``torch/utils/flop_counter.py``. An operator that torch composes of kernels is counted by these; where
+they always come to the same, it has a price here, so that nothing need be taken apart. Causal attention counts in full:
+it runs as two products there.
+"""
+
+from __future__ import annotations
+
+from thoplw.formulas import FORMULAS
+from thoplw.formulas.common import Formula, contraction
+from thoplw.pricing.convention import Convention
+from thoplw.pricing.mirrors.common import blind_but
+from thoplw.record import ZERO, Call, Work
+
+_MULTIPLIED = (
+    "mm bmm addmm baddbmm linear _scaled_mm "
+    "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
+    "convolution _convolution cudnn_convolution convolution_overrideable thnn_conv2d _slow_conv2d_forward "
+    "scaled_dot_product_attention _scaled_dot_product_attention_math _scaled_dot_product_flash_attention "
+    "_scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention "
+    "_flash_attention_forward _efficient_attention_forward "
+    "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"
+)
+
+
+def _without_additions(target: str) -> Formula:
+    """Two operations for each multiply-accumulate; biases, softmax and gates are free."""
+    formula = FORMULAS[target]
+    assert formula is not None  # of every contraction
+    return lambda call: contraction(formula(call).macs)
+
+
+def _matmul(call: Call) -> Work:
+    """A matrix times a vector runs in a kernel that has no formula; a vector times a matrix does not."""
+    return ZERO if len(call.args[1].shape) == 1 else _product(call)
+
+
+_product = _without_additions("aten.matmul")
+
+CONVENTION = Convention(
+    "torch",
+    blind_but(
+        {
+            **{target: _without_additions(target) for target in (f"aten.{name}" for name in _MULTIPLIED.split())},
+            "higher_order.flex_attention": _without_additions("higher_order.flex_attention"),
+            "aten.matmul": _matmul,
+        }
+    ),
+    unit="FLOP",
+    mirrors="torch 2.14.1",
+)

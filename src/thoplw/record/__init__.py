@@ -1,0 +1,28 @@
+"""What was seen while a model ran: plain values, no torch tensors inside.
+
+A :class:`Trace` holds the modules of the model, the *scopes* (one per call of a module) and the *steps* (one per
+operator that ran, in order, each pointing at the scope it ran in). Equal calls share one :class:`Call`, so that
+whatever is worked out for a call is worked out once, however often a model repeats it.
+"""
+
+from thoplw.record.call import Call, Step
+from thoplw.record.spec import Nested, TensorSpec, specs_in
+from thoplw.record.trace import Assumption, ModuleCall, ModuleInfo, Scope, Trace, Weight
+from thoplw.record.work import ZERO, Work, as_work
+
+__all__ = [
+    "ZERO",
+    "Assumption",
+    "Call",
+    "ModuleCall",
+    "ModuleInfo",
+    "Nested",
+    "Scope",
+    "Step",
+    "TensorSpec",
+    "Trace",
+    "Weight",
+    "Work",
+    "as_work",
+    "specs_in",
+]

@@ -1,0 +1,57 @@
+"""An operator that ran, with what it was given and what it returned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from thoplw.record.spec import Nested, TensorSpec, specs_in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Call:
+    """An operator with the arguments it was called with, every tensor replaced by its :class:`TensorSpec`.
+
+    Positional arguments stand in the order of the operator's schema; trailing ones that equal their default may be
+    missing.
+
+    Attributes:
+        target: the operator as ``library.name``, such as ``aten.conv2d``.
+        overload: the overload's name, such as ``default``.
+        args: positional arguments.
+        kwargs: keyword-only arguments.
+        output: what was returned, nested as the operator returns it.
+        parts: for a composite operator taken apart while it ran, the operators that it is made of.
+    """
+
+    target: str
+    overload: str = "default"
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    output: Nested = None
+    parts: tuple[Call, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """Target and overload: ``aten.conv2d.default``."""
+        return f"{self.target}.{self.overload}"
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Every tensor among the arguments, in order."""
+        return (*specs_in(self.args), *specs_in(tuple(self.kwargs.values())))
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """Every tensor among what was returned, in order."""
+        return (self.output,) if isinstance(self.output, TensorSpec) else tuple(specs_in(self.output))
+
+    def arg(self, position: int, default: Any = None) -> Any:
+        """The positional argument at ``position``, or ``default`` where the call left it out."""
+        return self.args[position] if position < len(self.args) else default
+
+
+#: One run of an operator: what was called, and the index of the scope that it ran in.
+Step = tuple[Call, int]

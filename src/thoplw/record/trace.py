@@ -1,0 +1,173 @@
+"""One run of a model: its modules, the calls of them, and the operators that ran in each."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import NamedTuple
+
+from thoplw.record.call import Call, Step
+from thoplw.record.spec import TensorSpec
+
+
+@dataclass(slots=True)
+class Scope:
+    """One call of a module.
+
+    Attributes:
+        module: index into ``Trace.modules``.
+        parent: index of the calling scope, ``-1`` for the outermost.
+        inputs: the tensors among the module's arguments.
+        outputs: the tensors among what it returned; empty while (or if) it did not return.
+    """
+
+    module: int
+    parent: int
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+
+
+class Weight(NamedTuple):
+    """A parameter or buffer under its name in the module that owns it.
+
+    ``key`` is the same for weights that are one tensor, such as tied embeddings; ``trainable`` says whether it requires
+    a gradient.
+    """
+
+    name: str
+    key: int
+    spec: TensorSpec
+    trainable: bool = False
+
+
+class ModuleInfo(NamedTuple):
+    """A module of the model, in definition order.
+
+    Attributes:
+        path: as in ``model.get_submodule(path)``; empty for the model itself.
+        cls: the module's class.
+        class_name: the name of the class as its author knows it: of the original class, for a scripted module.
+        parent: index of the module that holds it, ``-1`` for the model itself.
+        opaque: whether calls of its submodules go unseen, as those of a scripted module do.
+        parameters: its own parameters, without its children's.
+        buffers: its own buffers.
+    """
+
+    path: str
+    cls: type
+    class_name: str
+    parent: int
+    opaque: bool = False
+    parameters: tuple[Weight, ...] = ()
+    buffers: tuple[Weight, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleCall:
+    """One call of a module, as a convention that thinks in layers sees it.
+
+    Attributes:
+        info: the module.
+        leaf: whether it holds no other modules.
+        inputs: the tensors among its arguments, keyword arguments last.
+        outputs: the tensors among what it returned.
+        calls: the operators that ran in it directly, not in modules inside of it, in order.
+    """
+
+    info: ModuleInfo
+    leaf: bool
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    calls: tuple[Call, ...]
+
+    def weight(self, name: str) -> TensorSpec | None:
+        """The parameter of this name among the module's own, or ``None``."""
+        return next((weight.spec for weight in self.info.parameters if weight.name == name), None)
+
+    def call_of(self, *targets: str) -> Call | None:
+        """The first operator in it that is one of these."""
+        return next((call for call in self.calls if call.target in targets), None)
+
+
+class Assumption(NamedTuple):
+    """Something that was taken for granted, as the values that would have told were not there.
+
+    ``statement`` says what, ``target`` is the operator, ``scope`` the index of the scope that it ran in.
+    """
+
+    statement: str
+    target: str
+    scope: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Everything that was seen in one run of a model.
+
+    Attributes:
+        modules: all modules of the model, in definition order; the model itself is the first.
+        scopes: one per call of a module, in the order in which they began; the model's own is the first.
+        steps: one per operator, in order.
+        used: keys of the parameters and buffers that some operator took.
+        assumptions: what was taken for granted: with any, figures are an estimate.
+    """
+
+    modules: tuple[ModuleInfo, ...]
+    scopes: tuple[Scope, ...]
+    steps: tuple[Step, ...]
+    used: frozenset[int] = frozenset()
+    assumptions: tuple[Assumption, ...] = ()
+
+    def parts(self) -> Iterator[tuple[int, Trace]]:
+        """What each call from the outermost scope saw, as if its module was the whole model, by the index of its scope.
+
+        The scopes inside of a scope follow it.
+        """
+        firsts = [index for index, scope in enumerate(self.scopes) if scope.parent == 0]
+        steps: dict[int, list[Step]] = {first: [] for first in firsts}
+        for call, at in self.steps:
+            if at > 0:
+                first = firsts[bisect_right(firsts, at) - 1]
+                steps[first].append((call, at - first))
+        for first, end in pairwise([*firsts, len(self.scopes)]):
+            yield first, self._part(first, end, steps[first])
+
+    def _part(self, first: int, end: int, steps: list[Step]) -> Trace:
+        """The modules inside of a module follow it too, but for those that were known before it.
+
+        As these had been called by themselves, they come last, under the names that they have here.
+        """
+        scopes = self.scopes[first:end]
+        root = scopes[0].module
+        members = [root]
+        prefix = f"{self.modules[root].path}."
+        while (index := members[-1] + 1) < len(self.modules) and self.modules[index].path.startswith(prefix):
+            members.append(index)
+        members += sorted({each.module for each in scopes}.difference(members))
+        place = {index: position for position, index in enumerate(members)}
+        return Trace(
+            modules=tuple(
+                self.modules[index]._replace(
+                    path="" if index == root else self.modules[index].path.removeprefix(prefix),
+                    parent=place.get(self.modules[index].parent, 0) if index != root else -1,
+                )
+                for index in members
+            ),
+            scopes=tuple(
+                replace(each, module=place[each.module], parent=max(each.parent - first, -1)) for each in scopes
+            ),
+            steps=tuple(steps),
+            used=self.used,
+        )
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """The tensors that the model was given."""
+        return self.scopes[0].inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The tensors that the model returned."""
+        return self.scopes[0].outputs

@@ -1,0 +1,1 @@
+"""The profile as people see it: rows, totals, views, and what is not known."""

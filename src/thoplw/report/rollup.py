@@ -1,0 +1,96 @@
+"""Sums over the tree of modules, which is their rows in definition order, each with its depth."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import groupby, pairwise
+from string import digits
+
+from thoplw.errors import InputError
+from thoplw.report.attribution import Row
+
+
+def rolled_up(modules: Iterable[Row], depth: int) -> tuple[Row, ...]:
+    """Without the modules deeper than ``depth``, whose figures go to the one that holds them there.
+
+    Raises:
+        InputError: the depth is less than 0.
+    """
+    if depth < 0:
+        raise InputError(f"depth={depth}: 0 is the model itself, 1 the modules that it holds, and so on")
+    groups: list[list[Row]] = []
+    for row in modules:
+        if row.depth <= depth:
+            groups.append([])
+        groups[-1].append(row)  # what is deeper follows what holds it
+    return tuple(summed(group) for group in groups)
+
+
+def cumulative(modules: Sequence[Row]) -> tuple[Row, ...]:
+    """Every module with the figures of all modules inside of it added to its own."""
+    done: list[Row] = []
+    waiting: list[Row] = []  # of any depth, the last first
+    for row in reversed(modules):
+        inside = []
+        while waiting and waiting[-1].depth > row.depth:
+            inside.append(waiting.pop())
+        waiting.append(summed([row, *inside]))
+        done.append(waiting[-1])
+    return tuple(reversed(done))
+
+
+def summed(rows: Sequence[Row]) -> Row:
+    """The first row, with the figures of all."""
+    if len(rows) == 1:
+        return rows[0]
+    size: Counter[str] = Counter()
+    operators: Counter[str] = Counter()
+    for row in rows:
+        size.update(row.bytes)
+        operators.update(row.operators)
+    return replace(
+        rows[0],
+        macs=sum(row.macs for row in rows),
+        flops=sum(row.flops for row in rows),
+        params=sum(row.params for row in rows),
+        trainable=sum(row.trainable for row in rows),
+        bytes=dict(size),
+        operators=dict(operators),
+    )
+
+
+def layers(modules: Sequence[Row], *figures: Callable[[Row], int]) -> tuple[Row, ...]:
+    """The modules that hold no other, and of those that do the ones with a figure of their own."""
+    after = [row.depth for row in modules[1:]] + [0]
+    return tuple(
+        row
+        for row, depth in zip(modules, after, strict=True)
+        if depth <= row.depth or any(figure(row) for figure in figures)
+    )
+
+
+def folded(modules: Sequence[Row]) -> tuple[Row, ...]:
+    """With every run of equal siblings as one: each of its rows stands for that row of all, with the figures of all."""
+    model, *inside = modules
+    starts = [index for index, row in enumerate(inside) if row.depth == model.depth + 1]
+    blocks = [folded(inside[start:end]) for start, end in pairwise([*starts, len(inside)])]
+    runs = (list(run) for _, run in groupby(blocks, key=_likeness))
+    return (model, *(row for run in runs for row in _as_one(run)))
+
+
+def _likeness(block: Sequence[Row]) -> list[Row]:
+    """What equal blocks have in common: everything but where they are."""
+    prefix = len(block[0].name)
+    return [replace(row, name=row.name[prefix:]) for row in block]
+
+
+def _as_one(run: Sequence[Sequence[Row]]) -> Sequence[Row]:
+    if len(run) == 1:
+        return run[0]
+    first, *inside = (summed(rows) for rows in zip(*run, strict=True))
+    last = run[-1][0].name
+    number = last.removeprefix(first.name.rstrip(digits))
+    last = number if number.isdigit() else last.rpartition(".")[2]
+    return [replace(first, name=f"{first.name} - {last}", cls=f"{len(run)} x {first.cls}"), *inside]

@@ -1,0 +1,183 @@
+"""Many models in processes, here and on a cluster."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from distributed import LocalCluster
+
+import thoplw
+from thoplw.api.survey import Entry, chosen, draw, line, read, survey, table, write
+from thoplw.errors import InputError, MissingExtraError
+from thoplw.models.registry import load
+
+GOOD = Entry(name="timm:resnet18", convention="macs", macs=2**53 + 1, flops=7, params=5, assumptions=["a", "b"])
+BAD = Entry(name="alexnet", convention="macs", error="RuntimeError: no")
+
+
+def expected(name: str, convention: str) -> Entry:
+    loaded = load(name)
+    macs, params, layers = thoplw.profile(loaded.model, loaded.inputs, verbose=False, convention=convention)
+    return Entry(
+        name=name, convention=convention, macs=macs, flops=layers.total_flops, params=params,
+        uncounted=list(layers.uncounted), assumptions=list(layers.assumptions),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a module, also for processes that are started, with models that do harm."""
+    text = "import os, sys, time\ndef ends(): os._exit(7)\ndef hangs(): time.sleep(600)\ndef leaves(): sys.exit(3)\n"
+    (tmp_path / "bad_models.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    return "bad_models"
+
+
+def test_a_bad_model_is_an_entry_and_stops_nobody(bad: str) -> None:
+    names = [f"{bad}:ends", "resnet18", "no_such_model", f"{bad}:leaves", "torch.nn:Identity", "timm:resnet10t"]
+    found = {entry.name: entry for entry in survey(names, convention="macs", workers=2)}
+    assert {name: entry.error for name, entry in found.items() if entry.error} == {
+        f"{bad}:ends": "its process ended with 7",
+        "no_such_model": "unknown torchvision model 'no_such_model'. 121 are known.",
+        f"{bad}:leaves": "SystemExit: 3",
+        "torch.nn:Identity": "there is no telling what it takes",
+    }
+    for name in ("resnet18", "timm:resnet10t"):
+        assert found[name] == expected(name, "macs")
+
+
+def test_a_model_that_takes_too_long(bad: str) -> None:
+    assert [entry.error for entry in survey([f"{bad}:hangs"], timeout=0.5)] == ["took longer than 0.5 s"]
+
+
+def test_a_survey_may_be_left(bad: str) -> None:
+    entries = survey(["resnet18", f"{bad}:hangs"], workers=1)
+    assert isinstance(entries, Iterator)
+    assert next(entries).name == "resnet18"
+    entries.close()  # type: ignore[attr-defined] # it is a generator
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    # Two threads of one worker, which share the hooks of torch.
+    with LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, protocol="tcp", dashboard_address=None
+    ) as started:  # fmt: skip
+        yield started
+
+
+def test_a_cluster_finds_the_same(bad: str, cluster: LocalCluster) -> None:
+    names = [f"{bad}:ends", "resnet18", "no_such_model", "squeezenet1_1"]
+    address = cluster.scheduler_address
+    found = {entry.name: entry for entry in survey(names, convention="macs", scheduler=address)}
+    assert {name: entry.error for name, entry in found.items() if entry.error} == {
+        f"{bad}:ends": "its process ended with 7",
+        "no_such_model": "unknown torchvision model 'no_such_model'. 121 are known.",
+    }
+    for name in ("resnet18", "squeezenet1_1"):
+        assert found[name] == expected(name, "macs")
+    (late,) = survey([f"{bad}:hangs"], timeout=0.5, scheduler=address)
+    assert late.error == "took longer than 0.5 s"
+
+
+def test_no_scheduler_at_the_address() -> None:
+    with pytest.raises(InputError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"):
+        list(survey(["resnet18"], scheduler="tcp://127.0.0.1:1"))
+
+
+@pytest.mark.parametrize(
+    ("package", "scheduler", "line"),
+    [("pebble", None, r"thoplw\[survey\]"), ("distributed", "tcp://127.0.0.1:1", r"thoplw\[dask\]")],
+)
+def test_missing_packages(package: str, scheduler: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=line):
+        list(survey(["resnet18"], scheduler=scheduler))
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["vgg11"], ["vgg11"]),  # a name, though other names have this word
+        (["vgg16", "timm:vgg11", "vgg16"], ["vgg16", "timm:vgg11"]),
+        (["torchvision", "VGG11"], ["vgg11", "vgg11_bn"]),
+        (["no", "such", "model"], []),
+    ],
+)
+def test_names_or_words(words: list[str], names: list[str]) -> None:
+    assert chosen(words) == names
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def test_lines_are_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "zoo.jsonl"
+    assert read(file, "macs") == {}
+    stopped = line(BAD)[:20]
+    file.write_text(line(BAD) + line(GOOD) + stopped, encoding="utf-8")
+    assert read(file, "macs") == {"alexnet": BAD, "timm:resnet18": GOOD}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{}\n" + line(GOOD), "line 1 is no line of a survey"),
+        ("what\n" + line(GOOD), "line 1 is no line of a survey"),
+        (line(GOOD).replace('"macs",', '"thoplw",'), "was counted by 'thoplw'; give another file, or do it --again"),
+    ],
+)
+def test_lines_of_something_else(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "zoo.jsonl").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / "zoo.jsonl", "macs")
+
+
+def test_parquet_and_csv_keep_integers(tmp_path: Path) -> None:
+    for file in ("zoo.parquet", "zoo.csv"):
+        write([GOOD, BAD], tmp_path / file)
+    again = pd.read_parquet(tmp_path / "zoo.parquet")
+    assert list(again["zoo"]) == ["timm", "torchvision"]
+    assert (again["macs"][0], list(again["assumptions"][0])) == (2**53 + 1, ["a", "b"])
+    assert (pd.isna(again["params"][1]), again["error"][1]) == (True, "RuntimeError: no")
+    assert (tmp_path / "zoo.csv").read_text(encoding="utf-8").splitlines() == [
+        "zoo,name,convention,macs,flops,params,uncounted,assumptions,error",
+        "timm,timm:resnet18,macs,9007199254740993,7,5,,a; b,",
+        "torchvision,alexnet,macs,,,,,,RuntimeError: no",
+    ]
+
+
+def test_a_plot_names_its_models(tmp_path: Path) -> None:
+    draw([GOOD, BAD], tmp_path / "zoo.svg")
+    text = (tmp_path / "zoo.svg").read_text(encoding="utf-8")
+    assert ("timm:resnet18" in text, "alexnet" in text) == (True, False)
+
+
+def test_files_of_other_kinds(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the ending of the name says what to write; it may be .csv or .parquet"):
+        write([GOOD], tmp_path / "zoo.xlsx")
+    with pytest.raises(InputError, match=r"it may be .png or .svg"):
+        draw([GOOD], tmp_path / "zoo.csv")
+    with pytest.raises(InputError, match="no model has MACs and parameters to draw"):
+        draw([BAD], tmp_path / "zoo.svg")
+    for function, file in ((write, "zoo.csv"), (draw, "zoo.svg")):
+        with pytest.raises(InputError, match="cannot write"):
+            function([GOOD], tmp_path / "none" / file)
+
+
+def test_the_table() -> None:
+    assert table([GOOD, BAD]).rows == (
+        ("timm:resnet18", "9007199254740993", "7", "5", "assumed: a; assumed: b"),
+        ("alexnet", "", "", "", "RuntimeError: no"),
+    )
+    assert table([GOOD, BAD]).footer == ("2 models", "", "", "", "1 failed")
+
+
+def test_lines_are_plain_json() -> None:
+    assert json.loads(line(GOOD))["macs"] == 2**53 + 1

@@ -1,0 +1,258 @@
+"""Layers that are not run again: the record is the one that running them makes, whatever a model does to them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from checks.traces import every_layer_run, seen
+from tests.models.test_zoo import MACS, skip_without_package
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from thoplw.capture import capture, layer_cache
+from thoplw.capture.inputs import arguments
+from thoplw.models.registry import load
+
+X = torch.zeros(2, 8, 6, 6)
+
+
+def outcome(model: nn.Module, args: Any, kwargs: Any) -> Any:
+    """What a run of a model comes to: its record, or torch's refusal."""
+    try:
+        return seen(capture(model, args, kwargs))
+    except (AttributeError, RuntimeError) as error:
+        return type(error), str(error)
+
+
+def repeated(monkeypatch: pytest.MonkeyPatch, model: nn.Module, *args: Any, **kwargs: Any) -> int:
+    """How many calls were not run, after a check that the record is the one that running them makes."""
+    passed: list[int] = []
+    note = layer_cache.ModuleScopes.passed
+
+    def noted(self: Any, index: int, *rest: Any) -> int:
+        passed.append(index)
+        return note(self, index, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(layer_cache.ModuleScopes, "passed", noted)
+        found, count = outcome(model, args, kwargs), len(passed)
+    with every_layer_run():
+        assert outcome(model, args, kwargs) == found
+    return count
+
+
+@pytest.mark.parametrize("name", MACS)
+def test_models_of_the_zoos(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_without_package(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # models warn of much that is none of our business
+        loaded = load(name)
+        args, kwargs = arguments(loaded.inputs)
+        assert repeated(monkeypatch, loaded.model, *args, **kwargs) > 0
+
+
+#: One layer of every class that need not be run again, and variants.
+MAKERS: list[Callable[[], nn.Module]] = [
+    lambda: nn.BatchNorm1d(8),
+    lambda: nn.BatchNorm2d(8),
+    lambda: nn.BatchNorm2d(8, affine=False),
+    lambda: nn.BatchNorm2d(8, track_running_stats=False),
+    lambda: nn.BatchNorm3d(8),
+    lambda: nn.Conv1d(8, 8, 3, padding=1),
+    lambda: nn.Conv2d(8, 8, 3, padding=1),
+    lambda: nn.Conv2d(8, 8, 3, padding="same", bias=False),
+    lambda: nn.Conv2d(8, 8, 3, padding=1, padding_mode="circular"),
+    lambda: nn.Conv3d(8, 8, 3, padding=1),
+    lambda: nn.Dropout(0.1),
+    lambda: nn.GELU("tanh"),
+    lambda: nn.GroupNorm(2, 8),
+    lambda: nn.Hardsigmoid(),
+    lambda: nn.Hardswish(inplace=True),
+    lambda: nn.Identity(),
+    lambda: nn.LayerNorm(6),
+    lambda: nn.LayerNorm((6, 6), bias=False),
+    lambda: nn.Linear(6, 6),
+    lambda: nn.ReLU(inplace=True),
+    lambda: nn.ReLU6(),
+    lambda: nn.SiLU(),
+    lambda: nn.Sigmoid(),
+    lambda: nn.Softmax(-1),
+    lambda: nn.Tanh(),
+]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_layer_like_one_before_is_not_run(
+    make: Callable[[], nn.Module], training: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = nn.Sequential(*(make() for _ in range(4))).train(training)
+    x = {"1d": X[..., 0], "3d": X[..., None]}.get(type(model[0]).__name__[-2:], X)
+    # The first is run; the second too, where its operator is taken apart.
+    assert repeated(monkeypatch, model, x) >= 2
+
+
+def test_every_class_was_tried() -> None:
+    assert {type(make()) for make in MAKERS} == layer_cache.LAYERS.keys()
+
+
+class Counting(TorchFunctionMode):
+    """A mode of the user's, which sees every function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.functions = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.functions += 1
+        return func(*args, **(kwargs or {}))
+
+
+class Case(nn.Module):
+    """Two equal layers; what happens before the second call is up to ``change``."""
+
+    def __init__(self, make: Callable[[], nn.Module], change: Callable[[nn.Module], Any]) -> None:
+        super().__init__()
+        self.first, self.second, self.change = make(), make(), change
+
+    def forward(self, x: torch.Tensor) -> Any:
+        self.first(x)
+        done = self.change(self.second)
+        return done(x) if callable(done) else self.second(x)
+
+
+def convolution() -> nn.Module:
+    return nn.Conv2d(8, 8, 3, padding=1)
+
+
+def _nothing(layer: nn.Module) -> None:
+    """Change nothing: the layer is unusual as it is made."""
+
+
+def _set(name: str, value: Any) -> Callable[[nn.Module], None]:
+    return lambda layer: setattr(layer, name, value)
+
+
+def _within(context: Callable[[], Any]) -> Callable[[nn.Module], Callable[..., Any]]:
+    def change(layer: nn.Module) -> Callable[..., Any]:
+        def call(x: torch.Tensor) -> Any:
+            with context():
+                return layer(x)
+
+        return call
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("make", "change"),
+    [
+        (convolution, _set("stride", (2, 2))),
+        (convolution, _set("groups", 8)),  # the weight does not fit: torch refuses
+        (convolution, _set("weight", nn.Parameter(torch.ones(16, 8, 3, 3)))),
+        (convolution, _set("bias", None)),
+        (convolution, _set("forward", lambda x: x.relu())),
+        (convolution, _set("_conv_forward", lambda x, weight, bias: x.relu())),
+        (convolution, lambda layer: layer.register_forward_hook(lambda *_: torch.ones(3).exp())),
+        (convolution, lambda layer: layer.register_forward_pre_hook(lambda module, args: (args[0].relu(),))),
+        (convolution, lambda layer: lambda x: layer(input=x)),
+        (convolution, lambda layer: lambda x: layer(x[:1])),
+        (convolution, lambda layer: lambda x: layer(x.to(memory_format=torch.channels_last))),
+        (convolution, _within(lambda: torch.autocast("cpu", torch.bfloat16))),
+        (convolution, _within(lambda: torch.inference_mode(False))),
+        (
+            convolution,
+            lambda layer: lambda x: torch.func.functional_call(layer, {"weight": torch.ones(4, 8, 1, 1)}, (x,)),
+        ),
+        (lambda: nn.BatchNorm2d(8), lambda layer: layer.train()),
+        (lambda: nn.BatchNorm2d(8), _set("running_mean", None)),
+        (lambda: nn.ReLU(), _set("inplace", True)),
+        (lambda: nn.LayerNorm(6), _set("normalized_shape", [6])),
+        (lambda: nn.LayerNorm(6), lambda layer: delattr(layer, "weight")),
+        (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(6, 6)), _nothing),
+        (lambda: nn.utils.spectral_norm(nn.Linear(6, 6)), _nothing),
+        (lambda: nn.utils.parametrize.register_parametrization(nn.Linear(6, 6), "weight", nn.Tanh()), _nothing),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of older ways to norm weights, which are still in use
+def test_what_is_not_like_before_is_run(
+    make: Callable[[], nn.Module], change: Callable[[nn.Module], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert repeated(monkeypatch, Case(make, change), X) == 0
+
+
+def test_modes_of_the_user_see_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    mode = Counting()
+    assert repeated(monkeypatch, Case(nn.ReLU, _within(lambda: mode)), X) == 0
+    assert mode.functions == 2  # with and without the shortcut
+
+
+def test_global_hooks_of_the_user_see_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[nn.Module] = []
+    handle = nn.modules.module.register_module_forward_pre_hook(lambda module, args: called.append(module))
+    try:
+        model = nn.Sequential(nn.ReLU(), nn.ReLU())
+        assert repeated(monkeypatch, model, X) == 0
+    finally:
+        handle.remove()
+    assert called == [model, *model] * 2
+
+
+def test_a_class_that_is_based_on_a_layer_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Calls(nn.ReLU):
+        count = 0
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            Calls.count += 1
+            return super().forward(x)
+
+    assert repeated(monkeypatch, nn.Sequential(Calls(), Calls()), X) == 0
+    assert Calls.count == 4  # with and without the shortcut
+
+
+@pytest.mark.parametrize("moment", ["before", "during"])
+def test_a_class_that_was_given_another_forward_is_run(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = nn.Linear.forward
+
+    def forward(layer: nn.Linear, x: torch.Tensor) -> torch.Tensor:  # as adapters of low rank are put in
+        y = usual(layer, x)
+        return y + (x @ layer.down) @ layer.up if hasattr(layer, "down") else y
+
+    def change(layer: nn.Module) -> None:
+        monkeypatch.setattr(nn.Linear, "forward", forward)
+        layer.down, layer.up = torch.ones(6, 2), torch.ones(2, 6)
+
+    if moment == "before":
+        monkeypatch.setattr(nn.Linear, "forward", forward)
+    assert repeated(monkeypatch, Case(lambda: nn.Linear(6, 6), change), X) == 0
+
+
+def test_a_weight_of_a_class_of_its_own_is_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(nn.Parameter):
+        pass
+
+    model = nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 6))
+    model[1].weight = Own(model[1].weight.data)
+    assert repeated(monkeypatch, model, X) == 0
+
+
+def test_a_module_made_of_the_attributes_of_a_layer_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    def change(layer: nn.Module) -> Callable[..., Any]:
+        twin = nn.Linear.__new__(nn.Linear)
+        twin.__dict__ = {**vars(layer), "_parameters": {"weight": torch.ones(3, 6), "bias": None}}
+        return twin
+
+    model = Case(lambda: nn.Linear(6, 6), change)
+    assert repeated(monkeypatch, model, X) == 0
+    assert capture(model, (X,), {}).steps[-1][0].outputs[0].shape[-1] == 3
+
+
+def test_a_layer_that_was_compiled_is_one_too_and_stays_so() -> None:
+    model, compiled = nn.Sequential(nn.ReLU(), nn.ReLU()), object()
+    model[1]._compiled_call_impl = compiled  # what module.compile() sets, to something that cannot be called
+    assert len(capture(model, (X,), {}).steps) == 2
+    assert model[1]._compiled_call_impl is compiled

@@ -1,0 +1,332 @@
+"""The page: what is written into it, and what it does in a browser that is offline."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+import thoplw
+from thoplw import MissingExtraError
+from thoplw.models.registry import load
+from thoplw.render.page import page
+from thoplw.render.page.page import TIMES, rows
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+    --disable-component-update --disable-sync""".split()
+
+#: More than a browser's numbers hold exactly.
+HUGE = 2**60 + 1
+
+Open = Callable[..., Page]
+
+
+def layer(name: str, macs: int = 0, params: int = 0, **rest: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "class": "Linear",
+        "depth": name.count(".") + bool(name),
+        "inputs": [[1, 8]],
+        "outputs": [[1, 8]],
+        "calls": 1,
+        "macs": macs,
+        "flops": 2 * macs,
+        "params": params,
+        "trainable": params,
+        "bytes": {"float32": 4 * params},
+        "operators": {"aten.linear": macs},
+        **rest,
+    }
+
+
+def document(*layers: dict[str, Any], **rest: Any) -> dict[str, Any]:
+    totals = {key: sum(each[key] for each in layers) for key in ("macs", "flops", "params", "trainable")}
+    return {
+        "schema": 1,
+        "thoplw": "0.1.0",
+        "torch": "2.14.1",
+        "model": "Model",
+        "convention": "thoplw",
+        "unit": "MAC",
+        "inputs": [[1, 8]],
+        "outputs": [[1, 8]],
+        "totals": {**totals, "bytes": {"float32": 4 * totals["params"]}},
+        "layers": list(layers),
+        "uncounted": {},
+        "unseen": {},
+        "assumptions": {},
+        "not_executed": {},
+        **rest,
+    }
+
+
+SMALL = document(
+    layer("", **{"class": "Model"}),
+    layer("stem", macs=300, params=10, **{"class": "Conv2d"}),
+    layer("body", macs=1000, **{"class": "Attention"}),
+    layer("body.0", macs=2000, params=4000),
+    layer("body.1", macs=6700, params=90),
+    layer("act", **{"class": "ReLU"}),
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI must have a chromium: apt-get install -y --no-install-recommends chromium")
+        pytest.skip("no chromium on the path")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser: Browser, tmp_path: Path) -> Iterator[Open]:
+    """Opens the page of a document; in the end nothing was logged, and nothing requested but the file."""
+    seen: list[str] = []
+    contexts = []
+
+    def open_page(contents: dict[str, Any], **options: Any) -> Page:
+        file = tmp_path / "page.html"
+        file.write_text(page(contents), encoding="utf-8")
+        context = browser.new_context(**{"viewport": {"width": 1600, "height": 1000}, **options})
+        contexts.append(context)
+        tab = context.new_page()
+        tab.on("console", lambda message: seen.append(message.text))
+        tab.on("pageerror", lambda error: seen.append(str(error)))
+        tab.on("request", lambda request: seen.append(request.url) if request.url != file.as_uri() else None)
+        tab.goto(file.as_uri())
+        tab.wait_for_selector(".tabulator-row")
+        return tab
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert seen == []
+
+
+def labels(tab: Page) -> list[str]:
+    """What stands in the slices, one string each."""
+    return [text.split("  ")[0] for text in tab.locator("#chart .slice text").all_text_contents() if text]
+
+
+def names(tab: Page) -> list[str]:
+    return tab.locator(".tabulator-row .name").all_text_contents()
+
+
+def slice_of(tab: Page, name: str) -> Any:
+    return tab.locator("#chart .slice").filter(has_text=re.compile(rf"^{name}")).first
+
+
+# What is written
+
+
+def test_sums_go_up_exactly() -> None:
+    model, stem, body, _ = rows([layer("", HUGE), layer("stem", 1), layer("body"), layer("body.a.b", HUGE)])
+    assert (model["own"]["macs"], model["all"]["macs"]) == (str(HUGE), str(2 * HUGE + 1))
+    assert (body["own"]["macs"], body["all"]["macs"]) == ("0", str(HUGE))
+    assert (stem["parent"], body["parent"], model["parent"]) == (0, 0, -1)
+
+
+def test_figures_of_a_real_model() -> None:
+    loaded = load("resnet18")
+    _, _, layers = thoplw.profile(loaded.model, loaded.inputs)
+    model, *others = rows(layers.to_dict()["layers"])
+    assert (model["all"]["macs"], model["all"]["params"]) == ("1824010216", "11699112")
+    (block,) = (row for row in others if row["name"] == "layer1.0")
+    assert model["id"] == 0
+    assert block["own"]["macs"] == "0"
+    assert block["all"]["macs"] == str(2 * 115605504 + 2 * 802816)  # two convolutions, two norms
+
+
+def test_it_is_one_file_that_names_no_address_to_load() -> None:
+    own = re.sub(r"<script>.*?</script>|<style>.*?</style>", "", page(SMALL), flags=re.DOTALL)
+    assert re.findall(r"(?:src|href)=\"(?!#)", own) == []
+    assert "default-src 'none'" in own
+
+
+def test_without_plotly_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    with pytest.raises(MissingExtraError, match=re.escape("pip install 'thoplw[report]'")):
+        page(SMALL)
+
+
+def test_gaps_versions_and_convention_are_written() -> None:
+    text = page(
+        document(
+            *SMALL["layers"],
+            unit="FLOP",
+            uncounted={"lib.scan": {"calls": 2, "modules": ["", "body"], "shapes": [[[1, 16], []]]}},
+            assumptions={"every candidate is kept": {"calls": 1, "modules": ["body"], "operators": ["aten.nonzero"]}},
+            not_executed={"head": 650},
+        )
+    )
+    words = " ".join(re.sub(r"<[^>]+>", " ", text[text.index('id="gaps"') : text.index("<noscript>")]).split())
+    assert f"lib.scan : 2 calls in (model) , body on (1{TIMES}16, scalar)" in words
+    assert "every candidate is kept: aten.nonzero , 1 call in body" in words
+    assert "head : 650 parameters" in words
+    assert "Convention thoplw Unit FLOP thoplw 0.1.0 torch 2.14.1" in words
+    assert "<dt>MACs" not in text
+    assert "not the whole story" in text
+    assert "not the whole story" not in page(SMALL)
+
+
+# What it does
+
+
+def test_it_shows_tree_and_table(opened: Open) -> None:
+    tab = opened(SMALL)
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Model")
+    assert labels(tab) == [
+        "(model)10.00 K · 100.0 %",
+        "stem",
+        "body9.70 K · 97.0 %",
+        "itself1.00 K · 10.0 %",
+        "0 Linear2.00 K · 20.0 %",
+        "1 Linear6.70 K · 67.0 %",
+    ]
+    assert names(tab) == ["stem", "body", "body.0", "body.1", "act"]
+    expect(tab.locator("#shown")).to_have_text("5 of 6 modules: 10.00 K MACs (100.00 %), 4.10 K parameters (100.00 %)")
+    expect(tab.locator("#legend button")).to_have_text(["Linear 87.00 %", "Attention 10.00 %", "Conv2d 3.00 %"])
+
+
+def test_the_chart_zooms_and_comes_back(opened: Open) -> None:
+    tab = opened(SMALL)
+    slice_of(tab, "body").click()
+    expect(tab.locator("#trail button")).to_have_text(["Model", "body"])
+    assert labels(tab)[0] == "body9.70 K · 100.0 %"
+    expect(tab.locator(".tabulator-selected .name")).to_have_text("body")
+    slice_of(tab, "body").click()  # The module at the left leads up.
+    expect(tab.locator("#trail button")).to_have_text(["Model"])
+    slice_of(tab, "body").click()
+    tab.locator("#trail button").first.focus()
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#trail button")).to_have_text(["Model"])
+    assert labels(tab)[0].startswith("(model)")
+
+
+def test_a_row_leads_to_its_place_in_the_chart(opened: Open) -> None:
+    tab = opened(SMALL)
+    tab.get_by_role("button", name="body.1", exact=True).press("Enter")
+    expect(tab.locator("#trail button")).to_have_text(["Model", "body"])
+    expect(tab.locator(".tabulator-selected .name")).to_have_text("body.1")
+
+
+def test_the_table_sorts(opened: Open) -> None:
+    tab = opened(SMALL)
+    tab.locator('.tabulator-col[tabulator-field="macs"]').click()
+    assert names(tab) == ["body.1", "body.0", "body", "stem", "act"]
+    header = tab.locator('.tabulator-col[tabulator-field="params"]')
+    header.press("Enter")
+    assert names(tab)[:2] == ["body.0", "body.1"]
+    expect(header).to_have_attribute("aria-sort", "descending")
+
+
+def test_the_table_searches_names_and_classes(opened: Open) -> None:
+    tab = opened(SMALL)
+    tab.get_by_role("searchbox").fill("LINEAR")
+    expect(tab.locator(".tabulator-row .name")).to_have_text(["body.0", "body.1"])
+    expect(tab.locator("#shown")).to_have_text("2 of 6 modules: 8.70 K MACs (87.00 %), 4.09 K parameters (99.76 %)")
+    tab.get_by_role("searchbox").fill("nowhere")
+    expect(tab.get_by_text("No module has this")).to_be_visible()
+    tab.locator("#legend button").first.click()
+    expect(tab.locator(".tabulator-row .name")).to_have_text(["body.0", "body.1"])
+
+
+def test_macs_and_parameters_switch_by_keyboard(opened: Open) -> None:
+    tab = opened(SMALL)
+    tab.get_by_role("radio", name="MACs").focus()
+    tab.keyboard.press("ArrowRight")
+    expect(tab.get_by_role("radio", name="Parameters")).to_be_checked()
+    assert "0 Linear4.00 K · 97.6 %" in labels(tab)
+    expect(tab.locator(".share").nth(2)).to_have_text("97.56 %")
+
+
+def test_figures_with_submodules_and_exact(opened: Open) -> None:
+    tab = opened(SMALL)
+    tab.get_by_text("With submodules").click()
+    assert names(tab) == ["(model)", "stem", "body", "body.0", "body.1", "act"]
+    body = tab.locator('.tabulator-row:has-text("body") [tabulator-field="macs"]').first
+    expect(body).to_have_text("9.70 K")
+    expect(body.locator("span")).to_have_attribute("title", "9,700")
+    tab.get_by_role("checkbox", name="Exact").check()
+    expect(body).to_have_text("9,700")
+
+
+def test_integers_stay_exact_beyond_what_a_browser_counts(opened: Open) -> None:
+    tab = opened(document(layer(""), layer("a", HUGE), layer("b", HUGE + 1)))
+    tab.get_by_role("checkbox", name="Exact").check()
+    figures = tab.locator('.tabulator-row [tabulator-field="macs"]')
+    expect(figures).to_have_text([f"{HUGE:,}", f"{HUGE + 1:,}"])
+    expect(tab.locator("#shown")).to_contain_text(f"{2 * HUGE + 1:,} MACs")
+
+
+@pytest.mark.parametrize(("system", "other"), [("light", "dark"), ("dark", "light")])
+def test_colours_follow_the_system_until_they_are_switched(opened: Open, system: str, other: str) -> None:
+    paper = {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 29)"}
+    tab = opened(SMALL, color_scheme=system)
+    switch = tab.get_by_role("switch", name="Dark")
+    expect(tab.locator("body")).to_have_css("background-color", paper[system])
+    before = slice_of(tab, "stem").locator("path").get_attribute("style")
+    switch.press("Space")
+    expect(switch).to_have_attribute("aria-checked", str(other == "dark").lower())
+    expect(tab.locator("body")).to_have_css("background-color", paper[other])
+    assert slice_of(tab, "stem").locator("path").get_attribute("style") != before
+
+
+def test_names_from_a_model_are_text(opened: Open) -> None:
+    evil = "</script><script>console.log('run')</script><b>x</b>&amp;"
+    link = "<a href='https://localhost'>y</a>"
+    gap = {evil: {"calls": 1, "modules": [evil], "shapes": []}}
+    tab = opened(document(layer("", **{"class": evil}), layer(link, 5, **{"class": evil}), model=evil, uncounted=gap))
+    expect(tab.get_by_role("heading", level=1)).to_have_text(evil)
+    expect(tab.locator("#gaps code").first).to_have_text(evil)
+    expect(tab.locator(".tabulator-row .name")).to_have_text([link])
+    expect(tab.locator('.tabulator-row [tabulator-field="class"]')).to_have_text([evil])
+    assert tab.locator("#chart a").count() == 0
+    slice_of(tab, "<a href").hover()
+    expect(tab.locator("#chart .hovertext")).to_contain_text(evil)
+
+
+def test_a_model_that_costs_nothing_says_so(opened: Open) -> None:
+    tab = opened(document(layer(""), layer("act", params=3)))
+    expect(tab.locator("#chart")).to_have_text("No MACs here.")
+    tab.get_by_text("Parameters", exact=True).nth(1).click()
+    assert labels(tab)[0].startswith("(model)")
+
+
+def test_five_thousand_modules_open(opened: Open) -> None:
+    blocks = [layer(f"blocks.{block}", **{"class": "Block"}) for block in range(1000)]
+    parts = [layer(f"{block['name']}.{part}", 1000 + part, 10) for block in blocks for part in range(4)]
+    root = layer("", **{"class": "Model"})
+    tab = opened(document(root, layer("blocks"), *sorted(blocks + parts, key=lambda each: str(each["name"]))))
+    expect(tab.locator("#shown")).to_contain_text("4,000 of 5,002 modules")
+    assert tab.locator(".tabulator-row").count() < 200  # Only those in view are drawn.
+    assert tab.locator("#chart .slice").count() < 1500
+    tab.get_by_role("searchbox").fill("blocks.999.3")
+    tab.get_by_role("button", name="blocks.999.3", exact=True).click()
+    expect(tab.locator("#trail button")).to_have_text(["Model", "blocks", "999"])
+    assert [text.split()[0][0] for text in labels(tab)] == ["9", "0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize("width", [400, 1600])
+def test_nothing_spills_over_the_edge(opened: Open, width: int) -> None:
+    tab = opened(SMALL, viewport={"width": width, "height": 900})
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_data_of_the_page_is_json() -> None:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page(SMALL))
+    assert found
+    assert [row["name"] for row in json.loads(found[1])["rows"]][:2] == ["(model)", "stem"]

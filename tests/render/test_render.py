@@ -1,0 +1,302 @@
+"""Every kind, against golden files; their figures add up to the footer; what no kind may trip over."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tabulate
+from rich.console import Console
+
+import thoplw
+from thoplw import UnknownNameError
+from thoplw.models.registry import load
+from thoplw.pricing import CONVENTIONS
+from thoplw.render import DOCUMENTS, TABLES, render
+from thoplw.render.grid import hypertext
+from thoplw.render.table import Table
+from thoplw.render.tree import drawing
+
+GOLDEN = Path(__file__).parent / "golden"
+SUFFIXES = {"text": "txt", "csv": "csv", "md": "md", "latex": "tex", "tree": "tree.txt"}
+SUFFIXES |= {"collapsed": "folded", "json": "json", "speedscope": "speedscope.json"}
+GRIDS = sorted(TABLES.keys() - {"tree"})
+
+TABLE = Table(
+    columns=("Name", "Class", "Input shape", "MACs", "Params"),
+    rows=(
+        ("conv1", "Conv2d", "3 x 224 x 224", "118.01 M", "  9.41 K"),
+        ("add", "Add|Mul", "64 x 56 x 56, 64 x 56 x 56", "  0.00  ", "  0.00  "),
+        ("fc", 'Linear "int8"', "512", "513.00 K", "513.00 K"),
+        ("1", "007", "1e5", "12.50", ""),
+    ),
+    footer=("Total", "ResNet", "3 x 224 x 224", "  1.82 G", " 11.70 M"),
+    notes=("Not counted: lib.op.default (1 call in fc).", "Never ran: head (650 parameters)."),
+)
+SPECIAL = "a_b & 50 % of #1 {x} ~ ^ $ \\ <i>"
+TREE = dataclasses.replace(
+    TABLE,
+    rows=(
+        ("(model)", "ResNet", "3", "  1.82 G", " 11.70 M"),
+        ("body", "Sequential", "3", "  1.36 G", "  9.41 K"),
+        ("body.0 - 3", "4 x Linear", "3", "  1.36 G", "  9.41 K"),
+        ("body.0 - 3.[red]", "ReLU", "3", "  0.00  ", "  0.00  "),
+        ("fc", "Linear", "3", "456.00 M", "  1.00 K"),
+    ),
+    levels=(0, 1, 2, 3, 1),
+    values={"MACs": (1820, 1365, 1365, 0, 455, 1820), "Params": (11700, 9410, 9410, 0, 1000, 11700)},
+)
+
+
+def layer(name: str, cls: str, depth: int, macs: int, params: int, **more: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "class": cls,
+        "depth": depth,
+        "inputs": [[1, 3]],
+        "outputs": [[1, 5]],
+        "calls": 1,
+        "macs": macs,
+        "flops": 2 * macs,
+        "params": params,
+        "trainable": params,
+        "bytes": {"float32": 4 * params} if params else {},
+        "operators": {"aten.linear": macs} if macs else {},
+        **more,
+    }
+
+
+DOCUMENT: dict[str, Any] = {
+    "schema": 1,
+    "thoplw": "0.0.0",
+    "torch": "2.0.0",
+    "model": "Net",
+    "convention": "thoplw",
+    "unit": "MAC",
+    "inputs": [[1, 3]],
+    "outputs": [[1, 5]],
+    "totals": {"macs": 2**70 + 20, "flops": 2**71 + 40, "params": 23, "trainable": 23, "bytes": {"float32": 92}},
+    "layers": [
+        layer("", "Net", 0, 0, 3),
+        layer("body", "ModuleList", 1, 0, 0, inputs=[], outputs=[], calls=0),
+        layer("body.a;b", "Linear", 2, 2**70, 0),
+        layer("body.1", "ReLU", 2, 0, 0),
+        layer("fc", "Linear", 1, 20, 20),
+    ],
+    "uncounted": {"lib.op.default": {"calls": 1, "modules": ["fc"], "shapes": [[[1, 3], [3]]]}},
+    "unseen": {},
+    "assumptions": {"every candidate is kept": {"operators": ["aten.nonzero"], "calls": 2, "modules": ["", "fc"]}},
+    "not_executed": {"head": 650},
+}
+
+
+#: What a sampled profile must have: https://github.com/jlfwong/speedscope, file-format-schema.json.
+SAMPLED = {"type", "name", "unit", "startValue", "endValue", "samples", "weights"}
+
+
+def golden(stem: str, kind: str) -> str:
+    return (GOLDEN / f"{stem}.{SUFFIXES[kind]}").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", GRIDS)
+def test_golden_of_tables(kind: str) -> None:
+    assert f"{render(TABLE, kind)}\n" == golden("table", kind)
+
+
+def test_golden_of_the_tree() -> None:
+    assert f"{render(TREE, 'tree')}\n" == golden("table", "tree")
+
+
+@pytest.mark.parametrize("kind", ["collapsed", "json", "speedscope"])
+def test_golden_of_documents(kind: str) -> None:
+    assert f"{render(DOCUMENT, kind)}\n" == golden("document", kind)
+
+
+def without_libraries(text: str) -> str:
+    """A page without its styles and programs: tests/test_page.py runs those."""
+    return re.sub(r"<(style|script)>.*?</\1>", r"<\1></\1>", text, flags=re.DOTALL)
+
+
+def test_golden_of_the_page() -> None:
+    text = without_libraries(render(DOCUMENT, "html"))
+    assert f"{text}\n" == (GOLDEN / "document.html").read_text(encoding="utf-8")
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text)
+    for figure in ("macs", "params"):
+        assert sum(int(row["own"][figure]) for row in json.loads(data)["rows"]) == DOCUMENT["totals"][figure]
+
+
+@pytest.mark.parametrize("kind", [*TABLES, "collapsed"])
+def test_golden_of_a_real_profile(kind: str) -> None:
+    loaded = load("alexnet")
+    _, _, layers = thoplw.profile(loaded.model, loaded.inputs, verbose=False)
+    assert f"{layers.summary(kind, 'ratio' if kind == 'md' else 'raw')}\n" == golden("alexnet", kind)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_no_trailing_line_and_no_trailing_note(kind: str) -> None:
+    text = render(dataclasses.replace(TREE, notes=()), kind)
+    assert text == text.strip("\n")
+    assert "Never ran" not in text
+
+
+@pytest.mark.parametrize("kind", ["csv", "md", "text"])
+def test_a_table_without_rows_keeps_head_and_footer(kind: str) -> None:
+    text = render(dataclasses.replace(TABLE, rows=(), notes=()), kind)
+    assert text.splitlines()[0].replace(" ", "").strip("|").startswith("Name")
+    assert "Total" in text.splitlines()[-1]
+    assert len(text.splitlines()) == {"text": 4, "csv": 2, "md": 3}[kind]
+
+
+def test_text_keeps_points_and_units_below_each_other() -> None:
+    _, _, *rows = render(TABLE, "text").splitlines()
+    macs = [row.split("|")[-3] for row in rows[:1] + rows[2:3]]
+    assert macs == [" 118.01 M ", " 513.00 K "]
+    assert rows[1].split("|")[-3] == "   0.00   "
+
+
+def test_text_lines_are_equally_long() -> None:
+    lines = render(dataclasses.replace(TABLE, notes=()), "text").splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert not any(line.endswith(" ") for line in lines)
+
+
+# -- figures read back from what was written add up ------------------------------------------------------------------
+
+
+def cells(text: str, kind: str) -> list[list[str]]:
+    """The rows of a grid, read back: head, layers, footer."""
+    table = text.split("\n\n")[0]
+    if kind == "csv":
+        return list(csv.reader(table.splitlines()))
+    if kind == "latex":
+        lines = [line.removesuffix("\\\\") for line in table.splitlines() if line.endswith("\\\\")]
+        return [[cell.strip() for cell in re.split(r"(?<!\\)&", line)] for line in lines]
+    lines = [line for line in table.splitlines() if line.startswith("|") and "--" not in line]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+
+
+@pytest.mark.parametrize("kind", GRIDS)
+@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("name", ["resnet18", "googlenet", "vit_b_32"])
+def test_the_columns_of_a_real_profile_add_up_to_the_footer(name: str, convention: str, kind: str) -> None:
+    macs, params, layers = thoplw.profile(load(name).model, (2, 3, 224, 224), verbose=False, convention=convention)
+    columns = ["name", "macs", "params", "flops", "trainable", "bytes"]
+    head, *rows, total = cells(layers.summary(kind, columns=columns), kind)
+    assert head == ["Name", f"{CONVENTIONS[convention].unit}s", "Params", "FLOPs", "Trainable", "Bytes float32"]
+    figures = [[int(cell) for cell in row[1:]] for row in rows]
+    assert [sum(column) for column in zip(*figures, strict=True)] == [int(cell) for cell in total[1:]]
+    assert [int(cell) for cell in total[1:]] == [
+        macs,
+        params,
+        layers.total_flops,
+        layers.total_trainable,
+        4 * params,
+    ]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "googlenet", "vit_b_32"])
+def test_the_figures_of_documents_add_up(name: str) -> None:
+    macs, params, layers = thoplw.profile(load(name).model, (1, 3, 224, 224), verbose=False)
+    written = json.loads(layers.summary("json"))
+    assert written == layers.to_dict()
+    stacks = [line.rsplit(" ", 1) for line in layers.summary("collapsed").splitlines()]
+    assert sum(int(figure) for _, figure in stacks) == macs
+    assert {stack.split(";")[0] for stack, _ in stacks} == {written["model"]}
+    flame = json.loads(layers.summary("speedscope"))
+    assert [profile["name"] for profile in flame["profiles"]] == ["MACs", "Parameters", "Bytes of parameters"]
+    assert [profile["endValue"] for profile in flame["profiles"]] == [macs, params, 4 * params]
+    assert [profile["unit"] for profile in flame["profiles"]] == ["none", "none", "bytes"]
+    for profile in flame["profiles"]:
+        assert profile.keys() == SAMPLED
+        assert sum(profile["weights"]) == profile["endValue"]
+        assert len(profile["weights"]) == len(profile["samples"])
+        assert {frame for stack in profile["samples"] for frame in stack} <= set(range(len(flame["shared"]["frames"])))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "googlenet", "vit_b_32"])
+def test_the_root_of_a_tree_has_the_totals(name: str) -> None:
+    macs, params, layers = thoplw.profile(load(name).model, (1, 3, 224, 224), verbose=False)
+    root = layers.summary("tree").splitlines()[2]
+    assert [int(cell) for cell in re.findall(r"\b\d+\b", root)] == [macs, params]
+
+
+# -- what no kind may trip over --------------------------------------------------------------------------------------
+
+
+def test_csv_reads_back_without_padding() -> None:
+    rows = list(csv.reader(render(TABLE, "csv").splitlines()))
+    assert rows[0] == list(TABLE.columns)
+    assert rows[1:-1] == [[cell.strip() for cell in row] for row in TABLE.rows]
+    assert rows[-1] == [cell.strip() for cell in TABLE.footer]
+
+
+def test_markdown_cells_hold_their_pipes() -> None:
+    lines = [line for line in render(TABLE, "md").splitlines() if line.startswith("|")]
+    assert {line.replace("\\|", "").count("|") for line in lines} == {len(TABLE.columns) + 1}
+
+
+def test_latex_escapes_cells_and_notes() -> None:
+    text = render(dataclasses.replace(TABLE, rows=((SPECIAL, "", "", "", ""),), notes=(SPECIAL,)), "latex")
+    bare = r"a\_b \& 50 \% of \#1 \{x\} \textasciitilde{} \^{} \$ \textbackslash{} \ensuremath{<}i\ensuremath{>}"
+    assert text.count(re.sub(r"\\\^\{\}", lambda _: r"\^{}", bare)) == 2
+
+
+def test_latex_has_figures_to_the_right() -> None:
+    assert render(TREE, "latex").splitlines()[0] == r"\begin{tabular}{lllrr}"
+
+
+def test_html_escapes_cells_and_notes() -> None:
+    text = hypertext(dataclasses.replace(TREE, rows=((SPECIAL, "", "", "", ""),), notes=(SPECIAL,)))
+    assert text.count("a_b &amp; 50 % of #1 {x} ~ ^ $ \\ &lt;i&gt;") == 2
+    assert "<i>" not in text
+
+
+def test_a_tree_has_colours_on_a_terminal_and_none_elsewhere() -> None:
+    def shown(**options: Any) -> str:
+        file = io.StringIO()
+        Console(file=file, width=120, **options).print(drawing(TREE))
+        return file.getvalue()
+
+    assert "\x1b[" in shown(force_terminal=True, color_system="truecolor")
+    assert "\x1b[" not in shown(force_terminal=False)
+    assert "\x1b[" not in render(TREE, "tree")
+
+
+def test_a_tree_takes_names_as_they_are() -> None:
+    assert "[red]" in render(TREE, "tree")  # no markup of rich
+
+
+def test_bars_of_a_tree_are_shares_of_the_total() -> None:
+    bars = [line.count("█") for line in render(TREE, "tree").splitlines()[2:7]]
+    assert bars == [16, 12, 12, 0, 4]
+
+
+def test_a_stack_is_split_at_its_semicolons_alone() -> None:
+    stacks = [line.rsplit(" ", 1)[0].split(";") for line in render(DOCUMENT, "collapsed").splitlines()]
+    assert stacks == [["Net", "body (ModuleList)", "a:b (Linear)"], ["Net", "fc (Linear)"]]
+
+
+def test_json_keeps_integers_of_any_size() -> None:
+    assert json.loads(render(DOCUMENT, "json")) == DOCUMENT
+
+
+def test_tabulate_is_left_as_it_was() -> None:
+    before = dict(vars(tabulate))
+    for kind in TABLES:
+        render(TREE, kind)
+    assert vars(tabulate) == before
+
+
+def test_unknown_kind() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown kind 'texd'. Did you mean 'text'"):
+        render(TABLE, "texd")
+
+
+def test_every_kind_is_of_a_table_or_of_the_document() -> None:
+    assert not TABLES.keys() & DOCUMENTS.keys()
