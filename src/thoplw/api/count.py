@@ -65,8 +65,7 @@ class Count:
         self.calls = tuple(reports)
 
     def _report(self, trace: Trace, prices: Mapping[int, Work]) -> LayerInfo:
-        priced = price(trace, self._convention, prices=self._custom.prices, scopes=prices)
-        return LayerInfo(trace, priced, self._convention)
+        return LayerInfo(price(trace, self._convention, prices=self._custom.prices, scopes=prices))
 
     @property
     def total_macs(self) -> int:

@@ -62,7 +62,7 @@ def profile(
         table = find(convention)
         custom = CustomOps(custom_ops)
         trace = observe(model, tensor, execute=execute, watch=custom.watch)
-        info = LayerInfo(trace, price(trace, table, prices=custom.prices, scopes=custom.scopes()), table)
+        info = LayerInfo(price(trace, table, prices=custom.prices, scopes=custom.scopes()))
         if strict and info.uncounted:
             raise UncountedError(
                 f"{info.notes()[0]} These lines price one of them:\n\n"

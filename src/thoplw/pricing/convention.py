@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -18,6 +19,12 @@ Price = Callable[[Call], Work | int] | None
 
 #: What a whole call of a module costs; where it returns ``None``, what ran inside is priced by itself.
 ModulePrice = Callable[[ModuleCall], Work | int | None]
+
+
+#: Unit of a convention -> its part of some work.
+MEASURES: Mapping[str, Callable[[Work], int]] = MappingProxyType(
+    {"MAC": attrgetter("macs"), "FLOP": attrgetter("flops")}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ class Convention:
 
     def measure(self, work: Work) -> int:
         """The figure that this convention reports of some work."""
-        return work.flops if self.unit == "FLOP" else work.macs
+        return MEASURES[self.unit or "MAC"](work)
 
     def on(self, base: Convention) -> Convention:
         """This convention with what it lacks taken from another."""

@@ -31,12 +31,16 @@ class Priced:
     """A trace with prices.
 
     Attributes:
+        trace: what ran.
+        convention: what prices it.
         own: for each scope, what its own operators cost, without those of the scopes it opened.
         entries: every leaf, by scope, in order of its first run.
         whole: scopes that were priced as a whole.
         covered: scopes inside those that were priced as a whole: their own work is none.
     """
 
+    trace: Trace
+    convention: Convention
     own: tuple[Work, ...]
     entries: tuple[Entry, ...]
     whole: frozenset[int]
@@ -75,7 +79,14 @@ def price(
             if leaf.work is not None and leaf.work is not ZERO:
                 work = leaf.work if times == 1 else leaf.work * times
                 own[scope] = work if own[scope] is ZERO else own[scope] + work
-    return Priced(own=tuple(own), entries=tuple(entries), whole=frozenset(whole.keys() - covered), covered=covered)
+    return Priced(
+        trace=trace,
+        convention=convention,
+        own=tuple(own),
+        entries=tuple(entries),
+        whole=frozenset(whole.keys() - covered),
+        covered=covered,
+    )
 
 
 def _whole(

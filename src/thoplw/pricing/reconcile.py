@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from thoplw.formulas import FORMULAS
-from thoplw.pricing.convention import Convention
 from thoplw.pricing.families import family_of
 from thoplw.pricing.price import Priced, leaves
 from thoplw.record import Call, Trace, Work
@@ -45,19 +44,16 @@ class Families:
         self._trace = trace
         self._main: dict[int, str] = {}
 
-    def terms(
-        self, left: tuple[Convention, Priced], right: tuple[Convention, Priced], *, by_layer: bool = False
-    ) -> tuple[Term, ...]:
+    def terms(self, left: Priced, right: Priced, *, by_layer: bool = False) -> tuple[Term, ...]:
         """What makes up the difference of two conventions' totals, the largest first, without terms that are equal."""
-        split = left[0].unit != right[0].unit
-        sides = [self._figures(*side, by_layer=by_layer, split=split) for side in (left, right)]
+        split = left.convention.unit != right.convention.unit
+        sides = [self._figures(side, by_layer=by_layer, split=split) for side in (left, right)]
         terms = [Term(*key, sides[0].get(key, 0), sides[1].get(key, 0)) for key in {**sides[0], **sides[1]}]
         return tuple(sorted((term for term in terms if term.difference), key=lambda term: -abs(term.difference)))
 
-    def _figures(
-        self, convention: Convention, priced: Priced, *, by_layer: bool, split: bool
-    ) -> dict[tuple[str, str], int]:
+    def _figures(self, priced: Priced, *, by_layer: bool, split: bool) -> dict[tuple[str, str], int]:
         """(Layer, kind) -> figure. To split takes the second operation of every multiply-accumulate apart."""
+        convention = priced.convention
         figures: dict[tuple[str, str], int] = defaultdict(int)
         for scope, kind, work in self._parts(priced):
             layer = self._trace.modules[self._trace.scopes[scope].module].path if by_layer else ""

@@ -112,6 +112,7 @@ class Trace:
         steps: one per operator, in order.
         used: keys of the parameters and buffers that some operator took.
         assumptions: what was taken for granted: with any, figures are an estimate.
+        torch: version of torch that ran the model.
     """
 
     modules: tuple[ModuleInfo, ...]
@@ -119,6 +120,7 @@ class Trace:
     steps: tuple[Step, ...]
     used: frozenset[int] = frozenset()
     assumptions: tuple[Assumption, ...] = ()
+    torch: str = ""
 
     def parts(self) -> Iterator[tuple[int, Trace]]:
         """What each call from the outermost scope saw, as if its module was the whole model, by the index of its scope.
@@ -160,6 +162,7 @@ class Trace:
             ),
             steps=tuple(steps),
             used=self.used,
+            torch=self.torch,
         )
 
     @property
