@@ -39,8 +39,9 @@ from thoplw.capture.operators import (
     written,
 )
 from thoplw.capture.run import Run
+from thoplw.capture.torch_names import named
 from thoplw.errors import DataDependentError, InputError
-from thoplw.record import Assumption, Call, TensorSpec
+from thoplw.record import Assumption, Call, TensorSpec, TorchName
 
 #: Real tensors may have this many elements; what would have more is abstract, as its values are not worth the memory.
 REAL_LIMIT = 2**22
@@ -149,14 +150,14 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         super().record(call)
 
     def thaw(self, value: Any) -> Any:
-        """Records as arguments again: abstract tensors for specs."""
+        """Records as arguments again: abstract tensors for specs, what is torch's for names."""
         if isinstance(value, TensorSpec):
             return abstract(self.specs.intern(value), self.device)
         if isinstance(value, (tuple, list)):
             return type(value)(map(self.thaw, value))
         if isinstance(value, dict):
             return {name: self.thaw(item) for name, item in value.items()}
-        return value
+        return named(value) if isinstance(value, TorchName) else value
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Answer one operator and record it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,8 +13,9 @@ from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.operators import overload_of, target_of
 from thoplw.capture.packed import geometry_of, weights_of
 from thoplw.capture.scopes import ModuleScopes
+from thoplw.capture.torch_names import name_of
 from thoplw.capture.weights import Weights
-from thoplw.record import Assumption, Call, Step
+from thoplw.record import Assumption, Call, Step, TensorSpec
 
 #: What records keep as it is, known without asking whether it is a tensor.
 _PLAIN = frozenset({int, float, bool, str, type(None)})
@@ -116,7 +117,7 @@ class Run(TorchDispatchMode):
         return {name: self.freeze(value) for name, value in kwargs.items()}
 
     def freeze(self, value: Any) -> Any:
-        """Values as records keep them: specs for tensors, tuples for lists."""
+        """Values as records keep them: specs for tensors, tuples for lists, names for what is torch's."""
         if type(value) is AbstractTensor:
             return value.spec
         if type(value) in _PLAIN:
@@ -135,7 +136,9 @@ class Run(TorchDispatchMode):
             return self._freeze_packed(value)
         if isinstance(value, torch.UntypedStorage):
             return value.nbytes()
-        return value
+        if isinstance(value, Mapping):
+            return {key: self.freeze(item) for key, item in value.items()}
+        return value if isinstance(value, TensorSpec) else name_of(value)
 
     def _freeze_packed(self, packed: torch.ScriptObject) -> Any:
         """Packed weights: the specs of what is inside, and the geometry of a convolution."""

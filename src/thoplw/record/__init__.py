@@ -1,4 +1,4 @@
-"""What was seen while a model ran: plain values, no torch tensors inside.
+"""What was seen while a model ran: plain values, nothing of torch, so that it can be saved and sent elsewhere.
 
 A :class:`Trace` holds the modules of the model, the *scopes* (one per call of a module) and the *steps* (one per
 operator that ran, in order, each pointing at the scope it ran in). Equal calls share one :class:`Call`, so that
@@ -7,6 +7,7 @@ whatever is worked out for a call is worked out once, however often a model repe
 
 from thoplw.record.call import Call, Step
 from thoplw.record.spec import Nested, TensorSpec, specs_in
+from thoplw.record.torch_name import TorchName
 from thoplw.record.trace import Assumption, ModuleCall, ModuleInfo, Scope, Trace, Weight
 from thoplw.record.work import ZERO, Work, as_work
 
@@ -20,6 +21,7 @@ __all__ = [
     "Scope",
     "Step",
     "TensorSpec",
+    "TorchName",
     "Trace",
     "Weight",
     "Work",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from thoplw.record.spec import Nested, TensorSpec, specs_in
@@ -12,7 +11,8 @@ from thoplw.record.spec import Nested, TensorSpec, specs_in
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Call:
-    """An operator with the arguments it was called with, every tensor replaced by its :class:`TensorSpec`.
+    """An operator with the arguments it was called with, every tensor replaced by its :class:`TensorSpec`,
+    and whatever else is torch's, such as a dtype, by its :class:`TorchName`.
 
     Positional arguments stand in the order of the operator's schema; trailing ones that equal their default may be
     missing.
@@ -29,7 +29,7 @@ class Call:
     target: str
     overload: str = "default"
     args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
     output: Nested = None
     parts: tuple[Call, ...] | None = None
 
