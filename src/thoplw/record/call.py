@@ -11,8 +11,7 @@ from thoplw.record.spec import Nested, TensorSpec, specs_in
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Call:
-    """An operator with the arguments it was called with, every tensor replaced by its :class:`TensorSpec`,
-    and whatever else is torch's, such as a dtype, by its :class:`TorchName`.
+    """An operator with the arguments it was called with: specs in place of tensors, names in place of torch's objects.
 
     Positional arguments stand in the order of the operator's schema; trailing ones that equal their default may be
     missing.
