@@ -11,7 +11,7 @@ from checks.calling import Calling
 from thoplw.capture import capture, expand
 from thoplw.capture.torch_names import name_of, named
 from thoplw.errors import InputError
-from thoplw.record import Trace, TorchName
+from thoplw.record import TorchName, Trace
 
 THINGS = {
     TorchName("dtype", "bfloat16"): torch.bfloat16,

@@ -90,10 +90,10 @@ def _whole(
     for call, at in trace.steps:
         calls[at].append(call)
     parents = {info.parent for info in trace.modules}
-    prices = {info.cls: convention.price_of(info.cls) for info in trace.modules}
+    prices = {classes: convention.price_of(classes) for classes in {info.classes for info in trace.modules}}
     for index, scope in enumerate(trace.scopes):
         info = trace.modules[scope.module]
-        found = prices[info.cls]
+        found = prices[info.classes]
         if scope.parent in covered or scope.parent in whole:
             covered.add(index)
         elif found is not None and index not in whole:

@@ -6,6 +6,7 @@ whatever is worked out for a call is worked out once, however often a model repe
 """
 
 from thoplw.record.call import Call, Step
+from thoplw.record.classes import class_names
 from thoplw.record.spec import Nested, TensorSpec, specs_in
 from thoplw.record.torch_name import TorchName
 from thoplw.record.trace import Assumption, ModuleCall, ModuleInfo, Scope, Trace, Weight
@@ -26,5 +27,6 @@ __all__ = [
     "Weight",
     "Work",
     "as_work",
+    "class_names",
     "specs_in",
 ]

@@ -11,11 +11,11 @@ from thoplw.record.spec import Nested, TensorSpec, specs_in
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Call:
-    """An operator with the arguments it was called with, every tensor replaced by its :class:`TensorSpec`,
-    and whatever else is torch's, such as a dtype, by its :class:`TorchName`.
+    """An operator with the arguments it was called with.
 
-    Positional arguments stand in the order of the operator's schema; trailing ones that equal their default may be
-    missing.
+    Every tensor is replaced by its :class:`TensorSpec`, and whatever else is torch's, such as a dtype, by its
+    :class:`TorchName`. Positional arguments stand in the order of the operator's schema; trailing ones that equal
+    their default may be missing.
 
     Attributes:
         target: the operator as ``library.name``, such as ``aten.conv2d``.

@@ -47,21 +47,24 @@ class ModuleInfo(NamedTuple):
 
     Attributes:
         path: as in ``model.get_submodule(path)``; empty for the model itself.
-        cls: the module's class.
+        classes: its class, and every class that this is derived from, as :func:`~thoplw.record.class_names` says them.
         class_name: the name of the class as its author knows it: of the original class, for a scripted module.
         parent: index of the module that holds it, ``-1`` for the model itself.
         opaque: whether calls of its submodules go unseen, as those of a scripted module do.
         parameters: its own parameters, without its children's.
         buffers: its own buffers.
+        container: whether modules of its class only hold others, or the packed weights of a quantised module: that no
+            call of one is seen says nothing.
     """
 
     path: str
-    cls: type
+    classes: tuple[str, ...]
     class_name: str
     parent: int
     opaque: bool = False
     parameters: tuple[Weight, ...] = ()
     buffers: tuple[Weight, ...] = ()
+    container: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

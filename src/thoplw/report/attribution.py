@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import torch
-
 from thoplw.formulas import FORMULAS
 from thoplw.pricing import Convention, Leaf, Priced, leaves
 from thoplw.record import ZERO, Call, TensorSpec, Trace, Weight, Work
@@ -112,7 +110,7 @@ class Attribution:
         weights = self._weights.get(index, [])
         size: Counter[str] = Counter()
         for weight in weights:
-            size[weight.spec.dtype] += weight.spec.numel * getattr(torch, weight.spec.dtype).itemsize
+            size[weight.spec.dtype] += weight.spec.numel * weight.spec.itemsize
         return Row(
             name=info.path,
             cls=info.class_name,
@@ -201,7 +199,7 @@ class Attribution:
         idle: dict[int, set[tuple[int, int]]] = {}
         root: dict[int, int] = {}
         for index, info in enumerate(trace.modules):
-            if index in alive or self._is_unseen(index) or (not info.parameters and _cannot_run(info.cls)):
+            if index in alive or self._is_unseen(index) or (not info.parameters and info.container):
                 continue
             root[index] = root.get(info.parent, index)
             weights = idle.setdefault(root[index], set())
@@ -256,11 +254,6 @@ class Attribution:
 def _multiplies(call: Call) -> bool:
     """Whether an operator multiplies and accumulates, as far as thoplw knows."""
     return any(leaf.work is not None and leaf.work.macs for leaf in leaves(call, FORMULAS))
-
-
-def _cannot_run(cls: type) -> bool:
-    """Whether modules of a class only hold others, or the packed weights of a quantised module."""
-    return getattr(cls, "forward", None) is torch.nn.Module.forward or cls.__module__.startswith("torch.ao.")
 
 
 def shapes_of(specs: tuple[TensorSpec, ...]) -> tuple[Shape, ...]:
