@@ -92,6 +92,7 @@ def capture(
         steps=tuple(run.steps),
         used=frozenset(run.used.intersection(weights.tensors)),
         assumptions=tuple(run.assumptions),
+        torch=str(torch.__version__),
     )
 
 

@@ -53,6 +53,7 @@ class Session:
             scopes=tuple(self._scopes.scopes),
             steps=tuple(self._run.steps),
             used=frozenset(self._run.used.intersection(self._weights.tensors)),
+            torch=str(torch.__version__),
         )
 
     def _discover(self, model: torch.nn.Module) -> None:

@@ -30,9 +30,9 @@ class Convention:
             :class:`~thoplw.Call`, or ``None`` for free; or a class of modules, whose price is a function of a
             :class:`~thoplw.ModuleCall`. A class goes by its name, which can be given in its place where its library
             need not be installed: ``"timm.layers.attention:Attention"``. A function returns :class:`~thoplw.Work`, or
-            a whole number of multiply-accumulates. The topmost call that has a price covers everything under it. An operator without a
-            price is taken apart; a kernel without one is uncounted. The in-place variant of an operator goes by the
-            price of the operator.
+            a whole number of multiply-accumulates. The topmost call that has a price covers everything under it. An
+            operator without a price is taken apart; a kernel without one is uncounted. The in-place variant of an
+            operator goes by the price of the operator.
         based_on: a convention, or its name, that gives prices, unit and parameters where this one has none.
         unit: whether its figures are multiply-accumulates (``"MAC"``, unless said otherwise) or floating-point
             operations (``"FLOP"``).

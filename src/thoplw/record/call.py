@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ class Call:
         args: positional arguments.
         kwargs: keyword-only arguments.
         output: what was returned, nested as the operator returns it.
-        parts: for a composite operator taken apart while it ran, the operators that it is made of.
+        parts: for a composite operator that was taken apart, the operators that it is made of.
     """
 
     target: str
@@ -52,6 +52,9 @@ class Call:
         """The positional argument at ``position``, or ``default`` where the call left it out."""
         return self.args[position] if position < len(self.args) else default
 
+
+#: Takes a composite operator apart: the operators that it is made of, or ``None`` for a kernel.
+Expand = Callable[[Call], tuple[Call, ...] | None]
 
 #: One run of an operator: what was called, and the index of the scope that it ran in.
 Step = tuple[Call, int]

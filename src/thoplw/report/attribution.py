@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from thoplw.formulas import FORMULAS
-from thoplw.pricing import Convention, Leaf, Priced, leaves
-from thoplw.record import ZERO, Call, TensorSpec, Trace, Weight, Work
+from thoplw.pricing import Convention, Leaf, Priced
+from thoplw.record import ZERO, TensorSpec, Trace, Weight, Work
 
 Shape = tuple[int, ...]
 
@@ -137,9 +136,7 @@ class Attribution:
 
     def unseen(self) -> dict[str, Uncounted]:
         """Operators that multiply and accumulate, which a convention that mirrors a tool has for free."""
-        if not self._convention.mirrors:
-            return {}
-        return self._where(lambda leaf: leaf.work == ZERO and _multiplies(leaf.call))
+        return self._where(lambda leaf: leaf.call in self._priced.unseen)
 
     def _where(self, chosen: Callable[[Leaf], bool]) -> dict[str, Uncounted]:
         found: dict[str, Uncounted] = defaultdict(Uncounted)
@@ -249,11 +246,6 @@ class Attribution:
                     scope = parent
                 return parent.module
         return self._payer(self._trace.modules[index].parent)
-
-
-def _multiplies(call: Call) -> bool:
-    """Whether an operator multiplies and accumulates, as far as thoplw knows."""
-    return any(leaf.work is not None and leaf.work.macs for leaf in leaves(call, FORMULAS))
 
 
 def shapes_of(specs: tuple[TensorSpec, ...]) -> tuple[Shape, ...]:

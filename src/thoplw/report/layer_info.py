@@ -7,8 +7,6 @@ from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from thoplw.errors import InputError, MissingExtraError, UnknownNameError
 from thoplw.pricing import Convention, Priced
 from thoplw.record import Trace
@@ -51,6 +49,7 @@ class LayerInfo:
         self._attribution = attribution
         self._unit = f"{convention.unit}s"
         self._model = trace.modules[0].class_name
+        self._torch = trace.torch
 
     # What not everyone asks for is worked out when it is asked for.
 
@@ -207,7 +206,7 @@ class LayerInfo:
     def _about(self) -> dict[str, str]:
         return {
             "thoplw": __version__,
-            "torch": str(torch.__version__),
+            "torch": self._torch,
             "model": self._model,
             "convention": self.convention,
             "unit": self._unit.removesuffix("s"),
