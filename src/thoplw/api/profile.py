@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from thoplw.capture import capture
+from thoplw.capture import capture, expand
 from thoplw.capture.inputs import arguments
 from thoplw.capture.preserve import without_collection
 from thoplw.capture.scopes import Watch
@@ -62,7 +62,7 @@ def profile(
         table = find(convention)
         custom = CustomOps(custom_ops)
         trace = observe(model, tensor, execute=execute, watch=custom.watch)
-        info = LayerInfo(price(trace, table, prices=custom.prices, scopes=custom.scopes()))
+        info = LayerInfo(price(trace, table, prices=custom.prices, scopes=custom.scopes(), expand=expand))
         if strict and info.uncounted:
             raise UncountedError(
                 f"{info.notes()[0]} These lines price one of them:\n\n"

@@ -25,7 +25,7 @@ class Session:
     def __init__(self, watch: Watch | None = None) -> None:
         specs = Specs()
         self._weights = Weights(specs)
-        self._weights.infos.append(ModuleInfo(path="", cls=object, class_name="count", parent=-1))
+        self._weights.infos.append(ModuleInfo(path="", classes=(), class_name="count", parent=-1))
         self._scopes = ModuleScopes(self._weights.indices, specs, watch, discover=self._discover)
         self._run = LiveRun(specs=specs, weights=self._weights, scopes=self._scopes, device=torch.device("cpu"))
         self._scopes.scopes.append(Scope(module=0, parent=-1))
