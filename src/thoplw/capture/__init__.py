@@ -40,6 +40,7 @@ def capture(
     kwargs: Mapping[str, Any],
     *,
     execute: bool = False,
+    reuse_layers: bool = True,
     watch: Watch | None = None,
 ) -> Trace:
     """Run ``model(*args, **kwargs)`` as in inference and record it; the model is left exactly as it was.
@@ -49,6 +50,8 @@ def capture(
         args: positional inputs, with tensors at any depth.
         kwargs: keyword inputs.
         execute: run for real, on the tensors given.
+        reuse_layers: run a layer of torch once, and repeat its record for layers that are called alike. That gives the
+            record of a run of every layer, sooner.
         watch: called with scope, module, inputs and output whenever a module of the model returns.
 
     Raises:
@@ -70,7 +73,7 @@ def capture(
         stack.callback(run.finish)
         reshaped = stack.enter_context(data_preserved(real))
         stack.enter_context(inference())
-        if isinstance(run, AbstractRun):
+        if reuse_layers and isinstance(run, AbstractRun):
             stack.enter_context(LayerCache(run, scopes, weights))
         stack.enter_context(scopes)
         args, kwargs = map_tensors((tuple(args), dict(kwargs)), run.enter)
