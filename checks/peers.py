@@ -213,7 +213,7 @@ def trace(name: str) -> Trace:
 def priced(convention: str, seen: Trace) -> dict[str, int]:
     """What a convention says of a trace."""
     table = find(convention)
-    info = LayerInfo(seen, price(seen, table, expand=expand), table)
+    info = LayerInfo(price(seen, table, expand=expand))
     return {"figure": info.total_macs, "params": info.total_params}
 
 

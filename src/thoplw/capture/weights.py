@@ -90,6 +90,11 @@ class Weights:
                 if child is not None:
                     self._add(child, prefix + name, index, seen)
 
+    def add_root(self, name: str) -> None:
+        """Add what stands for no module, and holds models that are added under it: the first of all."""
+        assert not self.infos
+        self.infos.append(ModuleInfo(path="", classes=(), class_name=name, parent=-1))
+
     def _packed(self, module: torch.nn.Module) -> Iterator[Weight]:
         """The packed weights and biases of a quantised module, each taken as a parameter.
 
