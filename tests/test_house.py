@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -14,7 +15,6 @@ import torchvision  # noqa: F401 # registers its operators
 
 import thoplw
 from thoplw.formulas import FORMULAS
-from thoplw.formulas.free import FREE
 from thoplw.pricing import CONVENTIONS
 from thoplw.render import FORMATS
 from thoplw.shapes import RULES
@@ -39,12 +39,6 @@ def is_operator(target: str) -> bool:
 @pytest.mark.parametrize("table", [FORMULAS, RULES, *(each.operators for each in CONVENTIONS.values())])
 def test_every_row_is_a_real_operator(table: dict[str, object]) -> None:
     assert {target for target in table if not is_operator(target)} <= ELSEWHERE
-
-
-def test_every_free_operator_has_one_reason() -> None:
-    names = [name for words in FREE.values() for name in words.split()]
-    assert sorted(names) == sorted(set(names))
-    assert all(len(reason.split()) >= 2 for reason in FREE)
 
 
 def test_public_names_are_sorted_and_exist() -> None:
@@ -82,3 +76,39 @@ def test_imports_are_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# -- the tree ----------------------------------------------------------------------------------------------------------
+
+STAGES = "api capture cli estimate formulas models pricing record render report shapes"
+
+
+def test_folders_are_stages() -> None:
+    package = ROOT / "src" / "thoplw"
+    assert " ".join(sorted(path.name for path in package.iterdir() if any(path.rglob("*.py")))) == STAGES
+    assert len(list(package.glob("*.py"))) <= 6
+
+
+def imported(path: Path) -> set[str]:
+    """The packages that a file imports from."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add("." if node.level else str(node.module).partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("folder", ["tests", "tools", "benchmarks", "checks"])
+def test_what_surrounds_the_package_imports_only_checks(folder: str) -> None:
+    around = {".", "tests", "tools", "benchmarks"}  # a relative import would be one of the same folder
+    files = list((ROOT / folder).rglob("*.py"))
+    assert files
+    assert {path.name: found for path in files if (found := imported(path) & around)} == {}
+
+
+def test_the_package_imports_nothing_that_surrounds_it() -> None:
+    around = {"tests", "tools", "benchmarks", "checks"}
+    found = {path.name: imported(path) & around for path in (ROOT / "src").rglob("*.py")}
+    assert {name: names for name, names in found.items() if names} == {}
