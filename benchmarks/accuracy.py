@@ -85,7 +85,8 @@ def table() -> str:
     lines = [
         "# What other counters say",
         "",
-        f"GMACs of {len(PICTURES)} models, most families once, with their default input and a batch of one; a ratio to the",
+        f"GMACs of {len(PICTURES)} models, most families once, with their default input and a batch of one; a ratio "
+        "to the",
         "first column stands where a figure is more than 1 % off. The first column is thoplw with",
         '`convention="macs"`, which real execution confirmed to the unit (`checks/oracle.py`). Other definitions',
         "explain many small differences: biases, norms and activations count in some tools.",
