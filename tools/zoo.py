@@ -416,7 +416,7 @@ HEAD = """\
 
 {summary}
 
-*Oracle*: `tests/oracle.py` ran the model for real, with random weights, and multiplied out every contraction that
+*Oracle*: `checks/oracle.py` ran the model for real, with random weights, and multiplied out every contraction that
 reached a kernel: `=` says that it found the same number to the unit; an empty cell, that the model was not run, for a
 reason below. Large models ran in bfloat16, as far as their kernels do, and with all weights in one piece of memory,
 which changes what they compute and not how much; deepseek_v2 and its kin with experts one by one, as the grouped
