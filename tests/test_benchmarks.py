@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
+RESULTS = ROOT / "docs" / "results.md"
 PAGES = ROOT / "tests" / "benchmarks"
 PLOT = PAGES / "madds-vs-parameters.svg"
 START, END = "<!-- results: written by tests/test_benchmarks.py -->", "<!-- end of results -->"
@@ -116,16 +116,16 @@ def page(name: str, info: thoplw.LayerInfo) -> str:
 
 
 def results() -> str:
-    """The table of the README, each model linked to its page."""
+    """The table of results, each model linked to its page."""
     lines = ["| Model | MACs | Params |", "|---|--:|--:|"]
     for name, figures in EXPECTED.items():
-        lines.append(f"| [{name}](tests/benchmarks/{name}.md) | {' | '.join(figures)} |")
+        lines.append(f"| [{name}](../tests/benchmarks/{name}.md) | {' | '.join(figures)} |")
     return "\n".join(lines)
 
 
-def with_results(readme: str) -> str:
-    """The README with the table in its place."""
-    return re.sub(f"(?<={START}\n).*(?={END})", lambda _: f"{results()}\n", readme, flags=re.DOTALL)
+def with_results(shown: str) -> str:
+    """The page of results with the table in its place."""
+    return re.sub(f"(?<={START}\n).*(?={END})", lambda _: f"{results()}\n", shown, flags=re.DOTALL)
 
 
 # -- the plot -------------------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ def write() -> None:
     for name in track(EXPECTED, description="Profiling"):
         _, _, info = profile(name)
         (PAGES / f"{name}.md").write_text(page(name, info), encoding="utf-8")
-    README.write_text(with_results(README.read_text(encoding="utf-8")), encoding="utf-8")
+    RESULTS.write_text(with_results(RESULTS.read_text(encoding="utf-8")), encoding="utf-8")
     figure().savefig(PLOT, metadata={"Date": None})
 
 
@@ -195,10 +195,10 @@ def test_there_are_33() -> None:
     assert {path.stem for path in PAGES.glob("*.md")} == set(EXPECTED)
 
 
-def test_the_readme_shows_the_results() -> None:
-    readme = README.read_text(encoding="utf-8")
-    assert readme.count(START) == readme.count(END) == 1
-    assert with_results(readme) == readme
+def test_the_page_shows_the_results() -> None:
+    shown = RESULTS.read_text(encoding="utf-8")
+    assert shown.count(START) == shown.count(END) == 1
+    assert with_results(shown) == shown
 
 
 def test_no_label_of_the_plot_covers_another() -> None:
