@@ -28,12 +28,19 @@ SCHEMA = ROOT / "src" / "thoplw" / "report" / "schema.json"
 GALLERY = "gallery.md"
 
 #: Pages of the site that are not in ``docs/``, by their place in the repository.
-ELSEWHERE = ("CHANGELOG.md", "benchmarks/mirrors.md", "benchmarks/zoo.md")
+ELSEWHERE = (
+    "CHANGELOG.md",
+    *(f"benchmarks/{name}.md" for name in ("accuracy", "mirrors", "speed", "zoo")),
+    *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests" / "benchmarks").glob("*.md")),
+)
+
+#: Pictures of these pages.
+PICTURES = ("benchmarks/scaling.svg", "tests/benchmarks/madds-vs-parameters.svg")
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add what is not in ``docs/``."""
-    for path in ELSEWHERE:
+    for path in (*ELSEWHERE, *PICTURES):
         files.append(File.generated(config, path, abs_src_path=str(ROOT / path)))
     files.append(File.generated(config, "reference/commands.md", content=commands()))
     files.append(File.generated(config, "reference/json.md", content=document(json.loads(SCHEMA.read_text("utf-8")))))
@@ -51,7 +58,7 @@ def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
     here = page.file.src_uri
     if here not in ELSEWHERE:
         here = f"docs/{here}"
-    return re.sub(r"(?<=\]\()([^)#:]+\.md)(?=[)#])", lambda link: _moved(link[1], here), markdown)
+    return re.sub(r"(?<=\]\()([^)#:]+\.(?:md|svg))(?=[)#])", lambda link: _moved(link[1], here), markdown)
 
 
 def _moved(link: str, here: str) -> str:
