@@ -109,8 +109,8 @@ _HEAD = """\
 # JSON
 
 What `thoplw profile --kind json`, `LayerInfo.summary("json")` and, as Python values, `LayerInfo.to_dict()` give:
-version {version} of [the schema](schema.json), from which this page is made. The page of the kind `html`, the flame
-graphs, `thoplw diff` and `thoplw check` are made of the same document.
+version {version} of [the schema](schema.json), from which this page is made. The `html` page, the flame graphs, `thoplw diff` and
+`thoplw check` read the same document.
 
 {description} [An example](../gallery/resnet18.json).
 """
