@@ -34,6 +34,9 @@ ELSEWHERE = (
     *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests" / "benchmarks").glob("*.md")),
 )
 
+#: Pages whose tables need the room of the table of contents.
+WIDE = ("benchmarks/accuracy.md", "benchmarks/speed.md", "conventions.md")
+
 #: Pictures of these pages.
 PICTURES = ("benchmarks/scaling.svg", "tests/benchmarks/madds-vs-parameters.svg")
 
@@ -56,6 +59,8 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
     """Links hold in the repository: make them hold in the site."""
     here = page.file.src_uri
+    if here in WIDE:
+        page.meta["hide"] = ["toc"]
     if here not in ELSEWHERE:
         here = f"docs/{here}"
     return re.sub(r"(?<=\]\()([^)#:]+\.(?:md|svg))(?=[)#])", lambda link: _moved(link[1], here), markdown)
@@ -109,8 +114,8 @@ _HEAD = """\
 # JSON
 
 What `thoplw profile --kind json`, `LayerInfo.summary("json")` and, as Python values, `LayerInfo.to_dict()` give:
-version {version} of [the schema](schema.json), from which this page is made. The `html` page, the flame graphs, `thoplw diff` and
-`thoplw check` read the same document.
+version {version} of [the schema](schema.json), from which this page is made. The `html` page, the flame graphs,
+`thoplw diff` and `thoplw check` read the same document.
 
 {description} [An example](../gallery/resnet18.json).
 """
