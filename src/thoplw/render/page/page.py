@@ -11,6 +11,9 @@ from thoplw.render.units import clever_format
 
 HERE = Path(__file__).parent
 
+#: What draws, in ``vendor/``: the chart, and the table.
+LIBRARIES = ("d3-hierarchy", "d3-selection", "tabulator")
+
 TIMES = " \N{MULTIPLICATION SIGN} "
 
 
@@ -18,23 +21,28 @@ def page(document: Mapping[str, Any]) -> str:
     """Write the document that ``LayerInfo.to_dict()`` gives as one HTML file, which loads nothing from anywhere.
 
     Raises:
-        MissingExtraError: Plotly or Jinja is not installed.
+        MissingExtraError: Jinja is not installed.
     """
     try:
         import jinja2
-        from plotly.offline import get_plotlyjs  # type: ignore[import-untyped] # it ships no types
     except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or "plotly", "report", "an HTML page") from error
+        raise MissingExtraError("jinja2", "report", "an HTML page") from error
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     environment.filters |= {"clever": _clever, "exact": _exact, "shapes": _shapes, "named": _named}
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}  # as short as it gets
+    unit = f"{document['unit']}s"
     return environment.get_template("page.html").render(
         document=document,
-        unit=f"{document['unit']}s",
+        unit=unit,
+        figures=[
+            {"name": "macs", "heading": unit, "noun": unit},
+            {"name": "params", "heading": "Parameters", "noun": "parameters"},
+        ],
         rows=rows(document["layers"]),
         css=[_read("vendor/tabulator_simple.min.css"), _read("page.css")],
-        scripts=[get_plotlyjs(), _read("vendor/tabulator.min.js"), _read("page.js")],
+        scripts=[_read(f"vendor/{name}.min.js") for name in LIBRARIES] + [_read("page.js")],
     )
 
 
