@@ -455,6 +455,19 @@ def test_the_table_is_whole(opened: Open, name: str, width: int) -> None:
     assert tab.locator(".tabulator-tableholder").evaluate("each => each.scrollWidth - each.clientWidth") == 0
 
 
+@pytest.mark.parametrize("width", [400, 1280])
+def test_long_names_take_several_lines(opened: Open, width: int) -> None:
+    long = "encoder.layers.7.attention.self_attention.relative_position_embedding.projection_of_queries"
+    wide = [[1, 16, 128, 128], [1, 16, 128, 128]]
+    tab = opened(
+        document(layer(""), layer(long, 5, inputs=wide, outputs=wide)), viewport={"width": width, "height": 800}
+    )
+    name = tab.get_by_role("button", name=long)
+    assert tab.locator(".tabulator-cell").evaluate_all(CUT) == []
+    assert name.evaluate("each => each.getClientRects().length && each.offsetHeight") > 30
+    assert name.evaluate("each => each.closest('.tabulator-row').offsetHeight - each.offsetHeight") > 0
+
+
 def data(written: str) -> dict[str, Any]:
     (found,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', written)
     read: dict[str, Any] = json.loads(found)

@@ -37,7 +37,7 @@ const part = (value, whole) => (whole ? Number((value * 1000000n) / whole) / 100
 const percent = (value, whole) => `${part(value, whole).toFixed(2)} %`;
 const written = (value) => (view.exact ? exact(value) : clever(value));
 
-function element(tag, properties, text) {
+function element(tag, properties = {}, text = "") {
   const made = Object.assign(document.createElement(tag), properties);
   made.textContent = text;
   return made;
@@ -265,19 +265,20 @@ const ascending = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 const moduleOf = (component) => rows[component.getData().id]; // the module of a row or cell of the table
 const figureOf = (component, figure) => moduleOf(component)[view.scope][figure];
 
-// A column has room for its longest text, so that nothing is cut, up to a limit that only odd models pass.
+// A column has room for its longest text, so that nothing is cut, up to a limit that only odd models pass. Where all
+// columns need more than there is, names are written in several lines.
 const pen = document.createElement("canvas").getContext("2d");
 const family = getComputedStyle(document.body).fontFamily;
 const { fontFamily: mono } = getComputedStyle(document.querySelector("#trail"));
-const WIDEST = { name: innerWidth < 600 ? 170 : 440, other: 330 }, CELL = 20, ARROW = 32, SCROLLBAR = 18;
+const WIDEST = 440, NARROWEST_NAME = 170, CELL = 20, ARROW = 32, SCROLLBAR = 18;
 
 function measured(text, font) {
   pen.font = font;
   return pen.measureText(text).width;
 }
-function widthOf(heading, texts, font = `13.5px ${family}`, most = WIDEST.other) {
+function widthOf(heading, texts, font = `13.5px ${family}`) {
   const widest = [...new Set(texts)].reduce((most, text) => Math.max(most, measured(text, font)), 0);
-  return Math.ceil(Math.min(most, Math.max(widest, measured(heading, `500 13.5px ${family}`) + ARROW) + CELL));
+  return Math.ceil(Math.min(WIDEST, Math.max(widest, measured(heading, `500 13.5px ${family}`) + ARROW) + CELL));
 }
 
 const figureColumn = (figure) => ({
@@ -319,10 +320,15 @@ const columns = [
   {
     title: "Name",
     field: "name",
-    minWidth: widthOf("Name", rows.map(({ name }) => name), `13px ${mono}`, WIDEST.name),
+    minWidth: widthOf("Name", rows.map(({ name }) => name), `13px ${mono}`),
+    variableHeight: true,
     widthGrow: 3,
     sorter: "alphanum",
-    formatter: (cell) => element("button", { type: "button", className: "name", title: cell.getValue() }, cell.getValue()),
+    formatter: (cell) => {
+      const button = element("button", { type: "button", className: "name" });
+      button.append(...cell.getValue().split(/(?<=\.)/).flatMap((piece) => [piece, element("wbr")]));
+      return button;
+    },
   },
   ...FIGURES.map(figureColumn),
   share,
@@ -331,8 +337,10 @@ const columns = [
   words("Output", "outputs"),
   { ...words("Calls", "calls"), hozAlign: "right", headerHozAlign: "right", sorter: "number" },
 ];
-// Beside the chart where there is room for all columns, else under it.
-$("modules").style.setProperty("--columns", `${columns.reduce((sum, { minWidth }) => sum + minWidth, 0) + SCROLLBAR}px`);
+const needed = columns.reduce((sum, { minWidth }) => sum + minWidth, SCROLLBAR);
+const lacking = Math.max(0, needed - $("modules").parentElement.clientWidth);
+columns[0].minWidth = Math.max(NARROWEST_NAME, columns[0].minWidth - lacking);
+$("modules").style.setProperty("--columns", `${needed}px`); // beside the chart where there is room, else under it
 
 const table = new Tabulator("#table", {
   // Without the links between modules: Tabulator copies the data of a row, and would copy the tree each time.
