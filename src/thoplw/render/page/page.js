@@ -8,7 +8,7 @@ const FIGURES = figures.map(({ name }) => name);
 const HEADINGS = Object.fromEntries(figures.map(({ name, heading }) => [name, heading]));
 const NOUNS = Object.fromEntries(figures.map(({ name, noun }) => [name, noun]));
 const UNITS = ["", " K", " M", " G", " T", " P", " E", " Z", " Y", " R", " Q"];
-const LEVEL_WIDTH = 160, LEAST_LEVELS = 3, SLICES_PER_LEVEL = 400n, CLASSES = 7, OPERATORS = 6, THIN = 0.7;
+const LEVEL_WIDTH = 160, LEAST_LEVELS = 3, SLICES_PER_LEVEL = 400n, OPENED = 4n, CLASSES = 7, OPERATORS = 6, THIN = 0.7;
 
 const view = { figure: FIGURES[0], scope: "own", exact: false, at: 0, marked: null };
 const $ = (id) => document.getElementById(id);
@@ -65,7 +65,8 @@ function isInside(row, ancestor) {
 
 const levels = () => Math.max(LEAST_LEVELS, Math.floor($("chart").clientWidth / LEVEL_WIDTH));
 
-// What can be seen of the tree below a module: a few levels, and no slice that would be thinner than a pixel. A slice is
+// What can be seen of the tree below a module: a few levels, no slice that would be thinner than a pixel, and nothing
+// below a slice that is too thin for a name. A slice is
 // all of a module; or what a module costs "itself", beside its submodules; or the "rest", those too small to be seen.
 // Shares of the whole are numbers, since costs beyond 2**53 would not be exact.
 function slices(top) {
@@ -76,7 +77,7 @@ function slices(top) {
     const rest = row.children.filter((child) => child.all[figure] && child.all[figure] <= least);
     const small = rest.reduce((sum, child) => sum + child.all[figure], 0n), own = row.own[figure];
     const children = [];
-    if (level < deepest && row.children.length) {
+    if (level < deepest && row.children.length && row.all[figure] > OPENED * least) {
       if (own > least) children.push(slice(row, "itself", [], own));
       children.push(...seen.map((child) => open(child, level + 1)));
       if (small > least) children.push(slice(row, "rest", rest, small));
