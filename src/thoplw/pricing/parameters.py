@@ -12,12 +12,12 @@ Parameters = Callable[[Trace], Iterable[tuple[int, Weight]]]
 
 def executed(trace: Trace) -> Iterable[tuple[int, Weight]]:
     """Parameters of modules that ran, and those that some operator took; each tensor once."""
-    return _once(_executed(trace, buffers=frozenset()))
+    return _executed(trace, buffers=frozenset())
 
 
 def executed_with_statistics(trace: Trace) -> Iterable[tuple[int, Weight]]:
     """The same, and the running mean and variance of norms."""
-    return _once(_executed(trace, buffers=frozenset({"running_mean", "running_var"})))
+    return _executed(trace, buffers=frozenset({"running_mean", "running_var"}))
 
 
 def every(trace: Trace) -> Iterable[tuple[int, Weight]]:
@@ -30,14 +30,17 @@ def trainable(trace: Trace) -> Iterable[tuple[int, Weight]]:
     return ((index, weight) for index, weight in every(trace) if weight.trainable)
 
 
-def _executed(trace: Trace, buffers: frozenset[str]) -> list[tuple[int, Weight]]:
-    ran = {scope.module for scope in trace.scopes}
-    return [
-        (index, weight)
-        for index, info in enumerate(trace.modules)
-        for weight in (*info.parameters, *[buffer for buffer in info.buffers if buffer.name in buffers])
-        if index in ran or weight.key in trace.used
-    ]
+def _executed(trace: Trace, buffers: frozenset[str]) -> Iterable[tuple[int, Weight]]:
+    ran, used = {scope.module for scope in trace.scopes}, trace.used
+    first: dict[int, tuple[int, Weight]] = {}
+    for index, info in enumerate(trace.modules):
+        weights = info.parameters
+        if buffers and info.buffers:
+            weights = (*weights, *[buffer for buffer in info.buffers if buffer.name in buffers])
+        for weight in weights:
+            if index in ran or weight.key in used:
+                first.setdefault(weight.key, (index, weight))
+    return first.values()
 
 
 def _once(weights: Iterable[tuple[int, Weight]]) -> Iterable[tuple[int, Weight]]:

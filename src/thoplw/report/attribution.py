@@ -32,7 +32,8 @@ class Attribution:
         self._trace = priced.trace
         self._convention = priced.convention
         self._counted = tuple(priced.convention.parameters(priced.trace))
-        work = Work(macs=sum(work.macs for work in priced.own), flops=sum(work.flops for work in priced.own))
+        costly = [work for work in priced.own if work is not ZERO]
+        work = Work(macs=sum([work.macs for work in costly]), flops=sum([work.flops for work in costly]))
         self.cost = priced.convention.measure(work)
         self.flops = work.flops
         self.params = sum(weight.spec.numel for _, weight in self._counted)
