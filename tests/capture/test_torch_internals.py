@@ -14,6 +14,7 @@ from torch import nn
 from thoplw.capture import torch_internals
 from thoplw.capture.abstract import AbstractTensor
 from thoplw.capture.torch_internals import (
+    VERSION,
     DispatchMode,
     any_module_hooks,
     attention_unfused,
@@ -283,3 +284,7 @@ def test_who_is_called_instead() -> None:
 
 def test_what_calls_hooks_and_forward() -> None:
     assert method_of_calls(nn.Linear) is nn.Module._call_impl
+
+
+def test_the_version_is_that_of_torch() -> None:
+    assert VERSION.split(".")[:2] == torch.__version__.split(".")[:2]

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from thoplw.capture.packed import geometry_of, weights_of
+from thoplw.capture.torch_names import name_of
 from thoplw.record import TensorSpec
 from thoplw.shapes import RULES
 
@@ -71,7 +72,7 @@ def frozen(value: Any) -> Any:
         return tuple(map(frozen, value))
     if isinstance(value, torch.ScriptObject):
         return (*map(frozen, weights_of(value)), *geometry_of(value))
-    return value
+    return name_of(value) if isinstance(value, torch.dtype) else value
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -77,7 +77,7 @@ def scatter(
     axes.grid(color="#dddddd")
     axes.spines[["top", "right"]].set_visible(False)
     if len(families) > 1:
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=8, frameon=False)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=6, frameon=False)
     if labels and families:
         _name(figure, axes, {name: (x, y) for models in families.values() for name, (y, x) in models.items()})
     return figure
