@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
 from itertools import accumulate
+from math import prod
 from typing import Any
 
 from thoplw.formulas import FORMULAS
@@ -16,6 +19,16 @@ def f32(*shape: int) -> TensorSpec:
     """A contiguous float tensor."""
     strides = tuple(accumulate(shape[:0:-1], lambda a, b: a * b, initial=1))[::-1] if shape else ()
     return TensorSpec(shape=shape, dtype="float32", strides=strides)
+
+
+def c64(*shape: int) -> TensorSpec:
+    """A contiguous tensor of complex numbers."""
+    return replace(f32(*shape), dtype="complex64")
+
+
+def sparse(*shape: int, stored: int) -> TensorSpec:
+    """A sparse tensor with so many elements."""
+    return replace(f32(*shape), strides=(), density=Fraction(stored, prod(shape)))
 
 
 def call(name: str, *args: Any, out: Any, overload: str = "default") -> Call:

@@ -52,7 +52,8 @@ DTYPES = (torch.float32, torch.int64, torch.complex64, torch.float8_e4m3fn)
 
 #: Operators of which a real run tells nothing to compare with.
 UNTESTED = {
-    "empty": "what memory holds", "new_empty": "what memory holds",
+    "empty": "what memory holds",
+    "new_empty": "what memory holds",
 }
 
 
@@ -169,8 +170,9 @@ def _differences(model: Operator, args: Any, kwargs: Any, line: Line) -> Iterato
         yield f"{difference}{_whose(model, given, found)}"
     priced = price(trace, find("macs"))
     uncounted = {leaf.call.target for leaf, *_ in priced.entries if leaf.work is None}
-    line.kinds |= {"uncounted" if leaf.work is None else "free" if leaf.work is ZERO else "priced"
-                   for leaf, *_ in priced.entries}
+    line.kinds |= {
+        "uncounted" if leaf.work is None else "free" if leaf.work is ZERO else "priced" for leaf, *_ in priced.entries
+    }
     if uncounted:
         yield f"uncounted: {' '.join(sorted(uncounted))}"
     try:

@@ -75,6 +75,7 @@ class Specs:
 
     def __init__(self) -> None:
         self._known: dict[tuple[tuple[int, ...], torch.dtype, tuple[int, ...], Fraction | int], TensorSpec] = {}
+        self._with_values: dict[TensorSpec, TensorSpec] = {}
 
     def __iter__(self) -> Iterator[TensorSpec]:
         return iter(self._known.values())
@@ -104,6 +105,8 @@ class Specs:
 
     def intern(self, spec: TensorSpec) -> TensorSpec:
         """The one spec equal to ``spec``, which may come from anywhere."""
+        if spec.values is not None:  # these are few, and nobody looks for them by their looks
+            return self._with_values.setdefault(spec, spec)
         return self._known.setdefault((spec.shape, dtype_of(spec), spec.strides, spec.density), spec)
 
 

@@ -40,6 +40,7 @@ from thoplw.capture.operators import (
 )
 from thoplw.capture.run import Run
 from thoplw.errors import DataDependentError, InputError
+from thoplw.formulas.attention import PACKED
 from thoplw.record import Assumption, Call, TensorSpec
 
 #: Real tensors may have this many elements; what would have more is abstract, as its values are not worth the memory.
@@ -73,11 +74,12 @@ class _Operator:
         rule: its shape rule, if it has one.
         decides: whether what it returns depends on values.
         writes: whether it writes to an argument.
+        packed: whether it takes packed sequences, whose lengths decide on what it costs.
         scatters: whether torch refuses it for values that are known here too.
         answers: what it answered, by what tells its arguments from others.
     """
 
-    __slots__ = ("answers", "decides", "func", "overload", "rule", "scatters", "target", "writes")
+    __slots__ = ("answers", "decides", "func", "overload", "packed", "rule", "scatters", "target", "writes")
 
     def __init__(self, func: Any) -> None:
         self.func = func
@@ -87,6 +89,7 @@ class _Operator:
         self.rule = None if fills_out(func) else shapes.RULES.get(self.target)
         self.decides = decides_on_values(func)
         self.writes = is_mutable(func)
+        self.packed = self.target in PACKED
         self.scatters = self.target in ("aten.masked_scatter", "aten.masked_scatter_")
         self.answers: dict[tuple[Any, ...], _Answer] = {}
 
@@ -165,6 +168,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             if is_higher_order(func):
                 return self._higher_order(func, args, kwargs or {})
             operator = self._operators[id(func)] = _Operator(func)
+        if operator.packed:
+            args, kwargs = self.with_lengths(func, args, kwargs or {})
         parts: list[Any] = []
         kinds = self._read(args, parts)
         if kwargs:
@@ -239,6 +244,10 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
     def _is_tainted(self, tensor: torch.Tensor) -> bool:
         return bool(self._tainted) and storage_of(tensor) in self._tainted
+
+    def has_values(self, tensor: torch.Tensor) -> bool:
+        """A tensor that something abstract was written to has none any more."""
+        return super().has_values(tensor) and not self._is_tainted(tensor)
 
     def _taint(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         for tensor in written(func, args, kwargs):

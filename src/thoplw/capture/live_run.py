@@ -9,6 +9,7 @@ import torch
 from thoplw import shapes
 from thoplw.capture.operators import is_composite, is_higher_order, is_mutable, storage_of, target_of, written
 from thoplw.capture.run import Run
+from thoplw.formulas.attention import PACKED
 
 
 class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
@@ -39,6 +40,8 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
             self.record(self.call(func, args, kwargs, output, parts))
         else:
             output = func(*args, **kwargs)
+            if target_of(func) in PACKED:
+                args, kwargs = self.with_lengths(func, args, kwargs)
             self.record_executed(func, args, kwargs, output)
         return output
 

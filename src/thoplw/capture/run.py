@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from thoplw.capture.abstract import AbstractTensor, Specs
+from thoplw.capture.abstract import AbstractTensor, Specs, abstract
 from thoplw.capture.operators import overload_of, target_of
 from thoplw.capture.packed import geometry_of, weights_of
 from thoplw.capture.scopes import ModuleScopes
 from thoplw.capture.weights import Weights
-from thoplw.record import Assumption, Call, Step
+from thoplw.formulas.attention import PACKED
+from thoplw.record import Assumption, Call, Step, specs_in
 
 #: What records keep as it is, known without asking whether it is a tensor.
 _PLAIN = frozenset({int, float, bool, str, type(None)})
+
+_ALL_KEYS = "sequences use all keys that they may"
 
 
 @contextmanager
@@ -89,7 +93,8 @@ class Run(TorchDispatchMode):
         """Note an operator that was run for real."""
         seen, returned = self.freeze((args, tuple(kwargs.items()))), self.freeze(output)
         try:
-            key = (func, repr(seen), repr(returned))
+            hidden = [(spec.density, spec.values) for spec in specs_in(seen)]
+            key = (func, repr(seen), repr(returned), repr(hidden))
         except Exception:  # an argument of a foreign class whose repr fails: such calls just do not share a record
             self.record(self.call(func, args, kwargs, output))
             return
@@ -142,6 +147,39 @@ class Run(TorchDispatchMode):
         if id(packed) not in self._packed:
             self._packed[id(packed)] = packed, self.freeze((*weights_of(packed), *geometry_of(packed)))
         return self._packed[id(packed)][1]
+
+    def with_lengths(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of an operator on packed sequences, so that its record says how long these are.
+
+        What that depends on becomes abstract, with its values in its spec; where it has none, that is an assumption.
+        """
+        where = PACKED[target_of(func)]
+
+        def with_values(lengths: Any, statement: str) -> Any:
+            if not isinstance(lengths, torch.Tensor):
+                return lengths
+            if type(lengths) is AbstractTensor or not self.has_values(lengths):
+                if lengths.numel() != 2:  # else there is but one sequence
+                    self.assumptions.append(Assumption(statement, target_of(func), self.scope))
+                return lengths
+            self.used.add(id(lengths))
+            spec = replace(self.specs.of(lengths), values=tuple(lengths.tolist()))
+            return abstract(self.specs.intern(spec), self.device)
+
+        changed, named = list(args), dict(kwargs)
+        for position in (where.ends, where.ends + 1):
+            changed[position] = with_values(changed[position], "packed sequences are equally long")
+        if isinstance(where.used, str):
+            named |= {where.used: with_values(named[where.used], _ALL_KEYS)} if where.used in named else {}
+        elif where.used < len(changed):
+            changed[where.used] = with_values(changed[where.used], _ALL_KEYS)
+        return tuple(changed), named
+
+    def has_values(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor holds what it would in a real run."""
+        return not tensor.is_meta
 
     def take_apart(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Call, ...]]:
         """Run a composite operator piece by piece: what it returns, and the pieces."""

@@ -43,7 +43,7 @@ def recurrent(gates: tuple[int, int], call: Call) -> Work:
     macs = steps(call) * sum(weight.numel for weight in matrices)
     # Both matrices of a cell have its gates as rows; the matrix of a projection has fewer.
     rows = sum(weight.shape[0] for weight in matrices if weight.shape[0] == matrices[0].shape[0]) // 2
-    return contraction(macs, biases(call) + steps(call) * rows // per_gate * operations)
+    return contraction(call, macs, biases(call) + steps(call) * rows // per_gate * operations)
 
 
 FORMULAS: Table = {

@@ -14,7 +14,7 @@ from string import ascii_letters, digits
 from torch import nn
 
 from thoplw.formulas import FORMULAS
-from thoplw.formulas.common import Formula, elements
+from thoplw.formulas.common import Formula, elements, real_products
 from thoplw.pricing.convention import Convention
 from thoplw.pricing.mirrors.common import PRODUCTS_INSIDE, blind_but
 from thoplw.pricing.mirrors.multihead import is_one_kernel
@@ -31,9 +31,10 @@ _EXACT = frozenset({"abc,abd->acd", "abc,adc->adb"})
 
 
 def _macs_alone(target: str) -> Formula:
+    """Of complex numbers as of real ones."""
     formula = FORMULAS[target]
     assert formula is not None  # of every contraction
-    return lambda call: Work(macs=formula(call).macs)
+    return lambda call: Work(macs=formula(call).macs // real_products(call))
 
 
 def _matmul(call: Call) -> Work:
