@@ -24,7 +24,7 @@ import pytest
 import torch
 from torch import nn
 
-from thoplw.capture import capture
+from thoplw.capture import capture, expand
 from thoplw.pricing import find, price
 from thoplw.record import Trace
 from thoplw.report.layer_info import LayerInfo
@@ -213,7 +213,7 @@ def trace(name: str) -> Trace:
 def priced(convention: str, seen: Trace) -> dict[str, int]:
     """What a convention says of a trace."""
     table = find(convention)
-    info = LayerInfo(seen, price(seen, table), table)
+    info = LayerInfo(price(seen, table, expand=expand))
     return {"figure": info.total_macs, "params": info.total_params}
 
 

@@ -135,8 +135,9 @@ def _cell(table: dict[Any, Price], target: object) -> str:
     return "0" if table[target] is None else "x"
 
 
-def _name(target: object) -> str:
-    return target.__name__ if isinstance(target, type) else str(target).removeprefix("aten.")
+def _name(target: str) -> str:
+    """As readers know it: ``linear`` for ``aten.linear``, ``Linear`` for ``torch.nn.modules.linear:Linear``."""
+    return target.rpartition(":")[2] if target.startswith("torch.nn.") else target.removeprefix("aten.")
 
 
 if __name__ == "__main__":

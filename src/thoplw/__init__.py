@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from thoplw.pricing import Convention, Term, conventions
     from thoplw.record import Call, ModuleCall, TensorSpec, Work
     from thoplw.render.units import clever_format
-    from thoplw.report.attribution import Assumed, Row, Uncounted
     from thoplw.report.layer_info import LayerInfo
+    from thoplw.report.rows import Assumed, Row, Uncounted
 
 __all__ = [
     "Assumed",
@@ -67,7 +67,7 @@ _HOMES = {
     "pricing": "Convention Term conventions",
     "record": "Call ModuleCall TensorSpec Work",
     "render.units": "clever_format",
-    "report.attribution": "Assumed Row Uncounted",
+    "report.rows": "Assumed Row Uncounted",
     "report.layer_info": "LayerInfo",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -36,6 +36,7 @@ def within(
     *,
     convention: str = "thoplw",
     allow_uncounted: bool = False,
+    **limits: str | int,
 ) -> LayerInfo:
     """Profile a model, and fail the test when it costs more than it may.
 
@@ -46,23 +47,25 @@ def within(
         params: the most, as in ``"12M"``.
         convention: how to count.
         allow_uncounted: do not fail on an operator without a price.
+        limits: the most of any other figure by name, as in ``flops="4G"`` or ``trainable="1M"``.
 
     Returns:
         The profile.
 
     Raises:
         InputError: there is no limit, or it is no amount.
+        UnknownNameError: there is no such figure.
     """
     from thoplw.api.budget import Budget, amount, check
     from thoplw.api.profile import profile
 
+    given = {"macs": macs, "params": params, **limits}
     budget = Budget(
-        macs=None if macs is None else amount(macs),
-        params=None if params is None else amount(params),
+        limits={name: amount(most) for name, most in given.items() if most is not None},
         allow_uncounted=allow_uncounted,
     )
     _, _, layers = profile(model, inputs, verbose=False, convention=convention)
-    verdict = check(layers.to_dict(), budget)
+    verdict = check(layers.profile, budget)
     if verdict.problems:
         pytest.fail("\n".join((*verdict.problems, "", verdict.report())), pytrace=False)
     return layers

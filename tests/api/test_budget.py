@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
 
 import pytest
 import torch
@@ -13,6 +12,7 @@ from torch import nn
 import thoplw
 from thoplw.api.budget import Budget, amount, check, share
 from thoplw.errors import InputError
+from thoplw.report.profile import Profile
 
 
 @pytest.mark.parametrize(
@@ -47,20 +47,20 @@ def test_tolerances() -> None:
             share(text)
 
 
-def document(*widths: int, convention: str = "macs") -> dict[str, Any]:
+def profile(*widths: int, convention: str = "macs") -> Profile:
     """Of linear layers without biases, one after the other."""
     model = nn.Sequential(*(nn.Linear(a, b, bias=False) for a, b in pairwise(widths)))
-    return thoplw.profile(model, (1, widths[0]), verbose=False, convention=convention)[2].to_dict()
+    return thoplw.profile(model, (1, widths[0]), verbose=False, convention=convention)[2].profile
 
 
 @pytest.mark.parametrize(("limit", "kept"), [(300, True), (299, False)])
 def test_a_limit_may_be_reached(limit: int, kept: bool) -> None:
-    for budget in (Budget(macs=limit), Budget(params=limit)):
-        assert (check(document(10, 20, 5), budget).problems == ()) is kept
+    for budget in (Budget(limits={"macs": limit}), Budget(limits={"params": limit})):
+        assert (check(profile(10, 20, 5), budget).problems == ()) is kept
 
 
 def test_a_broken_limit_names_the_largest_layers() -> None:
-    verdict = check(document(10, 20, 5), Budget(macs=250, params=1000))
+    verdict = check(profile(10, 20, 5), Budget(limits={"macs": 250, "params": 1000}))
     assert verdict.problems == ("MACs: 300 (300.00) is more than the limit allows, 250 (250.00), by 50 (50.00)",)
     (macs, params) = verdict.findings
     assert (macs.broken, params.broken) == (True, False)
@@ -75,12 +75,12 @@ def test_a_broken_limit_names_the_largest_layers() -> None:
     [("0%", 200, False), ("49.9%", 299, False), ("50%", 300, True), ("50.4%", 300, True)],
 )
 def test_a_baseline_and_its_tolerance(tolerance: str, limit: int, kept: bool) -> None:
-    verdict = check(document(10, 20, 5), Budget(baseline=document(10, 20), tolerance=share(tolerance)))
+    verdict = check(profile(10, 20, 5), Budget(baseline=profile(10, 20), tolerance=share(tolerance)))
     assert [(each.measured, each.limit, not each.broken) for each in verdict.findings] == [(300, limit, kept)] * 2
 
 
 def test_a_baseline_names_the_layers_that_grew() -> None:
-    verdict = check(document(10, 30, 5), Budget(baseline=document(10, 20, 10)))
+    verdict = check(profile(10, 30, 5), Budget(baseline=profile(10, 20, 10)))
     layers = verdict.findings[0].layers
     assert layers is not None
     assert layers.rows == (("0", "Linear", "200", "300", "+100"), ("(all others)", "", "200", "150", "-50"))
@@ -88,12 +88,12 @@ def test_a_baseline_names_the_layers_that_grew() -> None:
 
 
 def test_less_than_the_baseline_is_kept() -> None:
-    assert check(document(10, 20), Budget(baseline=document(10, 20, 5))).problems == ()
+    assert check(profile(10, 20), Budget(baseline=profile(10, 20, 5))).problems == ()
 
 
 def test_a_baseline_by_another_convention() -> None:
     with pytest.raises(InputError, match="figures of different conventions do not compare"):
-        check(document(1, 2), Budget(baseline=document(1, 2, convention="thoplw")))
+        check(profile(1, 2), Budget(baseline=profile(1, 2, convention="thoplw")))
 
 
 def test_a_budget_without_a_limit() -> None:
@@ -110,9 +110,9 @@ def test_operators_without_a_price_are_a_failure_unless_allowed() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return torch.ops.thoplw_budget.scan(x)  # type: ignore[no-any-return] # operators have no types
 
-    found = thoplw.profile(Net(), (1, 3), verbose=False)[2].to_dict()
-    strict = check(found, Budget(macs=10))
+    found = thoplw.profile(Net(), (1, 3), verbose=False)[2].profile
+    strict = check(found, Budget(limits={"macs": 10}))
     assert strict.problems == ("not counted, so that the figures are too low: thoplw_budget.scan.default",)
     assert strict.gaps == ("Not counted: thoplw_budget.scan.default.",)
-    lenient = check(found, Budget(macs=10, allow_uncounted=True))
+    lenient = check(found, Budget(limits={"macs": 10}, allow_uncounted=True))
     assert (lenient.problems, lenient.gaps) == ((), strict.gaps)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from torch import nn
@@ -11,10 +9,11 @@ from torch import nn
 import thoplw
 from thoplw.api.diff import Pair, differences
 from thoplw.errors import InputError
+from thoplw.report.profile import Profile
 
 
-def document(model: nn.Module, shape: tuple[int, ...] = (1, 8), convention: str = "macs") -> dict[str, Any]:
-    return thoplw.profile(model, shape, verbose=False, convention=convention)[2].to_dict()
+def profile(model: nn.Module, shape: tuple[int, ...] = (1, 8), convention: str = "macs") -> Profile:
+    return thoplw.profile(model, shape, verbose=False, convention=convention)[2].profile
 
 
 BEFORE = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 4), nn.Linear(4, 2))
@@ -23,7 +22,7 @@ GROWN = nn.Sequential(*AFTER, nn.Sequential(nn.Linear(4, 3)))
 
 
 def test_layers_are_matched_by_name() -> None:
-    found = differences(document(BEFORE), document(AFTER))
+    found = differences(profile(BEFORE), profile(AFTER))
     assert [(each.name, each.cls, each.kind) for each in found.changes] == [
         ("1", "ReLU -> GELU", "changed"),
         ("2", "Linear", "changed"),
@@ -40,36 +39,36 @@ def test_layers_are_matched_by_name() -> None:
 
 
 def test_a_container_is_no_layer() -> None:
-    found = differences(document(AFTER), document(GROWN))
+    found = differences(profile(AFTER), profile(GROWN))
     assert [(each.name, each.kind, each.macs.grown) for each in found.changes] == [("3.0", "added", 12)]
 
 
 def test_the_same_model_has_no_differences() -> None:
-    found = differences(document(BEFORE), document(BEFORE))
+    found = differences(profile(BEFORE), profile(BEFORE))
     assert (found.changes, found.same, found.macs.grown, found.notes) == ((), 4, 0, ())
 
 
 @pytest.mark.parametrize(("before", "after"), [(BEFORE, AFTER), (AFTER, GROWN), (BEFORE, GROWN), (BEFORE, BEFORE)])
 def test_columns_add_up_to_the_footer(before: nn.Module, after: nn.Module) -> None:
-    table = differences(document(before), document(after)).table()
+    table = differences(profile(before), profile(after)).table()
     for index in range(3, 9):
         assert sum(int(row[index]) for row in table.rows) == int(table.footer[index])
 
 
 def test_plain_values() -> None:
-    found = differences(document(AFTER), document(GROWN)).to_dict()
+    found = differences(profile(AFTER), profile(GROWN)).to_dict()
     assert found["totals"]["macs"] == {"before": 96, "after": 108, "grown": 12}
     (change,) = found["changes"]
     assert (change["name"], change["change"], change["params"]["grown"]) == ("3.0", "added", 15)
 
 
 def test_figures_with_units_have_a_sign() -> None:
-    rows = differences(document(nn.Linear(1000, 10), (1, 1000)), document(nn.Linear(1000, 30), (1, 1000)))
+    rows = differences(profile(nn.Linear(1000, 10), (1, 1000)), profile(nn.Linear(1000, 30), (1, 1000)))
     assert [cell.strip() for cell in rows.table("clever").rows[0][3:6]] == ["10.00 K", "30.00 K", "+20.00 K"]
 
 
 def test_other_inputs_are_said() -> None:
-    notes = differences(document(BEFORE), document(BEFORE, (2, 8))).notes
+    notes = differences(profile(BEFORE), profile(BEFORE, (2, 8))).notes
     assert notes == ("Inputs differ: [[1, 8]] before, [[2, 8]] after.",)
 
 
@@ -79,10 +78,10 @@ class Picks(nn.Module):
 
 
 def test_assumptions_of_either_are_said() -> None:
-    notes = differences(document(BEFORE), document(Picks())).notes
+    notes = differences(profile(BEFORE), profile(Picks())).notes
     assert notes == ("Assumed after: every candidate is kept.",)
 
 
 def test_conventions_do_not_mix() -> None:
     with pytest.raises(InputError, match="before was counted by 'macs' and after by 'thoplw'"):
-        differences(document(BEFORE), document(BEFORE, convention="thoplw"))
+        differences(profile(BEFORE), profile(BEFORE, convention="thoplw"))

@@ -16,7 +16,12 @@ from thoplw.api.survey import Entry, chosen, draw, line, read, survey, table, wr
 from thoplw.errors import InputError, MissingExtraError
 from thoplw.models.registry import load
 
-GOOD = Entry(name="timm:resnet18", convention="macs", macs=2**53 + 1, flops=7, params=5, assumptions=["a", "b"])
+GOOD = Entry(
+    name="timm:resnet18",
+    convention="macs",
+    figures={"macs": 2**53 + 1, "flops": 7, "params": 5},
+    assumptions=["a", "b"],
+)
 BAD = Entry(name="alexnet", convention="macs", error="RuntimeError: no")
 
 
@@ -24,7 +29,7 @@ def expected(name: str, convention: str) -> Entry:
     loaded = load(name)
     macs, params, layers = thoplw.profile(loaded.model, loaded.inputs, verbose=False, convention=convention)
     return Entry(
-        name=name, convention=convention, macs=macs, flops=layers.total_flops, params=params,
+        name=name, convention=convention, figures={"macs": macs, "flops": layers.total_flops, "params": params},
         uncounted=list(layers.uncounted), assumptions=list(layers.assumptions),
     )  # fmt: skip
 

@@ -140,7 +140,7 @@ def test_a_mistake_is_one_line_and_exit_code_1(arguments: list[str], message: st
     ("arguments", "message"),
     [
         ([], "Missing argument"),
-        (["resnet18"], "nothing to check; add --max-macs, --max-params or --baseline"),
+        (["resnet18"], "nothing to check; add --max-macs, --max-params, --max or --baseline"),
         (["resnet18", "--max-macs", "2GB"], "'2GB' is no amount"),
         (["resnet18", "--max-params", "0.5"], "'0.5' is no amount, as it is not a whole number"),
         (["resnet18", "--max-macs", "2G", "--tolerance", "0.01"], "'0.01' is no tolerance; write a percentage"),

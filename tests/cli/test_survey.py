@@ -27,7 +27,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             names.append(name)
             error = "it is old" if name == "alexnet" else None
             macs = None if error else 1000 * index
-            yield Entry(name=name, convention=convention, macs=macs, flops=macs, params=macs, error=error)
+            figures = {} if error else {"macs": macs, "flops": macs, "params": macs}
+            yield Entry(name=name, convention=convention, figures=figures, error=error)
 
     monkeypatch.setattr(thoplw.api.survey, "survey", survey)
     return names

@@ -17,8 +17,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 import thoplw
 from thoplw import MissingExtraError
 from thoplw.models.registry import load
-from thoplw.render.page import page
+from thoplw.render.page import page as page_of
 from thoplw.render.page.page import TIMES, rows
+from thoplw.report.document import from_document
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
@@ -67,6 +68,10 @@ def document(*layers: dict[str, Any], **rest: Any) -> dict[str, Any]:
         "not_executed": {},
         **rest,
     }
+
+
+def page(contents: dict[str, Any]) -> str:
+    return page_of(from_document(contents).outline())
 
 
 SMALL = document(

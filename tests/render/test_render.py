@@ -18,10 +18,11 @@ import thoplw
 from thoplw import UnknownNameError
 from thoplw.models.registry import load
 from thoplw.pricing import CONVENTIONS
-from thoplw.render import DOCUMENTS, TABLES, render
+from thoplw.render import DOCUMENTS, OUTLINES, TABLES, render
 from thoplw.render.grid import hypertext
 from thoplw.render.table import Table
 from thoplw.render.tree import drawing
+from thoplw.report.document import from_document
 
 GOLDEN = Path(__file__).parent / "golden"
 SUFFIXES = {"text": "txt", "csv": "csv", "md": "md", "latex": "tex", "tree": "tree.txt"}
@@ -95,6 +96,8 @@ DOCUMENT: dict[str, Any] = {
     "not_executed": {"head": 650},
 }
 
+OUTLINE = from_document(DOCUMENT).outline()
+
 
 #: What a sampled profile must have: https://github.com/jlfwong/speedscope, file-format-schema.json.
 SAMPLED = {"type", "name", "unit", "startValue", "endValue", "samples", "weights"}
@@ -115,7 +118,8 @@ def test_golden_of_the_tree() -> None:
 
 @pytest.mark.parametrize("kind", ["collapsed", "json", "speedscope"])
 def test_golden_of_documents(kind: str) -> None:
-    assert f"{render(DOCUMENT, kind)}\n" == golden("document", kind)
+    what = DOCUMENT if kind in DOCUMENTS else OUTLINE
+    assert f"{render(what, kind)}\n" == golden("document", kind)
 
 
 def without_libraries(text: str) -> str:
@@ -124,7 +128,7 @@ def without_libraries(text: str) -> str:
 
 
 def test_golden_of_the_page() -> None:
-    text = without_libraries(render(DOCUMENT, "html"))
+    text = without_libraries(render(OUTLINE, "html"))
     assert f"{text}\n" == (GOLDEN / "document.html").read_text(encoding="utf-8")
     (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text)
     for figure in ("macs", "params"):
@@ -278,7 +282,7 @@ def test_bars_of_a_tree_are_shares_of_the_total() -> None:
 
 
 def test_a_stack_is_split_at_its_semicolons_alone() -> None:
-    stacks = [line.rsplit(" ", 1)[0].split(";") for line in render(DOCUMENT, "collapsed").splitlines()]
+    stacks = [line.rsplit(" ", 1)[0].split(";") for line in render(OUTLINE, "collapsed").splitlines()]
     assert stacks == [["Net", "body (ModuleList)", "a:b (Linear)"], ["Net", "fc (Linear)"]]
 
 
@@ -298,5 +302,5 @@ def test_unknown_kind() -> None:
         render(TABLE, "texd")
 
 
-def test_every_kind_is_of_a_table_or_of_the_document() -> None:
-    assert not TABLES.keys() & DOCUMENTS.keys()
+def test_every_format_is_of_a_table_an_outline_or_the_document() -> None:
+    assert len({*TABLES, *OUTLINES, *DOCUMENTS}) == len(TABLES) + len(OUTLINES) + len(DOCUMENTS)

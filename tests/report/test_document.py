@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 
 import thoplw
 from thoplw.errors import InputError
-from thoplw.report.document import read
+from thoplw.report.document import from_document, read, schema, to_document
 
 
 def document() -> dict[str, Any]:
@@ -21,7 +22,7 @@ def document() -> dict[str, Any]:
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     file = tmp_path / "saved.json"
     file.write_text(thoplw.profile(torch.nn.Linear(3, 4), (1, 3), verbose=False)[2].summary("json"), encoding="utf-8")
-    assert read(file) == document()
+    assert to_document(read(file)) == document()
 
 
 @pytest.mark.parametrize(
@@ -45,3 +46,63 @@ def test_what_is_no_profile(text: str, message: str, tmp_path: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file or directory"):
         read(tmp_path / "saved.json")
+
+
+def test_the_schema_is_that_of_the_registry() -> None:
+    written = json.loads((resources.files("thoplw.report") / "schema.json").read_text(encoding="utf-8"))
+    assert schema() == written
+
+
+def edit(path: str, value: Any) -> Any:
+    """The document with another value at a place such as ``layers.1.macs``; None takes the field away."""
+    changed = document()
+    *places, last = path.split(".")
+    node: Any = changed
+    for place in places:
+        node = node[int(place) if place.isdigit() else place]
+    if value is None:
+        del node[last]
+    else:
+        node[last] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("layers.0.macs", -1, "layers[0].macs is -1, no whole number from 0 on"),
+        ("layers.0.macs", 1.0, "layers[0].macs is 1.0, no whole number from 0 on"),
+        ("layers.0.macs", float("nan"), "layers[0].macs is nan, no whole number from 0 on"),
+        ("layers.0.params", "16", "layers[0].params is '16', no whole number from 0 on"),
+        ("layers.0.params", True, "layers[0].params is True, no whole number from 0 on"),
+        ("layers.0.bytes", 64, "layers[0].bytes is 64, no object"),
+        ("layers.0.bytes.float32", -4, "layers[0].bytes['float32'] is -4, no whole number"),
+        ("layers.0.name", 7, "layers[0].name is 7, no text"),
+        ("layers.0.depth", 1, "layers[0].depth is 1, which does not follow a depth of 0"),
+        ("layers.0.inputs", [["1"]], "layers[0].inputs[0] is '1', no whole number"),
+        ("layers.0.operators", [], "layers[0].operators is [], no object"),
+        ("layers.0.calls", None, "layers[0] has no 'calls'"),
+        ("layers.0.more", 1, "layers[0] has 'more', which no profile has"),
+        ("layers", [], "layers is empty"),
+        ("layers", {}, "layers is {}, no list"),
+        ("unit", "Mac", "unit is 'Mac', neither 'MAC' nor 'FLOP'"),
+        ("model", 3, "model is 3, no text"),
+        ("totals.macs", 13, "totals.macs is 13, and the layers add up to 16"),
+        ("totals.bytes", {"int8": 64}, "totals.bytes is {'int8': 64}, and the layers add up to {'float32': 64}"),
+        ("uncounted", {"a": {"calls": 1, "modules": [""]}}, "uncounted['a'] has no 'shapes'"),
+        ("assumptions", {"a": 1}, "assumptions['a'] is 1, no object"),
+        ("not_executed", {"head": "10"}, "not_executed['head'] is '10', no whole number"),
+        ("extra", 1, "it has 'extra', which no profile has"),
+    ],
+)
+def test_a_damaged_profile_is_refused_with_the_place(path: str, value: Any, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        from_document(edit(path, value))
+    assert message in str(caught.value)
+
+
+def test_a_document_that_is_nested_too_deep_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "saved.json"
+    file.write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(InputError, match="is no profile, as it is no JSON"):
+        read(file)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from importlib import resources
 from typing import Any
 
 import jsonschema
@@ -17,9 +16,10 @@ from torch import nn
 
 import thoplw
 from thoplw import InputError, LayerInfo, MissingExtraError, UnknownNameError
-from thoplw.render import DOCUMENTS, TABLES
+from thoplw.render import DOCUMENTS, OUTLINES, TABLES
+from thoplw.report.document import schema
 
-SCHEMA = json.loads((resources.files("thoplw.report") / "schema.json").read_text(encoding="utf-8"))
+SCHEMA = schema()
 FIGURES = ("macs", "flops", "params", "trainable")
 
 
@@ -137,7 +137,7 @@ def test_a_document_is_its_own(gaps: LayerInfo) -> None:
 @pytest.mark.parametrize(
     "option", [{"fmt": "clever"}, {"columns": ["name"]}, {"sort": "macs"}, {"top": 3}, {"own": False}]
 )
-@pytest.mark.parametrize("kind", DOCUMENTS)
+@pytest.mark.parametrize("kind", [*DOCUMENTS, *OUTLINES])
 def test_documents_take_depth_alone(gaps: LayerInfo, kind: str, option: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"kind '{kind}' has all figures .* it takes depth alone"):
         gaps.summary(kind, **option)
@@ -149,7 +149,7 @@ def test_trees_have_an_order_of_their_own(gaps: LayerInfo, option: dict[str, Any
         gaps.summary("tree", **option)
 
 
-@pytest.mark.parametrize("kind", DOCUMENTS.keys() | TABLES.keys())
+@pytest.mark.parametrize("kind", [*DOCUMENTS, *OUTLINES, *TABLES])
 def test_every_kind_has_a_depth(kind: str) -> None:
     layers = resnet()
     small, large = layers.summary(kind, depth=1), layers.summary(kind)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thoplw.report.attribution import Row
 from thoplw.report.rollup import cumulative, folded, layers, rolled_up, summed
+from thoplw.report.rows import Row
 
 FIGURES: dict[str, Callable[[Row], object]] = {
     "macs": lambda row: row.macs,
@@ -28,15 +28,15 @@ def row(name: str, depth: int, macs: int = 0, params: int = 0, cls: str = "Modul
         name=name,
         cls=cls,
         depth=depth,
-        input_shapes=(),
-        output_shapes=(),
-        macs=macs,
-        flops=3 * macs,
-        params=params,
-        trainable=params // 2,
-        bytes={dtype: 4 * params} if params else {},
+        figures={
+            "calls": 1,
+            "macs": macs,
+            "flops": 3 * macs,
+            "params": params,
+            "trainable": params // 2,
+            "bytes": {dtype: 4 * params} if params else {},
+        },
         operators={"aten.linear": macs} if macs else {},
-        calls=1,
     )
 
 
@@ -135,11 +135,21 @@ def test_a_folded_block_goes_by_its_first_and_last_name(first: str, last: str, n
 
 
 @pytest.mark.parametrize(
-    "change", [{"cls": "Other"}, {"macs": 2}, {"input_shapes": ((1, 2),)}, {"calls": 2}, {"bytes": {"int8": 4}}]
+    "change",
+    [
+        {"cls": "Other"},
+        {"input_shapes": ((1, 2),)},
+        {"other_shapes": ((((1, 2),), ()),)},
+        {"figures": {"macs": 2}},
+        {"figures": {"calls": 2}},
+        {"figures": {"bytes": {"int8": 4}}},
+    ],
 )
 def test_blocks_that_differ_inside_do_not_fold(change: dict[str, object]) -> None:
     def block(index: int, **changes: object) -> list[Row]:
-        inner = replace(row(f"{index}.fc", 2, 1, 1, "Linear"), **changes)  # type: ignore[arg-type] # any field
+        inner = row(f"{index}.fc", 2, 1, 1, "Linear")
+        figures = {**inner.figures, **changes.pop("figures", {})}  # type: ignore[dict-item] # a mapping, if it is there
+        inner = replace(inner, figures=figures, **changes)  # type: ignore[arg-type] # any field
         return [row(str(index), 1, cls="Block"), inner]
 
     rows = (row("", 0), *block(0), *block(1, **change))

@@ -13,7 +13,8 @@ from torch import nn
 import thoplw
 from thoplw import InputError, LayerInfo, UnknownNameError
 from thoplw.render.table import Table
-from thoplw.report.views import COLUMNS, DEFAULT, FIGURES, SORTS
+from thoplw.report.figures import FORMATTERS
+from thoplw.report.views import DEFAULT, column_names, sort_names
 
 NUMBERS = ("macs", "flops", "params", "trainable", "bytes")
 
@@ -60,7 +61,7 @@ def test_rows_add_up_under_every_option(name: str, convention: str) -> None:
     with torch.device("meta"):
         model = getattr(torchvision.models, name)(**({"init_weights": False} if name == "googlenet" else {}))
     layers = profile(model, (1, 3, 224, 224), convention=convention)
-    for depth, sort, top in itertools.product((None, 0, 1, 3), (None, *SORTS), (None, 1, 7, 10_000)):
+    for depth, sort, top in itertools.product((None, 0, 1, 3), (None, *sort_names()), (None, 1, 7, 10_000)):
         if (top, sort) in ((1, "name"), (7, "name"), (10_000, "name")):
             continue
         table = layers.table(columns=["name", "share", *NUMBERS], depth=depth, sort=sort, top=top)
@@ -102,7 +103,7 @@ def test_cumulative_figures_end_at_a_depth() -> None:
 
 
 def test_what_every_column_says() -> None:
-    table = profile().table(columns=COLUMNS)
+    table = profile().table(columns=column_names())
     shown = dict(zip(table.columns, table.rows[1], strict=True))
     assert shown == {
         "Name": "0.first",
@@ -175,7 +176,7 @@ def test_rows_are_sorted_by_numbers_down_and_names_up() -> None:
     assert column(layers.table(sort="name"), "Name") == sorted(names)
 
 
-@pytest.mark.parametrize("sort", SORTS.keys() - {"name", "share"})
+@pytest.mark.parametrize("sort", set(sort_names()) - {"name", "share"})
 def test_every_number_sorts(sort: str) -> None:
     cells = column(profile().table(columns=["calls", *NUMBERS], sort=sort), {"macs": "MACs"}.get(sort, "Calls"))
     assert [int(cell) for cell in cells] == sorted(map(int, cells), reverse=True)
@@ -237,7 +238,7 @@ def test_options_that_do_not_go_together(options: dict[str, Any], message: str) 
 
 
 def test_every_format_is_a_pair_of_functions_of_figure_and_total() -> None:
-    assert {name: (each(5, 10).strip(), total(10, 10).strip()) for name, (each, total) in FIGURES.items()} == {
+    assert {name: (each(5, 10).strip(), total(10, 10).strip()) for name, (each, total) in FORMATTERS.items()} == {
         "raw": ("5", "10"),
         "clever": ("5.00", "10.00"),
         "ratio": ("50.00 %", "10.00"),

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from thoplw.capture.abstract import Specs, dtype_of
+from thoplw.capture.torch_names import name_of
 from thoplw.record import TensorSpec
 from thoplw.shapes import RULES, SAME, pointwise, quantized
 
@@ -556,7 +557,7 @@ def frozen(value: Any) -> Any:
     """Arguments as rules take them."""
     if isinstance(value, torch.Tensor):
         return Specs().of(value)
-    return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
+    return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else name_of(value)
 
 
 def meaning(value: Any) -> Any:

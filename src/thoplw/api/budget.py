@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
-from thoplw.api.diff import Pair, differences, gaps
-from thoplw.errors import InputError
+from thoplw.api.diff import NOTHING, Differences, Pair, differences
+from thoplw.errors import InputError, UnknownNameError
 from thoplw.render import render
 from thoplw.render.table import Table
 from thoplw.render.units import UNITS, clever_format
+from thoplw.render.words import named
+from thoplw.report.figures import Figure, shown_in
+from thoplw.report.notes import brief
+from thoplw.report.profile import Profile
 
 #: How many layers to name where a limit is broken.
 LARGEST = 10
@@ -53,22 +56,28 @@ class Budget:
     """Limits, each of which may be left out.
 
     Attributes:
-        macs: the most, in the unit of the convention.
-        params: the most.
-        baseline: an earlier profile, as :meth:`thoplw.LayerInfo.to_dict` gives it, that must not be exceeded.
+        limits: name of a figure -> the most that it may be; ``macs`` is in the unit of the convention.
+        baseline: an earlier profile that must not be exceeded.
         tolerance: by what part of the baseline it may be exceeded after all.
         allow_uncounted: whether operators without a price are no failure.
+
+    Raises:
+        InputError: there is no limit.
+        UnknownNameError: a limit is of no such figure.
     """
 
-    macs: int | None = None
-    params: int | None = None
-    baseline: Mapping[str, Any] | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
+    baseline: Profile | None = None
     tolerance: Fraction = Fraction(0)
     allow_uncounted: bool = False
 
     def __post_init__(self) -> None:
-        if self.macs is None and self.params is None and self.baseline is None:
+        if not self.limits and self.baseline is None:
             raise InputError("a budget needs a limit: of MACs, of parameters, or a baseline")
+        known = [figure.name for figure in shown_in("budget")]
+        for name in self.limits:
+            if name not in known:
+                raise UnknownNameError("figure of a budget", name, known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,61 +165,54 @@ class Verdict:
         return "\n\n".join(parts)
 
 
-def check(document: Mapping[str, Any], budget: Budget) -> Verdict:
+def check(profile: Profile, budget: Budget) -> Verdict:
     """Hold a profile against a budget.
 
     Args:
-        document: what :meth:`thoplw.LayerInfo.to_dict` gives.
+        profile: such as :attr:`thoplw.LayerInfo.profile`.
         budget: the limits.
 
     Raises:
         InputError: the baseline was counted by another convention.
     """
-    unit = f"{document['unit']}s"
+    found = None if budget.baseline is None else differences(budget.baseline, profile)
     findings = []
-    for key, what, limit in (("macs", unit, budget.macs), ("params", "Params", budget.params)):
-        if limit is not None:
-            findings.append(_against_limit(document, key, what, limit))
-        if budget.baseline is not None:
-            findings.append(_against_baseline(document, key, what, budget.baseline, budget.tolerance))
+    for figure in shown_in("budget"):
+        if figure.name in budget.limits:
+            findings.append(_against_limit(profile, figure, budget.limits[figure.name]))
+        if found is not None and figure.name in found.totals:
+            findings.append(_against_baseline(profile, figure, found, budget.tolerance))
     return Verdict(
-        model=document["model"],
+        model=profile.about.model,
         findings=tuple(findings),
-        gaps=gaps(document),
-        uncounted=() if budget.allow_uncounted else tuple(document["uncounted"]),
+        gaps=brief(profile.gaps),
+        uncounted=() if budget.allow_uncounted else tuple(profile.gaps.uncounted),
     )
 
 
-def _against_limit(document: Mapping[str, Any], key: str, what: str, limit: int) -> Finding:
-    total = document["totals"][key]
-    largest = sorted(document["layers"], key=lambda layer: -layer[key])[:LARGEST]
-    rows = [(layer["name"] or "(model)", layer["class"], layer[key]) for layer in largest if layer[key]]
-    rest = total - sum(figure for *_, figure in rows)
+def _against_limit(profile: Profile, figure: Figure, limit: int) -> Finding:
+    what, total = profile.heading(figure), figure.number(profile.total)
+    largest = sorted(profile.modules, key=lambda row: -figure.number(row))[:LARGEST]
+    rows = [(named(row.name), row.cls, figure.number(row)) for row in largest if figure.number(row)]
+    rest = total - sum(value for *_, value in rows)
     table = Table(
         columns=("Name", "Class", what),
-        rows=tuple((*names, str(figure)) for *names, figure in [*rows, ("(all others)", "", rest)]),
-        footer=("Total", document["model"], str(total)),
+        rows=tuple((*names, str(value)) for *names, value in [*rows, ("(all others)", "", rest)]),
+        footer=("Total", profile.about.model, str(total)),
     )
     return Finding(what=what, against="limit", measured=total, limit=limit, layers=table)
 
 
-def _against_baseline(
-    document: Mapping[str, Any], key: str, what: str, baseline: Mapping[str, Any], tolerance: Fraction
-) -> Finding:
-    found = differences(baseline, document)
-    pairs: dict[str, Pair] = {change.name: getattr(change, key) for change in found.changes}
-    classes = {change.name: change.cls for change in found.changes}
-    grew = sorted((name for name, pair in pairs.items() if pair.grown > 0), key=lambda name: -pairs[name].grown)
-    total: Pair = getattr(found, key)
-    shown = [(name or "(model)", classes[name], pairs[name]) for name in grew[:LARGEST]]
-    rest = Pair(
-        before=total.before - sum(pair.before for *_, pair in shown),
-        after=total.after - sum(pair.after for *_, pair in shown),
-    )
+def _against_baseline(profile: Profile, figure: Figure, found: Differences, tolerance: Fraction) -> Finding:
+    what, total = profile.heading(figure), found.totals[figure.name]
+    grew = [change for change in found.changes if change.figures[figure.name].grown > 0]
+    grew.sort(key=lambda change: -change.figures[figure.name].grown)
+    shown = [(named(change.name), change.cls, change.figures[figure.name]) for change in grew[:LARGEST]]
+    rest = total - sum((pair for *_, pair in shown), start=NOTHING)
     table = Table(
         columns=("Name", "Class", f"{what} before", f"{what} after", f"{what} +/-"),
         rows=tuple((*names, *_cells(pair)) for *names, pair in [*shown, ("(all others)", "", rest)]),
-        footer=("Total", document["model"], *_cells(total)),
+        footer=("Total", profile.about.model, *_cells(total)),
     )
     # The largest whole number that is not beyond the tolerance.
     limit = total.before * (1 + tolerance) // 1

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from thoplw.api.profile import observe
+from thoplw.capture import expand
 from thoplw.capture.preserve import without_collection
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.pricing import CONVENTIONS, Convention, Families, Priced, Term, find, price
@@ -16,8 +17,9 @@ from thoplw.record import Trace
 from thoplw.render import TABLES, render
 from thoplw.render.table import Table
 from thoplw.render.units import clever_format
+from thoplw.render.words import named
+from thoplw.report.figures import FORMATTERS
 from thoplw.report.layer_info import LayerInfo
-from thoplw.report.views import FIGURES, named
 from thoplw.version import __version__
 
 
@@ -33,7 +35,9 @@ class Comparison:
         self.conventions: Mapping[str, Convention] = {each.name: each for each in conventions}
         self.base = "macs" if "macs" in self.conventions else next(iter(self.conventions))
         self._trace = trace
-        self._priced: dict[str, Priced] = {name: price(trace, each) for name, each in self.conventions.items()}
+        self._priced: dict[str, Priced] = {
+            name: price(trace, each, expand=expand) for name, each in self.conventions.items()
+        }
         self._reports: dict[str, LayerInfo] = {}
 
     def __iter__(self) -> Iterator[str]:
@@ -50,7 +54,7 @@ class Comparison:
         """
         self._require(name)
         if name not in self._reports:
-            self._reports[name] = LayerInfo(self._trace, self._priced[name], self.conventions[name])
+            self._reports[name] = LayerInfo(self._priced[name])
         return self._reports[name]
 
     def __str__(self) -> str:
@@ -79,8 +83,7 @@ class Comparison:
         """
         self._require(left)
         self._require(right)
-        sides = ((self.conventions[name], self._priced[name]) for name in (left, right))
-        return self._families.terms(*sides, by_layer=by_layer)
+        return self._families.terms(self._priced[left], self._priced[right], by_layer=by_layer)
 
     def summary(self, kind: str = "text", fmt: str = "raw") -> str:
         """The totals of all conventions, and under them why each differs from :attr:`base`.
@@ -113,7 +116,7 @@ class Comparison:
 
     def table(self, fmt: str = "raw") -> Table:
         """A row for each convention."""
-        write, base = _figure(fmt), self[self.base].total_macs
+        write, base = _written(fmt), self[self.base].total_macs
         return Table(
             columns=("Convention", "Total", "Unit", f"x {self.base}", "Params", "Mirrors"),
             rows=tuple(
@@ -151,11 +154,11 @@ class Comparison:
 
     @cached_property
     def _families(self) -> Families:
-        return Families(self._trace)
+        return Families(self._trace, expand)
 
     @property
     def _about(self) -> dict[str, str]:
-        return {"thoplw": __version__, "torch": str(torch.__version__), "model": self._trace.modules[0].class_name}
+        return {"thoplw": __version__, "torch": self._trace.torch, "model": self._trace.modules[0].class_name}
 
     def _sentence(self, name: str) -> str:
         """As in ``thop - macs = 9.94 M: batch norm 9.92 M, average pooling 25.09 k``."""
@@ -184,7 +187,7 @@ class Comparison:
         }
 
     def _explanation(self, left: str, right: str, fmt: str, *, by_layer: bool) -> Table:
-        write = _figure(fmt)
+        write = _written(fmt)
         terms = self.terms(left, right, by_layer=by_layer)
         totals = self[left].total_macs, self[right].total_macs
         same = totals[0] - sum(term.left for term in terms), totals[1] - sum(term.right for term in terms)
@@ -233,11 +236,11 @@ def compare(
         return Comparison(observe(model, tensor, execute=execute), tables)
 
 
-def _figure(fmt: str) -> Callable[[int], str]:
+def _written(fmt: str) -> Callable[[int], str]:
     if fmt not in ("raw", "clever"):
         raise UnknownNameError("fmt", fmt, ("raw", "clever"))
-    figure, _ = FIGURES[fmt]
-    return lambda value: figure(value, 0)
+    written, _ = FORMATTERS[fmt]
+    return lambda value: written(value, 0)
 
 
 def _signed(value: int) -> str:

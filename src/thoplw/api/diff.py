@@ -9,6 +9,12 @@ from typing import Any, Literal
 from thoplw.errors import InputError
 from thoplw.render.table import Table
 from thoplw.render.units import clever_format
+from thoplw.render.words import named
+from thoplw.report.figures import Figure, shown_in
+from thoplw.report.notes import brief
+from thoplw.report.profile import Profile
+from thoplw.report.rollup import layers
+from thoplw.report.rows import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +32,9 @@ class Pair:
     def __add__(self, other: Pair) -> Pair:
         return Pair(before=self.before + other.before, after=self.after + other.after)
 
+    def __sub__(self, other: Pair) -> Pair:
+        return Pair(before=self.before - other.before, after=self.after - other.after)
+
 
 NOTHING = Pair(before=0, after=0)
 
@@ -38,15 +47,23 @@ class Change:
         name: path of the module; empty for the model itself.
         cls: name of its class; ``ReLU -> GELU`` where that changed.
         kind: what happened to it.
-        macs: its own, in the unit of the convention.
-        params: its own.
+        figures: name of a figure -> the layer's own.
     """
 
     name: str
     cls: str
     kind: Literal["added", "removed", "changed"]
-    macs: Pair
-    params: Pair
+    figures: Mapping[str, Pair]
+
+    @property
+    def macs(self) -> Pair:
+        """Its own, in the unit of the convention."""
+        return self.figures["macs"]
+
+    @property
+    def params(self) -> Pair:
+        """Its own."""
+        return self.figures["params"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +73,10 @@ class Differences:
     Attributes:
         models: names of the classes, before and after.
         convention: what counted both.
-        unit: of ``macs``: ``MAC`` or ``FLOP``.
+        unit: of the convention: ``MAC`` or ``FLOP``.
         changes: layers that differ: those there were before, then those that were added, in definition order.
         same: number of layers that do not differ.
-        macs: totals.
-        params: totals.
+        totals: name of a figure -> totals.
         notes: what the figures of either lack.
     """
 
@@ -69,9 +85,18 @@ class Differences:
     unit: str
     changes: tuple[Change, ...]
     same: int
-    macs: Pair
-    params: Pair
+    totals: Mapping[str, Pair]
     notes: tuple[str, ...]
+
+    @property
+    def macs(self) -> Pair:
+        """Totals, in the unit of the convention."""
+        return self.totals["macs"]
+
+    @property
+    def params(self) -> Pair:
+        """Totals."""
+        return self.totals["params"]
 
     def table(self, fmt: str = "raw") -> Table:
         """Every layer that differs, and all others in one row, so that columns add up.
@@ -79,48 +104,50 @@ class Differences:
         Args:
             fmt: ``raw`` numbers, or ``clever`` ones with units.
         """
-        figure, growth = _FIGURES[fmt]
-        unit = f"{self.unit}s"
+        written, growth = _FORMATTERS[fmt]
 
-        def cells(*pairs: Pair) -> tuple[str, ...]:
+        def cells(pairs: Mapping[str, Pair]) -> tuple[str, ...]:
             return tuple(
-                cell for pair in pairs for cell in (figure(pair.before), figure(pair.after), growth(pair.grown))
+                cell
+                for pair in pairs.values()
+                for cell in (written(pair.before), written(pair.after), growth(pair.grown))
             )
 
-        rest_macs = _less(self.macs, (change.macs for change in self.changes))
-        rest_params = _less(self.params, (change.params for change in self.changes))
-        rows = [
-            (change.name or "(model)", change.cls, change.kind, *cells(change.macs, change.params))
-            for change in self.changes
-        ]
+        rows = [(named(each.name), each.cls, each.kind, *cells(each.figures)) for each in self.changes]
         if self.same:
-            rows.append((f"({self.same} more)", "", "same", *cells(rest_macs, rest_params)))
+            rest = {
+                name: total - sum((each.figures[name] for each in self.changes), start=NOTHING)
+                for name, total in self.totals.items()
+            }
+            rows.append((f"({self.same} more)", "", "same", *cells(rest)))
+        headings = [figure.heading_in(self.unit) for figure in _compared()]
         return Table(
             columns=(
-                "Name", "Class", "Change",
-                f"{unit} before", f"{unit} after", f"{unit} +/-", "Params before", "Params after", "Params +/-",
+                "Name",
+                "Class",
+                "Change",
+                *(f"{heading} {when}" for heading in headings for when in ("before", "after", "+/-")),
             ),
             rows=tuple(rows),
-            footer=("Total", " -> ".join(dict.fromkeys(self.models)), "", *cells(self.macs, self.params)),
+            footer=("Total", " -> ".join(dict.fromkeys(self.models)), "", *cells(self.totals)),
             notes=self.notes,
-        )  # fmt: skip
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, with exact figures."""
 
-        def pairs(macs: Pair, params: Pair) -> dict[str, Any]:
+        def plain(pairs: Mapping[str, Pair]) -> dict[str, Any]:
             return {
-                name: {"before": pair.before, "after": pair.after, "grown": pair.grown}
-                for name, pair in (("macs", macs), ("params", params))
+                name: {"before": pair.before, "after": pair.after, "grown": pair.grown} for name, pair in pairs.items()
             }
 
         return {
             "models": list(self.models),
             "convention": self.convention,
             "unit": self.unit,
-            "totals": pairs(self.macs, self.params),
+            "totals": plain(self.totals),
             "changes": [
-                {"name": each.name, "class": each.cls, "change": each.kind, **pairs(each.macs, each.params)}
+                {"name": each.name, "class": each.cls, "change": each.kind, **plain(each.figures)}
                 for each in self.changes
             ],
             "same": self.same,
@@ -128,95 +155,79 @@ class Differences:
         }
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Differences:
+def differences(before: Profile, after: Profile) -> Differences:
     """Match the layers of two profiles by name.
 
     Args:
-        before: what :meth:`thoplw.LayerInfo.to_dict` gives.
-        after: the same, of the other model.
+        before: one, such as :attr:`thoplw.LayerInfo.profile`.
+        after: the other.
 
     Raises:
         InputError: they were counted by different conventions.
     """
-    conventions = before["convention"], after["convention"]
+    conventions = before.about.convention, after.about.convention
     if len(set(conventions)) > 1:
         raise InputError(
             f"before was counted by {conventions[0]!r} and after by {conventions[1]!r}: figures of different "
             "conventions do not compare; profile one of them again"
         )
-    old, new = _layers(before), _layers(after)
-    found = [_change(name, old.get(name), new.get(name)) for name in dict.fromkeys((*old, *new))]
+    compared = _compared()
+    old, new = (_layers(each, compared) for each in (before, after))
+    found = [_change(name, old.get(name), new.get(name), compared) for name in dict.fromkeys((*old, *new))]
     changes = tuple(change for change in found if change is not None)
     return Differences(
-        models=(before["model"], after["model"]),
+        models=(before.about.model, after.about.model),
         convention=conventions[0],
-        unit=after["unit"],
+        unit=after.about.unit,
         changes=changes,
         same=len(found) - len(changes),
-        macs=Pair(before=before["totals"]["macs"], after=after["totals"]["macs"]),
-        params=Pair(before=before["totals"]["params"], after=after["totals"]["params"]),
+        totals=_pairs(before.total, after.total, compared),
         notes=_notes(before, after),
     )
 
 
-def gaps(document: Mapping[str, Any], where: str = "") -> tuple[str, ...]:
-    """What the figures of a profile lack, in words.
-
-    Args:
-        document: what :meth:`thoplw.LayerInfo.to_dict` gives.
-        where: what to call it, as in " before".
-    """
-    notes = []
-    if document["uncounted"]:
-        notes.append(f"Not counted{where}: {', '.join(document['uncounted'])}.")
-    notes += [f"Assumed{where}: {statement}." for statement in document["assumptions"]]
-    return tuple(notes)
+def _compared() -> tuple[Figure, ...]:
+    return shown_in("diff")
 
 
-def _notes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
-    inputs = (f"Inputs differ: {before['inputs']} before, {after['inputs']} after.",)
-    return (
-        *(inputs if before["inputs"] != after["inputs"] else ()),
-        *gaps(before, " before"),
-        *gaps(after, " after"),
-    )
+def _notes(before: Profile, after: Profile) -> tuple[str, ...]:
+    given = [[list(shape) for shape in each.total.input_shapes] for each in (before, after)]
+    inputs = (f"Inputs differ: {given[0]} before, {given[1]} after.",) if given[0] != given[1] else ()
+    return (*inputs, *brief(before.gaps, " before"), *brief(after.gaps, " after"))
 
 
-def _layers(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def _layers(profile: Profile, compared: Iterable[Figure]) -> dict[str, Row]:
     """Modules that hold no other, and those with figures of their own."""
-    modules = document["layers"]
-    inside = [module["depth"] for module in modules[1:]] + [0]
+    return {row.name: row for row in layers(profile.modules, *(figure.number for figure in compared))}
+
+
+def _pairs(old: Row | None, new: Row | None, compared: Iterable[Figure]) -> dict[str, Pair]:
     return {
-        module["name"]: module
-        for module, below in zip(modules, inside, strict=True)
-        if below <= module["depth"] or module["macs"] or module["params"]
-    }
+        figure.name: Pair(
+            before=0 if old is None else figure.number(old), after=0 if new is None else figure.number(new)
+        )
+        for figure in compared
+    }  # fmt: skip
 
 
-def _change(name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Change | None:
-    classes = [each["class"] for each in (old, new) if each is not None]
-    macs, params = (Pair(before=(old or {}).get(key, 0), after=(new or {}).get(key, 0)) for key in ("macs", "params"))
-    if old and new and len(set(classes)) == 1 and not macs.grown and not params.grown:
+def _change(name: str, old: Row | None, new: Row | None, compared: Iterable[Figure]) -> Change | None:
+    classes = [each.cls for each in (old, new) if each is not None]
+    figures = _pairs(old, new, compared)
+    if old and new and len(set(classes)) == 1 and not any(pair.grown for pair in figures.values()):
         return None
     return Change(
         name=name,
         cls=" -> ".join(dict.fromkeys(classes)),
         kind="added" if old is None else "removed" if new is None else "changed",
-        macs=macs,
-        params=params,
+        figures=figures,
     )
 
 
-def _less(total: Pair, parts: Iterable[Pair]) -> Pair:
-    part = sum(parts, start=NOTHING)
-    return Pair(before=total.before - part.before, after=total.after - part.after)
-
-
-#: Name -> how a figure, and how a difference is written.
-_FIGURES: dict[str, tuple[Callable[[int], str], Callable[[int], str]]] = {
+#: Format -> how a figure, and how a difference is written.
+_FORMATTERS: Mapping[str, tuple[Callable[[int], str], Callable[[int], str]]] = {
     "raw": (str, "{:+d}".format),
     "clever": (clever_format, lambda value: clever_format(value, "%+.2f")),
 }
 
 #: How figures can be written.
-FIGURES = tuple(_FIGURES)
+FORMATS = tuple(_FORMATTERS)

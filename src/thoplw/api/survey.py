@@ -7,9 +7,9 @@ import multiprocessing
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent import futures
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ from thoplw.errors import InputError, MissingExtraError, ThoplwError
 from thoplw.models.registry import available, load
 from thoplw.render.plots import scatter
 from thoplw.render.table import Table
+from thoplw.report.document import from_document
+from thoplw.report.figures import shown_in
+from thoplw.report.profile import Profile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,14 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What is known of one model; figures are None where there is an error.
+    """What is known of one model.
 
     Attributes:
         name: of the model, as :func:`thoplw.models.registry.load` takes it.
         convention: how it was counted.
-        macs: in the unit of the convention.
-        flops: floating-point operations.
-        params: parameters.
+        figures: name of a figure -> total, ``macs`` in the unit of the convention; empty where there is an error.
         uncounted: operators without a price: the figures lack them.
         assumptions: what was taken for granted: with any, the figures are an estimate.
         error: why there are no figures.
@@ -40,9 +41,7 @@ class Entry:
 
     name: str
     convention: str
-    macs: int | None = None
-    flops: int | None = None
-    params: int | None = None
+    figures: Mapping[str, int] = field(default_factory=dict)
     uncounted: list[str] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)
     error: str | None = None
@@ -51,6 +50,32 @@ class Entry:
     def zoo(self) -> str:
         """Where it is from: a zoo, or a Python module."""
         return self.name.rpartition(":")[0] or "torchvision"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a line of the file has it: figures under their names, ``null`` where there are none."""
+        return {
+            "name": self.name,
+            "convention": self.convention,
+            **{figure.name: self.figures.get(figure.name) for figure in shown_in("survey")},
+            "uncounted": list(self.uncounted),
+            "assumptions": list(self.assumptions),
+            "error": self.error,
+        }
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> Entry:
+        """The same from a line.
+
+        Raises:
+            TypeError: a field is missing or unknown, or a figure is no whole number.
+        """
+        rest = dict(values)
+        figures = {figure.name: rest.pop(figure.name, None) for figure in shown_in("survey")}
+        known = {name: value for name, value in figures.items() if value is not None}
+        for name, value in known.items():
+            if type(value) is not int:
+                raise TypeError(f"{name} is {value!r}, no whole number")
+        return Entry(figures=known, **rest)
 
 
 def chosen(words: Sequence[str]) -> list[str]:
@@ -135,21 +160,19 @@ def _measure(name: str, convention: str) -> Entry:
         if loaded.inputs is None:
             raise InputError("there is no telling what it takes")
         _, _, layers = profile(loaded.model, loaded.inputs, verbose=False, convention=convention)
-        return _entry(name, layers.to_dict(depth=0))
+        return _entry(name, layers.profile)
     except (Exception, SystemExit) as error:  # A bad model must not stop the others.
         kind = "" if isinstance(error, ThoplwError) else f"{type(error).__name__}: "
         return Entry(name=name, convention=convention, error=f"{kind}{' '.join(str(error).split())}".removesuffix(": "))
 
 
-def _entry(name: str, document: dict[str, Any]) -> Entry:
+def _entry(name: str, profile: Profile) -> Entry:
     return Entry(
         name=name,
-        convention=document["convention"],
-        macs=document["totals"]["macs"],
-        flops=document["totals"]["flops"],
-        params=document["totals"]["params"],
-        uncounted=list(document["uncounted"]),
-        assumptions=list(document["assumptions"]),
+        convention=profile.about.convention,
+        figures={figure.name: figure.number(profile.total) for figure in shown_in("survey")},
+        uncounted=list(profile.gaps.uncounted),
+        assumptions=list(profile.gaps.assumptions),
     )
 
 
@@ -195,7 +218,7 @@ def _remote(name: str, convention: str, timeout: float) -> Entry:
     except subprocess.TimeoutExpired:
         return Entry(name=name, convention=convention, error=_late(timeout))
     if done.returncode == 0:
-        return _entry(name, json.loads(done.stdout))
+        return _entry(name, from_document(json.loads(done.stdout)))
     said = done.stderr.strip().rpartition("error: ")[2] if done.returncode == 1 else ""
     return Entry(name=name, convention=convention, error=said or _ended(done.returncode))
 
@@ -218,7 +241,7 @@ def read(path: Path, convention: str) -> dict[str, Entry]:
     texts = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     for number, text in enumerate(texts, 1):
         try:
-            entry = Entry(**json.loads(text))
+            entry = Entry.from_dict(json.loads(text))
         except (ValueError, TypeError) as error:
             if number == len(texts):
                 break  # The survey was stopped while it wrote this.
@@ -233,7 +256,7 @@ def read(path: Path, convention: str) -> dict[str, Entry]:
 
 def line(entry: Entry) -> str:
     """An entry, as :func:`read` takes it."""
-    return f"{json.dumps(asdict(entry))}\n"
+    return f"{json.dumps(entry.to_dict())}\n"
 
 
 def frame(entries: Iterable[Entry]) -> pd.DataFrame:
@@ -247,8 +270,8 @@ def frame(entries: Iterable[Entry]) -> pd.DataFrame:
     except ModuleNotFoundError as error:
         raise MissingExtraError("pandas", "report", "a survey as Parquet or CSV") from error
     # As objects at first: beside a missing figure pandas would take integers for floats, and round them.
-    made = pd.DataFrame([{"zoo": each.zoo, **asdict(each)} for each in entries], dtype=object)
-    return made.astype(dict.fromkeys(("macs", "flops", "params"), "Int64"))
+    made = pd.DataFrame([{"zoo": each.zoo, **each.to_dict()} for each in entries], dtype=object)
+    return made.astype(dict.fromkeys((figure.name for figure in shown_in("survey")), "Int64"))
 
 
 def write(entries: Iterable[Entry], path: Path) -> None:
@@ -283,8 +306,9 @@ def draw(entries: Iterable[Entry], path: Path) -> None:
     check_ending(path, PLOTS)
     zoos: dict[str, dict[str, tuple[float, float]]] = {}
     for each in entries:
-        if each.macs and each.params:  # Scales are logarithmic.
-            zoos.setdefault(each.zoo, {})[each.name] = each.macs, each.params
+        macs, params = each.figures.get("macs"), each.figures.get("params")
+        if macs and params:  # Scales are logarithmic.
+            zoos.setdefault(each.zoo, {})[each.name] = macs, params
     if not zoos:
         raise InputError(f"{path}: no model has MACs and parameters to draw")
     try:
@@ -313,17 +337,18 @@ def check_ending(path: Path, known: Sequence[str]) -> None:
 
 def table(entries: Sequence[Entry]) -> Table:
     """The survey, for the terminal."""
+    figures = shown_in("survey")
     return Table(
-        columns=("Model", "MACs", "FLOPs", "Params", "Notes"),
+        columns=("Model", *(figure.heading_in("MAC") for figure in figures), "Notes"),
         rows=tuple(
-            (
-                each.name,
-                *("" if each.error else str(value) for value in (each.macs, each.flops, each.params)),
-                _notes(each),
-            )
+            (each.name, *(str(each.figures.get(figure.name, "")) for figure in figures), _notes(each))
             for each in entries
         ),
-        footer=(f"{len(entries)} models", "", "", "", f"{sum(each.error is not None for each in entries)} failed"),
+        footer=(
+            f"{len(entries)} models",
+            *("" for _ in figures),
+            f"{sum(each.error is not None for each in entries)} failed",
+        ),
     )
 
 

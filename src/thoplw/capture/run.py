@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from thoplw.capture.abstract import AbstractTensor, Specs, abstract
+from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.operators import overload_of, target_of
 from thoplw.capture.packed import geometry_of, weights_of
 from thoplw.capture.scopes import ModuleScopes
+from thoplw.capture.torch_internals import DispatchMode, views_untracked
+from thoplw.capture.torch_names import name_of
 from thoplw.capture.weights import Weights
-from thoplw.formulas.attention import PACKED
-from thoplw.record import Assumption, Call, Step, specs_in
+from thoplw.record import Assumption, Call, Step, TensorSpec, specs_in
 
 #: What records keep as it is, known without asking whether it is a tensor.
 _PLAIN = frozenset({int, float, bool, str, type(None)})
-
-_ALL_KEYS = "sequences use all keys that they may"
 
 
 @contextmanager
 def inference() -> Iterator[None]:
     """Inference mode, in which composite operators reach a dispatch mode whole."""
-    # Views of ordinary tensors (the weights) are tracked by a kernel that refuses tensors made in inference.
-    tracking = torch._C.DispatchKey.ADInplaceOrView
-    before = torch._C._dispatch_tls_is_dispatch_key_excluded(tracking)
-    with torch.inference_mode():
-        torch._C._dispatch_tls_set_dispatch_key_excluded(tracking, True)
-        try:
-            yield
-        finally:
-            torch._C._dispatch_tls_set_dispatch_key_excluded(tracking, before)
+    with torch.inference_mode(), views_untracked():
+        yield
 
 
-class Run(TorchDispatchMode):
+class Run(DispatchMode):
     """A dispatch mode that records every operator, with one :class:`Call` for all equal ones.
 
     Attributes:
@@ -58,13 +48,6 @@ class Run(TorchDispatchMode):
         self.device = device
         self._packed: dict[int, tuple[torch.ScriptObject, Any]] = {}
         self._executed: dict[Any, Call] = {}
-
-    supports_higher_order_operators = True
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Leave the mode as it is: torch would wrap it against the compiler, importing that, and on every operator."""
-        return False
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
         """What the model gets for a tensor of the user's: a copy, as it may write to it."""
@@ -88,6 +71,16 @@ class Run(TorchDispatchMode):
     def record(self, call: Call) -> None:
         """Note that ``call`` ran in the module that runs now."""
         self.steps.append((call, self.scope))
+
+    def assume(self, statement: str, target: str) -> None:
+        """Note what is taken for granted for an operator, in the module that runs now."""
+        self.assumptions.append(Assumption(statement, target, self.scope))
+
+    def execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run an operator for real, and note that."""
+        output = func(*args, **kwargs)
+        self.record_executed(func, args, kwargs, output)
+        return output
 
     def record_executed(self, func: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         """Note an operator that was run for real."""
@@ -121,7 +114,7 @@ class Run(TorchDispatchMode):
         return {name: self.freeze(value) for name, value in kwargs.items()}
 
     def freeze(self, value: Any) -> Any:
-        """Values as records keep them: specs for tensors, tuples for lists."""
+        """Values as records keep them: specs for tensors, tuples for lists, names for what is torch's."""
         if type(value) is AbstractTensor:
             return value.spec
         if type(value) in _PLAIN:
@@ -140,7 +133,9 @@ class Run(TorchDispatchMode):
             return self._freeze_packed(value)
         if isinstance(value, torch.UntypedStorage):
             return value.nbytes()
-        return value
+        if isinstance(value, Mapping):
+            return {key: self.freeze(item) for key, item in value.items()}
+        return value if isinstance(value, TensorSpec) else name_of(value)
 
     def _freeze_packed(self, packed: torch.ScriptObject) -> Any:
         """Packed weights: the specs of what is inside, and the geometry of a convolution."""
@@ -148,38 +143,9 @@ class Run(TorchDispatchMode):
             self._packed[id(packed)] = packed, self.freeze((*weights_of(packed), *geometry_of(packed)))
         return self._packed[id(packed)][1]
 
-    def with_lengths(
-        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments of an operator on packed sequences, so that its record says how long these are.
-
-        What that depends on becomes abstract, with its values in its spec; where it has none, that is an assumption.
-        """
-        where = PACKED[target_of(func)]
-
-        def with_values(lengths: Any, statement: str) -> Any:
-            if not isinstance(lengths, torch.Tensor):
-                return lengths
-            if type(lengths) is AbstractTensor or not self.has_values(lengths):
-                if lengths.numel() != 2:  # else there is but one sequence
-                    self.assumptions.append(Assumption(statement, target_of(func), self.scope))
-                return lengths
-            self.used.add(id(lengths))
-            spec = replace(self.specs.of(lengths), values=tuple(lengths.tolist()))
-            return abstract(self.specs.intern(spec), self.device)
-
-        changed, named = list(args), dict(kwargs)
-        for position in (where.ends, where.ends + 1):
-            changed[position] = with_values(changed[position], "packed sequences are equally long")
-        if isinstance(where.used, str):
-            named |= {where.used: with_values(named[where.used], _ALL_KEYS)} if where.used in named else {}
-        elif where.used < len(changed):
-            changed[where.used] = with_values(changed[where.used], _ALL_KEYS)
-        return tuple(changed), named
-
     def has_values(self, tensor: torch.Tensor) -> bool:
         """Whether a tensor holds what it would in a real run."""
-        return not tensor.is_meta
+        return type(tensor) is not AbstractTensor and not tensor.is_meta
 
     def take_apart(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Call, ...]]:
         """Run a composite operator piece by piece: what it returns, and the pieces."""

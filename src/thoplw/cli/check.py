@@ -11,7 +11,8 @@ import typer
 from thoplw.cli.options import Batch, Inputs, Model, Seq, known
 from thoplw.cli.run import run
 from thoplw.cli.terminal import say, show, told
-from thoplw.errors import InputError
+from thoplw.errors import InputError, UnknownNameError
+from thoplw.report.figures import shown_in
 
 if TYPE_CHECKING:
     from thoplw.api.budget import Verdict
@@ -24,6 +25,17 @@ def _amount(text: str) -> int:
         return amount(text)
     except InputError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _limit(text: str) -> tuple[str, int]:
+    """``flops=4G`` as name and amount."""
+    name, equals, most = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{text!r} is no limit; write a figure and an amount, as in flops=4G")
+    names = [figure.name for figure in shown_in("budget")]
+    if name not in names:
+        raise typer.BadParameter(str(UnknownNameError("figure", name, names)))
+    return name, _amount(most)
 
 
 def _share(text: str) -> Any:
@@ -43,10 +55,19 @@ def check(
     max_params: Annotated[
         int | None, typer.Option(metavar="AMOUNT", parser=_amount, help="The most parameters, as in 12M.")
     ] = None,
+    # typer has no way to say that a parser makes something else than the annotated type.
+    most: Annotated[
+        list[Any] | None,
+        typer.Option(
+            "--max",
+            metavar="FIGURE=AMOUNT",
+            parser=_limit,
+            help=f"The most of any figure, once for each: {', '.join(figure.name for figure in shown_in('budget'))}.",
+        ),
+    ] = None,
     baseline: Annotated[
         Path | None, typer.Option(metavar="FILE", help="No more than in this file, which profile --kind json wrote.")
     ] = None,
-    # typer has no way to say that a parser makes something else than the annotated type.
     tolerance: Annotated[
         Any, typer.Option(metavar="PERCENT", parser=_share, help="How far above the baseline is no failure.")
     ] = "0%",
@@ -75,8 +96,8 @@ def check(
 
     thoplw check resnet18 --baseline baseline.json --tolerance 1% --github
     """
-    if max_macs is None and max_params is None and baseline is None:
-        raise typer.BadParameter("nothing to check; add --max-macs, --max-params or --baseline")
+    if max_macs is None and max_params is None and not most and baseline is None:
+        raise typer.BadParameter("nothing to check; add --max-macs, --max-params, --max or --baseline")
     with told():
         from thoplw.api.budget import Budget
         from thoplw.api.budget import check as verdict_on
@@ -86,12 +107,16 @@ def check(
         if convention is not None:
             known("convention", convention, CONVENTIONS)
         before = None if baseline is None else read(baseline)
-        counted = convention or (before or {}).get("convention", "thoplw")
+        counted = convention or ("thoplw" if before is None else before.about.convention)
+        limits = {**dict(most or ()), "macs": max_macs, "params": max_params}
         budget = Budget(
-            macs=max_macs, params=max_params, baseline=before, tolerance=tolerance, allow_uncounted=allow_uncounted
+            limits={name: limit for name, limit in limits.items() if limit is not None},
+            baseline=before,
+            tolerance=tolerance,
+            allow_uncounted=allow_uncounted,
         )
         found = run(model, inputs, seq=seq, batch=batch, convention=counted)
-        verdict = verdict_on(found.to_dict(), budget)
+        verdict = verdict_on(found.profile, budget)
         show(verdict.report())
         for problem in verdict.problems:
             say(f"error: {model}: {problem}")

@@ -13,7 +13,7 @@ from thoplw.cli.run import run
 from thoplw.cli.terminal import say, show, told
 
 if TYPE_CHECKING:
-    from thoplw.report.document import Document
+    from thoplw.report.profile import Profile
 
 
 def diff(
@@ -40,24 +40,24 @@ def diff(
     thoplw diff before.json mypackage:build --input 1,3,224,224 --fmt clever
     """
     with told():
-        from thoplw.api.diff import FIGURES, differences
+        from thoplw.api.diff import FORMATS, differences
         from thoplw.pricing import CONVENTIONS
         from thoplw.render import render
         from thoplw.report.document import read
 
         known("kind", kind, BESIDE)
-        known("fmt", fmt, FIGURES)
+        known("fmt", fmt, FORMATS)
         if convention is not None:
             known("convention", convention, CONVENTIONS)
         files = {name: read(Path(name)) for name in (before, after) if is_file(name)}
-        counted = convention or next((document["convention"] for document in files.values()), "thoplw")
+        counted = convention or next((profile.about.convention for profile in files.values()), "thoplw")
 
-        def document(name: str) -> Document:
+        def profile(name: str) -> Profile:
             if name in files:
                 return files[name]
-            return run(name, inputs, seq=seq, batch=batch, convention=counted).to_dict()
+            return run(name, inputs, seq=seq, batch=batch, convention=counted).profile
 
-        found = differences(document(before), document(after))
+        found = differences(profile(before), profile(after))
         show(json.dumps(found.to_dict(), indent=2) if kind == "json" else render(found.table(fmt), kind), output)
         if kind == "csv":
             for note in found.notes:

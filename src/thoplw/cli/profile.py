@@ -9,11 +9,11 @@ import typer
 from thoplw.cli.options import Batch, ConventionName, Inputs, Kind, Model, Output, Seq, known
 from thoplw.cli.run import run
 from thoplw.cli.terminal import draw, is_terminal, say, show, told
+from thoplw.report.views import View, column_names, sort_names
 
-_COLUMNS = (
-    "Which, and in which order: name, class, depth, inputs, outputs, calls, macs, flops, params, trainable, share, "
-    "bytes (one for each dtype), operators."
-)
+_COLUMNS = f"Which, and in which order: {', '.join(column_names())}."
+
+_SORT = f"Order rows by it, figures largest first: {', '.join(sort_names())}."
 
 
 def profile(
@@ -27,7 +27,7 @@ def profile(
         int | None, typer.Option(min=0, help="Leave out what is deeper in the tree; its figures go to what holds it.")
     ] = None,
     columns: Annotated[str | None, typer.Option(metavar="A,B,C", help=_COLUMNS)] = None,
-    sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="Order rows by it, figures largest first.")] = None,
+    sort: Annotated[str | None, typer.Option(metavar="COLUMN", help=_SORT)] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Show so many of the largest layers.")] = None,
     own: Annotated[
         bool, typer.Option("--own/--cumulative", help="A layer's own figures, or those of all that it holds as well.")
@@ -58,7 +58,6 @@ def profile(
     with told():
         from thoplw.pricing import CONVENTIONS
         from thoplw.render import FORMATS
-        from thoplw.report.views import View
 
         known("kind", kind, FORMATS)
         known("convention", convention, CONVENTIONS)

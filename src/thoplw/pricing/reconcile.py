@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from thoplw.formulas import FORMULAS
-from thoplw.pricing.convention import Convention
 from thoplw.pricing.families import family_of
 from thoplw.pricing.price import Priced, leaves
-from thoplw.record import Call, Trace, Work
+from thoplw.record import Call, Expand, Trace, Work
 
 #: The term of conventions that count in floating-point operations against those in multiply-accumulates.
 TWO_FOR_ONE = "a multiply-accumulate counted as two operations"
@@ -41,23 +40,22 @@ class Families:
     What it prices by the module is of the kind that makes up most of the operations inside.
     """
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, expand: Expand | None = None) -> None:
+        """Prepare; ``expand`` is as for :func:`~thoplw.pricing.price`."""
         self._trace = trace
+        self._expand = trace.expander(expand)
         self._main: dict[int, str] = {}
 
-    def terms(
-        self, left: tuple[Convention, Priced], right: tuple[Convention, Priced], *, by_layer: bool = False
-    ) -> tuple[Term, ...]:
+    def terms(self, left: Priced, right: Priced, *, by_layer: bool = False) -> tuple[Term, ...]:
         """What makes up the difference of two conventions' totals, the largest first, without terms that are equal."""
-        split = left[0].unit != right[0].unit
-        sides = [self._figures(*side, by_layer=by_layer, split=split) for side in (left, right)]
+        split = left.convention.unit != right.convention.unit
+        sides = [self._figures(side, by_layer=by_layer, split=split) for side in (left, right)]
         terms = [Term(*key, sides[0].get(key, 0), sides[1].get(key, 0)) for key in {**sides[0], **sides[1]}]
         return tuple(sorted((term for term in terms if term.difference), key=lambda term: -abs(term.difference)))
 
-    def _figures(
-        self, convention: Convention, priced: Priced, *, by_layer: bool, split: bool
-    ) -> dict[tuple[str, str], int]:
+    def _figures(self, priced: Priced, *, by_layer: bool, split: bool) -> dict[tuple[str, str], int]:
         """(Layer, kind) -> figure. To split takes the second operation of every multiply-accumulate apart."""
+        convention = priced.convention
         figures: dict[tuple[str, str], int] = defaultdict(int)
         for scope, kind, work in self._parts(priced):
             layer = self._trace.modules[self._trace.scopes[scope].module].path if by_layer else ""
@@ -87,7 +85,8 @@ class Families:
         known: dict[Call, int] = {}
         for call, scope in self._trace.steps:
             if call not in known:
-                known[call] = sum(leaf.work.flops for leaf in leaves(call, FORMULAS) if leaf.work is not None)
+                priced = leaves(call, FORMULAS, self._expand)
+                known[call] = sum(leaf.work.flops for leaf in priced if leaf.work is not None)
             flops[scope][family_of(call.target)] += known[call]
         for index in range(len(scopes) - 1, 0, -1):  # what was called follows what called it
             for kind, figure in flops[index].items():

@@ -6,10 +6,30 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
+
+from thoplw.errors import InputError
 
 #: What an operator returned, in its own nesting: ``None``, a number, a spec, or a tuple of these.
 Nested = Any
+
+_SIZES = {
+    1: (
+        "bool uint8 int8 quint8 qint8 quint4x2 quint2x4 bits1x8 bits2x4 bits4x2 bits8 "
+        "uint1 uint2 uint3 uint4 uint5 uint6 uint7 int1 int2 int3 int4 int5 int6 int7 "
+        "float4_e2m1fn_x2 float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu"
+    ),
+    2: "float16 bfloat16 int16 uint16 bits16",
+    4: "float32 int32 uint32 qint32 complex32 bcomplex32",
+    8: "float64 int64 uint64 complex64",
+    16: "complex128",
+}
+
+#: Name of a dtype -> bytes that torch keeps for an element of it.
+ITEM_SIZES: Mapping[str, int] = MappingProxyType(
+    {name: size for size, names in _SIZES.items() for name in names.split()}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +54,21 @@ class TensorSpec:
     def __post_init__(self) -> None:
         # Worked out once for what is asked of every weight that has this spec.
         object.__setattr__(self, "numel", math.prod(self.shape))
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element.
+
+        Raises:
+            InputError: the dtype is of a torch that is newer than the table of sizes.
+        """
+        try:
+            return ITEM_SIZES[self.dtype]
+        except KeyError:
+            raise InputError(
+                f"dtype {self.dtype!r} of a tensor of shape {self.shape} has no size in ITEM_SIZES of "
+                "thoplw.record.spec: say there how many bytes an element takes."
+            ) from None
 
 
 def specs_in(value: Nested) -> Iterator[TensorSpec]:

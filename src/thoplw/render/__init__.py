@@ -1,4 +1,4 @@
-"""From a table, or from the document, to text in any format."""
+"""From a table, an outline of modules, or the document, to text in any format."""
 
 from __future__ import annotations
 
@@ -10,39 +10,52 @@ from thoplw.errors import UnknownNameError
 from thoplw.render.flame import collapsed, speedscope
 from thoplw.render.grid import comma_separated, latex, markdown, text
 from thoplw.render.json import json
+from thoplw.render.outline import Outline
 from thoplw.render.table import Table
 from thoplw.render.tree import tree
 
-__all__ = ["DOCUMENTS", "FORMATS", "TABLES", "render"]
+__all__ = ["DOCUMENTS", "FORMATS", "OUTLINES", "TABLES", "check_format", "render"]
 
 
-def _html(document: Mapping[str, Any]) -> str:
+def _html(outline: Outline) -> str:
     """One file for a browser, which holds all that it needs."""
     from thoplw.render.page import page
 
-    return page(document)
+    return page(outline)
 
 
-#: Kind -> function of a table.
-TABLES: MappingProxyType[str, Callable[[Table], str]] = MappingProxyType(
+#: Format -> function of a table.
+TABLES: Mapping[str, Callable[[Table], str]] = MappingProxyType(
     {"csv": comma_separated, "latex": latex, "md": markdown, "text": text, "tree": tree}
 )
 
-#: Kind -> function of the document that holds everything.
-DOCUMENTS: MappingProxyType[str, Callable[[Mapping[str, Any]], str]] = MappingProxyType(
-    {"collapsed": collapsed, "html": _html, "json": json, "speedscope": speedscope}
+#: Format -> function of an outline, which has all modules with all figures.
+OUTLINES: Mapping[str, Callable[[Outline], str]] = MappingProxyType(
+    {"collapsed": collapsed, "html": _html, "speedscope": speedscope}
 )
 
-#: Kind -> function.
-FORMATS: MappingProxyType[str, Callable[[Any], str]] = MappingProxyType({**TABLES, **DOCUMENTS})
+#: Format -> function of the document that holds everything.
+DOCUMENTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = MappingProxyType({"json": json})
+
+#: Format -> function.
+FORMATS: Mapping[str, Callable[[Any], str]] = MappingProxyType({**TABLES, **OUTLINES, **DOCUMENTS})
 
 
-def render(what: Table | Mapping[str, Any], kind: str) -> str:
-    """Write a table in one of the kinds of :data:`TABLES`, or the document in one of :data:`DOCUMENTS`.
+def check_format(name: str) -> None:
+    """Find a misspelt format before the work.
 
     Raises:
-        UnknownNameError: there is no such kind.
+        UnknownNameError: there is no such format.
     """
-    if kind not in FORMATS:
-        raise UnknownNameError("kind", kind, FORMATS)
-    return FORMATS[kind](what)
+    if name not in FORMATS:
+        raise UnknownNameError("kind", name, FORMATS)
+
+
+def render(what: Table | Outline | Mapping[str, Any], name: str) -> str:
+    """Write a table in a format of :data:`TABLES`, an outline in one of :data:`OUTLINES`, or the document as JSON.
+
+    Raises:
+        UnknownNameError: there is no such format.
+    """
+    check_format(name)
+    return FORMATS[name](what)

@@ -3,41 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
+
+from thoplw.render.outline import Outline, OutlineModule
 
 _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 
 
-def collapsed(document: Mapping[str, Any]) -> str:
-    """Collapsed stacks, as flamegraph.pl and its kin take them: a line for every module with MACs of its own."""
+def collapsed(outline: Outline) -> str:
+    """Collapsed stacks, as flamegraph.pl and its kin take them: a line for every module with cost of its own."""
+    figure = outline.figures[0].name
+    modules = outline.modules
     return "\n".join(
-        f"{';'.join(_frame(layer).replace(';', ':') for layer in stack)} {stack[-1]['macs']}"
-        for stack in _stacks(document)
-        if stack[-1]["macs"]
+        f"{';'.join(_frame(modules[index]).replace(';', ':') for index in stack)} {modules[stack[-1]].own[figure]}"
+        for stack in _stacks(outline)
+        if modules[stack[-1]].own[figure]
     )
 
 
-def speedscope(document: Mapping[str, Any]) -> str:
+def speedscope(outline: Outline) -> str:
     """A file for https://www.speedscope.app, in which one can switch between figures."""
-    layers = document["layers"]
-    places = {layer["name"]: index for index, layer in enumerate(layers)}
-    stacks = [[places[layer["name"]] for layer in stack] for stack in _stacks(document)]
-    figures = {
-        f"{document['unit']}s": [layer["macs"] for layer in layers],
-        "Parameters": [layer["params"] for layer in layers],
-        "Bytes of parameters": [sum(layer["bytes"].values()) for layer in layers],
-    }
+    stacks = list(_stacks(outline))
+    about = outline.about
     return json.dumps(
         {
             "$schema": _SCHEMA,
-            "name": f"{document['model']}, counted by {document['convention']}",
-            "exporter": f"thoplw@{document['thoplw']}",
+            "name": f"{about['model']}, counted by {about['convention']}",
+            "exporter": f"thoplw@{about['thoplw']}",
             "activeProfileIndex": 0,
-            "shared": {"frames": [{"name": _frame(layer)} for layer in layers]},
+            "shared": {"frames": [{"name": _frame(module)} for module in outline.modules]},
             "profiles": [
-                _profile(name, "bytes" if name.startswith("Bytes") else "none", stacks, weights)
-                for name, weights in figures.items()
+                _profile(
+                    figure.label,
+                    "bytes" if figure.unit == "byte" else "none",
+                    stacks,
+                    [module.own[figure.name] for module in outline.modules],
+                )
+                for figure in outline.figures
+                if figure.on_flame
             ],
         }
     )
@@ -56,14 +60,14 @@ def _profile(name: str, unit: str, stacks: list[list[int]], figures: list[int]) 
     }
 
 
-def _stacks(document: Mapping[str, Any]) -> Iterator[list[Mapping[str, Any]]]:
-    """For every module, those that hold it and itself."""
-    stack: list[Mapping[str, Any]] = []
-    for layer in document["layers"]:
-        stack = [*stack[: layer["depth"]], layer]
-        yield stack
+def _stacks(outline: Outline) -> Iterator[list[int]]:
+    """For every module, the indices of those that hold it and its own."""
+    stacks: list[list[int]] = []
+    for index, module in enumerate(outline.modules):
+        stacks.append([*(stacks[module.parent] if module.parent >= 0 else ()), index])
+        yield stacks[-1]
 
 
-def _frame(layer: Mapping[str, Any]) -> str:
-    name = layer["name"].rpartition(".")[2]
-    return f"{name} ({layer['class']})" if name else str(layer["class"])
+def _frame(module: OutlineModule) -> str:
+    name = module.name.rpartition(".")[2]
+    return f"{name} ({module.cls})" if name else module.cls

@@ -3,100 +3,72 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from functools import cached_property
 
-import torch
-
-from thoplw.formulas import FORMULAS
-from thoplw.pricing import Convention, Leaf, Priced, leaves
-from thoplw.record import ZERO, Call, TensorSpec, Trace, Weight, Work
-
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """What one module costs by itself, its children left out, summed over its calls.
-
-    Attributes:
-        name: path of the module, as in ``model.get_submodule(name)``; empty for the model itself.
-        cls: name of its class.
-        depth: how many modules hold it: 0 for the model itself.
-        input_shapes: of the tensors it was given, in its first call.
-        output_shapes: of the tensors it returned, in its first call.
-        macs: in the unit of the convention.
-        flops: floating-point operations.
-        params: parameters; one that several modules share is in the row of the first.
-        trainable: those of the parameters that require a gradient.
-        bytes: dtype -> what the parameters take.
-        operators: operator -> its part of ``macs``; a module that was priced as a whole goes by its class.
-        calls: how many times it was called: never, for a module that only holds others, such as an ``nn.ModuleList``.
-    """
-
-    name: str
-    cls: str
-    depth: int
-    input_shapes: tuple[Shape, ...]
-    output_shapes: tuple[Shape, ...]
-    macs: int
-    flops: int
-    params: int
-    trainable: int
-    bytes: Mapping[str, int]
-    operators: Mapping[str, int]
-    calls: int
-
-
-@dataclass(slots=True, kw_only=True)
-class Uncounted:
-    """Where an operator without a price ran.
-
-    Attributes:
-        calls: how many times.
-        modules: paths of the modules that ran it.
-        shapes: the distinct shapes of its tensor arguments.
-    """
-
-    calls: int = 0
-    modules: list[str] = field(default_factory=list)
-    shapes: list[tuple[Shape, ...]] = field(default_factory=list)
-
-
-@dataclass(slots=True, kw_only=True)
-class Assumed:
-    """Where something was taken for granted.
-
-    Attributes:
-        operators: names of the operators that decided on values.
-        calls: how many times.
-        modules: paths of the modules that ran them.
-    """
-
-    operators: list[str] = field(default_factory=list)
-    calls: int = 0
-    modules: list[str] = field(default_factory=list)
+from thoplw.pricing import Leaf, Priced
+from thoplw.record import ZERO, Weight, Work
+from thoplw.report.figures import FIGURES, Charge
+from thoplw.report.profile import About, Profile, batch_of, shapes_of
+from thoplw.report.rows import Assumed, Gaps, Row, Uncounted
 
 
 class Attribution:
     """The modules of a trace, each with the calls, work and parameters that it is charged for.
 
+    Totals are known at once; rows and gaps are worked out when they are asked for.
+
     Attributes:
-        work: of the whole model.
+        about: what was counted, and by what.
+        cost: of the whole model, in the unit of the convention.
+        flops: of the whole model.
         params: of the whole model.
     """
 
-    def __init__(self, trace: Trace, priced: Priced, convention: Convention) -> None:
-        assert convention.parameters is not None  # it was found, so it is complete
-        self._trace = trace
+    def __init__(self, priced: Priced) -> None:
+        """Take a trace with prices."""
+        assert priced.convention.parameters is not None  # it was found, so it is complete
         self._priced = priced
-        self._convention = convention
-        self._counted = tuple(convention.parameters(trace))
-        self.work = Work(macs=sum(work.macs for work in priced.own), flops=sum(work.flops for work in priced.own))
+        self._trace = priced.trace
+        self._convention = priced.convention
+        self._counted = tuple(priced.convention.parameters(priced.trace))
+        work = Work(macs=sum(work.macs for work in priced.own), flops=sum(work.flops for work in priced.own))
+        self.cost = priced.convention.measure(work)
+        self.flops = work.flops
         self.params = sum(weight.spec.numel for _, weight in self._counted)
 
-    def modules(self) -> tuple[Row, ...]:
+    @property
+    def about(self) -> About:
+        """What was counted, and by what."""
+        return About(
+            model=self._trace.modules[0].class_name,
+            convention=self._convention.name,
+            unit=self._convention.unit or "MAC",
+            torch=self._trace.torch,
+        )
+
+    def profile(self) -> Profile:
+        """The rows and gaps, as plain values."""
+        modules = self._modules()
+        root = modules[0]
+        return Profile(
+            about=self.about,
+            modules=modules,
+            gaps=self.gaps,
+            batch=None if self._has_unbatched_convolution() else batch_of(root.input_shapes, root.output_shapes),
+        )
+
+    @cached_property
+    def gaps(self) -> Gaps:
+        """What the figures lack."""
+        return Gaps(
+            uncounted=self._where(lambda leaf: leaf.work is None),
+            unseen=self._unseen(),
+            assumptions=self._assumptions(),
+            not_executed=self._not_executed(),
+        )
+
+    def _modules(self) -> tuple[Row, ...]:
         """A row for each module that ran or holds one that ran, in definition order.
 
         A module that was priced as a whole counts as having no children.
@@ -109,23 +81,33 @@ class Attribution:
         indices = self._scopes.get(index, [])
         scopes = [self._trace.scopes[scope] for scope in indices]
         work = sum((self._priced.own[scope] for scope in indices), start=ZERO)
-        weights = self._weights.get(index, [])
-        size: Counter[str] = Counter()
-        for weight in weights:
-            size[weight.spec.dtype] += weight.spec.numel * getattr(torch, weight.spec.dtype).itemsize
+        charge = Charge(
+            cost=self._convention.measure(work),
+            work=work,
+            weights=tuple(self._weights.get(index, ())),
+            calls=len(scopes),
+        )
+        # A module of many calls has few shapes: find the distinct specs first.
+        calls = dict.fromkeys((scope.inputs, scope.outputs) for scope in scopes)
+        shapes = list(dict.fromkeys((shapes_of(inputs), shapes_of(outputs)) for inputs, outputs in calls))
+        first = shapes[0] if shapes else ((), ())
         return Row(
             name=info.path,
             cls=info.class_name,
             depth=depth,
-            input_shapes=shapes_of(scopes[0].inputs) if scopes else (),
-            output_shapes=shapes_of(scopes[0].outputs) if scopes else (),
-            macs=self._convention.measure(work),
-            flops=work.flops,
-            params=sum(weight.spec.numel for weight in weights),
-            trainable=sum(weight.spec.numel for weight in weights if weight.trainable),
-            bytes=dict(size),
+            input_shapes=first[0],
+            output_shapes=first[1],
+            other_shapes=tuple(shapes[1:]),
+            figures={figure.name: figure.of(charge) for figure in FIGURES.values() if figure.of is not None},
             operators=dict(self._operators.get(index, {})),
-            calls=len(scopes),
+        )
+
+    def _has_unbatched_convolution(self) -> bool:
+        """Whether a convolution met an input without a batch: one of as many dimensions as its weight less one."""
+        return any(
+            call.target.startswith("aten.conv") and len(call.inputs[0].shape) == len(call.inputs[1].shape) - 1
+            for call in {call for call, _ in self._trace.steps}
+            if len(call.inputs) > 1
         )
 
     def _lineage(self, index: int) -> tuple[int, ...]:
@@ -133,15 +115,9 @@ class Attribution:
         parent = self._trace.modules[index].parent
         return (*self._lineage(parent), index) if parent >= 0 else (index,)
 
-    def uncounted(self) -> dict[str, Uncounted]:
-        """Operators without a price."""
-        return self._where(lambda leaf: leaf.work is None)
-
-    def unseen(self) -> dict[str, Uncounted]:
+    def _unseen(self) -> dict[str, Uncounted]:
         """Operators that multiply and accumulate, which a convention that mirrors a tool has for free."""
-        if not self._convention.mirrors:
-            return {}
-        return self._where(lambda leaf: leaf.work == ZERO and _multiplies(leaf.call))
+        return self._where(lambda leaf: leaf.call in self._priced.unseen)
 
     def _where(self, chosen: Callable[[Leaf], bool]) -> dict[str, Uncounted]:
         found: dict[str, Uncounted] = defaultdict(Uncounted)
@@ -155,7 +131,7 @@ class Attribution:
                 entry.shapes += [shapes] if shapes not in entry.shapes else []
         return dict(found)
 
-    def assumptions(self) -> dict[str, Assumed]:
+    def _assumptions(self) -> dict[str, Assumed]:
         """Statement -> where it was assumed."""
         found: dict[str, Assumed] = defaultdict(Assumed)
         for statement, operator, scope in self._trace.assumptions:
@@ -164,13 +140,6 @@ class Attribution:
             entry.operators += [operator] if operator not in entry.operators else []
             entry.modules += [path] if path not in entry.modules else []
         return dict(found)
-
-    def by_operator(self) -> dict[str, int]:
-        """Operator -> its part of the total, largest first; a module that was priced as a whole goes by its class."""
-        totals: Counter[str] = Counter()
-        for operators in self._operators.values():
-            totals.update(operators)
-        return dict(totals.most_common())
 
     @cached_property
     def _operators(self) -> dict[int, Counter[str]]:
@@ -187,7 +156,7 @@ class Attribution:
     def _path(self, scope: int) -> str:
         return self._trace.modules[self._trace.scopes[scope].module].path
 
-    def not_executed(self) -> dict[str, int]:
+    def _not_executed(self) -> dict[str, int]:
         """Path -> parameters of modules that never ran, nor any module in them; of nested ones the outermost."""
         trace = self._trace
         ran = {scope.module for scope in trace.scopes}
@@ -201,7 +170,7 @@ class Attribution:
         idle: dict[int, set[tuple[int, int]]] = {}
         root: dict[int, int] = {}
         for index, info in enumerate(trace.modules):
-            if index in alive or self._is_unseen(index) or (not info.parameters and _cannot_run(info.cls)):
+            if index in alive or self._is_unseen(index) or (not info.parameters and info.container):
                 continue
             root[index] = root.get(info.parent, index)
             weights = idle.setdefault(root[index], set())
@@ -251,18 +220,3 @@ class Attribution:
                     scope = parent
                 return parent.module
         return self._payer(self._trace.modules[index].parent)
-
-
-def _multiplies(call: Call) -> bool:
-    """Whether an operator multiplies and accumulates, as far as thoplw knows."""
-    return any(leaf.work is not None and leaf.work.macs for leaf in leaves(call, FORMULAS))
-
-
-def _cannot_run(cls: type) -> bool:
-    """Whether modules of a class only hold others, or the packed weights of a quantised module."""
-    return getattr(cls, "forward", None) is torch.nn.Module.forward or cls.__module__.startswith("torch.ao.")
-
-
-def shapes_of(specs: tuple[TensorSpec, ...]) -> tuple[Shape, ...]:
-    """The shapes of some tensors."""
-    return tuple(spec.shape for spec in specs)

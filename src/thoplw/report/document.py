@@ -1,40 +1,278 @@
-"""A profile that was written to a file as JSON, read again."""
+"""A profile as plain values, as JSON has it, and back again; ``schema.json`` describes the document."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from thoplw.errors import InputError
-from thoplw.report.layer_info import SCHEMA
+from thoplw.report.figures import Figure, Value, shown_in, total
+from thoplw.report.profile import About, Profile, batch_of
+from thoplw.report.rows import Assumed, Gaps, Row, Shape, Uncounted
 
-#: What :meth:`thoplw.LayerInfo.to_dict` gives; ``schema.json`` describes it.
-Document = Mapping[str, Any]
+T = TypeVar("T")
+
+#: Version of the document; it changes when a reader would have to.
+SCHEMA = 1
+
+#: What :func:`to_document` gives.
+Document = dict[str, Any]
 
 
-def read(path: Path) -> Document:
+def schema() -> dict[str, Any]:
+    """The JSON schema of the document, with every figure of the registry."""
+    base: dict[str, Any] = json.loads((resources.files("thoplw.report") / "schema.json").read_text(encoding="utf-8"))
+    layer, totals = base["$defs"]["layer"], base["properties"]["totals"]
+    for figure in _figures():
+        base["$defs"].setdefault(figure.name, _schema_of(figure))
+        for node in (layer, totals) if figure.adds_up else (layer,):
+            if figure.name not in node["properties"]:
+                node["properties"][figure.name] = {"$ref": f"#/$defs/{figure.name}"}
+                node["required"].append(figure.name)
+    return base
+
+
+def _schema_of(figure: Figure) -> dict[str, Any]:
+    number = {"$ref": "#/$defs/figure"}
+    values = {"type": "object", "additionalProperties": number} if figure.parts else number
+    return {"description": figure.description, **values}
+
+
+def _figures() -> tuple[Figure, ...]:
+    return shown_in("document")
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+
+def to_document(profile: Profile) -> Document:
+    """Everything of a profile as plain values; what is returned shares nothing with it."""
+    root = profile.total
+    return {
+        "schema": SCHEMA,
+        **profile.about.to_dict(),
+        "inputs": _lists(root.input_shapes),
+        "outputs": _lists(root.output_shapes),
+        "totals": {figure.name: _plain(figure.value(root)) for figure in _figures() if figure.adds_up},
+        "layers": [to_layer(row) for row in profile.modules],
+        "uncounted": _places(profile.gaps.uncounted),
+        "unseen": _places(profile.gaps.unseen),
+        "assumptions": {statement: asdict(each) for statement, each in profile.gaps.assumptions.items()},
+        "not_executed": dict(profile.gaps.not_executed),
+    }
+
+
+def to_layer(row: Row) -> dict[str, Any]:
+    """One module, as the document has it."""
+    others = [{"inputs": _lists(given), "outputs": _lists(returned)} for given, returned in row.other_shapes]
+    return {
+        "name": row.name,
+        "class": row.cls,
+        "depth": row.depth,
+        "inputs": _lists(row.input_shapes),
+        "outputs": _lists(row.output_shapes),
+        **({"other_calls": others} if others else {}),
+        **{figure.name: _plain(figure.value(row)) for figure in _figures()},
+        "operators": dict(row.operators),
+    }
+
+
+def _plain(value: Value) -> int | dict[str, int]:
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _places(operators: Mapping[str, Uncounted]) -> dict[str, Any]:
+    return {
+        name: {**asdict(each), "shapes": [_lists(shapes) for shapes in each.shapes]} for name, each in operators.items()
+    }
+
+
+def _lists(shapes: Iterable[Shape]) -> list[list[int]]:
+    return [list(shape) for shape in shapes]
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+def read(path: Path) -> Profile:
     """Read what ``summary("json")`` or ``thoplw profile --kind json`` wrote.
 
     Raises:
-        InputError: there is no such file, or it is something else, or of another version of the schema.
+        InputError: there is no such file, or it is something else, of another version of the schema, or damaged: the
+            message names the place.
     """
     again = f"write it with `thoplw profile MODEL --kind json -o {path}`"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:  # no JSON, or no UTF-8
+    except (ValueError, RecursionError) as error:  # no JSON, or no UTF-8
         raise InputError(f"{path} is no profile, as it is no JSON ({error}); {again}") from error
     if not isinstance(document, dict) or "schema" not in document:
         raise InputError(f"{path} is no profile, as it has no 'schema'; {again}")
     if document["schema"] != SCHEMA:
         raise InputError(f"{path} has schema {document['schema']!r}, and this thoplw reads {SCHEMA}; {again}")
-    lacking = _KEYS - document.keys()
+    try:
+        return from_document(document)
+    except InputError as error:
+        raise InputError(f"{path} is no profile, as {error}; {again}") from None
+
+
+def from_document(document: Mapping[str, Any]) -> Profile:
+    """The profile that a document tells.
+
+    Raises:
+        InputError: a field is missing, unknown or of another type, or figures do not add up; the message names the
+            place, such as ``layers[3].macs``.
+    """
+    fields = _fields(document, "", required=_KEYS)
+    layers = _list(fields["layers"], "layers")
+    if not layers:
+        raise InputError("layers is empty: the model itself is the first of them")
+    modules = tuple(_row(each, f"layers[{index}]") for index, each in enumerate(layers))
+    _check_depths(modules)
+    unit = _text(fields["unit"], "unit")
+    if unit not in ("MAC", "FLOP"):
+        raise InputError(f"unit is {unit!r}, neither 'MAC' nor 'FLOP'")
+    shapes = _shapes(fields["inputs"], "inputs"), _shapes(fields["outputs"], "outputs")
+    profile = Profile(
+        about=About(unit=unit, **{key: _text(fields[key], key) for key in ("model", "convention", "torch", "thoplw")}),
+        modules=modules,
+        gaps=Gaps(
+            uncounted=_map(fields["uncounted"], "uncounted", _uncounted),
+            unseen=_map(fields["unseen"], "unseen", _uncounted),
+            assumptions=_map(fields["assumptions"], "assumptions", _assumed),
+            not_executed=_map(fields["not_executed"], "not_executed", _number),
+        ),
+        batch=batch_of(*shapes),
+    )
+    _check_totals(profile, fields["totals"])
+    return profile
+
+
+_KEYS = (
+    "schema thoplw torch model convention unit inputs outputs totals layers uncounted unseen assumptions not_executed"
+).split()
+
+
+def _row(value: Any, where: str) -> Row:
+    names = [figure.name for figure in _figures()]
+    required = ["name", "class", "depth", "inputs", "outputs", *names, "operators"]
+    fields = _fields(value, where, required=required, optional=("other_calls",))
+    return Row(
+        name=_text(fields["name"], f"{where}.name"),
+        cls=_text(fields["class"], f"{where}.class"),
+        depth=_number(fields["depth"], f"{where}.depth"),
+        input_shapes=_shapes(fields["inputs"], f"{where}.inputs"),
+        output_shapes=_shapes(fields["outputs"], f"{where}.outputs"),
+        other_shapes=tuple(
+            _other_call(each, f"{where}.other_calls[{index}]")
+            for index, each in enumerate(_list(fields.get("other_calls", []), f"{where}.other_calls"))
+        ),
+        figures={figure.name: _value(figure, fields[figure.name], f"{where}.{figure.name}") for figure in _figures()},
+        operators=_map(fields["operators"], f"{where}.operators", _number),
+    )
+
+
+def _other_call(value: Any, where: str) -> tuple[tuple[Shape, ...], tuple[Shape, ...]]:
+    fields = _fields(value, where, required=("inputs", "outputs"))
+    return _shapes(fields["inputs"], f"{where}.inputs"), _shapes(fields["outputs"], f"{where}.outputs")
+
+
+def _value(figure: Figure, value: Any, where: str) -> Value:
+    return _map(value, where, _number) if figure.parts else _number(value, where)
+
+
+def _uncounted(value: Any, where: str) -> Uncounted:
+    fields = _fields(value, where, required=("calls", "modules", "shapes"))
+    return Uncounted(
+        calls=_number(fields["calls"], f"{where}.calls"),
+        modules=_names(fields["modules"], f"{where}.modules"),
+        shapes=[_shapes(each, f"{where}.shapes") for each in _list(fields["shapes"], f"{where}.shapes")],
+    )
+
+
+def _assumed(value: Any, where: str) -> Assumed:
+    fields = _fields(value, where, required=("operators", "calls", "modules"))
+    return Assumed(
+        operators=_names(fields["operators"], f"{where}.operators"),
+        calls=_number(fields["calls"], f"{where}.calls"),
+        modules=_names(fields["modules"], f"{where}.modules"),
+    )
+
+
+def _check_depths(modules: tuple[Row, ...]) -> None:
+    """The first is the model, every other is at most one deeper than the one before it."""
+    before = -1
+    for index, row in enumerate(modules):
+        if row.depth > before + 1 or (index > 0) != (row.depth > 0):
+            raise InputError(f"layers[{index}].depth is {row.depth}, which does not follow a depth of {max(before, 0)}")
+        before = row.depth
+
+
+def _check_totals(profile: Profile, value: Any) -> None:
+    adding = [figure for figure in _figures() if figure.adds_up]
+    fields = _fields(value, "totals", required=[figure.name for figure in adding])
+    for figure in adding:
+        said = _value(figure, fields[figure.name], f"totals.{figure.name}")
+        found = total(figure.value(row) for row in profile.modules)
+        if said != found:
+            raise InputError(f"totals.{figure.name} is {said}, and the layers add up to {found}")
+
+
+def _fields(value: Any, where: str, *, required: Iterable[str], optional: Iterable[str] = ()) -> Mapping[str, Any]:
+    required = list(required)
+    if not isinstance(value, Mapping):
+        raise InputError(f"{where} is {_shown(value)}, no object")
+    prefix = f"{where} has" if where else "it has"
+    lacking = [key for key in required if key not in value]
     if lacking:
-        raise InputError(f"{path} is no profile, as it has no {', '.join(sorted(map(repr, lacking)))}; {again}")
-    return document
+        raise InputError(f"{prefix} no {', '.join(sorted(map(repr, lacking)))}")
+    unknown = [key for key in value if key not in {*required, *optional}]
+    if unknown:
+        raise InputError(f"{prefix} {_shown(unknown[0])}, which no profile has")
+    return value
 
 
-_KEYS = {"model", "convention", "unit", "inputs", "totals", "layers", "uncounted", "assumptions"}
+def _number(value: Any, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InputError(f"{where} is {_shown(value)}, no whole number from 0 on")
+    return value
+
+
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"{where} is {_shown(value)}, no text")
+    return value
+
+
+def _list(value: Any, where: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise InputError(f"{where} is {_shown(value)}, no list")
+    return value
+
+
+def _names(value: Any, where: str) -> list[str]:
+    return [_text(each, f"{where}[{index}]") for index, each in enumerate(_list(value, where))]
+
+
+def _shapes(value: Any, where: str) -> tuple[Shape, ...]:
+    return tuple(
+        tuple(_number(size, f"{where}[{index}]") for size in _list(shape, f"{where}[{index}]"))
+        for index, shape in enumerate(_list(value, where))
+    )
+
+
+def _map(value: Any, where: str, each: Callable[[Any, str], T]) -> dict[str, T]:
+    if not isinstance(value, Mapping):
+        raise InputError(f"{where} is {_shown(value)}, no object")
+    return {key: each(item, f"{where}[{key!r}]") for key, item in value.items()}
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -9,7 +9,8 @@ from itertools import groupby, pairwise
 from string import digits
 
 from thoplw.errors import InputError
-from thoplw.report.attribution import Row
+from thoplw.report.figures import FIGURES, total
+from thoplw.report.rows import Row
 
 
 def rolled_up(modules: Iterable[Row], depth: int) -> tuple[Row, ...]:
@@ -42,23 +43,17 @@ def cumulative(modules: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def summed(rows: Sequence[Row]) -> Row:
-    """The first row, with the figures of all."""
+    """The first row, with the figures of all; a figure that does not add up stays that of the first."""
     if len(rows) == 1:
         return rows[0]
-    size: Counter[str] = Counter()
     operators: Counter[str] = Counter()
     for row in rows:
-        size.update(row.bytes)
         operators.update(row.operators)
-    return replace(
-        rows[0],
-        macs=sum(row.macs for row in rows),
-        flops=sum(row.flops for row in rows),
-        params=sum(row.params for row in rows),
-        trainable=sum(row.trainable for row in rows),
-        bytes=dict(size),
-        operators=dict(operators),
-    )
+    figures = {
+        name: total(row.figures[name] for row in rows) if FIGURES[name].adds_up else value
+        for name, value in rows[0].figures.items()
+    }
+    return replace(rows[0], figures=figures, operators=dict(operators))
 
 
 def layers(modules: Sequence[Row], *figures: Callable[[Row], int]) -> tuple[Row, ...]:

@@ -1,24 +1,34 @@
-"""From rows to a table: which columns, which rows, in which order, and how figures are written."""
+"""From a profile to a table: which columns, which rows, in which order, and how figures are written."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.render.table import Table
-from thoplw.render.units import clever_format
-from thoplw.report.attribution import Row, Shape
+from thoplw.render.words import named, shapes_in_words, some
+from thoplw.report.figures import FIGURES, FORMATTERS, Formatter, shown_in
+from thoplw.report.profile import Profile
 from thoplw.report.rollup import cumulative, folded, layers, rolled_up, summed
-
-#: How a figure is written, given the figure and the total.
-Figure = Callable[[int, int], str]
+from thoplw.report.rows import Row, Shape
 
 #: What a table shows unless told otherwise.
 DEFAULT = ("name", "class", "inputs", "outputs", "macs", "params")
+
+#: How many of the shapes of a module that is called with several are shown.
+SHAPES = 3
+
+
+def column_names() -> tuple[str, ...]:
+    """Everything that can be a column: words, figures, and at last the operators."""
+    return (*_WORDS, *(figure.name for figure in shown_in("table")), "operators")
+
+
+def sort_names() -> tuple[str, ...]:
+    """Everything that rows can be ordered by: names go up, figures go down."""
+    return ("name", *(figure.name for figure in shown_in("table")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +45,9 @@ class View:
 
     def __post_init__(self) -> None:
         for what, names, known in (
-            ("fmt", (self.fmt,), FIGURES),
-            ("column", (self.columns,) if isinstance(self.columns, str) else self.columns or (), COLUMNS),
-            ("sort", () if self.sort is None else (self.sort,), SORTS),
+            ("fmt", (self.fmt,), FORMATTERS),
+            ("column", (self.columns,) if isinstance(self.columns, str) else self.columns or (), column_names()),
+            ("sort", () if self.sort is None else (self.sort,), sort_names()),
         ):
             for name in names:
                 if name not in known:
@@ -54,20 +64,19 @@ class View:
                 "or give depth= to see large parts of the model"
             )
 
-    def table(self, modules: Sequence[Row], unit: str, notes: tuple[str, ...], about: Mapping[str, str]) -> Table:
-        """The table of some modules, each given with its own figures; the first holds all others."""
-        (total,) = rolled_up(modules, 0)
-        columns = [column for name in self.columns or DEFAULT for column in self._columns(name, unit, total)]
+    def table(self, profile: Profile) -> Table:
+        """The table of a profile."""
+        columns = [column for name in self.columns or DEFAULT for column in self._columns(name, profile)]
         figures = [column for column in columns if isinstance(column, _Figures)]
-        rows = self._rows(modules, figures)
+        rows = self._rows(profile.modules, figures)
         return Table(
             columns=tuple(column.heading for column in columns),
             rows=tuple(tuple(column.cell(row) for column in columns) for row in rows),
             footer=tuple(column.footer for column in columns),
-            notes=notes,
+            notes=profile.notes,
             values={column.heading: (*map(column.value, rows), column.total) for column in figures},
             levels=tuple(row.depth for row in rows),
-            about=about,
+            about=profile.about.to_dict(),
         )
 
     def _rows(self, modules: Sequence[Row], figures: Iterable[_Figures]) -> Sequence[Row]:
@@ -76,41 +85,40 @@ class View:
         rows = layers(rows, *(column.value for column in figures)) if self.own else cumulative(rows)
         if self.sort is None and self.top is None:
             return rows
-        ordered = sorted(rows, key=SORTS[self.sort or "macs"])
+        ordered = sorted(rows, key=_order(self.sort or "macs"))
         largest, rest = ordered[: self.top], ordered[self.top :] if self.top else []
         if not rest:
             return largest
-        more = replace(
-            summed(rest),
-            name=f"({len(rest)} more)",
-            cls="",
-            input_shapes=(),
-            output_shapes=(),
-            calls=sum(row.calls for row in rest),
-        )
-        return [*largest, more]
+        return [*largest, _more(rest)]
 
-    def _columns(self, name: str, unit: str, total: Row) -> list[_Text | _Figures]:
-        figure, written = FIGURES[self.fmt]
+    def _columns(self, name: str, profile: Profile) -> list[_Words | _Figures]:
+        cell, foot = FORMATTERS[self.fmt]
+        model = profile.total
         if name == "operators":
-            return [_Text("Operators", lambda row: _operators(row, lambda value: figure(value, total.macs)), "")]
-        if name == "share":
-            return [_Figures("Share", lambda row: row.macs, total.macs, _share, _share)]
-        if name == "bytes":
-            return [
-                _Figures(f"Bytes {dtype}".strip(), partial(_bytes, dtype), size, figure, written)
-                for dtype, size in (total.bytes or {"": 0}).items()
-            ]
-        if name in NUMBERS:
-            heading, value = NUMBERS[name]
-            return [_Figures(heading or unit, value, value(total), figure, written)]
-        heading, text, foot = _TEXTS[name]
-        return [_Text(heading, text, foot(total))]
+            cost = model.macs
+            return [_Words("Operators", lambda row: _operators(row, lambda value: cell(value, cost)), "")]
+        if name in _WORDS:
+            heading, words, footer = _WORDS[name]
+            return [_Words(heading, lambda row: words(row, profile.batch), footer(model, profile.batch))]
+        figure = FIGURES[name]
+        if figure.formatter is not None:
+            cell = foot = figure.formatter
+        heading = profile.heading(figure)
+        if not figure.adds_up:
+            return [_Words(heading, lambda row: cell(figure.number(row), 0), "")]
+        if not figure.parts:
+            return [_Figures(heading, figure.number, figure.number(model), cell, foot)]
+        whole = figure.value(model)
+        assert isinstance(whole, Mapping)  # it has parts
+        return [
+            _Figures(f"{heading} {part}".strip(), _part(name, part), size, cell, foot)
+            for part, size in (whole or {"": 0}).items()
+        ]
 
 
 @dataclass(frozen=True, slots=True)
-class _Text:
-    """A column of words."""
+class _Words:
+    """A column that has no total."""
 
     heading: str
     cell: Callable[[Row], str]
@@ -124,80 +132,79 @@ class _Figures:
     heading: str
     value: Callable[[Row], int]
     total: int
-    figure: Figure
-    written: Figure
+    written: Formatter
+    written_total: Formatter
 
     def cell(self, row: Row) -> str:
-        return self.figure(self.value(row), self.total)
+        return self.written(self.value(row), self.total)
 
     @property
     def footer(self) -> str:
-        return self.written(self.total, self.total)
+        return self.written_total(self.total, self.total)
 
 
-def named(path: str) -> str:
-    """A module in a table or a note; the model itself has an empty path."""
-    return path or "(model)"
+def _part(figure: str, part: str) -> Callable[[Row], int]:
+    """One part of a figure that has parts."""
+
+    def value(row: Row) -> int:
+        parts = row[figure]
+        assert isinstance(parts, Mapping)  # every row of a figure has parts, or none has
+        return parts.get(part, 0)
+
+    return value
 
 
-def _shapes(shapes: tuple[Shape, ...]) -> str:
-    """Shapes without the batch dimension: ``3 x 224 x 224, 10``."""
-    return ", ".join(" x ".join(map(str, shape[1:])) or "scalar" for shape in shapes)
+def _order(sort: str) -> Callable[[Row], Any]:
+    if sort == "name":
+        return lambda row: row.name
+    figure = FIGURES[sort]
+    return lambda row: -figure.number(row)
 
 
-def _bytes(dtype: str, row: Row) -> int:
-    return row.bytes.get(dtype, 0)
+def _more(rest: Sequence[Row]) -> Row:
+    """Many rows as one, which is no module."""
+    whole = summed(rest)
+    return replace(
+        whole,
+        name=f"({len(rest)} more)",
+        cls="",
+        input_shapes=(),
+        output_shapes=(),
+        other_shapes=(),
+        figures={**whole.figures, "calls": sum(row.calls for row in rest)},
+    )
 
 
-def _operators(row: Row, figure: Callable[[int], str]) -> str:
+def _shapes(several: Iterable[tuple[Shape, ...]], batch: int | None) -> str:
+    """Shapes without the batch: ``3 x 224 x 224, 10``; those of other calls behind a bar: ``64 x 7 | 32 x 7``."""
+    known = dict.fromkeys(several)
+    words = (shapes_in_words(_without(shape, batch) for shape in shapes) for shapes in known)
+    return some(words, SHAPES, " | ")
+
+
+def _without(shape: Shape, batch: int | None) -> Shape:
+    return shape[1:] if shape and shape[0] == batch else shape
+
+
+def _inputs(row: Row, batch: int | None) -> str:
+    return _shapes((row.input_shapes, *(inputs for inputs, _ in row.other_shapes)), batch)
+
+
+def _outputs(row: Row, batch: int | None) -> str:
+    return _shapes((row.output_shapes, *(outputs for _, outputs in row.other_shapes)), batch)
+
+
+def _operators(row: Row, written: Callable[[int], str]) -> str:
     """Those that cost something."""
-    return ", ".join(f"{name} {figure(value).strip()}" for name, value in row.operators.items() if value)
+    return ", ".join(f"{name} {written(value).strip()}" for name, value in row.operators.items() if value)
 
 
-def _share(value: int, total: int) -> str:
-    return f"{100 * value / total if total else 0:.2f} %"
-
-
-#: Name -> how a layer's figure, and how a total is written.
-FIGURES: MappingProxyType[str, tuple[Figure, Figure]] = MappingProxyType(
-    {
-        "raw": (lambda value, _: str(value), lambda value, _: str(value)),
-        "clever": (lambda value, _: clever_format(value), lambda value, _: clever_format(value)),
-        "ratio": (_share, lambda value, _: clever_format(value)),
-    }
-)
-
-# Name -> heading, what it says of a row, what stands in the footer given the row of the model.
-_TEXTS: dict[str, tuple[str, Callable[[Row], str], Callable[[Row], str]]] = {
-    "name": ("Name", lambda row: named(row.name), lambda _: "Total"),
-    "class": ("Class", lambda row: row.cls, lambda model: model.cls),
-    "depth": ("Depth", lambda row: str(row.depth), lambda _: ""),
-    "inputs": ("Input shape", lambda row: _shapes(row.input_shapes), lambda model: _shapes(model.input_shapes)),
-    "outputs": ("Output shape", lambda row: _shapes(row.output_shapes), lambda model: _shapes(model.output_shapes)),
-    "calls": ("Calls", lambda row: str(row.calls), lambda _: ""),
+# Name -> heading, what it says of a row, and what stands in the footer; given the row, or that of the model, and the
+# batch size.
+_WORDS: dict[str, tuple[str, Callable[[Row, int | None], str], Callable[[Row, int | None], str]]] = {
+    "name": ("Name", lambda row, _: named(row.name), lambda *_: "Total"),
+    "class": ("Class", lambda row, _: row.cls, lambda model, _: model.cls),
+    "depth": ("Depth", lambda row, _: str(row.depth), lambda *_: ""),
+    "inputs": ("Input shape", _inputs, _inputs),
+    "outputs": ("Output shape", _outputs, _outputs),
 }
-
-#: Name -> heading (none where it is the unit), and the figure.
-NUMBERS: dict[str, tuple[str, Callable[[Row], int]]] = {
-    "macs": ("", lambda row: row.macs),
-    "flops": ("FLOPs", lambda row: row.flops),
-    "params": ("Params", lambda row: row.params),
-    "trainable": ("Trainable", lambda row: row.trainable),
-}
-
-#: Names of columns.
-COLUMNS = (*_TEXTS, *NUMBERS, "share", "bytes", "operators")
-
-#: What rows can be ordered by: names go up, numbers go down.
-SORTS: MappingProxyType[str, Callable[[Row], Any]] = MappingProxyType(
-    {
-        "name": lambda row: row.name,
-        "calls": lambda row: -row.calls,
-        "macs": lambda row: -row.macs,
-        "share": lambda row: -row.macs,
-        "flops": lambda row: -row.flops,
-        "params": lambda row: -row.params,
-        "trainable": lambda row: -row.trainable,
-        "bytes": lambda row: -sum(row.bytes.values()),
-    }
-)

@@ -46,7 +46,7 @@ def lstm(
 
 def quantize(x: TensorSpec, *options: Any) -> TensorSpec | None:
     """``[*] -> [*]``, to the integers that the last argument names."""
-    name = str(options[-1]).removeprefix("torch.") if options else ""
+    name = options[-1].name if options else ""
     return contiguous(x.shape, name) if name in QUANTISED else None
 
 

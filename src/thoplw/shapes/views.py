@@ -88,7 +88,7 @@ def unflatten(x: TensorSpec, dim: int, sizes: Shape) -> TensorSpec | None:
 
 def make_contiguous(x: TensorSpec, *, memory_format: Any = None) -> Any:
     """``[*] -> [*]``."""
-    if memory_format is not None and str(memory_format) != "torch.contiguous_format":
+    if memory_format is not None and memory_format.name != "contiguous_format":
         return None
     return SAME if is_contiguous(x) else contiguous(x.shape, x.dtype)
 

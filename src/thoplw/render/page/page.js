@@ -1,13 +1,14 @@
 "use strict";
 // The chart and the table of one profile. All state is in `view`; every control changes it and calls what shows it.
 
-const { unit, rows } = JSON.parse(document.getElementById("data").textContent);
-const FIGURES = { macs: unit, params: "Parameters" };
-const NOUNS = { macs: unit, params: "parameters" };
+const { figures, rows } = JSON.parse(document.getElementById("data").textContent);
+const FIGURES = Object.fromEntries(figures.map(({ name, heading }) => [name, heading]));
+const NOUNS = Object.fromEntries(figures.map(({ name, noun }) => [name, noun]));
+const COST = figures[0].name;
 const UNITS = ["", " K", " M", " G", " T", " P", " E", " Z", " Y", " R", " Q"];
 const LEVEL_WIDTH = 160, LEAST_LEVELS = 3, ONE_LINE = 17, TWO_LINES = 38, LETTER = 7.2, SLICES_PER_LEVEL = 400n, CLASSES = 7;
 
-const view = { figure: "macs", scope: "own", exact: false, at: 0, marked: null };
+const view = { figure: COST, scope: "own", exact: false, at: 0, marked: null };
 const $ = (id) => document.getElementById(id);
 const system = matchMedia("(prefers-color-scheme: dark)");
 
@@ -47,7 +48,7 @@ function element(tag, properties, text) {
 
 const costs = new Map();
 for (const row of rows) {
-  const of = costs.get(row.class) ?? { macs: 0n, params: 0n };
+  const of = costs.get(row.class) ?? Object.fromEntries(figures.map(({ name }) => [name, 0n]));
   for (const figure in of) of[figure] += row.own[figure];
   costs.set(row.class, of);
 }
@@ -114,7 +115,7 @@ function label({ row, own, value }, whole, height, width) {
 
 function hover({ row, value, own }) {
   const top = Object.entries(row.operators).slice(0, 6);
-  const operators = (!row.children.length || own) && view.figure === "macs" ? top : [];
+  const operators = (!row.children.length || own) && view.figure === COST ? top : [];
   return [
     `<b>${plain(row.name)}</b>${own ? ", without its submodules" : ""}`,
     plain(row.class),
@@ -282,8 +283,7 @@ const table = new Tabulator("#table", {
       sorter: "alphanum",
       formatter: (cell) => element("button", { type: "button", className: "name", title: cell.getValue() }, cell.getValue()),
     },
-    figureColumn("macs"),
-    figureColumn("params"),
+    ...figures.map(({ name }) => figureColumn(name)),
     share,
     words("Class", "class", 130),
     words("Input", "inputs", 150),

@@ -1,21 +1,23 @@
-"""From the document of a profile to a page."""
+"""From the outline of a profile to a page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from thoplw.errors import MissingExtraError
+from thoplw.render.outline import Outline, OutlineFigure
 from thoplw.render.units import clever_format
+from thoplw.render.words import named, shapes_in_words
 
 HERE = Path(__file__).parent
 
 TIMES = " \N{MULTIPLICATION SIGN} "
 
 
-def page(document: Mapping[str, Any]) -> str:
-    """Write the document that ``LayerInfo.to_dict()`` gives as one HTML file, which loads nothing from anywhere.
+def page(outline: Outline) -> str:
+    """Write a profile as one HTML file, which loads nothing from anywhere.
 
     Raises:
         MissingExtraError: Plotly or Jinja is not installed.
@@ -28,52 +30,47 @@ def page(document: Mapping[str, Any]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"clever": _clever, "exact": _exact, "shapes": _shapes, "named": _named}
+    environment.filters |= {"clever": _clever, "exact": _exact, "shapes": _shapes, "named": named}
+    figures = [figure for figure in outline.figures if figure.on_page]
     return environment.get_template("page.html").render(
-        document=document,
-        unit=f"{document['unit']}s",
-        rows=rows(document["layers"]),
+        outline=outline,
+        unit=f"{outline.about['unit']}s",
+        figures=figures,
+        data={
+            "figures": [{"name": each.name, "heading": each.label, "noun": _noun(each)} for each in figures],
+            "rows": rows(outline),
+        },
         css=[_read("vendor/tabulator_simple.min.css"), _read("page.css")],
         scripts=[get_plotlyjs(), _read("vendor/tabulator.min.js"), _read("page.js")],
     )
 
 
-def rows(layers: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def rows(outline: Outline) -> list[dict[str, Any]]:
     """What the script of the page needs of every module: its own figures, and those with all modules under it.
 
     Figures are strings, since JSON in a browser rounds integers from 2**53 on.
     """
-    modules = list(layers)
-    index = {module["name"]: position for position, module in enumerate(modules)}
-    parents = [next((index[path] for path in _above(module["name"]) if path in index), -1) for module in modules]
-    totals = [{figure: module[figure] for figure in ("macs", "params")} for module in modules]
-    # A module comes after the one that holds it, so that from the end on every sum is complete when it goes up.
-    for position, parent in reversed(list(enumerate(parents))):
-        if parent >= 0:
-            for figure, value in totals[position].items():
-                totals[parent][figure] += value
+    names = [figure.name for figure in outline.figures if figure.on_page]
     return [
         {
             "id": position,
-            "parent": parent,
-            "name": _named(module["name"]),
-            "class": module["class"],
-            "inputs": _shapes(module["inputs"]),
-            "outputs": _shapes(module["outputs"]),
-            "calls": module["calls"],
-            "own": {figure: str(module[figure]) for figure in total},
-            "all": {figure: str(value) for figure, value in total.items()},
-            "operators": {name: str(value) for name, value in module["operators"].items() if value},
+            "parent": module.parent,
+            "name": named(module.name),
+            "class": module.cls,
+            "inputs": _shapes(module.inputs),
+            "outputs": _shapes(module.outputs),
+            "calls": module.calls,
+            "own": {name: str(module.own[name]) for name in names},
+            "all": {name: str(module.all[name]) for name in names},
+            "operators": {name: str(value) for name, value in module.operators.items() if value},
         }
-        for position, (module, parent, total) in enumerate(zip(modules, parents, totals, strict=True))
+        for position, module in enumerate(outline.modules)
     ]
 
 
-def _above(path: str) -> Iterator[str]:
-    """``a.b.c`` -> ``a.b``, ``a``, and the model itself, which is above all but itself."""
-    while path:
-        path = path.rpartition(".")[0]
-        yield path
+def _noun(figure: OutlineFigure) -> str:
+    """What a figure counts, in the plural: ``MACs``, ``parameters``."""
+    return f"{figure.unit}s"
 
 
 def _read(name: str) -> str:
@@ -90,9 +87,4 @@ def _exact(value: int) -> str:
 
 def _shapes(shapes: Iterable[Iterable[int]]) -> str:
     """``1 x 3 x 224 x 224, scalar``, with the real sign for times."""
-    return ", ".join(TIMES.join(map(str, shape)) or "scalar" for shape in shapes)
-
-
-def _named(path: str) -> str:
-    """A module as it is shown; the model itself has an empty path."""
-    return path or "(model)"
+    return shapes_in_words(shapes, TIMES)

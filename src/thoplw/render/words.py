@@ -1,0 +1,28 @@
+"""Names, counts and shapes as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+Shape = Iterable[int]
+
+
+def named(path: str) -> str:
+    """A module by its path; the model itself, whose path is empty, is ``(model)``."""
+    return path or "(model)"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 call``, ``2 calls``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def some(items: Iterable[str], most: int = 5, between: str = ", ") -> str:
+    """A list, cut after the first few: ``a, b, c, d, e and 3 more``."""
+    known = list(items)
+    return between.join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")
+
+
+def shapes_in_words(shapes: Iterable[Shape], times: str = " x ") -> str:
+    """``3 x 224 x 224, 10``; a shape without sizes is ``scalar``."""
+    return ", ".join(times.join(map(str, shape)) or "scalar" for shape in shapes)

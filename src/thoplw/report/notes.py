@@ -1,0 +1,43 @@
+"""What a profile lacks, in words."""
+
+from __future__ import annotations
+
+from thoplw.render.words import count, named, some
+from thoplw.report.rows import Gaps
+
+
+def notes(gaps: Gaps, convention: str) -> tuple[str, ...]:
+    """A line for each kind of gap, with the modules where it is.
+
+    Args:
+        gaps: of a profile.
+        convention: name of the convention that counted.
+    """
+    found = []
+    for what, places in (("Not counted", gaps.uncounted), (f"Nothing to {convention}", gaps.unseen)):
+        if places:
+            operators = (
+                f"{name} ({count(each.calls, 'call')} in {some(map(named, each.modules))})"
+                for name, each in places.items()
+            )
+            found.append(f"{what}: {some(operators)}.")
+    for statement, assumed in gaps.assumptions.items():
+        where = some(map(named, assumed.modules))
+        found.append(f"Assumed: {statement} ({some(assumed.operators)}, {count(assumed.calls, 'call')} in {where}).")
+    if gaps.not_executed:
+        modules = [f"{path} ({count(size, 'parameter')})" for path, size in gaps.not_executed.items() if size]
+        rest = len(gaps.not_executed) - len(modules)
+        modules += [count(rest, "module") + " without parameters"] if rest else []
+        found.append(f"Never ran: {some(modules)}.")
+    return tuple(found)
+
+
+def brief(gaps: Gaps, where: str = "") -> tuple[str, ...]:
+    """What makes totals wrong or estimates, without the places, to stand beside figures of another profile.
+
+    Args:
+        gaps: of a profile.
+        where: what to call the profile, as in " before".
+    """
+    uncounted = (f"Not counted{where}: {', '.join(gaps.uncounted)}.",) if gaps.uncounted else ()
+    return (*uncounted, *(f"Assumed{where}: {statement}." for statement in gaps.assumptions))

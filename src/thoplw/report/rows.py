@@ -1,0 +1,119 @@
+"""What one module costs, and where figures have gaps: plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from thoplw.report.figures import FIGURES, Value, number
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What one module costs by itself, its children left out, summed over its calls.
+
+    ``row["macs"]`` is any figure by name; those that are always there are attributes as well.
+
+    Attributes:
+        name: path of the module, as in ``model.get_submodule(name)``; empty for the model itself.
+        cls: name of its class.
+        depth: how many modules hold it: 0 for the model itself.
+        input_shapes: of the tensors it was given, in its first call.
+        output_shapes: of the tensors it returned, in its first call.
+        other_shapes: of its other calls, the shapes given and returned, where they differ from those before.
+        figures: name -> figure, see :data:`thoplw.report.figures.FIGURES`.
+        operators: operator -> its part of ``macs``; a module that was priced as a whole goes by its class.
+    """
+
+    name: str
+    cls: str
+    depth: int
+    input_shapes: tuple[Shape, ...] = ()
+    output_shapes: tuple[Shape, ...] = ()
+    other_shapes: tuple[tuple[tuple[Shape, ...], tuple[Shape, ...]], ...] = ()
+    figures: Mapping[str, Value]
+    operators: Mapping[str, int] = field(default_factory=dict)
+
+    def __getitem__(self, figure: str) -> Value:
+        return FIGURES[figure].value(self) if figure in FIGURES else self.figures[figure]
+
+    @property
+    def macs(self) -> int:
+        """In the unit of the convention."""
+        return number(self.figures["macs"])
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations."""
+        return number(self.figures["flops"])
+
+    @property
+    def params(self) -> int:
+        """Parameters; one that several modules share is in the row of the first."""
+        return number(self.figures["params"])
+
+    @property
+    def trainable(self) -> int:
+        """Those of the parameters that require a gradient."""
+        return number(self.figures["trainable"])
+
+    @property
+    def bytes(self) -> Mapping[str, int]:
+        """Dtype -> what the parameters take."""
+        size = self.figures["bytes"]
+        assert isinstance(size, Mapping)  # it has parts
+        return size
+
+    @property
+    def calls(self) -> int:
+        """How many times it was called: never, for a module that only holds others, such as an ``nn.ModuleList``."""
+        return number(self.figures["calls"])
+
+
+@dataclass(slots=True, kw_only=True)
+class Uncounted:
+    """Where an operator without a price ran.
+
+    Attributes:
+        calls: how many times.
+        modules: paths of the modules that ran it.
+        shapes: the distinct shapes of its tensor arguments.
+    """
+
+    calls: int = 0
+    modules: list[str] = field(default_factory=list)
+    shapes: list[tuple[Shape, ...]] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class Assumed:
+    """Where something was taken for granted.
+
+    Attributes:
+        operators: names of the operators that decided on values.
+        calls: how many times.
+        modules: paths of the modules that ran them.
+    """
+
+    operators: list[str] = field(default_factory=list)
+    calls: int = 0
+    modules: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gaps:
+    """What the figures of a profile lack.
+
+    Attributes:
+        uncounted: operator -> where it ran, for operators that have no price: the totals lack them.
+        unseen: operator -> where it ran, for those that multiply and accumulate, but are nothing to the tool mirrored.
+        assumptions: statement -> where it was assumed: with any, the figures are an estimate.
+        not_executed: path -> parameters, for submodules that never ran: the totals lack these parameters.
+    """
+
+    uncounted: dict[str, Uncounted] = field(default_factory=dict)
+    unseen: dict[str, Uncounted] = field(default_factory=dict)
+    assumptions: dict[str, Assumed] = field(default_factory=dict)
+    not_executed: dict[str, int] = field(default_factory=dict)

@@ -1,0 +1,41 @@
+"""What a tensor looks like."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from thoplw.errors import InputError
+from thoplw.record import TensorSpec, specs_in
+from thoplw.record.spec import ITEM_SIZES
+
+VECTOR, MATRIX = (TensorSpec(shape=shape, dtype="float16", strides=()) for shape in ((3,), (2, 5)))
+
+
+def test_sizes_of_elements_are_those_of_torch() -> None:
+    dtypes = {value for value in vars(torch).values() if isinstance(value, torch.dtype)}
+    names = {str(dtype).removeprefix("torch."): dtype.itemsize for dtype in dtypes}
+    assert names.items() <= ITEM_SIZES.items()
+    if torch.__version__ >= "2.14":
+        assert names == dict(ITEM_SIZES)
+
+
+def test_numbers_of_a_spec() -> None:
+    assert (MATRIX.numel, MATRIX.itemsize) == (10, 2)
+    assert TensorSpec(shape=(), dtype="complex128", strides=()).itemsize == 16
+
+
+def test_a_dtype_of_unknown_size_is_named() -> None:
+    spec = TensorSpec(shape=(2, 3), dtype="float3", strides=(3, 1))
+    with pytest.raises(InputError, match=r"dtype 'float3' of a tensor of shape \(2, 3\) has no size"):
+        _ = spec.itemsize
+
+
+def test_equal_specs_are_equal_whatever_they_were_made_by() -> None:
+    assert len({MATRIX, TensorSpec(shape=(2, 5), dtype="float16", strides=())}) == 1
+    assert TensorSpec(shape=(2, 5), dtype="float16", strides=(), density=0) != MATRIX
+
+
+def test_specs_are_found_at_any_depth_in_order() -> None:
+    assert list(specs_in((1, [VECTOR, {"a": (MATRIX, None)}], "x", VECTOR))) == [VECTOR, MATRIX, VECTOR]
+    assert list(specs_in(None)) == []

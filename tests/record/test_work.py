@@ -1,0 +1,27 @@
+"""Amounts of arithmetic."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from thoplw.errors import CustomOpError
+from thoplw.record import ZERO, Work, as_work
+
+
+def test_work_adds_up() -> None:
+    work = Work(macs=2, flops=5)
+    assert work + work * 3 == 4 * work == Work(macs=8, flops=20)
+    assert work + ZERO == work
+
+
+@pytest.mark.parametrize("price", [6, 6.0, Work(macs=6, flops=12)])
+def test_a_whole_number_is_of_macs(price: object) -> None:
+    assert as_work(price, "a price") == Work(macs=6, flops=12)
+
+
+@pytest.mark.parametrize("price", [6.5, True, None, "6", Fraction(1, 2)])
+def test_what_is_no_amount_is_refused(price: object) -> None:
+    with pytest.raises(CustomOpError, match=r"the price of aten.relu returned .*, not a whole number"):
+        as_work(price, "the price of aten.relu")

@@ -1,0 +1,173 @@
+"""The registry: one entry is found in every place that shows figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import torch
+from torch import nn
+
+import thoplw
+from thoplw.api.budget import Budget, check
+from thoplw.api.diff import differences
+from thoplw.api.survey import _entry, frame, table
+from thoplw.pytest_plugin import within
+from thoplw.report import figures
+from thoplw.report.document import from_document, schema
+from thoplw.report.figures import FIGURES, Figure, total
+
+TENSORS = Figure(
+    name="tensors",
+    heading="Tensors",
+    label="Tensors of parameters",
+    unit="tensor",
+    description="How many tensors hold the parameters.",
+    of=lambda charge: len(charge.weights),
+)
+
+#: The same for a new process.
+REGISTER = """
+from thoplw.report.figures import FIGURES, Figure
+FIGURES["tensors"] = Figure(name="tensors", heading="Tensors", unit="tensor", description="How many tensors.",
+                            of=lambda charge: len(charge.weights))
+from thoplw.cli import main
+main()
+"""
+
+
+@pytest.fixture
+def tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FIGURES, "tensors", TENSORS)
+
+
+def layers(*modules: nn.Module) -> thoplw.LayerInfo:
+    model = nn.Sequential(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), nn.Linear(4, 2, bias=False), *modules)
+    return thoplw.profile(model, (1, 4), verbose=False)[2]
+
+
+@pytest.mark.usefixtures("tensors")
+def test_tables_have_it() -> None:
+    shown = layers().table(columns=["name", "tensors"], sort="tensors")
+    assert shown.rows == (("0.0", "2"), ("1", "1"), ("0.1", "0"))
+    assert (shown.columns, shown.footer, shown.values) == (
+        ("Name", "Tensors"),
+        ("Total", "3"),
+        {"Tensors": (2, 1, 0, 3)},
+    )
+    assert layers().table(columns=["tensors"], own=False).values["Tensors"] == (3, 2, 2, 0, 1, 3)
+    assert layers().table("ratio", columns=["tensors"]).rows[0] == ("66.67 %",)
+    assert "Tensors" in layers().summary("tree", columns=["tensors"])
+    assert layers().table(columns=["name", "tensors"], top=1, sort="tensors").rows[-1] == ("(2 more)", "1")
+
+
+@pytest.mark.usefixtures("tensors")
+def test_sums_over_modules_have_it() -> None:
+    found = layers()
+    assert [row["tensors"] for row in found.modules] == [0, 0, 2, 0, 1]
+    assert found.profile.total["tensors"] == 3
+    assert [row["tensors"] for row in found.profile.to_depth(1).modules] == [0, 2, 1]
+
+
+@pytest.mark.usefixtures("tensors")
+def test_json_and_its_schema_have_it() -> None:
+    document = json.loads(layers().summary("json"))
+    assert [layer["tensors"] for layer in document["layers"]] == [0, 0, 2, 0, 1]
+    assert document["totals"]["tensors"] == 3
+    jsonschema.validate(document, schema(), jsonschema.Draft202012Validator)
+    assert from_document(document).total["tensors"] == 3
+    with pytest.raises(thoplw.InputError, match=r"totals.tensors is 4, and the layers add up to 3"):
+        from_document({**document, "totals": {**document["totals"], "tensors": 4}})
+
+
+@pytest.mark.usefixtures("tensors")
+def test_data_frames_and_plots_have_it() -> None:
+    assert list(layers().to_pandas()["tensors"]) == [0, 0, 2, 0, 1]
+    assert [bar.get_width() for bar in layers().plot("tensors").axes[0].patches] == [2, 1, 0]
+
+
+@pytest.mark.usefixtures("tensors")
+def test_diff_has_it() -> None:
+    found = differences(layers().profile, layers(nn.Linear(2, 2)).profile)
+    assert (found.totals["tensors"].before, found.totals["tensors"].after) == (3, 5)
+    assert found.table().columns[-3:] == ("Tensors before", "Tensors after", "Tensors +/-")
+    assert found.to_dict()["changes"][0]["tensors"] == {"before": 0, "after": 2, "grown": 2}
+
+
+@pytest.mark.usefixtures("tensors")
+def test_budgets_have_it() -> None:
+    verdict = check(layers().profile, Budget(limits={"tensors": 2}))
+    assert verdict.problems == ("Tensors: 3 (3.00) is more than the limit allows, 2 (2.00), by 1 (1.00)",)
+    with pytest.raises(pytest.fail.Exception, match="Tensors: 2"):
+        within(nn.Linear(2, 2), (1, 2), tensors=1)
+
+
+@pytest.mark.usefixtures("tensors")
+def test_surveys_have_it() -> None:
+    entry = _entry("mine:net", layers().profile)
+    assert entry.to_dict()["tensors"] == 3
+    assert table([entry]).columns == ("Model", "MACs", "FLOPs", "Params", "Tensors", "Notes")
+    assert list(frame([entry])["tensors"]) == [3]
+
+
+@pytest.mark.usefixtures("tensors")
+def test_pages_and_flame_graphs_have_it() -> None:
+    page = layers().summary("html")
+    assert '<input type="radio" name="figure" value="tensors">' in page
+    assert "<dt>Tensors of parameters</dt><dd>3" in page
+    profiles = json.loads(layers().summary("speedscope"))["profiles"]
+    assert [(each["name"], each["endValue"]) for each in profiles if each["name"].startswith("Tensors")] == [
+        ("Tensors of parameters", 3)
+    ]
+
+
+@pytest.mark.parametrize("command", ["profile", "check"])
+def test_help_has_it(command: str, tmp_path: Path) -> None:
+    (tmp_path / "registers.py").write_text(REGISTER, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "registers.py", command, "--help"],
+        cwd=tmp_path,
+        env={**os.environ, "COLUMNS": "200", "TERMINAL_WIDTH": "200", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "tensors" in done.stdout
+
+
+def test_every_figure_says_what_it_is() -> None:
+    for name, figure in FIGURES.items():
+        assert figure.name == name
+        assert figure.description.endswith(".")
+        assert (figure.of is None) == (figure.shows in FIGURES)
+        assert figure.places <= figures.PLACES
+
+
+def test_sums_are_part_by_part() -> None:
+    assert total([1, 2, 3]) == 6
+    assert total([{"float32": 4}, {}, {"int8": 1, "float32": 2}]) == {"float32": 6, "int8": 1}
+
+
+def test_a_figure_is_asked_by_name() -> None:
+    (row,) = thoplw.profile(nn.Linear(3, 4), (2, 3), verbose=False)[2]
+    assert (row["macs"], row["params"], row["bytes"], row["share"]) == (row.macs, 16, {"float32": 64}, row.macs)
+
+
+def test_a_convention_measures_by_its_unit() -> None:
+    work = thoplw.Work(macs=5, flops=11)
+    measured: dict[Any, int] = {
+        unit: thoplw.Convention("mine", {}, unit=unit).measure(work)  # type: ignore[arg-type] # both are units
+        for unit in ("MAC", "FLOP")
+    }
+    assert measured == {"MAC": 5, "FLOP": 11}
+
+
+def test_bytes_are_of_every_dtype() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2).to(torch.bfloat16))
+    assert layers(model.requires_grad_(False)[0]).profile.total.bytes == {"float32": 4 * (20 + 8 + 6)}
