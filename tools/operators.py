@@ -2,14 +2,16 @@
 
 ::
 
-    python tools/operators.py                    # all of them, about five minutes
-    python tools/operators.py nn.functional.gelu # the lines of some
+    python tools/operators.py                     # all of them, about five minutes
+    python tools/operators.py nn.functional.gelu  # one line for each of some, and no page
 
-PyTorch keeps samples of its operators in ``torch.testing._internal.common_methods_invocations.op_db``, in float32 where
-an operator takes that. Each runs on real tensors of the CPU and, as a module of that one operator, abstractly. Shapes,
-dtypes and those strides that decide where an element lies must be equal, and multiply-accumulates what
-``checks/oracle.py`` counts in a real run. It also keeps calls that must be refused: an answer to one is a difference.
-Operators that only backward passes reach are not in it.
+PyTorch keeps samples of its operators in ``torch.testing._internal.common_methods_invocations.op_db``. Each sample runs
+on real tensors of the CPU, in float32 where the operator takes that; as a module of that one operator it is observed
+abstractly, and with ``execute=True``. Equal means the same shapes, dtypes and strides (of dimensions of more than one
+element), the same multiply-accumulates as ``checks/oracle.py`` counts while it really runs, and a price, or a written
+reason to be free, for whatever ran. ``op_db`` also keeps calls that must be refused: an answer to one is a difference.
+
+Backward operators, which a forward pass does not reach, are left out.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.testing._internal.common_methods_invocations import op_db
@@ -36,40 +39,34 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 from checks.oracle import oracle_macs  # noqa: E402
 
 from thoplw.api.profile import observe  # noqa: E402
+from thoplw.capture import expand  # noqa: E402
 from thoplw.capture.abstract import Specs  # noqa: E402
 from thoplw.capture.nesting import map_tensors, tensors_in  # noqa: E402
-from thoplw.errors import ThoplwError  # noqa: E402
+from thoplw.errors import DataDependentError, ThoplwError  # noqa: E402
 from thoplw.pricing import find, price  # noqa: E402
-from thoplw.record import ZERO, TensorSpec  # noqa: E402
+from thoplw.record import ZERO, TensorSpec, Trace  # noqa: E402
 
 PAGE = ROOT / "benchmarks" / "operators.md"
 
 #: Seconds for all samples of one operator.
 SECONDS = 120
 
-#: What an operator is tried in, the first that it takes.
+#: What an operator is tried in: the first of these that it takes.
 DTYPES = (torch.float32, torch.int64, torch.complex64, torch.float8_e4m3fn)
 
-#: Operators of which a real run tells nothing to compare with.
-UNTESTED = {
-    "empty": "what memory holds",
-    "new_empty": "what memory holds",
-}
+_META = ", as torch's meta kernel has it"
 
 
 class Operator(nn.Module):
-    """A module of one operator."""
+    """A module of one operator, which is called with nested arguments; a tensor besides them is always an input."""
 
     def __init__(self, name: str, variant: str = "") -> None:
         super().__init__()
         self.name, self.variant = name, variant
 
     def forward(self, args: Any, kwargs: Any, anchor: torch.Tensor) -> Any:
+        """Call it."""
         return _info(self.name, self.variant)(*args, **kwargs)
-
-
-def _info(name: str, variant: str) -> Any:
-    return next(info for info in op_db if info.name == name and info.variant_test_name == variant)
 
 
 @dataclass(slots=True)
@@ -80,19 +77,33 @@ class Line:
         name: as PyTorch's samples have it, with the variant behind a blank.
         samples: how many valid calls were tried.
         equal: how many of them were equal in everything.
-        refusals: how many invalid calls were tried, that PyTorch refuses.
-        kinds: how the operators behind it are priced: ``priced``, ``free``, ``assumed`` or ``uncounted``.
+        refusals: how many invalid calls were tried, which PyTorch refuses.
+        refused: how many of them were refused abstractly as well.
+        unchecked: how many calls may multiply in ways that the oracle does not know.
+        kinds: how the operators behind it are priced: ``priced``, ``free``, ``assumed`` or ``refused``.
         notes: what differed, with how often.
-        unchecked: how many calls multiply in ways that the oracle does not know.
     """
 
     name: str
     samples: int = 0
     equal: int = 0
     refusals: int = 0
+    refused: int = 0
+    unchecked: int = 0
     kinds: set[str] = field(default_factory=set)
     notes: Counter[str] = field(default_factory=Counter)
-    unchecked: int = 0
+
+    @property
+    def listed(self) -> bool:
+        """Whether every difference is one of torch's own meta kernels, or a refusal that says what to do."""
+        return all(note.endswith(_META) or note.startswith("refused") for note in self.notes)
+
+
+def operators(names: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """Names and variants of the operators in ``op_db``, or of those with these names."""
+    wanted = set(names)
+    every = [(info.name, info.variant_test_name) for info in op_db]
+    return [each for each in every if (each[0] in wanted if wanted else "backward" not in each[0])]
 
 
 def tried(name: str, variant: str, seed: int = 0) -> Line:
@@ -102,128 +113,133 @@ def tried(name: str, variant: str, seed: int = 0) -> Line:
     dtypes = info.supported_dtypes("cpu")
     dtype = next((dtype for dtype in DTYPES if dtype in dtypes), None)
     if dtype is None:
-        line.notes["no samples for the CPU"] += 1
         return line
     model = Operator(name, variant).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _seed(seed)
         for sample in info.sample_inputs("cpu", dtype):
-            _seed(seed)
-            line.samples += 1
-            notes = list(_differences(model, (sample.input, *sample.args), sample.kwargs, line))
-            line.equal += not notes
-            line.notes.update(notes)
+            _try(model, ((sample.input, *sample.args), sample.kwargs, torch.zeros(1)), line)
         _seed(seed)
         for error in _errors(info):
             sample = error.sample_input
-            if note := _answered(model, (sample.input, *sample.args), sample.kwargs):
-                line.notes.update([note])
-            line.refusals += note is not None
+            _try_refusal(model, ((sample.input, *sample.args), sample.kwargs, torch.zeros(1)), line)
     return line
+
+
+def _info(name: str, variant: str) -> Any:
+    return next(info for info in op_db if info.name == name and info.variant_test_name == variant)
 
 
 def _seed(seed: int) -> None:
     torch.manual_seed(seed)
     random.seed(seed)
-    try:
-        import numpy as np
-    except ImportError:
-        return
     np.random.seed(seed)
 
 
 def _errors(info: Any) -> Iterator[Any]:
-    """Calls that PyTorch refuses; some of its lists cannot be made on this machine."""
-    if info.error_inputs_func is None:
-        return
+    """Calls that PyTorch refuses; some of its lists need other devices than the CPU."""
     try:
-        yield from info.error_inputs("cpu")
+        yield from info.error_inputs("cpu") if info.error_inputs_func is not None else ()
     except Exception:
         return
 
 
-def _differences(model: Operator, args: Any, kwargs: Any, line: Line) -> Iterator[str]:
-    """In what an abstract run differs from a real one."""
-    given = (args, kwargs, torch.zeros(1))
+def _try(model: Operator, given: Any, line: Line) -> None:
     try:
-        with torch.no_grad():
-            real = _specs(model(*map_tensors(given, torch.clone)))
+        real = _run(model, given)
+    except Exception:
+        return  # it wants a GPU
+    line.samples += 1
+    notes = list(_differences(model, given, real, line))
+    line.equal += not notes
+    line.notes.update(notes)
+
+
+def _try_refusal(model: Operator, given: Any, line: Line) -> None:
+    try:
+        _run(model, given)
     except Exception as error:
-        line.notes[f"a real run fails here: {_short(error)}"] += 1
-        line.samples -= 1
-        line.equal -= 1
+        refusal = _short(error)
+    else:
         return
+    line.refusals += 1
+    try:
+        observe(model, given)
+    except Exception:
+        line.refused += 1
+    else:
+        line.notes[f"answered, where torch says {refusal}"] += 1
+
+
+def _run(model: Operator, given: Any, device: str = "cpu") -> list[TensorSpec]:
+    with torch.no_grad():
+        output = model(*map_tensors(given, lambda tensor: tensor.clone() if device == "cpu" else tensor.to(device)))
+    return list(map(Specs().of, tensors_in(output)))
+
+
+def _differences(model: Operator, given: Any, real: list[TensorSpec], line: Line) -> Iterator[str]:
+    """In what an abstract run, and what is counted, differ from a real one."""
+    executed, missing = _priced(observe(model, given, execute=True), line)
+    if missing:
+        yield f"uncounted: {' '.join(missing)}"
     try:
         trace = observe(model, given)
+    except DataDependentError as error:
+        line.kinds.add("refused")
+        yield f"refused, as values decide: {str(error).partition(' ')[0]}"
+        return
     except ThoplwError as error:
         line.kinds.add("refused")
-        yield f"refused: {_short(error)}"
+        yield f"refused: {str(error).replace(' in the model itself (Operator)', '').partition(',')[0]}"
         return
     except Exception as error:
         yield f"raw error: {_short(error)}"
         return
     found = list(trace.outputs)
+    counted, missing = _priced(trace, line)
+    if missing:
+        yield f"uncounted: {' '.join(missing)}"
     if trace.assumptions:
         line.kinds.add("assumed")
-    elif (difference := _difference(real, found)) is not None:
+        return
+    if (difference := _difference(real, found)) is not None:
         yield f"{difference}{_whose(model, given, found)}"
-    priced = price(trace, find("macs"))
-    uncounted = {leaf.call.target for leaf, *_ in priced.entries if leaf.work is None}
-    line.kinds |= {
-        "uncounted" if leaf.work is None else "free" if leaf.work is ZERO else "priced" for leaf, *_ in priced.entries
-    }
-    if uncounted:
-        yield f"uncounted: {' '.join(sorted(uncounted))}"
+    if counted != executed:
+        yield f"multiply-accumulates: {counted}, executed {executed}"
     try:
         macs = oracle_macs(model, *map_tensors(given, torch.clone))
     except NotImplementedError:
         line.unchecked += 1
         return
-    counted = sum(work.macs for work in priced.own)
-    if macs != counted and not trace.assumptions:
-        yield f"MACs: {counted} for {macs}"
+    if macs != counted:
+        yield f"multiply-accumulates: {counted} for {macs}"
 
 
-def _answered(model: Operator, args: Any, kwargs: Any) -> str | None:
-    """Whether a call that PyTorch refuses has an answer: a note if so, nothing if it is not even refused for real."""
-    given = (args, kwargs, torch.zeros(1))
-    try:
-        with torch.no_grad():
-            model(*map_tensors(given, torch.clone))
-    except Exception as error:
-        refusal = _short(error)
-    else:
-        return None
-    try:
-        observe(model, given)
-    except Exception:
-        return ""
-    return f"answered: {refusal}"
+def _priced(trace: Trace, line: Line) -> tuple[int, list[str]]:
+    """The multiply-accumulates of a run, and what has no price."""
+    priced = price(trace, find("macs"), expand=expand)
+    works = [(leaf.call.target, leaf.work) for leaf, *_ in priced.entries]
+    line.kinds |= {"free" if work is ZERO else "priced" for _, work in works if work is not None}
+    return sum(work.macs for work in priced.own), sorted({target for target, work in works if work is None})
 
 
 def _whose(model: Operator, given: Any, found: list[TensorSpec]) -> str:
     """Says so where torch's own meta kernels give the same answer."""
     try:
-        with torch.no_grad():
-            meta = _specs(model(*map_tensors(given, lambda tensor: tensor.to("meta"))))
+        return _META if _difference(_run(model, given, "meta"), found) is None else ""
     except Exception:
         return ""
-    return ", as torch's meta kernel has it" if _difference(meta, found) is None else ""
-
-
-def _specs(output: Any) -> list[TensorSpec]:
-    return list(map(Specs().of, tensors_in(output)))
 
 
 def _difference(real: Sequence[TensorSpec], found: Sequence[TensorSpec]) -> str | None:
-    """The first difference, in words."""
+    """In what outputs differ first."""
     if len(real) != len(found):
         return f"{len(found)} tensors for {len(real)}"
     for left, right in zip(real, found, strict=True):
         for what in ("shape", "dtype"):
             if getattr(left, what) != getattr(right, what):
-                return f"{what}"
+                return what
         if _steps(left) != _steps(right):
             return "strides"
     return None
@@ -235,37 +251,84 @@ def _steps(spec: TensorSpec) -> list[int]:
 
 
 def _short(error: Exception) -> str:
-    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return text if len(text) <= 160 else f"{text[:157]}..."
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text if len(text) <= 120 else f'{text[:117]}...'}"
 
 
-def run(names: Iterable[str], seed: int = 0) -> Iterator[Line]:
+def run(names: Iterable[str] = (), seed: int = 0) -> Iterator[Line]:
     """Try operators, each in a process that may die."""
     import pebble
 
-    wanted = set(names)
-    operators = [(info.name, info.variant_test_name) for info in op_db if not wanted or info.name in wanted]
     with pebble.ProcessPool(max_workers=1) as pool:
-        futures = [(each, pool.schedule(tried, args=[*each, seed], timeout=SECONDS)) for each in operators]
-        for each, future in futures:
+        each = [(pair, pool.schedule(tried, args=[*pair, seed], timeout=SECONDS)) for pair in operators(names)]
+        for pair, future in each:
+            name = " ".join(pair).strip()
             try:
                 yield future.result()
             except TimeoutError:
-                yield Line(" ".join(each).strip(), notes=Counter([f"not done in {SECONDS} s"]))
-            except Exception as error:  # of the process, as it dies
-                yield Line(" ".join(each).strip(), notes=Counter([f"the process ended: {_short(error)}"]))
+                yield Line(name, notes=Counter([f"not done in {SECONDS} s"]))
+            except Exception as error:  # whatever ended the process
+                yield Line(name, notes=Counter([f"the process ended: {_short(error)}"]))
+
+
+def page(lines: Sequence[Line], seed: int) -> str:
+    """The lines as a page."""
+    tested = [line for line in lines if line.samples]
+    samples, equal = sum(line.samples for line in tested), sum(line.equal for line in tested)
+    refusals, refused = sum(line.refusals for line in lines), sum(line.refused for line in lines)
+    unlisted = [line.name for line in lines if not line.listed]
+    rows = [
+        f"| `{line.name}` | {line.samples} | {line.equal} | {line.refused} of {line.refusals} | "
+        f"{', '.join(sorted(line.kinds))} | "
+        + "; ".join(f"{note} ({times})" for note, times in sorted(line.notes.items())).replace("|", "/")
+        + " |"
+        for line in sorted(tested, key=lambda line: (not line.notes, line.name))
+    ]
+    return "\n".join(
+        [
+            "# Every operator that PyTorch tests",
+            "",
+            f"Of {samples:,} calls of {len(tested)} operators {equal:,} came out equal: shapes, dtypes and strides of "
+            "a real run, the multiply-accumulates of an independent count, and a price, or a written reason to be "
+            f"free, for whatever ran. Of {refusals} calls that PyTorch refuses {refused} were refused. "
+            f"{sum(line.unchecked for line in tested):,} calls (linear algebra for the most part) may multiply in "
+            "ways that the independent count does not know.",
+            "",
+            f"{date.today()}; torch {torch.__version__}, seed {seed}. Written by `tools/operators.py`, which says what "
+            f"is compared. {len(lines) - len(tested)} operators have no samples for the CPU. Backward operators are "
+            "left out: a forward pass does not reach them.",
+            "",
+            "*As torch's meta kernel has it*: torch itself says so on the meta device, and its kernel for the CPU does "
+            "otherwise. *Refused* calls raise an error that names the operator and what to do."
+            + (
+                f" Other differences: {', '.join(unlisted)}."
+                if unlisted
+                else " There is no other difference in results."
+            ),
+            "",
+            "| operator | calls | equal | invalid ones refused | cost | what differs (calls) |",
+            "|---|--:|--:|--:|---|---|",
+            *rows,
+            "",
+        ]
+    )
 
 
 def main() -> None:
+    """Try what is asked for, and say a line for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*")
+    parser.add_argument("names", nargs="*", help="operators, as torch names them; all of them unless said otherwise")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     lines = []
     for line in run(options.names, options.seed):
         lines.append(line)
-        notes = "; ".join(f"{note} ({times})" for note, times in line.notes.items() if note)
-        print(f"{line.name}: {line.equal}/{line.samples} {' '.join(sorted(line.kinds))} {notes}", flush=True)
+        notes = "; ".join(f"{note} ({times})" for note, times in line.notes.items())
+        figures = f"{line.equal} of {line.samples} equal, {line.refused} of {line.refusals} refused"
+        sys.stdout.write(f"{line.name}: {figures}; {' '.join(sorted(line.kinds))}; {notes}\n")
+        sys.stdout.flush()
+    if not options.names:
+        PAGE.write_text(page(lines, options.seed), encoding="utf-8")
 
 
 if __name__ == "__main__":

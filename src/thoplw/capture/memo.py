@@ -8,6 +8,7 @@ from thoplw import shapes
 from thoplw.capture.abstract import dtype_of
 from thoplw.capture.data_dependent import values_after
 from thoplw.capture.operators import decides_on_values, fills_out, is_mutable, overload_of, target_of
+from thoplw.capture.refusals import OF_VALUES
 from thoplw.formulas.attention import PACKED
 from thoplw.record import Call, TensorSpec
 
@@ -23,11 +24,11 @@ class Operator:
         decides: whether what it returns depends on values.
         writes: whether it writes to an argument.
         packed: whether it takes packed sequences, whose lengths decide on what it costs.
-        scatters: whether torch refuses it for values that are known here too.
+        refuses: says why torch refuses a call, for values that are known here too; for few operators.
         answers: what it answered, by what tells its arguments from others.
     """
 
-    __slots__ = ("answers", "decides", "func", "overload", "packed", "rule", "scatters", "target", "writes")
+    __slots__ = ("answers", "decides", "func", "overload", "packed", "refuses", "rule", "target", "writes")
 
     def __init__(self, func: Any) -> None:
         self.func = func
@@ -38,7 +39,7 @@ class Operator:
         self.decides = decides_on_values(func)
         self.writes = is_mutable(func)
         self.packed = self.target in PACKED
-        self.scatters = self.target in ("aten.masked_scatter", "aten.masked_scatter_")
+        self.refuses = OF_VALUES.get(self.target)
         self.answers: dict[tuple[Any, ...], Answer] = {}
 
 

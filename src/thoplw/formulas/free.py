@@ -46,8 +46,9 @@ FREE = {
         "profiler._record_function_enter profiler._record_function_enter_new profiler._record_function_exit"
     ),
     "orders or compares, without arithmetic on values": (
-        "argsort allclose bincount equal histc is_nonzero kthvalue msort sort topk unique_consecutive unique_dim "
-        "_unique _unique2 is_same_size"
+        "argsort allclose bincount equal histc histogram _histogramdd_bin_edges "
+        "_histogramdd_from_bin_cts _histogramdd_from_bin_tensors is_nonzero kthvalue msort sort topk "
+        "unique_consecutive unique_dim _unique _unique2 is_same_size"
     ),
     "reads a number or checks a condition": (
         "_is_all_true _is_any_true item _local_scalar_dense _assert_async _assert_tensor_metadata _assert_scalar "

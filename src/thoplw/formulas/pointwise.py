@@ -109,10 +109,21 @@ def log_gammas(call: Call) -> Work:
 
 def label_margins(call: Call) -> Work:
     """``[N, C] [N, C]``: max(0, 1 - (x_label - x_other)), and a sum, as if each class were a label of each sample."""
-    return Work(flops=4 * call.args[0].numel * call.args[0].shape[-1])
+    x = call.args[0]
+    return Work(flops=4 * x.numel * (x.shape[-1] if x.shape else 1))
+
+
+def alignments(call: Call) -> Work:
+    """``[T, N, C] [N, S] -> [N] [N, T, 2 S + 1]``: a logarithm of a sum of three exponentials, and an addition, each.
+
+    Graves et al. (2006), equation 6: a maximum (2), differences (3), exponentials (3), sums (2), a logarithm, and the
+    maximum and the probability added.
+    """
+    return Work(flops=13 * call.outputs[1].numel)
 
 
 FORMULAS: Table = {
+    "aten._ctc_loss": alignments,
     **{f"aten.{name}": accumulated for name in ("index_add", "index_reduce", "scatter_add", "scatter_reduce")},
     **{f"aten.{name}": multiplication for name in ("mul", "multiply")},
     **{f"aten.{name}": division for name in ("div", "divide", "true_divide")},
