@@ -26,8 +26,12 @@ def scores(call: Call) -> int:
 
 
 def _heads(*tensors: TensorSpec) -> int:
-    """Heads of all samples: in each dimension as many as the tensor with most has, as the others are shared."""
-    return math.prod(map(max, zip_longest(*(tensor.shape[-3::-1] for tensor in tensors), fillvalue=1)))
+    """Heads of all samples: in each dimension as many as the tensor with most has, as the others are shared.
+
+    A dimension of no elements stays one: what is broadcast to nothing is nothing.
+    """
+    sizes = zip_longest(*(tensor.shape[-3::-1] for tensor in tensors), fillvalue=1)
+    return math.prod(max(each) if min(each) else 0 for each in sizes)
 
 
 def attention(call: Call) -> Work:

@@ -11,9 +11,9 @@ import math
 
 from thoplw.formulas import FORMULAS
 from thoplw.formulas.attention import PACKED, packed
-from thoplw.formulas.common import Formula, real_products
+from thoplw.formulas.common import Formula
 from thoplw.pricing.convention import Convention
-from thoplw.pricing.mirrors.common import blind_but
+from thoplw.pricing.mirrors.common import blind_but, contraction_alone
 from thoplw.record import ZERO, Call, Work
 
 _MULTIPLIED = (
@@ -30,15 +30,7 @@ def _without_additions(target: str) -> Formula:
     """Two operations for each multiply-accumulate; biases, softmax and gates are free."""
     formula = FORMULAS[target]
     assert formula is not None  # of every contraction
-    return lambda call: _as_if_real(formula, call)
-
-
-def _as_if_real(formula: Formula, call: Call) -> Work:
-    """Complex products count as real ones, but for those of convolutions, which are three real kernels."""
-    factor = real_products(call)
-    kernels = 3 if factor > 1 and "conv" in call.target else 1
-    macs = formula(call).macs // factor * kernels
-    return Work(macs=macs, flops=2 * macs)
+    return lambda call: contraction_alone(formula, call)
 
 
 def _matmul(call: Call) -> Work:
@@ -51,7 +43,7 @@ def _packed(call: Call) -> Work:
     where = PACKED[call.target]
     ends = call.args[where.ends]
     if ends is None:
-        return _as_if_real(packed, call)
+        return contraction_alone(packed, call)
     query, _, value = call.args[where.query : where.query + 3]
     pairs = (ends.numel - 1) * math.prod(call.args[where.longest : where.longest + 2]) * query.shape[-2]
     macs = pairs * (query.shape[-1] + value.shape[-1])
