@@ -54,7 +54,8 @@ SECONDS = 120
 #: What an operator is tried in: the first of these that it takes.
 DTYPES = (torch.float32, torch.int64, torch.complex64, torch.float8_e4m3fn)
 
-_META = ", as torch's meta kernel has it"
+#: How a note ends about what torch's own meta kernel does wrong.
+META = ", as torch's meta kernel has it"
 
 
 class Operator(nn.Module):
@@ -96,7 +97,7 @@ class Line:
     @property
     def listed(self) -> bool:
         """Whether every difference is one of torch's own meta kernels, or a refusal that says what to do."""
-        return all(note.endswith(_META) or note.startswith("refused") for note in self.notes)
+        return all(note.endswith(META) or note.startswith("refused") for note in self.notes)
 
 
 def operators(names: Iterable[str] = ()) -> list[tuple[str, str]]:
@@ -227,7 +228,7 @@ def _priced(trace: Trace, line: Line) -> tuple[int, list[str]]:
 def _whose(model: Operator, given: Any, found: list[TensorSpec]) -> str:
     """Says so where torch's own meta kernels give the same answer."""
     try:
-        return _META if _difference(_run(model, given, "meta"), found) is None else ""
+        return META if _difference(_run(model, given, "meta"), found) is None else ""
     except Exception:
         return ""
 

@@ -28,7 +28,7 @@ SCHEMA = ROOT / "src" / "thoplw" / "report" / "schema.json"
 GALLERY = "gallery.md"
 
 #: Pages of the site that are not in ``docs/``, by their place in the repository.
-ELSEWHERE = ("CHANGELOG.md", "benchmarks/mirrors.md", "benchmarks/zoo.md")
+ELSEWHERE = ("CHANGELOG.md", "benchmarks/mirrors.md", "benchmarks/operators.md", "benchmarks/zoo.md")
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:

@@ -53,6 +53,11 @@ CASES: dict[str, Case] = {
             "_scaled_dot_product_attention_math",
         )
     },
+    "no samples, to which a key is broadcast": (
+        call(SDPA, f32(0, H, L, E), f32(1, H, S, E), f32(1, H, S, V), out=f32(0, H, L, V)),
+        0,
+        0,
+    ),
     # Lengths 3 and 2: 9 and 4 pairs in each head.
     "packed": (
         call("_flash_attention_forward", *PACKED, ENDS, ENDS, 3, 3, 0.0, False, False, out=(f32(5, H, V),)),
