@@ -32,8 +32,8 @@ def sparse(*shape: int, stored: int) -> TensorSpec:
 
 
 def call(name: str, *args: Any, out: Any, overload: str = "default") -> Call:
-    """``aten.name(*args)`` that returned ``out``."""
-    return Call(target=f"aten.{name}", overload=overload, args=args, output=out)
+    """``name(*args)`` that returned ``out``; a name without a library is of ``aten``."""
+    return Call(target=name if "." in name else f"aten.{name}", overload=overload, args=args, output=out)
 
 
 def check(case: Case) -> None:

@@ -1,3 +1,3 @@
 """The version of thoplw."""
 
-__version__ = "0.1.0"
+__version__ = "2026.11.0"

@@ -306,7 +306,9 @@ def test_what_torch_refuses_to_scatter_is_refused() -> None:
     inputs = (torch.tensor([[1, 1, 1]]), torch.ones(2, 4))
     with pytest.raises(RuntimeError, match="Number of elements of source"):
         Scatters()(*inputs)
-    with pytest.raises(thoplw.InputError, match=r"masked_scatter in the model itself .* 12 places for 8 elements"):
+    with pytest.raises(
+        thoplw.InputError, match=r"masked_scatter.default in the model itself .* 12 places for 8 elements"
+    ):
         thoplw.profile(Scatters(), inputs)
 
 
@@ -347,7 +349,6 @@ def test_the_longest_target_decides_on_alignments(lengths: object) -> None:
     steps = [9, 9] if isinstance(lengths, list) else torch.tensor([9, 9])
     loss = Calling(lambda x, target: torch.ctc_loss(x, target, steps, lengths))
     flops, _, info = thoplw.profile(loss, given, convention="flops")
-    assert info.by_operator()["aten.ctc_loss"] >= 13 * 2 * 9 * (2 * 7 + 1)
+    assert flops >= 13 * 2 * 9 * (2 * 7 + 1)
     assert not info.uncounted
     assert not info.assumptions
-    assert flops

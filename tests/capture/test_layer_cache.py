@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from checks.traces import seen
-from tests.models.test_zoo import MACS, skip_without_package
+from checks.zoo import MACS, skip_without_package
 from torch import nn
 from torch.overrides import TorchFunctionMode
 

@@ -18,9 +18,9 @@ from thoplw.capture.torch_internals import (
     any_module_hooks,
     attention_unfused,
     call_as_usual,
-    call_instead,
     called_instead,
     caller_of_instead,
+    calling_instead,
     dispatch_modes,
     function_modes,
     hooks_of,
@@ -249,25 +249,34 @@ def test_hooks_on_one_module(register: str) -> None:
     assert sum(map(bool, hooks_of(vars(layer)))) == 1
 
 
+def double(x: float) -> float:
+    return 2 * x
+
+
+def triple(x: float) -> float:
+    return 3 * x
+
+
 def test_something_is_called_instead() -> None:
-    layer = nn.ReLU()
+    layer, compiled, changed = nn.ReLU(), nn.ReLU(), nn.ReLU()
+    compiled._compiled_call_impl = triple
     before = list(vars(layer))
-    double = lambda x: 2 * x  # noqa: E731 # as partial functions are made
-    assert call_instead(vars(layer), double) is None
-    assert called_instead(vars(layer)) is double
-    assert layer(-1) == -2
-    assert torch.equal(call_as_usual(layer, torch.tensor([-1.0])), torch.zeros(1))
-    assert call_instead(vars(layer), None) is double
+    with calling_instead([(vars(each), double) for each in (layer, compiled, changed)]):
+        assert called_instead(vars(layer)) is double
+        assert layer(-1) == compiled(-1) == changed(-1) == -2
+        assert torch.equal(call_as_usual(layer, torch.tensor([-1.0])), torch.zeros(1))
+        changed._compiled_call_impl = triple
     assert called_instead(vars(layer)) is None
     assert list(vars(layer)) == before
+    assert compiled(-1) == changed(-1) == -3
 
 
 def test_who_is_called_instead() -> None:
     callers: list[Any] = []
     layer, twin = nn.ReLU(), nn.ReLU.__new__(nn.ReLU)
-    call_instead(vars(layer), lambda: callers.append(caller_of_instead()))
-    twin.__dict__ = dict(vars(layer))
-    layer(), twin()
+    with calling_instead([(vars(layer), lambda: callers.append(caller_of_instead()))]):
+        twin.__dict__ = dict(vars(layer))
+        layer(), twin()
     assert callers[0] is layer
     assert callers[1] is twin
 

@@ -35,7 +35,7 @@ sys.modules["torch"] = None  # importing it raises
 from thoplw.pricing import CONVENTIONS, Families, price
 trace = pickle.load(sys.stdin.buffer)
 priced = {name: price(trace, convention) for name, convention in CONVENTIONS.items()}
-sides = [(CONVENTIONS[name], priced[name]) for name in ("thop", "macs")]
+sides = [priced[name] for name in ("thop", "macs")]
 print({name: [(work.macs, work.flops) for work in each.own] for name, each in priced.items()})
 print([tuple(term) for term in Families(trace).terms(*sides, by_layer=True)])
 """
@@ -55,7 +55,7 @@ def test_a_record_is_priced_in_a_process_without_torch(name: str) -> None:
     assert not done.stderr, done.stderr.decode()
     prices, terms = done.stdout.decode().splitlines()
     priced = {name: price(trace, convention, expand=expand) for name, convention in CONVENTIONS.items()}
-    sides = [(CONVENTIONS[name], priced[name]) for name in ("thop", "macs")]
+    sides = [priced[name] for name in ("thop", "macs")]
     assert priced["macs"].own != priced["thop"].own
     assert prices == repr({name: [(work.macs, work.flops) for work in each.own] for name, each in priced.items()})
     assert terms == repr([tuple(term) for term in Families(trace, expand).terms(*sides, by_layer=True)])

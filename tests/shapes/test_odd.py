@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.shapes.test_rules import frozen, meaning
+from checks.laid_out import frozen, observable
 from torch.nn import functional as F
 
 from thoplw.shapes import RULES
@@ -39,7 +39,7 @@ def test_the_rule_answers_as_the_kernel(case: tuple[str, tuple[Any, ...]]) -> No
     name, args = case
     answer = RULES[f"aten.{name}"](*frozen(args))
     assert answer is not None
-    assert meaning(answer) == meaning(getattr(torch.ops.aten, name)(*args))
+    assert observable(answer) == observable(getattr(torch.ops.aten, name)(*args))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ mode (where batch norm counts the batches that it saw), keyword arguments, autoc
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from operator import attrgetter
 from types import TracebackType
@@ -28,9 +29,9 @@ from thoplw.capture.scopes import ModuleScopes
 from thoplw.capture.torch_internals import (
     any_module_hooks,
     call_as_usual,
-    call_instead,
     called_instead,
     caller_of_instead,
+    calling_instead,
     dispatch_modes,
     function_modes,
     hooks_of,
@@ -88,7 +89,7 @@ class LayerCache:
         self._weights = weights
         self._tokens = {0: 0}  # of weights, by identity; that of one that is missing is 0
         self._modes = 0
-        self._changed: list[tuple[dict[str, Any], Callable[..., Any], Callable[..., Any] | None]] = []
+        self._undo = ExitStack()
 
     def __enter__(self) -> LayerCache:
         if any_module_hooks():
@@ -105,20 +106,18 @@ class LayerCache:
                 if type(tensor) not in PLAIN:
                     del self._tokens[key]
         layers = {cls: _Layer(cls, *row) for cls, row in LAYERS.items() if _methods(cls) == _METHODS[cls]}
-        for index, module in enumerate(self._weights.modules):
-            layer = layers.get(type(module))
-            if layer is not None:
-                state, call = module.__dict__, partial(self._call, module, index, layer)
-                self._changed.append((state, call, call_instead(state, call)))
+        calls = [
+            (module.__dict__, partial(self._call, module, index, layer))
+            for index, module in enumerate(self._weights.modules)
+            if (layer := layers.get(type(module))) is not None
+        ]
+        self._undo.enter_context(calling_instead(calls))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for state, call, before in self._changed:
-            if called_instead(state) is call:  # or the forward has set another
-                call_instead(state, before)
-        self._changed.clear()  # each call keeps this object
+        self._undo.close()
 
     def _call(self, module: nn.Module, index: int, layer: _Layer, *args: Any, **kwargs: Any) -> Any:
         """Call a layer, or repeat what is known of such a call."""

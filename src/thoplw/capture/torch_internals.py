@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from operator import itemgetter
 from typing import Any
@@ -196,15 +196,25 @@ def module_hooks(
 _INSTEAD = "_compiled_call_impl"
 
 
-def call_instead(state: dict[str, Any], function: Callable[..., Any] | None) -> Callable[..., Any] | None:
-    """Have a module, given as its ``__dict__``, call this instead of its forward and hooks. Since 2.1.
+@contextmanager
+def calling_instead(functions: Sequence[tuple[dict[str, Any], Callable[..., Any]]]) -> Iterator[None]:
+    """Have modules, given as their ``__dict__``, call these instead of their forward and hooks. Since 2.1.
 
-    ``module.compile()`` does so. Return what was called instead so far; ``None`` is nothing.
+    ``module.compile()`` does so, for good. What the forward itself sets meanwhile stays.
     """
-    before: Callable[..., Any] | None = state.pop(_INSTEAD, None)
-    if function is not None:
+    others = [state.get(_INSTEAD) for state, _ in functions]
+    for state, function in functions:
         state[_INSTEAD] = function
-    return before
+    try:
+        yield
+    finally:
+        for (state, function), other in zip(functions, others, strict=True):
+            if state.get(_INSTEAD) is not function:
+                continue
+            if other is None:
+                del state[_INSTEAD]
+            else:
+                state[_INSTEAD] = other
 
 
 def called_instead(state: dict[str, Any]) -> Callable[..., Any] | None:

@@ -99,15 +99,19 @@ def attention(
     value: TensorSpec,
     mask: TensorSpec | None = None,
     dropout: float = 0.0,
-    *options: Any,
+    is_causal: bool = False,
+    *,
+    enable_gqa: bool = False,
     **more_options: Any,
 ) -> TensorSpec | None:
     """``[*, L, E] [*, S, E] [*, S, V] -> [*, L, V]``: heads of the key may be fewer than the query's.
 
     One kernel lays its output out as the query; where torch writes attention out as products, it is contiguous.
     """
-    out = _attended(query, key, value, bool(more_options.get("enable_gqa")))
+    out = _attended(query, key, value, enable_gqa)
     if out is None or not _fits(mask, (*query.shape[:-1], key.shape[-2])):
+        return None
+    if mask is not None and (is_causal or mask.dtype not in ("bool", query.dtype)):
         return None
     one_kernel = (
         len(query.shape) in (3, 4)

@@ -1,19 +1,16 @@
 """33 well-known models: their figures, and the pages, the table and the plot that show them.
 
-Under pytest this checks the figures, and that what is shown is up to date. After a change that is meant to alter them,
-run it as a script, which writes everything anew::
-
-    python tests/test_benchmarks.py
+``tools/results.py`` writes what this makes, and the tests hold the files against it.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 import torch
 import torchvision
 
@@ -24,13 +21,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
-PAGES = ROOT / "tests" / "benchmarks"
+ROOT = Path(__file__).parents[1]
+PAGES = ROOT / "benchmarks" / "models"
 PLOT = PAGES / "madds-vs-parameters.svg"
-START, END = "<!-- results: written by tests/test_benchmarks.py -->", "<!-- end of results -->"
 
-# Family -> model -> (MACs, params). The figures came with the convention; they were not taken from the code.
+#: The table of results in a page, between two comments.
+TABLE = re.compile(r"<!-- results: .*? -->\n.*?<!-- end of results -->", re.DOTALL)
+
+#: Family -> model -> (MACs, params). The figures came with the convention; they were not taken from the code.
 FAMILIES = {
     "AlexNet": {"alexnet": ("714.22 M", "61.10 M")},
     "VGG": {
@@ -90,12 +88,13 @@ FAMILIES = {
 }
 EXPECTED = {name: figures for models in FAMILIES.values() for name, figures in models.items()}
 
-# Other than the defaults: these two ask for a choice, and warn when there is none.
+#: Other than the defaults: these two ask for a choice, and warn when there is none.
 ARGUMENTS = {"googlenet": {"init_weights": False}, "inception_v3": {"init_weights": False}}
 SIZES = {"inception_v3": 299}
 
 
 def profile(name: str) -> tuple[int, int, thoplw.LayerInfo]:
+    """MACs, parameters and layers of one model."""
     with torch.device("meta"):
         model = getattr(torchvision.models, name)(**ARGUMENTS.get(name, {}))
     return thoplw.profile(model, tensor=_shape(name), verbose=False, strict=True)
@@ -106,31 +105,45 @@ def _shape(name: str) -> tuple[int, ...]:
     return (1, 3, size, size)
 
 
-# -- what is written ------------------------------------------------------------------------------------------------
-
-
 def page(name: str, info: thoplw.LayerInfo) -> str:
     """The layers of one model."""
     shape = " x ".join(map(str, _shape(name)))
     return f"# {name}\n\nInput {shape}; each layer's share of the total.\n\n{info.summary('md', 'ratio')}\n"
 
 
-def results() -> str:
-    """The table of the README, each model linked to its page."""
+# -- the table --------------------------------------------------------------------------------------------------------
+
+
+def place() -> Path:
+    """The one page that has the table.
+
+    Raises:
+        ValueError: none has it, or several have.
+    """
+    pages = (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"))
+    found = [page for page in pages if TABLE.search(page.read_text(encoding="utf-8"))]
+    if len(found) != 1:
+        raise ValueError(f"one page has the table of results, not {len(found)}: {[str(page) for page in found]}")
+    return found[0]
+
+
+def with_table(text: str, folder: str) -> str:
+    """The text of a page with the table in its place, each model linked to its page.
+
+    Args:
+        text: of the page.
+        folder: of the page, as it is named in the repository.
+    """
+    pages = posixpath.relpath("benchmarks/models", folder)
     lines = ["| Model | MACs | Params |", "|---|--:|--:|"]
-    for name, figures in EXPECTED.items():
-        lines.append(f"| [{name}](tests/benchmarks/{name}.md) | {' | '.join(figures)} |")
-    return "\n".join(lines)
+    lines += (f"| [{name}]({pages}/{name}.md) | {' | '.join(figures)} |" for name, figures in EXPECTED.items())
+    table = "\n".join(("<!-- results: written by tools/results.py -->", *lines, "<!-- end of results -->"))
+    return TABLE.sub(lambda _: table, text)
 
 
-def with_results(readme: str) -> str:
-    """The README with the table in its place."""
-    return re.sub(f"(?<={START}\n).*(?={END})", lambda _: f"{results()}\n", readme, flags=re.DOTALL)
+# -- the plot ---------------------------------------------------------------------------------------------------------
 
-
-# -- the plot -------------------------------------------------------------------------------------------------------
-
-# Where a label stands, in points from its own: to the right, but for these.
+#: Where a label stands, in points from its own: to the right, but for these.
 LEFT, UP_LEFT, DOWN_RIGHT = (-8, -3), (-8, 2), (8, -9)
 PLACES = {
     **dict.fromkeys(FAMILIES["VGG"], (8, 2)),
@@ -165,52 +178,3 @@ def _number(figure: str) -> float:
 def labels(fig: Figure) -> Iterator[Text]:
     """Labels of the points."""
     return (text for text in fig.axes[0].texts if text.get_text() in EXPECTED)
-
-
-def write() -> None:
-    """Write everything anew."""
-    import matplotlib
-    from rich.progress import track
-
-    matplotlib.rcParams["svg.hashsalt"] = "thoplw"  # the same file from run to run
-    for name in track(EXPECTED, description="Profiling"):
-        _, _, info = profile(name)
-        (PAGES / f"{name}.md").write_text(page(name, info), encoding="utf-8")
-    README.write_text(with_results(README.read_text(encoding="utf-8")), encoding="utf-8")
-    figure().savefig(PLOT, metadata={"Date": None})
-
-
-# -- tests ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", EXPECTED)
-def test_figures(name: str) -> None:
-    macs, params, info = profile(name)
-    assert tuple(thoplw.clever_format([macs, params], "%.2f")) == EXPECTED[name]
-    assert (PAGES / f"{name}.md").read_text(encoding="utf-8") == page(name, info)
-
-
-def test_there_are_33() -> None:
-    assert len(EXPECTED) == 33
-    assert {path.stem for path in PAGES.glob("*.md")} == set(EXPECTED)
-
-
-def test_the_readme_shows_the_results() -> None:
-    readme = README.read_text(encoding="utf-8")
-    assert readme.count(START) == readme.count(END) == 1
-    assert with_results(readme) == readme
-
-
-def test_no_label_of_the_plot_covers_another() -> None:
-    fig = figure()
-    fig.draw_without_rendering()
-    boxes = {text.get_text(): text.get_window_extent() for text in labels(fig)}
-    assert boxes.keys() == EXPECTED.keys()
-    names = list(boxes)
-    pairs = ((a, b) for i, a in enumerate(names) for b in names[i + 1 :])
-    assert [pair for pair in pairs if boxes[pair[0]].overlaps(boxes[pair[1]])] == []
-    assert all(f"<!-- {name} -->" in PLOT.read_text(encoding="utf-8") for name in EXPECTED)
-
-
-if __name__ == "__main__":
-    write()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.conventions import page
+from checks.conventions import page
 
 import thoplw
 
