@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from itertools import accumulate
+from math import prod
 from typing import Any
 
 from thoplw.formulas import FORMULAS
@@ -22,6 +24,11 @@ def f32(*shape: int) -> TensorSpec:
 def c64(*shape: int) -> TensorSpec:
     """A contiguous tensor of complex numbers."""
     return replace(f32(*shape), dtype="complex64")
+
+
+def sparse(*shape: int, stored: int) -> TensorSpec:
+    """A sparse tensor with so many elements."""
+    return replace(f32(*shape), strides=(), density=Fraction(stored, prod(shape)))
 
 
 def call(name: str, *args: Any, out: Any, overload: str = "default") -> Call:

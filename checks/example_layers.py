@@ -15,6 +15,11 @@ def calling(function: Callable[..., torch.Tensor], *shapes: tuple[int, ...]) -> 
     return Calling(function), tuple(map(torch.zeros, shapes))
 
 
+def complex_numbers(function: Callable[..., torch.Tensor], *shapes: tuple[int, ...]) -> Built:
+    """A function of complex numbers as a model, and its inputs."""
+    return Calling(function), tuple(torch.zeros(shape, dtype=torch.complex64) for shape in shapes)
+
+
 def layer(module: nn.Module, *shapes: tuple[int, ...]) -> Built:
     """A layer as a model, and its inputs."""
     return module.eval(), tuple(map(torch.zeros, shapes))

@@ -62,7 +62,7 @@ class _Counter(TorchDispatchMode):
 #: Whatever has such a word in its name may multiply and add.
 _SUSPICIOUS = re.compile(
     r"conv|mm(?:_|$|\.)|mv|dot|linear|attention|attn|rnn|lstm|gru|matmul|trilinear|einsum|cdist|gemm|linalg|fft|solve|"
-    r"cholesky|inverse|det|_qr|svd|encoder_layer|multi_head|quantized|bilinear|int8|int4|sparse|mkl|onednn"
+    r"cholesky|inverse|det|_qr|eqrf|ormqr|svd|encoder_layer|multi_head|quantized|bilinear|int8|int4|sparse|mkl|onednn"
 )
 _HARMLESS = {
     "aten._fft_c2c",  # butterflies, no sums of products: n log n operations, which are not multiply-accumulates
@@ -142,6 +142,8 @@ def _deformable(a: dict[str, Any], out: torch.Tensor) -> int:
 def _substitution(a: dict[str, Any], out: torch.Tensor) -> int:
     """Row i of a column takes i products, one of them the division, and i - 1 sums: a pair is a multiply-accumulate."""
     size = a["self"].shape[-1]
+    if not size:
+        return 0
     operations = sum(row + (row - 1) for row in range(1, size + 1))
     return out.numel() // size * operations // 2
 
@@ -158,6 +160,12 @@ def _packed_linear(a: dict[str, Any], out: torch.Tensor) -> int:
 def _distances(a: dict[str, Any], out: torch.Tensor) -> int:
     """Every row meets every other row: a difference, squared and added, per feature. Norms kept along do not count."""
     return out.numel() * a["x1"].shape[-1]
+
+
+def _classified(a: dict[str, Any], _: Any) -> int:
+    """Every row meets the whole vocabulary; in inference no gradient is made on the way."""
+    assert not any(a.get(f"compute_{name}_grad") for name in ("input", "linear_weight"))
+    return prod(a["input"].shape[:-1]) * a["linear_weight"].numel()
 
 
 _COUNTS: dict[str, Callable[[dict[str, Any], Any], int]] = {
@@ -182,6 +190,8 @@ _COUNTS: dict[str, Callable[[dict[str, Any], Any], int]] = {
     "aten.mm": lambda a, _: _matrices(a["self"], a["mat2"]),
     "aten.mv": lambda a, _: a["self"].numel(),
     "aten.vdot": lambda a, _: a["self"].numel(),
+    "torch_nn._linear_cross_entropy_batch_chunked": _classified,
+    "torch_nn._linear_cross_entropy_batch_chunked_no_reduction": _classified,
     "mkldnn._linear_pointwise": lambda a, _: prod(a["X"].shape) * a["W"].shape[0],
     "quantized.conv2d": _packed_convolution,
     "quantized.conv2d_relu": _packed_convolution,

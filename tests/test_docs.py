@@ -131,6 +131,7 @@ CASES: dict[str, list[tuple[nn.Module, Any, dict[str, int]]]] = {
     "RNN": [(nn.RNN(C, 7, batch_first=True), TOKENS, {"n": N, "t": H, "i": C, "h": 7})],
     "Batch norm with known": [(nn.BatchNorm2d(C), IMAGE, {})],
     "Batch norm without": [(nn.BatchNorm2d(C, affine=False), IMAGE, {})],
+    "Batch norm with statistics": [(nn.BatchNorm2d(C, track_running_stats=False), IMAGE, {})],
     "Layer, group": [
         (nn.LayerNorm(W), IMAGE, {}),
         (nn.GroupNorm(2, C), IMAGE, {}),
@@ -162,6 +163,9 @@ CASES: dict[str, list[tuple[nn.Module, Any, dict[str, int]]]] = {
     "SiLU": [(nn.SiLU(), IMAGE, {}), (nn.Hardswish(), IMAGE, {})],
     "GELU": [(nn.GELU(), IMAGE, {}), (nn.Mish(), IMAGE, {})],
     "Sum": [(Calling(lambda x, f=f: f(x, (2, 3))), IMAGE, {}) for f in (torch.sum, torch.mean, torch.amax)],
+    "Scattered": [
+        (Calling(lambda x, y: x.index_add(0, torch.tensor([2, 0]), y)), ((N + 2, C), (N, C)), {"s": N * C}),
+    ],
     "Variance": [(Calling(lambda x, f=f: f(x, (2, 3))), IMAGE, {}) for f in (torch.var, torch.std)],
 }
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.attention.flex_attention  # registers its operator
+import torch.nn.attention.varlen
+import torch.nn.modules.linear_cross_entropy
 import torchvision  # noqa: F401 # registers its operators
 
 import thoplw

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import torch
 import torchvision
+from checks.calling import Calling
 from torch import nn
 
 import thoplw
@@ -302,5 +306,49 @@ def test_what_torch_refuses_to_scatter_is_refused() -> None:
     inputs = (torch.tensor([[1, 1, 1]]), torch.ones(2, 4))
     with pytest.raises(RuntimeError, match="Number of elements of source"):
         Scatters()(*inputs)
-    with pytest.raises(thoplw.InputError, match=r"masked_scatter in the model itself .* 12 places for 8 elements"):
+    with pytest.raises(
+        thoplw.InputError, match=r"masked_scatter.default in the model itself .* 12 places for 8 elements"
+    ):
         thoplw.profile(Scatters(), inputs)
+
+
+@pytest.mark.parametrize(
+    ("function", "macs"),
+    [
+        (lambda x: torch.unique(x, dim=0) @ x.T, 6 * 4 * 6),
+        (lambda x: torch.unique_consecutive(x, dim=1) @ x.T, 6 * 4 * 6),
+        (lambda x: torch.unique_consecutive(x)[None] @ torch.ones(24, 2), 24 * 2),
+    ],
+)
+def test_slices_are_taken_to_be_distinct(function: Callable[..., torch.Tensor], macs: int) -> None:
+    found, _, info = thoplw.profile(Calling(function), (6, 4), verbose=False, convention="macs")
+    assert found == macs
+    assert list(info.assumptions) == ["all values are distinct"]
+
+
+@pytest.mark.parametrize("driver", [None, "gels", "gelsy", "gelsd", "gelss"])
+@pytest.mark.parametrize(("rows", "columns"), [(5, 3), (3, 5), (3, 3)])
+def test_least_squares_are_shaped_as_for_real(driver: str | None, rows: int, columns: int) -> None:
+    given = torch.rand(2, rows, columns), torch.rand(2, rows, 4)
+    if driver in ("gelsd", "gelss") and rows > columns:
+        with pytest.raises(thoplw.DataDependentError):  # whether there are residuals is up to ranks
+            capture(Calling(partial(torch.linalg.lstsq, driver=driver)), given, {})
+        return
+    trace = capture(Calling(partial(torch.linalg.lstsq, driver=driver)), given, {})
+    real = torch.linalg.lstsq(*given, driver=driver)
+    assert [(spec.shape, spec.dtype) for spec in trace.outputs] == [
+        (tuple(each.shape), str(each.dtype).removeprefix("torch.")) for each in real
+    ]
+    assert trace.outputs[0].strides == real.solution.stride()
+    assert not trace.assumptions
+
+
+@pytest.mark.parametrize("lengths", [[3, 7], torch.tensor([3, 7])])
+def test_the_longest_target_decides_on_alignments(lengths: object) -> None:
+    given = torch.rand(9, 2, 5).log_softmax(-1), torch.ones(2, 7, dtype=torch.int64)
+    steps = [9, 9] if isinstance(lengths, list) else torch.tensor([9, 9])
+    loss = Calling(lambda x, target: torch.ctc_loss(x, target, steps, lengths))
+    flops, _, info = thoplw.profile(loss, given, convention="flops")
+    assert flops >= 13 * 2 * 9 * (2 * 7 + 1)
+    assert not info.uncounted
+    assert not info.assumptions

@@ -5,10 +5,28 @@ from __future__ import annotations
 import pytest
 from checks.calls import Case, call, check, f32
 
+from thoplw.record import Call, TensorSpec
+
 N, H, L, S, E, V = 2, 4, 5, 7, 8, 3
 SCORES = N * H * L * S
 MACS = SCORES * (E + V)
 QUERY, KEY, VALUE, OUT = f32(N, H, L, E), f32(N, H, S, E), f32(N, H, S, V), f32(N, H, L, V)
+PACKED = f32(5, H, E), f32(5, H, E), f32(5, H, V)
+
+
+def i32(count: int, values: tuple[int, ...] | None = None) -> TensorSpec:
+    return TensorSpec(shape=(count,), dtype="int32", strides=(1,), values=values)
+
+
+ENDS = i32(3, values=(0, 3, 5))
+
+
+def packed(pairs: int) -> tuple[int, int]:
+    """The work of so many pairs of positions in each head."""
+    macs = pairs * H * (E + V)
+    return macs, 2 * macs + 6 * pairs * H
+
+
 SDPA = "scaled_dot_product_attention"
 
 CASES: dict[str, Case] = {
@@ -35,6 +53,47 @@ CASES: dict[str, Case] = {
             "_scaled_dot_product_attention_math",
         )
     },
+    "no samples, to which a key is broadcast": (
+        call(SDPA, f32(0, H, L, E), f32(1, H, S, E), f32(1, H, S, V), out=f32(0, H, L, V)),
+        0,
+        0,
+    ),
+    # Lengths 3 and 2: 9 and 4 pairs in each head.
+    "packed": (
+        call("_flash_attention_forward", *PACKED, ENDS, ENDS, 3, 3, 0.0, False, False, out=(f32(5, H, V),)),
+        *packed(9 + 4),
+    ),
+    "packed, of a batch of one": (
+        call(
+            "_efficient_attention_forward",
+            *(f32(1, *tensor.shape) for tensor in PACKED),
+            *(None, ENDS, ENDS, 3, 3, 0.0, 0),
+            out=(f32(1, 5, H, V),),
+        ),
+        *packed(9 + 4),
+    ),
+    "packed, ends not known": (
+        call("_flash_attention_forward", *PACKED, i32(3), i32(3), 3, 3, 0.0, False, False, out=(f32(5, H, V),)),
+        *packed(2 * 5 * 5 // 4),
+    ),
+    "packed, of which 2 and 1 keys are used": (
+        Call(
+            target="torch_attn._varlen_attn",
+            args=(*PACKED, ENDS, None, 3, 3, False, None, None, False, i32(2, values=(2, 1))),
+            output=(f32(5, H, V),),
+        ),
+        *packed(3 * 2 + 2 * 1),
+    ),
+    "positions first": (
+        call(
+            "_flash_attention_forward",
+            *(f32(N, L, H, E), f32(N, S, H, E), f32(N, S, H, V)),
+            *(None, None, L, S, 0.0, False, False),
+            out=(f32(N, L, H, V),),
+        ),
+        MACS,
+        2 * MACS + 6 * SCORES,
+    ),
 }
 
 

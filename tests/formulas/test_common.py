@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from checks.calls import call, f32
+from checks.calls import c64, call, f32
 
 from thoplw.formulas.common import contraction, elements, per_output, product
 from thoplw.record import Work
@@ -12,7 +12,11 @@ X, Y = f32(2, 3), f32(2, 3, 4)
 
 
 def test_a_multiply_accumulate_is_two_operations() -> None:
-    assert contraction(5, 3) == Work(macs=5, flops=2 * 5 + 3)
+    assert contraction(call("op", X, out=Y), 5, 3) == Work(macs=5, flops=2 * 5 + 3)
+
+
+def test_a_complex_one_is_four_real_ones_and_a_complex_sum_two() -> None:
+    assert contraction(call("op", c64(2, 3), out=Y), 5, 3) == Work(macs=20, flops=2 * 20 + 2 * 3)
 
 
 @pytest.mark.parametrize(("out", "first", "every"), [(X, 6, 6), ((X, Y), 6, 6 + 24), ((), 0, 0)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from checks.calls import Case, call, check, f32
+from checks.calls import Case, c64, call, check, f32
 
 N, C, O, OUT = 2, 4, 6, 6 * 7  # noqa: E741
 X, W, B, Y = f32(N, C, 8, 9), f32(O, C, 3, 3), f32(O), f32(N, O, 6, 7)
@@ -35,6 +35,17 @@ CASES: dict[str, Case] = {
         call("conv_transpose2d", X, f32(C, O, 3, 3), B, out=WIDE),
         SPREAD,
         2 * SPREAD + N * O * 10 * 11,
+    ),
+    # As matrix products: four real multiply-accumulates for a complex one, two real additions for a complex bias.
+    "complex": (
+        call("conv2d", c64(N, C, 8, 9), c64(O, C, 3, 3), c64(O), out=c64(N, O, 6, 7)),
+        4 * MACS,
+        8 * MACS + 2 * BIAS,
+    ),
+    "complex, transposed": (
+        call("conv_transpose2d", c64(N, C, 8, 9), c64(C, O, 3, 3), out=c64(N, O, 10, 11)),
+        4 * SPREAD,
+        8 * SPREAD,
     ),
     "kernel": (call("convolution", X, W, B, (1, 1), (0, 0), (1, 1), False, (0, 0), 1, out=Y), MACS, 2 * MACS + BIAS),
     "kernel, transposed": (

@@ -11,6 +11,16 @@ SIZE = 2 * 4 * 8 * 9
 CASES: dict[str, Case] = {
     "batch norm": (call("batch_norm", X, C, C, C, C, False, 0.1, 1e-5, True, out=X), 0, 4 * SIZE),
     "batch norm, not affine": (call("batch_norm", X, None, None, C, C, False, 0.1, 1e-5, True, out=X), 0, 2 * SIZE),
+    "batch norm of its own statistics": (
+        call("batch_norm", X, C, C, C, C, True, 0.1, 1e-5, True, out=X),
+        0,
+        7 * SIZE,
+    ),
+    "batch norm without any others": (
+        call("_native_batch_norm_legit", X, None, None, True, 0.1, 1e-5, out=(X, C, C), overload="no_stats"),
+        0,
+        5 * SIZE,
+    ),
     "layer norm": (call("layer_norm", X, (9,), f32(9), f32(9), out=X), 0, 7 * SIZE),
     "layer norm, not affine": (call("layer_norm", X, (9,), out=X), 0, 5 * SIZE),
     "group norm": (call("group_norm", X, 2, C, C, out=X), 0, 7 * SIZE),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from checks.calls import Case, call, check, f32
+from checks.calls import Case, c64, call, check, f32
 
 X, SIZE = f32(2, 4, 9), 2 * 4 * 9
 
@@ -23,6 +23,19 @@ CASES: dict[str, Case] = {
     "cross product": (call("linalg_cross", f32(5, 3), f32(5, 3), out=f32(5, 3)), 0, 5 * (6 + 3)),
     "likelihood": (call("nll_loss_forward", f32(8, 4), f32(8), out=(f32(), f32())), 0, 8),
     "cross entropy of two": (call("binary_cross_entropy_with_logits", X, X, out=f32()), 0, 10 * SIZE),
+    # Both parts; four products and two sums; a product, the square of the length and two divisions.
+    "complex sum": (call("add", c64(9), c64(9), out=c64(9)), 0, 2 * 9),
+    "complex product": (call("mul", c64(9), c64(9), out=c64(9)), 0, 6 * 9),
+    "complex number by a real one": (call("mul", c64(9), f32(9), out=c64(9)), 0, 2 * 9),
+    "complex ratio": (call("div", c64(9), c64(9), out=c64(9)), 0, (6 + 3 + 2) * 9),
+    "sum of complex numbers": (call("sum", c64(9), out=c64()), 0, 2 * 9),
+    "accumulated": (call("scatter_add", f32(5), 0, f32(9), f32(9), out=f32(5)), 0, 9),
+    "trace": (call("trace", f32(5, 3), out=f32()), 0, 3),
+    "gamma of order 3": (call("mvlgamma", X, 3, out=X), 0, 3 * 3 * SIZE),
+    "soft margin": (call("soft_margin_loss", X, X, out=f32()), 0, 6 * SIZE),
+    "margin": (call("multi_margin_loss", f32(8, 4), f32(8), out=f32()), 0, 4 * 8 * 4),
+    "margins of labels": (call("multilabel_margin_loss_forward", f32(8, 4), f32(8, 4), 1, out=(f32(),)), 0, 4 * 8 * 16),
+    "bessel": (call("special_bessel_j0", X, out=X), 0, SIZE),
     "empty": (call("relu", f32(0, 9), out=f32(0, 9)), 0, 0),
 }
 

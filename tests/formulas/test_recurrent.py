@@ -68,6 +68,11 @@ CASES: dict[str, Case] = {
         macs(3, I) // T,
         (2 * macs(3, I) + other(3, 11)) // T,
     ),
+    "lstm cell of no inputs: the state is multiplied all the same": (
+        call("lstm_cell", f32(N, 0), (f32(N, H), f32(N, H)), *cell(4, 0), out=(f32(N, H), f32(N, H))),
+        macs(4, 0) // T,
+        (2 * macs(4, 0) + other(4, 13)) // T,
+    ),
 }
 
 

@@ -85,6 +85,7 @@ class Specs:
     def __init__(self) -> None:
         self.valueless: set[int] = set()
         self._known: dict[tuple[tuple[int, ...], torch.dtype, tuple[int, ...], Fraction | int], TensorSpec] = {}
+        self._with_values: dict[TensorSpec, TensorSpec] = {}
 
     def of(self, tensor: torch.Tensor) -> TensorSpec:
         """The spec of a real, meta or abstract tensor. Sparse and other layouts without strides get ``()``."""
@@ -112,6 +113,8 @@ class Specs:
 
     def intern(self, spec: TensorSpec) -> TensorSpec:
         """The one spec equal to ``spec``, which may come from anywhere."""
+        if spec.values is not None:  # these are few, and nobody looks for them by their looks
+            return self._with_values.setdefault(spec, spec)
         key = (spec.shape, dtype := dtype_of(spec), spec.strides, spec.density)
         known = self._known.get(key)
         if known is None:

@@ -23,9 +23,11 @@ from thoplw.capture.abstract import REAL_LIMIT, AbstractTensor, abstract, may_st
 from thoplw.capture.data_dependent import Decisions, has_masks, take_for_granted
 from thoplw.capture.density import density_after, with_density
 from thoplw.capture.known_values import KnownValues
+from thoplw.capture.lengths import with_lengths
 from thoplw.capture.memo import Answer, Memo, Operator
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import INDEXING, is_composite, is_higher_order, is_mutable, size_bound, target_of
+from thoplw.capture.refusals import OF_SHAPES
 from thoplw.capture.run import Run
 from thoplw.capture.torch_internals import make_wrapper
 from thoplw.capture.torch_names import named
@@ -66,6 +68,10 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             return abstract(self.specs.of(tensor), self.device)
         return super().enter(tensor)
 
+    def has_values(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor has values, which nothing was to overwrite."""
+        return self._values.has(tensor)
+
     def thaw(self, value: Any) -> Any:
         """Records as arguments again: abstract tensors for specs, what is torch's for names."""
         if isinstance(value, TensorSpec):
@@ -83,6 +89,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             if is_higher_order(func):
                 return self._higher_order(func, args, kwargs or {})
             operator = self.memo.meet(func)
+        if operator.packed:
+            args, kwargs = with_lengths(self, func, args, kwargs or {})
         parts: list[Any] = []
         kinds = self._read(args, parts)
         if kwargs:
@@ -95,8 +103,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             return self.execute(func, args, kwargs)
         key = tuple(parts)
         answer = operator.answers.get(key)
-        if operator.scatters:
-            self._decisions.check_scatter(self, *args)
+        if operator.refuses is not None and (reason := operator.refuses(self.has_values, *args, **kwargs)):
+            raise self._refused(func, reason)
         if answer is None:
             if kinds & _ABSTRACT and operator.decides:
                 if operator.target not in INDEXING:
@@ -194,6 +202,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
     ) -> Any:
         """What an operator answers from now on; or its output, where that may be another next time."""
         func, target, rule = operator.func, operator.target, operator.rule
+        if target in OF_SHAPES and (reason := OF_SHAPES[target](*args, **kwargs)):
+            raise self._refused(func, reason)
         if rule is None and is_composite(func):
             return self._compose(operator, args, kwargs, key, kinds)
         weights, valueless = self._weights, self._valueless  # of these the specs are known, and asked for most
@@ -224,6 +234,9 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             answer = Answer(with_density(self.specs, answer.call, *density), answer.same, answer.writes)
         self.memo.remember(operator, key, answer)
         return answer
+
+    def _refused(self, func: Any, reason: str) -> InputError:
+        return InputError(f"{func} {self.where()} is refused by torch on real tensors: {reason}")
 
     def _compose(
         self, operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...], kinds: int

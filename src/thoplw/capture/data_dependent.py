@@ -22,7 +22,7 @@ from thoplw.capture.known_values import KnownValues
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import target_of
 from thoplw.capture.run import Run
-from thoplw.errors import DataDependentError, InputError
+from thoplw.errors import DataDependentError
 from thoplw.record import TensorSpec
 
 Assume = Callable[..., Any]
@@ -101,21 +101,6 @@ class Decisions:
                 plain += _made_up(run, self._positions(index)).unbind(1)
         return plain
 
-    def check_scatter(self, run: Run, x: torch.Tensor, mask: torch.Tensor, source: torch.Tensor) -> None:
-        """Refuse what torch refuses for real: fewer elements (features of a picture) than places (its tokens).
-
-        Raises:
-            InputError: it is so.
-        """
-        if not self._values.has(mask):
-            return
-        places = int(mask.sum()) * (x.numel() // max(mask.numel(), 1))
-        if places > source.numel():
-            raise InputError(
-                f"masked_scatter {run.where()} has {places} places for {source.numel()} elements, which torch refuses "
-                "on real tensors: do the tokens in the input fit the features of pictures or sounds?"
-            )
-
 
 def has_masks(indices: Sequence[torch.Tensor | None]) -> bool:
     """Whether a boolean mask is among some indices."""
@@ -172,6 +157,58 @@ def _distinct(x: torch.Tensor, *options: Any, **more: Any) -> tuple[torch.Tensor
     return values, places, torch.empty(x.numel(), dtype=torch.int64, device="meta")
 
 
+def _distinct_slices(
+    x: torch.Tensor, dim: int, ordered: bool = True, *options: Any, **more: Any
+) -> tuple[torch.Tensor, ...]:
+    """The same of slices along a dimension, with places and counts for each, asked for or not."""
+    places, counts = (torch.empty(x.shape[dim], dtype=torch.int64, device="meta") for _ in range(2))
+    return torch.empty(tuple(x.shape), dtype=x.dtype, device="meta"), places, counts
+
+
+def _distinct_neighbours(
+    x: torch.Tensor, inverse: bool = False, counts: bool = False, dim: int | None = None
+) -> tuple[torch.Tensor, ...]:
+    """The same of neighbours, or of neighbouring slices."""
+    if dim is not None:
+        return _distinct_slices(x, dim)
+    values, places, times = _distinct(x)
+    nothing = torch.empty(0, dtype=torch.int64, device="meta")
+    return values, places if inverse else nothing, times if counts else nothing
+
+
+def _least_squares(a: torch.Tensor, b: torch.Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
+    """``[*, M, N] [*, M, K] -> [*, N, K]``, residuals, ranks and singular values, those that the driver gives.
+
+    Residuals of ``gelsd`` and ``gelss`` are there if all ranks are full: with these the values do decide.
+    """
+    driver = driver or "gelsy"
+    *batch, rows, columns = a.shape
+    if driver in ("gelsd", "gelss") and rows > columns:
+        return NotImplemented
+    is_vectors = b.dim() == a.dim() - 1
+    sides = 1 if is_vectors else b.shape[-1]
+    # The kernel works in a place for the right sides, column by column, where the solution stays.
+    place = torch.empty(*batch, sides, max(rows, columns), dtype=a.dtype, device="meta").mT[..., :columns, :]
+    residuals = torch.empty((*batch, sides) if driver == "gels" and rows > columns else 0, dtype=a.dtype, device="meta")
+    ranks = torch.empty(0 if driver == "gels" else batch, dtype=torch.int64, device="meta")
+    values = torch.empty((*batch, min(rows, columns)) if driver in ("gelsd", "gelss") else 0, device="meta")
+    return place.squeeze(-1) if is_vectors else place, residuals, ranks, values.to(a.dtype.to_real())
+
+
+def _alignments(probabilities: torch.Tensor, targets: torch.Tensor, steps: Any, lengths: Any, *options: Any) -> Any:
+    """``[T, N, C] [N, S] -> [N] [N, T, 2 S + 1]``: the longest target decides, and is known as a rule."""
+    if isinstance(lengths, torch.Tensor):
+        if not _has_values(lengths):
+            return NotImplemented
+        lengths = lengths.tolist()
+    time, batch = probabilities.shape[:2]
+    longest = max(lengths, default=0)
+    return (
+        torch.empty(batch, dtype=probabilities.dtype, device="meta"),
+        torch.empty(batch, time, 2 * longest + 1, dtype=probabilities.dtype, device="meta"),
+    )
+
+
 def _histogram(x: torch.Tensor, weights: torch.Tensor | None = None, minlength: int = 0) -> Any:
     """``[N] -> [minlength]``: as many of each kind, where it is known how many kinds there are."""
     if weights is not None or not minlength or density_of(x) != Fraction(1, minlength):
@@ -214,6 +251,8 @@ def _has_values(tensor: torch.Tensor) -> bool:
 
 
 _EVERY = "every candidate is kept"
+
+_DISTINCT = "all values are distinct"
 
 #: Instead of that, of a mask whose density is known.
 _EVENLY = "routing is spread evenly"
@@ -267,11 +306,15 @@ VALUES: Mapping[str, Callable[[TensorSpec, TensorSpec], Taken]] = MappingProxyTy
 #: whether it becomes a factor or a length.
 ASSUMPTIONS: Mapping[str, tuple[str, Assume]] = MappingProxyType(
     {
+        "aten._ctc_loss": ("", _alignments),
         "aten._is_all_true": ("", _holds),
         "aten._pack_padded_sequence": ("", _packed),
         "aten._pad_packed_sequence": ("", _padded),
-        "aten._unique2": ("all values are distinct", _distinct),
+        "aten._unique2": (_DISTINCT, _distinct),
         "aten.bincount": (_EVENLY, _histogram),
+        "aten.linalg_lstsq": ("", _least_squares),
+        "aten.unique_consecutive": (_DISTINCT, _distinct_neighbours),
+        "aten.unique_dim": (_DISTINCT, _distinct_slices),
         "torchvision.nms": (_EVERY, _boxes),
     }
 )

@@ -7,9 +7,11 @@ from typing import Any
 import torch
 
 from thoplw import shapes
+from thoplw.capture.lengths import with_lengths
 from thoplw.capture.operators import is_composite, is_higher_order, is_mutable, target_of, written
 from thoplw.capture.run import Run
 from thoplw.capture.torch_internals import memory_of
+from thoplw.formulas.attention import PACKED
 
 
 class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
@@ -39,7 +41,11 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
             output, parts = self.take_apart(func, args, kwargs)
             self.record(self.call(func, args, kwargs, output, parts))
             return output
-        return self.execute(func, args, kwargs)
+        output = func(*args, **kwargs)
+        if target_of(func) in PACKED:
+            args, kwargs = with_lengths(self, func, args, kwargs)
+        self.record_executed(func, args, kwargs, output)
+        return output
 
     def _save(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         for tensor in written(func, args, kwargs):

@@ -8,6 +8,8 @@ from thoplw import shapes
 from thoplw.capture.abstract import dtype_of
 from thoplw.capture.data_dependent import values_after
 from thoplw.capture.operators import decides_on_values, fills_out, is_mutable, overload_of, target_of
+from thoplw.capture.refusals import OF_VALUES
+from thoplw.formulas.attention import PACKED
 from thoplw.record import Call, TensorSpec
 
 
@@ -21,11 +23,12 @@ class Operator:
         rule: its shape rule, if it has one.
         decides: whether what it returns depends on values.
         writes: whether it writes to an argument.
-        scatters: whether torch refuses it for values that are known here too.
+        packed: whether it takes packed sequences, whose lengths decide on what it costs.
+        refuses: says why torch refuses a call, for values that are known here too; for few operators.
         answers: what it answered, by what tells its arguments from others.
     """
 
-    __slots__ = ("answers", "decides", "func", "overload", "rule", "scatters", "target", "writes")
+    __slots__ = ("answers", "decides", "func", "overload", "packed", "refuses", "rule", "target", "writes")
 
     def __init__(self, func: Any) -> None:
         self.func = func
@@ -35,7 +38,8 @@ class Operator:
         self.rule = None if fills_out(func) else shapes.RULES.get(self.target)
         self.decides = decides_on_values(func)
         self.writes = is_mutable(func)
-        self.scatters = self.target in ("aten.masked_scatter", "aten.masked_scatter_")
+        self.packed = self.target in PACKED
+        self.refuses = OF_VALUES.get(self.target)
         self.answers: dict[tuple[Any, ...], Answer] = {}
 
 

@@ -15,7 +15,7 @@ from thoplw.capture.scopes import ModuleScopes
 from thoplw.capture.torch_internals import DispatchMode, views_untracked
 from thoplw.capture.torch_names import name_of
 from thoplw.capture.weights import Weights
-from thoplw.record import Assumption, Call, Step, TensorSpec
+from thoplw.record import Assumption, Call, Step, TensorSpec, specs_in
 
 #: What records keep as it is, known without asking whether it is a tensor.
 _PLAIN = frozenset({int, float, bool, str, type(None)})
@@ -86,7 +86,8 @@ class Run(DispatchMode):
         """Note an operator that was run for real."""
         seen, returned = self.freeze((args, tuple(kwargs.items()))), self.freeze(output)
         try:
-            key = (func, repr(seen), repr(returned))
+            hidden = [(spec.density, spec.values) for spec in specs_in(seen)]
+            key = (func, repr(seen), repr(returned), repr(hidden))
         except Exception:  # an argument of a foreign class whose repr fails: such calls just do not share a record
             self.record(self.call(func, args, kwargs, output))
             return
@@ -141,6 +142,10 @@ class Run(DispatchMode):
         if id(packed) not in self._packed:
             self._packed[id(packed)] = packed, self.freeze((*weights_of(packed), *geometry_of(packed)))
         return self._packed[id(packed)][1]
+
+    def has_values(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor holds what it would in a real run."""
+        return type(tensor) is not AbstractTensor and not tensor.is_meta
 
     def take_apart(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Call, ...]]:
         """Run a composite operator piece by piece: what it returns, and the pieces."""

@@ -7,7 +7,12 @@ Causal attention is counted in full: kernels differ in how much of the masked ha
 from __future__ import annotations
 
 import math
-from itertools import zip_longest
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from itertools import pairwise, zip_longest
+from operator import mul
+from types import MappingProxyType
+from typing import NamedTuple
 
 from thoplw.formulas.common import Table, contraction
 from thoplw.formulas.norm import SOFTMAX_FLOPS
@@ -21,8 +26,12 @@ def scores(call: Call) -> int:
 
 
 def _heads(*tensors: TensorSpec) -> int:
-    """Heads of all samples: in each dimension as many as the tensor with most has, as the others are shared."""
-    return math.prod(map(max, zip_longest(*(tensor.shape[-3::-1] for tensor in tensors), fillvalue=1)))
+    """Heads of all samples: in each dimension as many as the tensor with most has, as the others are shared.
+
+    A dimension of no elements stays one: what is broadcast to nothing is nothing.
+    """
+    sizes = zip_longest(*(tensor.shape[-3::-1] for tensor in tensors), fillvalue=1)
+    return math.prod(max(each) if min(each) else 0 for each in sizes)
 
 
 def attention(call: Call) -> Work:
@@ -35,17 +44,62 @@ def attention(call: Call) -> Work:
     mask, count = call.arg(3), scores(call)
     weights = _heads(query, key, value) * query.shape[-2] * key.shape[-2]
     per_score = 1 + SOFTMAX_FLOPS + (1 if isinstance(mask, TensorSpec) else 0)
-    return contraction(count * query.shape[-1] + weights * value.shape[-1], count * per_score)
+    return contraction(call, count * query.shape[-1] + weights * value.shape[-1], count * per_score)
 
 
-def flash_layout(call: Call) -> Work:
-    """``[N, L, H, E] [N, S, H, E] [N, S, H, V] -> [N, L, H, V]``: heads come after positions in the kernels behind."""
-    query, key, value = call.args[:3]
-    if len(query.shape) == 3:  # packed sequences [sum of L, H, E]: what is attended to depends on where they end
-        pairs = query.shape[0] * query.shape[1] * call.args[6]
-    else:
-        pairs = math.prod(query.shape[:3]) * key.shape[1]
-    return contraction(pairs * (query.shape[-1] + value.shape[-1]), pairs * (1 + SOFTMAX_FLOPS))
+class Packed(NamedTuple):
+    """Where the arguments of a kernel say how long sequences are that lie behind one another.
+
+    Attributes:
+        query: position of the query; key and value follow.
+        ends: position of where the sequences of the query begin and end, ``[N + 1]``; those of the keys follow.
+        longest: position of the length of the longest one; that of the keys follows.
+        used: position or name of how many keys each sequence uses, ``[N]``.
+    """
+
+    query: int
+    ends: int
+    longest: int
+    used: int | str
+
+
+#: Kernels that take packed sequences.
+PACKED: Mapping[str, Packed] = MappingProxyType(
+    {
+        "aten._flash_attention_forward": Packed(0, 3, 5, "seqused_k"),
+        "aten._flash_attention_forward_no_dropout_inplace": Packed(1, 4, 6, "seqused_k"),
+        "aten._efficient_attention_forward": Packed(0, 4, 6, "seqlen_k"),
+        "torch_attn._varlen_attn": Packed(0, 3, 5, 11),
+        "torch_attn._varlen_attn_out": Packed(1, 4, 6, 12),
+    }
+)
+
+
+def packed(call: Call) -> Work:
+    """``[N, L, H, E] [N, S, H, E] [N, S, H, V] -> [N, L, H, V]``: heads come after positions.
+
+    Or ``[sum of L, H, E]``, with the ends of sequences: each attends to itself only. Ends that are not known are taken
+    to be spread evenly, which a run lists as an assumption.
+    """
+    where = PACKED[call.target]
+    query, key, value = call.args[where.query : where.query + 3]
+    queries = _lengths(call.arg(where.ends), query)
+    keys = _lengths(call.arg(where.ends + 1), key)
+    used = call.kwargs.get(where.used) if isinstance(where.used, str) else call.arg(where.used)
+    if used is not None:
+        keys = used.values or [call.args[where.longest + 1]] * used.shape[0]
+    pairs = int(sum(map(mul, queries, keys))) * query.shape[-2]
+    return contraction(call, pairs * (query.shape[-1] + value.shape[-1]), pairs * (1 + SOFTMAX_FLOPS))
+
+
+def _lengths(ends: TensorSpec | None, tokens: TensorSpec) -> Sequence[int | Fraction]:
+    """How long each sequence is."""
+    if ends is None:
+        return [tokens.shape[-3]] * math.prod(tokens.shape[:-3])
+    if ends.values is not None:
+        return [end - start for start, end in pairwise(ends.values)]
+    count = ends.numel - 1
+    return [Fraction(tokens.shape[-3], count)] * count
 
 
 def multi_head(call: Call) -> Work:
@@ -54,7 +108,7 @@ def multi_head(call: Call) -> Work:
     batch, length, source = query.shape[0], query.shape[1], key.shape[1]
     projections = width * width * batch * (2 * length + key.shape[1] + value.shape[1])
     pairs = batch * length * source
-    return contraction(projections + 2 * pairs * width, pairs * heads * (1 + SOFTMAX_FLOPS))
+    return contraction(call, projections + 2 * pairs * width, pairs * heads * (1 + SOFTMAX_FLOPS))
 
 
 def encoder_layer(call: Call) -> Work:
@@ -65,15 +119,14 @@ def encoder_layer(call: Call) -> Work:
     pairs = positions * x.shape[1]
     macs = positions * (4 * width * width + 2 * width * hidden) + 2 * pairs * width
     other = pairs * heads * (1 + SOFTMAX_FLOPS) + positions * (2 * 7 * width + 2 * width + 2 * hidden)
-    return contraction(macs, other)
+    return contraction(call, macs, other)
 
 
 FORMULAS: Table = {
     "higher_order.flex_attention": attention,
     "aten._native_multi_head_attention": multi_head,
     "aten._transformer_encoder_layer_fwd": encoder_layer,
-    "aten._flash_attention_forward": flash_layout,
-    "aten._efficient_attention_forward": flash_layout,
+    **dict.fromkeys(PACKED, packed),
     "aten.scaled_dot_product_attention": attention,
     "aten._scaled_dot_product_attention_math": attention,
     "aten._scaled_dot_product_flash_attention": attention,

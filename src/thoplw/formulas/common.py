@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from thoplw.record import Call, Work
+from thoplw.record import Call, TensorSpec, Work
 
 Formula = Callable[[Call], Work]
 
@@ -13,9 +13,25 @@ Formula = Callable[[Call], Work]
 Table = Mapping[str, Formula | None]
 
 
-def contraction(macs: int, other: int = 0) -> Work:
-    """Work of ``macs`` multiply-accumulates and ``other`` floating-point operations."""
-    return Work(macs=macs, flops=2 * macs + other)
+#: Multiply-accumulates of real numbers in one of complex numbers: ``(a + bi)(c + di) = (ac - bd) + (ad + bc)i``. A
+#: kernel may do with three and more additions, as torch's convolutions do; the definition has four.
+_COMPLEX = 4
+
+
+def is_complex(spec: object) -> bool:
+    """Whether this is a tensor of complex numbers."""
+    return isinstance(spec, TensorSpec) and spec.dtype.startswith("complex")
+
+
+def real_products(call: Call) -> int:
+    """How many multiply-accumulates of real numbers one of this call's is: 4 if its tensors are complex, else 1."""
+    return _COMPLEX if any(map(is_complex, call.inputs)) else 1
+
+
+def contraction(call: Call, macs: int, other: int = 0) -> Work:
+    """Work of ``macs`` multiply-accumulates, and of ``other`` additions, of the numbers that the call is given."""
+    times = real_products(call)
+    return Work(macs=macs * times, flops=2 * macs * times + other * (1 if times == 1 else 2))
 
 
 def elements(call: Call) -> int:

@@ -15,13 +15,13 @@ from thoplw.record import Call, Work
 def direct(call: Call) -> Work:
     """``[N, C, *in] [O, C / groups, *kernel] -> [N, O, *out]``: ``N O out C kernel / groups`` MACs."""
     weight, bias, outputs = call.args[1], call.arg(2), elements(call)
-    return contraction(outputs * math.prod(weight.shape[1:]), outputs if bias else 0)
+    return contraction(call, outputs * math.prod(weight.shape[1:]), outputs if bias else 0)
 
 
 def transposed(call: Call) -> Work:
     """``[N, C, *in] [C, O / groups, *kernel] -> [N, O, *out]``: every input takes ``O kernel / groups`` MACs."""
     x, weight, bias = call.args[0], call.args[1], call.arg(2)
-    return contraction(x.numel * math.prod(weight.shape[1:]), elements(call) if bias else 0)
+    return contraction(call, x.numel * math.prod(weight.shape[1:]), elements(call) if bias else 0)
 
 
 def kernel(call: Call) -> Work:
@@ -32,7 +32,7 @@ def kernel(call: Call) -> Work:
 def time_first(call: Call) -> Work:
     """``[T, N, C] [kernel, C, O] -> [T', N, O]``: a 1-d convolution in another layout."""
     weight = call.args[1]
-    return contraction(elements(call) * weight.shape[0] * weight.shape[1], elements(call))
+    return contraction(call, elements(call) * weight.shape[0] * weight.shape[1], elements(call))
 
 
 def deformable(call: Call) -> Work:
@@ -43,7 +43,7 @@ def deformable(call: Call) -> Work:
     """
     x, weight = call.args[0], call.args[1]
     samples = elements(call) // weight.shape[0] * x.shape[1] * math.prod(weight.shape[2:])
-    return contraction(elements(call) * math.prod(weight.shape[1:]), samples * 13 + elements(call))
+    return contraction(call, elements(call) * math.prod(weight.shape[1:]), samples * 13 + elements(call))
 
 
 FORMULAS: Table = {

@@ -20,35 +20,42 @@ FREE = {
         "masked_select native_channel_shuffle pad pixel_shuffle pixel_unshuffle reflection_pad1d reflection_pad2d "
         "reflection_pad3d replication_pad1d replication_pad2d replication_pad3d repeat repeat_interleave roll rot90 "
         "stack tile to tril triu type_as vstack where zero _pad_circular _pad_enum _to_copy _to_cpu set_data im2col "
-        "col2im unfold_copy tril_indices triu_indices combinations cartesian_prod meshgrid"
+        "col2im unfold_copy tril_indices triu_indices combinations cartesian_prod meshgrid _chunk_cat lu_unpack "
+        "alias_copy as_strided_copy detach_copy diagonal_copy lift_fresh_copy narrow_copy permute_copy select_copy "
+        "slice_copy split_with_sizes_copy squeeze_copy t_copy transpose_copy unbind_copy unsqueeze_copy view_copy "
+        "view_as_complex_copy view_as_real_copy _conj_copy _neg_view_copy _reshape_alias_copy "
+        "as_strided_scatter resize resize_as _to_sparse _to_dense _coalesce sparse_mask"
     ),
     "looks data up by index": (
         "max_unpool2d max_unpool3d "
-        "embedding embedding_renorm gather index index_add index_copy index_fill index_put index_select put scatter "
-        "scatter_add scatter_reduce select_scatter slice_scatter diagonal_scatter take take_along_dim "
+        "embedding embedding_renorm gather index index_copy index_fill index_put index_select put scatter "
+        "select_scatter slice_scatter diagonal_scatter take take_along_dim "
         "_index_put_impl _unsafe_index _unsafe_index_put bucketize searchsorted one_hot nonzero nonzero_numpy "
-        "argwhere isin"
+        "nonzero_static argwhere isin _unsafe_masked_index _unsafe_masked_index_put_accumulate"
     ),
     "creates data": (
         "arange bartlett_window bernoulli blackman_window complex empty empty_like empty_permuted empty_strided eye "
         "full full_like hamming_window hann_window linspace logspace multinomial new_empty new_empty_strided "
         "new_full new_ones new_zeros normal ones ones_like polar rand rand_like randint randint_like randn "
         "randn_like randperm scalar_tensor uniform vander zeros zeros_like exponential cauchy geometric log_normal "
-        "random _efficientzerotensor"
+        "random _efficientzerotensor _sparse_coo_tensor_with_dims_and_tensors _sparse_coo_tensor_unsafe "
+        "_sparse_compressed_tensor_unsafe"
     ),
     "nothing happens in inference": "alpha_dropout dropout feature_alpha_dropout feature_dropout native_dropout",
     "tells the profiler of torch where it is": (
         "profiler._record_function_enter profiler._record_function_enter_new profiler._record_function_exit"
     ),
     "orders or compares, without arithmetic on values": (
-        "argsort allclose bincount equal histc is_nonzero kthvalue msort sort topk unique_consecutive unique_dim "
-        "_unique _unique2 is_same_size"
+        "argsort allclose bincount equal histc histogram _histogramdd_bin_edges "
+        "_histogramdd_from_bin_cts _histogramdd_from_bin_tensors is_nonzero kthvalue msort sort topk "
+        "unique_consecutive unique_dim _unique _unique2 is_same_size"
     ),
     "reads a number or checks a condition": (
         "_is_all_true _is_any_true item _local_scalar_dense _assert_async _assert_tensor_metadata _assert_scalar "
         "_functional_assert_async _linalg_check_errors "
         "sym_constrain_range sym_constrain_range_for_size is_pinned is_coalesced is_complex is_floating_point numel "
-        "size stride sym_size sym_numel sym_stride sym_storage_offset result_type can_cast"
+        "_nnz _dimI _dimV sparse_dim dense_dim size stride sym_size sym_numel sym_stride sym_storage_offset "
+        "result_type can_cast"
     ),
 }
 

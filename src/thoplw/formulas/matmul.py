@@ -6,15 +6,18 @@ import math
 from fractions import Fraction
 
 from thoplw.formulas.common import Table, contraction, elements
+from thoplw.formulas.norm import SOFTMAX_FLOPS
 from thoplw.record import Call, TensorSpec, Work
 
 
 def product(call: Call) -> Work:
-    """``[*, L, K] [*, K, M] -> [*, L, M]``, and every case of vectors: ``L K M`` per batch.
+    """``[*, L, K] [*, K, M] -> [*, L, M]``, and every case of vectors: ``L K M`` per batch."""
+    return contraction(call, multiplied(call, *call.args[:2]))
 
-    Of a sparse first operand only the stored elements are multiplied.
-    """
-    return contraction(int(elements(call) * call.args[0].shape[-1] * stored(call.args[0])))
+
+def multiplied(call: Call, left: TensorSpec, right: TensorSpec) -> int:
+    """Multiply-accumulates of a product: of a sparse operand, on either side, only with the elements it stores."""
+    return int(elements(call) * left.shape[-1] * stored(left) * stored(right))
 
 
 def stored(spec: TensorSpec) -> Fraction | int:
@@ -24,18 +27,25 @@ def stored(spec: TensorSpec) -> Fraction | int:
 
 def linear(call: Call) -> Work:
     """``[*, K] [M, K] -> [*, M]``, with an addition per output for the bias."""
-    return contraction(elements(call) * call.args[0].shape[-1], elements(call) if call.arg(2) else 0)
+    return contraction(call, multiplied(call, *call.args[:2]), elements(call) if call.arg(2) else 0)
 
 
 def added_product(call: Call) -> Work:
     """``[L, M] [L, K] [K, M] -> [L, M]``: the product is added to the first argument."""
-    return contraction(int(elements(call) * call.args[1].shape[-1] * stored(call.args[1])), elements(call))
+    return contraction(call, multiplied(call, *call.args[1:3]), elements(call))
+
+
+def sampled_product(call: Call) -> Work:
+    """``[L, M] [L, K] [K, M] -> [L, M]``, only where the first, sparse, argument has elements, which are added."""
+    out, left = call.args[:2]
+    count = int(out.numel * stored(out))
+    return contraction(call, count * left.shape[-1], count)
 
 
 def summed_products(call: Call) -> Work:
     """``[L, M] [B, L, K] [B, K, M] -> [L, M]``: the products are summed over ``B``."""
     batch = call.args[1]
-    return contraction(elements(call) * batch.shape[0] * batch.shape[2], elements(call))
+    return contraction(call, elements(call) * batch.shape[0] * batch.shape[2], elements(call))
 
 
 def grouped(call: Call) -> Work:
@@ -46,24 +56,35 @@ def grouped(call: Call) -> Work:
     """
     a, b = call.args[0], call.args[1]
     if len(a.shape) == len(b.shape) == 2:
-        return contraction(a.numel * b.shape[-1])
+        return contraction(call, a.numel * b.shape[-1])
     return product(call)
+
+
+def classified(call: Call) -> Work:
+    """``[N, K] [V, K] [N]``: a linear layer, and the cross-entropy of what it says: a softmax and a likelihood.
+
+    The kernel can make the gradients of its input and its weight on the way, with a product each.
+    """
+    rows, classes = call.args[0].numel // (call.args[0].shape[-1] or 1), call.args[1].shape[0]
+    products = 1 + sum(bool(call.arg(position, False)) for position in (12, 13))
+    biases = 1 if call.arg(3) else 0
+    return contraction(call, products * rows * call.args[1].numel, rows * (classes * (SOFTMAX_FLOPS + biases) + 1))
 
 
 def distances(call: Call) -> Work:
     """``[*, L, K] [*, M, K] -> [*, L, M]``: a difference, and an accumulated power, for each of ``L K M``."""
     terms = elements(call) * call.args[0].shape[-1]
-    return contraction(terms, terms + elements(call))
+    return contraction(call, terms, terms + elements(call))
 
 
 def positions(call: Call) -> Work:
     """``[N, d, d + 1] -> [N, *size, d]``: every position of a grid, and a 1 behind it, meets a matrix."""
-    return contraction(elements(call) * call.args[0].shape[-1])
+    return contraction(call, elements(call) * call.args[0].shape[-1])
 
 
 def packed(call: Call) -> Work:
     """``[*, K]`` with a packed weight: what comes out tells ``M``."""
-    return contraction(elements(call) * call.args[0].shape[-1])
+    return contraction(call, elements(call) * call.args[0].shape[-1])
 
 
 def outer(call: Call) -> Work:
@@ -81,7 +102,7 @@ def bilinear(call: Call) -> Work:
     weight, bias = call.args[2], call.arg(3)
     rows = elements(call) // weight.shape[0] if weight.shape[0] else 0
     macs = rows * (math.prod(weight.shape) + weight.shape[0] * weight.shape[2])
-    return contraction(macs, elements(call) if bias else 0)
+    return contraction(call, macs, elements(call) if bias else 0)
 
 
 FORMULAS: Table = {
@@ -94,6 +115,7 @@ FORMULAS: Table = {
     "aten.linear": linear,
     "aten._int_mm": product,
     "aten._scaled_mm": product,
+    "aten._scaled_mm_v2": product,
     "aten._grouped_mm": grouped,
     "aten._scaled_grouped_mm": grouped,
     "transformers.grouped_mm_fallback": grouped,  # its stand-in for the operator above, where torch has none
@@ -109,7 +131,12 @@ FORMULAS: Table = {
     "aten.affine_grid_generator": positions,
     "aten.kron": outer,
     "aten.addmm": added_product,
+    "aten._addmm_activation": added_product,
     "aten._sparse_addmm": added_product,
+    "aten._sparse_mm_reduce_impl": product,
+    "aten.sparse_sampled_addmm": sampled_product,
+    "torch_nn._linear_cross_entropy_batch_chunked": classified,
+    "torch_nn._linear_cross_entropy_batch_chunked_no_reduction": classified,
     "aten.addmv": added_product,
     "aten.baddbmm": added_product,
     "aten.addbmm": summed_products,

@@ -24,8 +24,11 @@ def is_affine(call: Call, weight: int) -> bool:
 def batch_norm(call: Call) -> Work:
     """``[N, C, *] -> [N, C, *]`` with known statistics: subtract the mean, divide; scale and shift if affine.
 
-    Ioffe & Szegedy (2015), algorithm 2.
+    Ioffe & Szegedy (2015), algorithm 2. Statistics of the batch itself take as much as those of another norm.
     """
+    training = call.arg(3 if call.overload == "no_stats" else 5)
+    if training is True:
+        return moments(1, call)
     return Work(flops=elements(call) * (4 if is_affine(call, 1) else 2))
 
 
@@ -55,6 +58,7 @@ FORMULAS: Table = {
     "aten._native_batch_norm_legit": batch_norm,
     "aten._native_batch_norm_legit_no_training": batch_norm,
     "aten._batch_norm_no_update": batch_norm,
+    "aten._batch_norm_with_update": partial(moments, 1),
     "aten.cudnn_batch_norm": batch_norm,
     "aten.miopen_batch_norm": batch_norm,
     "aten.instance_norm": partial(moments, 1),

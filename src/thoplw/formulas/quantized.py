@@ -15,19 +15,19 @@ from thoplw.record import Call, Work
 def convolution(call: Call) -> Work:
     """``[N, C, *in]`` with ``[O, C / groups, *kernel]`` packed, ``-> [N, O, *out]``."""
     weight, bias = call.args[1][:2]
-    return contraction(elements(call) * math.prod(weight.shape[1:]), elements(call) if bias else 0)
+    return contraction(call, elements(call) * math.prod(weight.shape[1:]), elements(call) if bias else 0)
 
 
 def transposed(call: Call) -> Work:
     """``[N, C, *in]`` with ``[C, O / groups, *kernel]`` packed, ``-> [N, O, *out]``."""
     weight, bias = call.args[1][:2]
-    return contraction(call.args[0].numel * math.prod(weight.shape[1:]), elements(call) if bias else 0)
+    return contraction(call, call.args[0].numel * math.prod(weight.shape[1:]), elements(call) if bias else 0)
 
 
 def linear(call: Call) -> Work:
     """``[*, K]`` with ``[M, K]`` packed, ``-> [*, M]``."""
     weight, bias = call.args[1][:2]
-    return contraction(elements(call) * weight.shape[1], elements(call) if bias else 0)
+    return contraction(call, elements(call) * weight.shape[1], elements(call) if bias else 0)
 
 
 _CONVOLUTIONS = (

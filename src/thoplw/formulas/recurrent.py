@@ -7,6 +7,7 @@ directions and projections only add matrices. Sources: Hochreiter & Schmidhuber 
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 from thoplw.formulas.common import Table, contraction
@@ -27,8 +28,7 @@ def weights(call: Call) -> tuple[TensorSpec, ...]:
 
 def steps(call: Call) -> int:
     """Time steps, summed over the sequences; packed sequences have theirs in one dimension."""
-    x = call.args[0]
-    return x.numel // x.shape[-1] if x.shape[-1] else 0
+    return math.prod(call.args[0].shape[:-1])
 
 
 def biases(call: Call) -> int:
@@ -43,7 +43,7 @@ def recurrent(gates: tuple[int, int], call: Call) -> Work:
     macs = steps(call) * sum(weight.numel for weight in matrices)
     # Both matrices of a cell have its gates as rows; the matrix of a projection has fewer.
     rows = sum(weight.shape[0] for weight in matrices if weight.shape[0] == matrices[0].shape[0]) // 2
-    return contraction(macs, biases(call) + steps(call) * rows // per_gate * operations)
+    return contraction(call, macs, biases(call) + steps(call) * rows // per_gate * operations)
 
 
 FORMULAS: Table = {

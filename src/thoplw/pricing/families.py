@@ -10,7 +10,7 @@ from thoplw.formulas import FAMILIES
 _WORDS = {
     "batch norm": (
         "batch_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training "
-        "_batch_norm_no_update cudnn_batch_norm miopen_batch_norm"
+        "_batch_norm_no_update _batch_norm_with_update cudnn_batch_norm miopen_batch_norm"
     ),
     "instance norm": "instance_norm",
     "layer norm": "layer_norm native_layer_norm",

@@ -87,7 +87,7 @@ _TERMS: dict[Term, str] = {
     _times(20): "upsample_bicubic2d _upsample_bicubic2d_aa",
     _batch_norm: (
         "batch_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training "
-        "_batch_norm_no_update cudnn_batch_norm miopen_batch_norm"
+        "_batch_norm_no_update _batch_norm_with_update cudnn_batch_norm miopen_batch_norm"
     ),
     scores: (  # the softmax inside
         "higher_order.flex_attention scaled_dot_product_attention _scaled_dot_product_attention_math "

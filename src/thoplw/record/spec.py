@@ -40,6 +40,7 @@ class TensorSpec:
         density: what part of a mask is true, as far as that can be known without values: a one-hot encoding over 8
             classes is nonzero in an eighth. Of indices: what part of them points at one place, if they spread evenly.
             Of sparse tensors, which have no strides: what part of the elements is stored.
+        values: what is in it, where that decides on what an operator costs, and is known: where packed sequences end.
         numel: number of elements.
     """
 
@@ -47,6 +48,7 @@ class TensorSpec:
     dtype: str
     strides: tuple[int, ...]
     density: Fraction | int = field(default=1, repr=False)
+    values: tuple[int, ...] | None = field(default=None, repr=False)
     numel: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

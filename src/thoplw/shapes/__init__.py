@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
-from thoplw.shapes import matmul, norm, pointwise, pooling, quantized, views
+from thoplw.shapes import linalg, matmul, norm, odd, pointwise, pooling, quantized, views
 from thoplw.shapes.common import SAME
 
 __all__ = ["RULES", "SAME"]
@@ -21,7 +21,7 @@ __all__ = ["RULES", "SAME"]
 RULES: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
     {
         f"aten.{name}": rule
-        for family in (matmul, norm, pointwise, pooling, views)
+        for family in (linalg, matmul, norm, odd, pointwise, pooling, views)
         for name, rule in family.RULES.items()
     }
     | dict(quantized.RULES)

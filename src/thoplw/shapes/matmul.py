@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from thoplw.record import TensorSpec
-from thoplw.shapes.common import FLOATING, Shape, contiguous, dense_like, is_contiguous, pair
+from thoplw.shapes.common import FLOATING, Shape, contiguous, dense_like, is_apart, is_contiguous, pair
 
 
 def convolution(
@@ -94,33 +94,61 @@ def _fits(mask: TensorSpec | None, scores: Shape) -> bool:
 
 
 def attention(
-    query: TensorSpec, key: TensorSpec, value: TensorSpec, *options: Any, **more_options: Any
+    query: TensorSpec,
+    key: TensorSpec,
+    value: TensorSpec,
+    mask: TensorSpec | None = None,
+    dropout: float = 0.0,
+    is_causal: bool = False,
+    *,
+    enable_gqa: bool = False,
+    **more_options: Any,
 ) -> TensorSpec | None:
-    """``[*, L, E] [*, S, E] [*, S, V] -> [*, L, V]``: heads of the key may be fewer than the query's."""
+    """``[*, L, E] [*, S, E] [*, S, V] -> [*, L, V]``: heads of the key may be fewer than the query's.
+
+    One kernel lays its output out as the query; where torch writes attention out as products, it is contiguous.
+    """
+    out = _attended(query, key, value, enable_gqa)
+    if out is None or not _fits(mask, (*query.shape[:-1], key.shape[-2])):
+        return None
+    if mask is not None and (is_causal or mask.dtype not in ("bool", query.dtype)):
+        return None
+    one_kernel = (
+        len(query.shape) in (3, 4)
+        and query.shape[-1] == value.shape[-1]
+        and not dropout
+        and (mask is None or len(mask.shape) in (2, len(query.shape)))
+        and all(each.strides[-1] == 1 and 0 not in each.shape for each in (query, key, value))
+    )
+    return _like(out, query) if one_kernel else out
+
+
+def _attended(query: TensorSpec, key: TensorSpec, value: TensorSpec, may_share: bool) -> TensorSpec | None:
+    """A contiguous output of attention, in which heads of the key may be shared."""
     rank = len(query.shape)
     if not 3 <= rank == len(key.shape) == len(value.shape):
         return None
     if query.dtype not in FLOATING or not query.dtype == key.dtype == value.dtype:
         return None
-    mask = options[0] if options else more_options.get("attn_mask")
-    if not _fits(mask, (*query.shape[:-1], key.shape[-2])):
-        return None
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2] or key.shape[:-2] != value.shape[:-2]:
         return None
-    shared = bool(more_options.get("enable_gqa")) and rank > 3 and query.shape[-3] % key.shape[-3] == 0
+    shared = may_share and rank > 3 and key.shape[-3] > 0 and query.shape[-3] % key.shape[-3] == 0
     if query.shape[: -3 if shared else -2] != key.shape[: -3 if shared else -2]:
         return None
-    shape = (*query.shape[:-1], value.shape[-1])
-    if query.shape[-1] != value.shape[-1]:
-        return contiguous(shape, query.dtype)
-    return TensorSpec(shape=shape, dtype=query.dtype, strides=dense_like(query))  # as kernels lay it out
+    return contiguous((*query.shape[:-1], value.shape[-1]), query.dtype)
+
+
+def _like(out: TensorSpec, query: TensorSpec) -> TensorSpec:
+    return TensorSpec(shape=out.shape, dtype=out.dtype, strides=dense_like(query)) if is_apart(query) else out
 
 
 def flex_attention(query: TensorSpec, key: TensorSpec, value: TensorSpec) -> tuple[TensorSpec, ...] | None:
     """As :func:`attention`, grouped queries included; with it the logarithm of each row's sum, and its maximum."""
-    out = attention(query, key, value, enable_gqa=True)
+    out = _attended(query, key, value, may_share=True)
     rows = contiguous(query.shape[:-1], "float32")
-    return None if out is None else (out, rows, rows)
+    if out is None:
+        return None
+    return (_like(out, query) if query.shape[-1] == value.shape[-1] else out), rows, rows
 
 
 def grouped(

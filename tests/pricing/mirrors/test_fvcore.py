@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from checks import peers
-from checks.example_layers import calling, layer
+from checks.example_layers import calling, complex_numbers, layer
 from torch import nn
 from torch.nn import functional as F
 
@@ -77,6 +77,27 @@ CASES = {  # the model and its inputs, the figure
     "einsum, best order: the last two first": (einsum("ab,bc,cd->ad", (3, 5), (5, 7), (7, 2)), 5 * 7 * 2 + 3 * 5 * 2),
     "einsum, no sum over three": (einsum("i,j,k->ijk", (3,), (4,), (5,)), 3 * 4 * 5),
 }
+
+
+CASES |= {
+    "complex product, as if real": (complex_numbers(torch.mm, (3, 4), (4, 5)), 3 * 4 * 5),
+    "complex convolution: three real ones": (
+        complex_numbers(F.conv2d, IMAGE, (6, 4, 3, 3)),
+        3 * 2 * 6 * 16 * 4 * 9,
+    ),
+}
+
+#: At these fvcore raises an IndexError: the mirror counts each product once.
+VECTORS = {
+    "matrix by vector": (calling(torch.matmul, (20, 10), (10,)), 20 * 10),
+    "vector by vector": (calling(torch.matmul, (10,), (10,)), 10),
+}
+
+
+@pytest.mark.parametrize("case", VECTORS)
+def test_a_vector_counts_once(case: str) -> None:
+    (model, inputs), figure = VECTORS[case]
+    assert peers.priced("fvcore", capture(model, inputs, {}))["figure"] == figure
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from checks import peers
-from checks.example_layers import calling, layer
+from checks.example_layers import calling, complex_numbers, layer
 from torch import nn
 from torch.nn import functional as F
 
@@ -45,6 +45,19 @@ CASES = {  # the model and its inputs, the figure
     "lstm, both ways": (layer(nn.LSTM(4, 5, bidirectional=True), (6, 2, 4)), 2 * 2 * 12 * 4 * 5 * (4 + 5)),
     "gru cell": (layer(nn.GRUCell(4, 5), (2, 4)), 2 * 2 * 3 * 5 * (4 + 5)),
     "norm": (layer(nn.BatchNorm2d(4), (2, 4, 3, 3)), 0),
+    "complex product, as if real": (complex_numbers(torch.mm, (3, 4), (4, 5)), 2 * 3 * 4 * 5),
+    "complex convolution: three real ones": (
+        complex_numbers(F.conv2d, (2, 4, 8, 8), (6, 4, 3, 3)),
+        3 * 2 * 2 * 6 * 36 * 4 * 9,
+    ),
+    "complex transposed convolution: three real ones": (
+        complex_numbers(F.conv_transpose2d, (1, 4, 5, 5), (4, 6, 2, 2)),
+        3 * 2 * 4 * 25 * 6 * 4,
+    ),
+    "grouped queries without samples": (
+        calling(lambda q, k, v: attention(q, k, v, enable_gqa=True), (6, 4, 8), (2, 4, 8), (2, 4, 8)),
+        2 * 2 * (6 * 4 * 4 * 8),
+    ),
 }
 
 

@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from thoplw.formulas import FORMULAS
+from thoplw.formulas.common import Formula, real_products
+from thoplw.record import Call, Work
 
 #: Functions that compute matrix products inside of torch: tools that replace functions in Python do not see those.
 PRODUCTS_INSIDE = tuple(
@@ -16,6 +18,17 @@ PRODUCTS_INSIDE = tuple(
         "linalg_matmul cov corrcoef"
     ).split()
 )
+
+
+def contraction_alone(formula: Formula, call: Call) -> Work:
+    """What a tool that sees kernels counts for a contraction: no biases, softmax or gates.
+
+    It takes complex numbers for real ones; but a convolution of them reaches it as three of real numbers.
+    """
+    factor = real_products(call)
+    kernels = 3 if factor > 1 and "conv" in call.target else 1
+    macs = formula(call).macs // factor * kernels
+    return Work(macs=macs, flops=2 * macs)
 
 
 def blind_but(prices: Mapping[Any, Any]) -> Mapping[Any, Any]:

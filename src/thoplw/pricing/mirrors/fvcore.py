@@ -14,7 +14,7 @@ from string import ascii_letters, digits
 from thoplw.formulas import FORMULAS
 from thoplw.formulas.common import Formula, elements
 from thoplw.pricing.convention import Convention
-from thoplw.pricing.mirrors.common import PRODUCTS_INSIDE, blind_but
+from thoplw.pricing.mirrors.common import PRODUCTS_INSIDE, blind_but, contraction_alone
 from thoplw.pricing.mirrors.layers import LAYERS
 from thoplw.pricing.mirrors.multihead import is_one_kernel
 from thoplw.pricing.parameters import every
@@ -32,12 +32,13 @@ _EXACT = frozenset({"abc,abd->acd", "abc,adc->adb"})
 def _macs_alone(target: str) -> Formula:
     formula = FORMULAS[target]
     assert formula is not None  # of every contraction
-    return lambda call: Work(macs=formula(call).macs)
+    return lambda call: contraction_alone(formula, call)
 
 
 def _matmul(call: Call) -> Work:
-    """A first operand that is broadcast over the batch of the second counts once."""
-    return Work(macs=call.args[0].numel * call.args[1].shape[-1])
+    """A first operand that is broadcast over the batch of the second counts once; fvcore raises at a vector there."""
+    second = call.args[1].shape
+    return Work(macs=call.args[0].numel * (second[-1] if len(second) > 1 else 1))
 
 
 def _einsum(call: Call) -> Work:

@@ -7,10 +7,13 @@ it runs as two products there.
 
 from __future__ import annotations
 
+import math
+
 from thoplw.formulas import FORMULAS
-from thoplw.formulas.common import Formula, contraction
+from thoplw.formulas.attention import PACKED, packed
+from thoplw.formulas.common import Formula
 from thoplw.pricing.convention import Convention
-from thoplw.pricing.mirrors.common import blind_but
+from thoplw.pricing.mirrors.common import blind_but, contraction_alone
 from thoplw.record import ZERO, Call, Work
 
 _MULTIPLIED = (
@@ -19,7 +22,6 @@ _MULTIPLIED = (
     "convolution _convolution cudnn_convolution convolution_overrideable thnn_conv2d _slow_conv2d_forward "
     "scaled_dot_product_attention _scaled_dot_product_attention_math _scaled_dot_product_flash_attention "
     "_scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention "
-    "_flash_attention_forward _efficient_attention_forward "
     "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"
 )
 
@@ -28,12 +30,24 @@ def _without_additions(target: str) -> Formula:
     """Two operations for each multiply-accumulate; biases, softmax and gates are free."""
     formula = FORMULAS[target]
     assert formula is not None  # of every contraction
-    return lambda call: contraction(formula(call).macs)
+    return lambda call: contraction_alone(formula, call)
 
 
 def _matmul(call: Call) -> Work:
     """A matrix times a vector runs in a kernel that has no formula; a vector times a matrix does not."""
     return ZERO if len(call.args[1].shape) == 1 else _product(call)
+
+
+def _packed(call: Call) -> Work:
+    """On the meta device every packed sequence is as long as the longest."""
+    where = PACKED[call.target]
+    ends = call.args[where.ends]
+    if ends is None:
+        return contraction_alone(packed, call)
+    query, _, value = call.args[where.query : where.query + 3]
+    pairs = (ends.numel - 1) * math.prod(call.args[where.longest : where.longest + 2]) * query.shape[-2]
+    macs = pairs * (query.shape[-1] + value.shape[-1])
+    return Work(macs=macs, flops=2 * macs)
 
 
 _product = _without_additions("aten.matmul")
@@ -45,6 +59,7 @@ CONVENTION = Convention(
             **{target: _without_additions(target) for target in (f"aten.{name}" for name in _MULTIPLIED.split())},
             "higher_order.flex_attention": _without_additions("higher_order.flex_attention"),
             "aten.matmul": _matmul,
+            **dict.fromkeys(PACKED.keys() - {"aten._flash_attention_forward_no_dropout_inplace"}, _packed),
         }
     ),
     unit="FLOP",

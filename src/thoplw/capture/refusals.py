@@ -1,0 +1,174 @@
+"""Calls that torch refuses on real tensors, and its meta kernels do not: fewer surprises than a figure for nothing.
+
+For example ``embedding(weight, ids)`` with an id of 30,000 for 30,000 rows, where the ids are real; or a convolution
+with a padding of -1. A check takes the operator's arguments and returns why it is refused, or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+#: Whether a tensor has values.
+HasValues = Callable[[torch.Tensor], bool]
+
+#: Why a call is refused, if it is.
+Reason = str | None
+
+
+def _is_real(value: Any, has: HasValues) -> bool:
+    return isinstance(value, torch.Tensor) and value.numel() > 0 and has(value)
+
+
+def _outside(index: torch.Tensor, size: int, low: int = 0) -> Reason:
+    """What of some indices is not among so many places."""
+    smallest, largest = index.aminmax()
+    for found in (int(smallest), int(largest)):
+        if not low <= found < size:
+            return f"index {found} is out of bounds for a dimension of size {size}"
+    return None
+
+
+def _rows(table: int, ids: int, has: HasValues, *args: Any, **kwargs: Any) -> Reason:
+    """Ids of rows of a table."""
+    return _outside(args[ids], args[table].shape[0]) if _is_real(args[ids], has) else None
+
+
+def _places(has: HasValues, x: torch.Tensor, dim: int, index: torch.Tensor, *args: Any, **kwargs: Any) -> Reason:
+    """Indices into one dimension."""
+    return _outside(index, x.shape[dim]) if _is_real(index, has) and x.dim() else None
+
+
+def _positions(
+    has: HasValues, x: torch.Tensor, indices: Sequence[torch.Tensor | None], *args: Any, **kwargs: Any
+) -> Reason:
+    """Indices into several dimensions, which may count from the end."""
+    for size, index in zip(x.shape, indices, strict=False):
+        if index is not None and index.dtype in (torch.bool, torch.uint8):
+            return None  # a mask takes up as many dimensions as it has
+        if index is not None and _is_real(index, has):
+            reason = _outside(index, size, -size)
+            if reason is not None:
+                return reason
+    return None
+
+
+def _classes(has: HasValues, x: torch.Tensor, target: torch.Tensor, *args: Any, **kwargs: Any) -> Reason:
+    """The classes that a loss looks up, but for the one that is to be ignored."""
+    if not _is_real(target, has):
+        return None
+    left = target[target != args[2]]  # behind weight and reduction
+    return _outside(left, x.shape[1 if x.dim() > 1 else 0]) if left.numel() else None
+
+
+def _scattered(has: HasValues, x: torch.Tensor, mask: torch.Tensor, source: torch.Tensor) -> Reason:
+    """Fewer elements (features of a picture) than places (its tokens)."""
+    if mask.dtype != torch.bool:
+        return f"the mask is of {mask.dtype}, not of torch.bool"
+    if not has(mask):
+        return None
+    places = int(mask.sum()) * (x.numel() // max(mask.numel(), 1))
+    if places <= source.numel():
+        return None
+    return (
+        f"there are {places} places for {source.numel()} elements: do the tokens in the input fit the features of "
+        "pictures or sounds?"
+    )
+
+
+#: Operator -> a check of values, made at every call.
+OF_VALUES: Mapping[str, Callable[..., Reason]] = MappingProxyType(
+    {
+        "aten.embedding": partial(_rows, 0, 1),
+        "aten._embedding_bag": partial(_rows, 0, 1),
+        "aten._embedding_bag_forward_only": partial(_rows, 0, 1),
+        **{
+            f"aten.{name}{in_place}": _places
+            for name in (
+                "gather index_select scatter scatter_add scatter_reduce index_add index_copy index_fill index_reduce"
+            ).split()
+            for in_place in ("", "_")
+        },
+        "aten.index": _positions,
+        "aten.nll_loss_forward": _classes,
+        "aten.nll_loss2d_forward": _classes,
+        "aten.masked_scatter": _scattered,
+        "aten.masked_scatter_": _scattered,
+    }
+)
+
+
+def _convolution(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = (),
+    padding: Any = (),
+    dilation: Any = (),
+    *args: Any,
+    **kwargs: Any,
+) -> Reason:
+    for what, sizes, least in (("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1)):
+        if not isinstance(sizes, str) and any(size < least for size in sizes):
+            return f"{what} is {tuple(sizes)}, and should be {least} or more"
+    return None
+
+
+def _gelu(x: Any, *, approximate: str = "none") -> Reason:
+    known = approximate in ("none", "tanh")
+    return None if known else f"approximate is {approximate!r}, and should be 'none' or 'tanh'"
+
+
+def _uniform(x: Any, low: float = 0, high: float = 1, **kwargs: Any) -> Reason:
+    return f"the interval is from {low} to {high}" if low > high else None
+
+
+def _drawn(x: Any, count: int, replacement: bool = False, **kwargs: Any) -> Reason:
+    if count < 1:
+        return f"{count} samples are to be drawn"
+    classes = x.shape[-1] if x.shape else 0
+    if count > classes and not replacement:
+        return f"{count} samples are to be drawn of {classes} without replacement"
+    return None
+
+
+def _boundaries(x: Any, boundaries: Any, *args: Any, **kwargs: Any) -> Reason:
+    rank = len(boundaries.shape)
+    return None if rank == 1 else f"the boundaries have {rank} dimensions, and should have 1"
+
+
+def _alike(x: Any, dim: int, index: Any, source: Any, *args: Any, **kwargs: Any) -> Reason:
+    """The source has the sizes of what it is added to, but for the dimension that is indexed."""
+    if not x.shape or not source.shape:
+        return None
+    sizes = [(*each.shape[: dim % len(each.shape)], *each.shape[dim % len(each.shape) + 1 :]) for each in (x, source)]
+    if sizes[0] == sizes[1]:
+        return None
+    return f"the source, of shape {tuple(source.shape)}, does not fit {tuple(x.shape)} but for dimension {dim}"
+
+
+def _parts(real: Any, imaginary: Any, **kwargs: Any) -> Reason:
+    if real.dtype == imaginary.dtype:
+        return None
+    return f"the parts are of {real.dtype} and {imaginary.dtype}"
+
+
+#: Operator -> a check of shapes and options, made once for all calls that are alike.
+OF_SHAPES: Mapping[str, Callable[..., Reason]] = MappingProxyType(
+    {
+        "aten.bucketize": _boundaries,
+        "aten.complex": _parts,
+        **{f"aten.{name}": _convolution for name in ("conv1d", "conv2d", "conv3d", "convolution")},
+        "aten.gelu": _gelu,
+        "aten.gelu_": _gelu,
+        "aten.index_add": _alike,
+        "aten.index_add_": _alike,
+        "aten.multinomial": _drawn,
+        "aten.uniform": _uniform,
+        "aten.uniform_": _uniform,
+    }
+)

@@ -1,0 +1,92 @@
+"""What torch refuses on real tensors has no figure, and an error that says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from checks.calling import Calling
+from torch import nn
+from torch.nn import functional as F
+
+import thoplw
+
+X = torch.zeros(2, 3, 8, 8)
+ROWS = torch.zeros(5, 4)
+W = torch.zeros(4, 3, 3, 3)
+
+#: A function and its arguments, with what the error says of them.
+REFUSED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
+    "negative padding": (lambda x, w: F.conv2d(x, w, padding=-1), (X, W), "padding is (-1, -1)"),
+    "negative dilation": (lambda x, w: F.conv2d(x, w, dilation=-1), (X, W), "dilation is (-1, -1)"),
+    "stride of nothing": (lambda x, w: F.conv2d(x, w, stride=0), (X, W), "stride is (0, 0)"),
+    "transposed": (
+        lambda x, w: F.conv_transpose2d(x, w.transpose(0, 1), padding=-1),
+        (X, W),
+        "padding is (-1, -1)",
+    ),
+    "unknown approximation": (lambda x: F.gelu(x, approximate="bogus"), (X,), "'bogus'"),
+    "id outside of a vocabulary": (lambda w, ids: F.embedding(ids, w), (ROWS, torch.tensor([0, 5])), "index 5"),
+    "negative id": (lambda w, ids: F.embedding(ids, w), (ROWS, torch.tensor([-1])), "index -1"),
+    "bag": (
+        lambda w, ids: F.embedding_bag(ids, w, torch.tensor([0])),
+        (ROWS, torch.tensor([7])),
+        "index 7",
+    ),
+    "index": (lambda x, at: x[at], (ROWS, torch.tensor([5])), "index 5"),
+    "second index": (lambda x, at: x[:, at], (ROWS, torch.tensor([-5])), "index -5"),
+    "gather": (lambda x, at: x.gather(1, at), (ROWS, torch.tensor([[4]])), "index 4"),
+    "scatter": (
+        lambda x, at: x.scatter_add(0, at, torch.ones(1, 1)),
+        (ROWS, torch.tensor([[9]])),
+        "index 9",
+    ),
+    "class": (lambda x, target: F.cross_entropy(x, target), (ROWS, torch.tensor([0, 1, 2, 3, 4])), "index 4"),
+    "draws": (lambda x: x.multinomial(5), (torch.ones(4),), "5 samples"),
+    "boundaries": (lambda x, edges: torch.bucketize(x, edges), (ROWS, ROWS), "2 dimensions"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
+def test_what_torch_refuses_is_refused(case: tuple[Callable[..., Any], tuple[Any, ...], str]) -> None:
+    function, given, words = case
+    with pytest.raises((RuntimeError, IndexError)):
+        function(*given)
+    with pytest.raises(thoplw.InputError) as caught:
+        thoplw.profile(Calling(function), given)
+    assert words in str(caught.value)
+    assert "refused by torch" in str(caught.value)
+
+
+TAKEN: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    "last id": (lambda w, ids: F.embedding(ids, w), (ROWS, torch.tensor([0, 4]))),
+    "no ids": (lambda w, ids: F.embedding(ids, w), (ROWS, torch.zeros(0, dtype=torch.int64))),
+    "from the end": (lambda x, at: x[at], (ROWS, torch.tensor([-5, 4]))),
+    "a mask, and an index behind it": (
+        lambda x, mask, at: x[mask, at],
+        (torch.zeros(2, 3, 9), torch.ones(2, 3, dtype=torch.bool), torch.tensor([8])),
+    ),
+    "a class to ignore": (lambda x, target: F.cross_entropy(x, target), (ROWS, torch.tensor([0, 1, 2, 3, -100]))),
+    "classes of positions": (
+        lambda x, target: F.cross_entropy(x, target),
+        (torch.zeros(2, 5, 7), torch.full((2, 7), 4)),
+    ),
+    "gelu by tanh": (lambda x: F.gelu(x, approximate="tanh"), (X,)),
+    "draws with replacement": (lambda x: x.multinomial(5, replacement=True), (torch.ones(4),)),
+    "the same padding": (lambda x, w: F.conv2d(x, w, padding="same"), (X, W)),
+}
+
+
+@pytest.mark.parametrize("case", TAKEN.values(), ids=TAKEN)
+def test_what_torch_takes_is_taken(case: tuple[Callable[..., Any], tuple[Any, ...]]) -> None:
+    function, given = case
+    function(*given)
+    thoplw.profile(Calling(function), given, verbose=False)
+
+
+def test_the_error_names_the_module() -> None:
+    model = nn.Sequential(nn.Embedding(10, 3))
+    with pytest.raises(thoplw.InputError, match=r"module '0' \(Embedding\)"):
+        thoplw.profile(model, torch.tensor([10]))

@@ -1,0 +1,49 @@
+"""A small draw of the operators that PyTorch tests; ``tools/operators.py`` tries them all."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("expecttest")
+if torch.__version__ < "2.14":
+    pytest.skip("samples of other releases differ", allow_module_level=True)
+
+from checks import operators
+
+#: Where a difference is known to be ours, and another issue's.
+KNOWN = {
+    "sparse.sampled_addmm",  # sparse inputs have no abstract tensors yet
+    "sparse.mm",
+}
+
+PAGE = (Path(__file__).parents[2] / "benchmarks" / "operators.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("operator", random.Random(0).sample(operators.operators(), 40), ids=" ".join)
+def test_results_are_equal(operator: tuple[str, str]) -> None:
+    line = operators.tried(*operator)
+    wrong = [note for note in line.notes if not note.endswith(operators.META) and not note.startswith("refused")]
+    assert wrong == [] or operator[0] in KNOWN
+
+
+@pytest.mark.parametrize(
+    ("operator", "note"),
+    [
+        (("equal", ""), "refused, as values decide: aten.equal.default"),
+        (("to_sparse", ""), "refused: aten._to_sparse.default has no meta kernel"),
+    ],
+)
+def test_differences_are_found_and_worded(operator: tuple[str, str], note: str) -> None:
+    assert note in operators.tried(*operator).notes
+
+
+def test_the_page_lists_every_operator() -> None:
+    listed = set(re.findall(r"^\| `(.*?)` \|", PAGE, re.MULTILINE))
+    known = {" ".join(each).strip() for each in operators.operators()}
+    assert listed <= known
+    assert len(known - listed) < 15  # of which there are no samples for the CPU
