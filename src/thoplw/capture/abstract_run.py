@@ -140,7 +140,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
         """Inputs are abstract but for small integers and booleans."""
         if tensor.is_meta or not _may_steer(tensor.dtype, tensor.numel()):
-            return abstract(self.specs.of(tensor), self.device)
+            return self.entered.setdefault(id(tensor), abstract(self.specs.of(tensor), self.device))
         return super().enter(tensor)
 
     def record(self, call: Call) -> None:
