@@ -379,12 +379,23 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             if torch.Tag.inplace_view in func.tags and type(args[0]) is AbstractTensor:
                 self.record(self.call(func, args, kwargs, output))
                 return self._change_view(args[0], func, args, kwargs, self.specs.of(output))
+            if same is None and target in shapes.LAYOUTS:
+                output = self._laid_out(shapes.LAYOUTS[target], output, seen, named)
             answer = _Answer(self.call(func, seen, named, output), same, operator.writes)
         density = density_after(target, seen)
         if density is not None:
             answer = _Answer(self._with_density(answer.call, *density), answer.same, answer.writes)
         operator.answers[key] = answer
         return answer
+
+    def _laid_out(self, layout: Any, output: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a meta kernel returned, with the strides that the kernel for the CPU would give it."""
+        if isinstance(output, (tuple, list)):
+            return tuple(self._laid_out(layout, each, args, kwargs) for each in output)
+        if not isinstance(output, torch.Tensor):
+            return output
+        strides = layout(tuple(output.shape), *args, **kwargs)
+        return self.specs.make(tuple(output.shape), output.dtype, strides)
 
     def _with_density(self, call: Call, position: int, density: Fraction | int) -> Call:
         """A record of which one output has a density."""

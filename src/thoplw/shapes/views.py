@@ -8,6 +8,7 @@ from typing import Any
 
 from thoplw.record import TensorSpec
 from thoplw.shapes.common import SAME, Shape, axis, contiguous, is_contiguous
+from thoplw.shapes.layouts import suggested
 
 
 def _view(x: TensorSpec, shape: Shape, strides: Shape) -> TensorSpec:
@@ -210,6 +211,13 @@ def unbind(x: TensorSpec, dim: int = 0) -> tuple[TensorSpec, ...] | None:
     return None if piece is None else (piece,) * x.shape[where]
 
 
+def shuffle_channels(x: TensorSpec, groups: int) -> TensorSpec | None:
+    """``[N, C, *] -> [N, C, *]``: a copy, with channels last in memory where they were."""
+    if len(x.shape) < 3 or groups < 1 or x.shape[1] % groups or 0 in x.shape:
+        return None
+    return _view(x, x.shape, suggested(x, x.shape))
+
+
 def detach(x: TensorSpec) -> TensorSpec:
     """``[*] -> [*]``."""
     return x
@@ -222,6 +230,7 @@ RULES: Mapping[str, Callable[..., Any]] = {
     "detach": detach,
     "expand": expand,
     "flatten": flatten,
+    "native_channel_shuffle": shuffle_channels,
     "permute": permute,
     "reshape": reshape,
     "select": select,

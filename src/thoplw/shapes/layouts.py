@@ -1,0 +1,285 @@
+"""How what an operator returns lies in memory, as torch's kernels for the CPU lay it out.
+
+Most kernels go one of four ways: contiguous whatever came in; channels last where the input suggests it; like the
+input without its gaps; and, of several operands, the order that they have in common. Where torch's meta kernel says
+something else than its kernel for the CPU, :data:`LAYOUTS` has the last word.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from thoplw.record import TensorSpec
+from thoplw.shapes.common import Shape, dense, pair
+
+# -- four ways ---------------------------------------------------------------------------------------------------------
+
+
+def suggested(x: TensorSpec, shape: Shape) -> Shape:
+    """Strides of ``shape`` with channels last where ``x`` suggests it, else contiguous."""
+    return channels_last(shape) if suggests_channels_last(x) and len(shape) == len(x.shape) else dense(shape)
+
+
+def preserved(x: TensorSpec) -> Shape:
+    """Strides like those of ``x`` without gaps and repetitions, as ``empty_like`` has them."""
+    return x.strides if is_dense(x) else in_order_of(x.shape, [x.strides])
+
+
+def iterated(*operands: TensorSpec) -> Shape:
+    """Strides of an elementwise result, by the rules of torch's ``TensorIterator``; operands can be broadcast.
+
+    Example: of an image with channels last and one number for each channel, ``[N, C, H, W] [C, 1, 1]``, channels last.
+    """
+    first = operands[0]
+    if all(each.shape == first.shape for each in operands):
+        for like in (dense, channels_last) if len(first.shape) == 4 else (dense,):
+            if all(_lies(each, like(each.shape)) for each in operands):
+                return like(first.shape)
+        if is_dense(first) and all(each.strides == first.strides for each in operands):
+            return first.strides
+    shape = broadcast(*(each.shape for each in operands))
+    assert shape is not None
+    return in_order_of(shape, [_stretched(each, shape) for each in operands])
+
+
+def in_order_of(shape: Shape, strides: list[Shape]) -> Shape:
+    """Strides without gaps, with dimensions in the order in which they lie in memory.
+
+    The first operand that tells two dimensions apart decides between them; dimensions that none tells apart stay in the
+    order that they have in a contiguous tensor. The order need not be transitive, so the way of sorting is torch's.
+    """
+    order = list(reversed(range(len(shape))))  # the innermost first
+    for position in range(1, len(order)):
+        at = position
+        for before in reversed(range(position)):
+            verdict = _compared(order[before], order[at], shape, strides)
+            if verdict > 0:
+                order[before], order[at] = order[at], order[before]
+                at = before
+            elif verdict < 0:
+                break
+    steps, step = [0] * len(shape), 1
+    for dim in order:
+        steps[dim] = step
+        step *= shape[dim] or 1
+    return tuple(steps)
+
+
+def _compared(inner: int, outer: int, shape: Shape, strides: list[Shape]) -> int:
+    """Positive where two dimensions are to change places, negative where they are in order, zero where none can say."""
+    for steps in strides:
+        a, b = steps[inner], steps[outer]
+        if a == 0 or b == 0:
+            continue
+        if a != b:
+            return 1 if a > b else -1
+        if shape[inner] > shape[outer]:
+            return 1
+    return 0
+
+
+def broadcast(*shapes: Shape) -> Shape | None:
+    """The shape of an elementwise result; ``None`` where operands do not fit together."""
+    rank = max(map(len, shapes))
+    out = []
+    for sizes in zip(*((1,) * (rank - len(shape)) + shape for shape in shapes), strict=True):
+        several = {*sizes} - {1}
+        if len(several) > 1:
+            return None
+        out.append(several.pop() if several else 1)
+    return tuple(out)
+
+
+def _stretched(x: TensorSpec, shape: Shape) -> Shape:
+    """Strides of an operand that is broadcast: nothing where it has one element for many."""
+    new = len(shape) - len(x.shape)
+    steps = zip(x.shape, x.strides, shape[new:], strict=True)
+    return (0,) * new + tuple(0 if size == 1 != wanted else step for size, step, wanted in steps)
+
+
+# -- what a layout is --------------------------------------------------------------------------------------------------
+
+
+def channels_last(shape: Shape) -> Shape:
+    """Strides of images or volumes with their channels last in memory; of other tensors, contiguous ones."""
+    if len(shape) not in (4, 5):
+        return dense(shape)
+    images, *space, channel = dense((shape[0], *shape[2:], shape[1]))
+    return (images, channel, *space)
+
+
+def suggests_channels_last(x: TensorSpec) -> bool:
+    """Whether torch takes an image or a volume for one with channels last, from strides alone, gaps or not.
+
+    As ``suggest_memory_format`` has it: strides of dimensions of one element have a say in it.
+    """
+    rank = len(x.shape)
+    if rank not in (4, 5) or x.strides[1] == 0 or 0 in x.shape:
+        return False
+    least = 0
+    for dim in (1, *range(rank - 1, 1, -1), 0):
+        if x.strides[dim] < least or (dim == 0 and least == x.strides[1]):
+            return False
+        least = x.strides[dim] * x.shape[dim]
+    return True
+
+
+def is_dense(x: TensorSpec) -> bool:
+    """Whether elements lie side by side without gaps or repetitions, in whatever order."""
+    step = 1
+    for stride, size in sorted(zip(x.strides, x.shape, strict=True)):
+        if size != 1:
+            if stride != step:
+                return False
+            step *= size
+    return True
+
+
+def _lies(x: TensorSpec, strides: Shape) -> bool:
+    """Whether a tensor has these strides where it has more than one element."""
+    return x.strides == strides or all(
+        size == 1 or have == want for size, have, want in zip(x.shape, x.strides, strides, strict=True)
+    )
+
+
+# -- of single operators -----------------------------------------------------------------------------------------------
+
+
+def convolution(
+    x: TensorSpec,
+    weight: TensorSpec,
+    out: Shape,
+    stride: Shape,
+    dilation: Shape,
+    groups: int,
+) -> Shape:
+    """Channels last where the input or the weight lies so.
+
+    Of signals the weight alone is asked. Of volumes only oneDNN keeps the layout; whether it has a say depends on sizes,
+    and on the machine for half precision: here it takes bfloat16 and leaves float16, as processors with AVX-512 do, and
+    there is more than one thread.
+    """
+    rank = len(weight.shape) - 2
+    if rank == 1:
+        image = TensorSpec(shape=_row(weight.shape), dtype=weight.dtype, strides=_row(weight.strides, weight.shape))
+        row = channels_last(_row(out)) if suggests_channels_last(image) else dense(_row(out))
+        return (*row[:2], row[3])
+    if not (suggests_channels_last(x) or suggests_channels_last(weight)):
+        return dense(out)
+    kept = rank == 2 or x.dtype == "bfloat16"
+    if rank == 3 and x.dtype == "float32":
+        many = groups > 1 or min(weight.shape[-2:]) > 3 or x.shape[0] > 1 or math.prod(x.shape[:4]) > 20480
+        kept = many
+    return channels_last(out) if kept else dense(out)
+
+
+def _row(values: Shape, shape: Shape | None = None) -> Shape:
+    """The shape of a signal as an image of one row, or its strides."""
+    return (*values[:2], 1 if shape is None else values[2] * shape[2], values[2])
+
+
+def batch_norm(x: TensorSpec, *options: Any) -> Shape:
+    """Channels last where they lie so or the strides suggest it, else contiguous."""
+    last = channels_last(x.shape)
+    return last if not _lies(x, dense(x.shape)) and _lies(x, last) else suggested(x, x.shape)
+
+
+def attention(query: TensorSpec, key: TensorSpec, value: TensorSpec, mask: TensorSpec | None = None) -> Shape:
+    """Like the query where torch takes the fused kernel, else, written out, contiguous.
+
+    The fused kernel takes queries of three or four dimensions whose last one lies together, as do the key's and the
+    value's, of one width, and masks of two or four dimensions.
+    """
+    shape = (*query.shape[:-1], value.shape[-1])
+    fused = (
+        len(query.shape) in (3, 4)
+        and query.shape[-1] == value.shape[-1]
+        and query.strides[-1] == key.strides[-1] == value.strides[-1] == 1
+        and (mask is None or len(mask.shape) in (2, 4))
+    )
+    return preserved(query) if fused else dense(shape)
+
+
+def joined(tensors: Sequence[TensorSpec], shape: Shape) -> Shape:
+    """Channels last where every tensor suggests it."""
+    return channels_last(shape) if all(map(suggests_channels_last, tensors)) else dense(shape)
+
+
+# -- where meta kernels say something else -----------------------------------------------------------------------------
+
+#: From an output's shape and the arguments to its strides.
+Layout = Callable[..., Shape]
+
+
+def _contiguous(shape: Shape, *arguments: Any) -> Shape:
+    return dense(shape)
+
+
+def _suggested(shape: Shape, x: TensorSpec, *arguments: Any) -> Shape:
+    return suggested(x, shape)
+
+
+def _preserved(shape: Shape, x: TensorSpec, *arguments: Any) -> Shape:
+    return preserved(x) if shape == x.shape else dense(shape)
+
+
+def _batch_norm(shape: Shape, x: TensorSpec, *arguments: Any) -> Shape:
+    return batch_norm(x)
+
+
+def _pad(shape: Shape, x: TensorSpec, amounts: Shape, mode: str = "constant", *value: Any) -> Shape:
+    return dense(shape) if mode == "circular" else suggested(x, shape)
+
+
+def _kernel(
+    shape: Shape,
+    x: TensorSpec,
+    weight: TensorSpec,
+    bias: TensorSpec | None,
+    stride: Shape,
+    padding: Any,
+    dilation: Shape,
+    transposed: bool,
+    output_padding: Shape,
+    groups: int,
+    *flags: bool,
+) -> Shape:
+    return convolution(x, weight, shape, stride, dilation, groups)
+
+
+def _convolution(
+    shape: Shape,
+    x: TensorSpec,
+    weight: TensorSpec,
+    bias: TensorSpec | None = None,
+    stride: Shape | int = 1,
+    padding: Any = 0,
+    dilation: Shape | int = 1,
+    groups: int = 1,
+) -> Shape:
+    if len(shape) == len(weight.shape):
+        return convolution(x, weight, shape, pair(stride, 1), pair(dilation, 1), groups)
+    batch = TensorSpec(shape=(1, *x.shape), dtype=x.dtype, strides=(x.shape[0] * x.strides[0], *x.strides))
+    return convolution(batch, weight, (1, *shape), pair(stride, 1), pair(dilation, 1), groups)[1:]
+
+
+#: Operator -> how it lays its outputs out.
+LAYOUTS: Mapping[str, Layout] = MappingProxyType(
+    {
+        f"aten.{name}": layout
+        for names, layout in {
+            "batch_norm": _batch_norm,
+            "binary_cross_entropy": _preserved,
+            "conv1d conv2d conv3d": _convolution,
+            "convolution _convolution": _kernel,
+            "group_norm pixel_shuffle reflection_pad2d reflection_pad3d replication_pad3d rms_norm": _suggested,
+            "im2col nll_loss2d_forward roll rrelu_with_noise": _contiguous,
+            "pad": _pad,
+        }.items()
+        for name in names.split()
+    }
+)
