@@ -13,10 +13,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
+from checks.calling import Calling
 from torch import nn
 from torch.nn import functional as F
-
-from checks.calling import Calling
 
 Shape = Sequence[int]
 
@@ -188,7 +187,9 @@ def unpooling(rank: int, draw: Draw) -> Made:
 
 
 def padding(kind: str, rank: int, draw: Draw) -> Made:
-    amounts = draw.choice((1, 2, tuple(draw.randint(-1 if kind in ("Zero", "Constant") else 0, 3) for _ in range(2 * rank))))
+    amounts = draw.choice(
+        (1, 2, tuple(draw.randint(-1 if kind in ("Zero", "Constant") else 0, 3) for _ in range(2 * rank)))
+    )
     more = (0.5,) if kind == "Constant" else ()
     return getattr(nn, f"{kind}Pad{rank}d")(amounts, *more), draw.image(rank, draw.channels())
 
@@ -205,7 +206,9 @@ def activation(name: str, draw: Draw) -> Made:
     return cls(**options), draw.tensor(draw.any_shape())
 
 
-INPLACE = frozenset("CELU ELU Hardsigmoid Hardswish Hardtanh LeakyReLU Mish ReLU ReLU6 RReLU SELU SiLU Threshold".split())
+INPLACE = frozenset(
+    "CELU ELU Hardsigmoid Hardswish Hardtanh LeakyReLU Mish ReLU ReLU6 RReLU SELU SiLU Threshold".split()
+)
 
 
 def gated(draw: Draw) -> Made:
@@ -278,7 +281,9 @@ def bilinear(draw: Draw) -> Made:
 
 
 def embedding(draw: Draw) -> Made:
-    module = nn.Embedding(7, draw.randint(1, 5), padding_idx=draw.choice((None, 1)), max_norm=draw.choice((None,) * 5 + (1.0,)))
+    module = nn.Embedding(
+        7, draw.randint(1, 5), padding_idx=draw.choice((None, 1)), max_norm=draw.choice((None,) * 5 + (1.0,))
+    )
     return module, draw.tensor(draw.any_shape(0, 3), draw.choice((torch.int64, torch.int64, torch.int32)), 7)
 
 
@@ -318,7 +323,11 @@ def attention(draw: Draw) -> Made:
     heads = draw.choice((1, 2, 4))
     width = heads * draw.randint(1, 3)
     first = draw.maybe()
-    options: dict[str, Any] = {"bias": draw.maybe(0.8), "add_bias_kv": draw.maybe(0.2), "add_zero_attn": draw.maybe(0.2)}
+    options: dict[str, Any] = {
+        "bias": draw.maybe(0.8),
+        "add_bias_kv": draw.maybe(0.2),
+        "add_zero_attn": draw.maybe(0.2),
+    }
     samples, queries, keys = draw.randint(1, 3), draw.randint(1, 4), draw.randint(1, 4)
     same = draw.maybe()
     if not same and draw.maybe(0.4):
@@ -341,7 +350,11 @@ def attention(draw: Draw) -> Made:
 def encoder(draw: Draw) -> Made:
     heads = draw.choice((1, 2))
     width, first = heads * draw.randint(1, 3), draw.maybe()
-    options: dict[str, Any] = {"batch_first": first, "norm_first": draw.maybe(), "activation": draw.choice(("relu", "gelu"))}
+    options: dict[str, Any] = {
+        "batch_first": first,
+        "norm_first": draw.maybe(),
+        "activation": draw.choice(("relu", "gelu")),
+    }
     layer = nn.TransformerEncoderLayer(width, heads, 6, 0.1, bias=draw.maybe(0.8), **options)
     module = layer if draw.maybe() else nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
     return module, draw.tensor([draw.randint(1, 3), draw.randint(1, 4), width])
@@ -436,20 +449,27 @@ def shuffle(name: str, draw: Draw) -> Made:
     return getattr(nn, name)(factor), draw.tensor(shape)
 
 
+#: Of upsampling, with how many dimensions of space.
+MODES = (
+    *(("nearest", 1), ("nearest", 2), ("nearest", 3), ("nearest-exact", 2), ("linear", 1)),
+    *(("bilinear", 2), ("bicubic", 2), ("trilinear", 3), ("area", 2)),
+)
+
+
 def upsample(name: str, draw: Draw) -> Made:
     if name != "Upsample":
         return getattr(nn, name)(scale_factor=draw.choice((0.5, 1.5, 2))), draw.image(2, draw.channels(), batched=True)
-    mode, rank = draw.choice(
-        (("nearest", 1), ("nearest", 2), ("nearest", 3), ("nearest-exact", 2), ("linear", 1), ("bilinear", 2))
-        + (("bicubic", 2), ("trilinear", 3), ("area", 2))
-    )
-    options = {} if mode in ("nearest", "nearest-exact", "area") else {"align_corners": draw.choice((None, True, False))}
+    mode, rank = draw.choice(MODES)
+    smooth = mode.endswith(("linear", "cubic"))
+    options: dict[str, Any] = {"align_corners": draw.choice((None, True, False))} if smooth else {}
     if draw.maybe():
         options["scale_factor"] = draw.choice((0.5, 1.5, 2.0))
     else:
         options["size"] = draw.sizes(rank, 2, 9)
     if mode == "area":
-        return Calling(functools.partial(F.interpolate, mode=mode, **options)), draw.image(rank, draw.channels(), batched=True)
+        return Calling(functools.partial(F.interpolate, mode=mode, **options)), draw.image(
+            rank, draw.channels(), batched=True
+        )
     return nn.Upsample(mode=mode, **options), draw.image(rank, draw.channels(), batched=True)
 
 
@@ -459,7 +479,9 @@ def fold(draw: Draw) -> Made:
 
 
 def unfold(draw: Draw) -> Made:
-    return nn.Unfold(draw.sizes(2, 1, 3), padding=draw.randint(0, 1), stride=draw.sizes(2, 1, 2)), draw.image(2, draw.channels())
+    return nn.Unfold(draw.sizes(2, 1, 3), padding=draw.randint(0, 1), stride=draw.sizes(2, 1, 2)), draw.image(
+        2, draw.channels()
+    )
 
 
 def flatten(draw: Draw) -> Made:
@@ -477,7 +499,9 @@ def unflatten(draw: Draw) -> Made:
 
 def similarity(name: str, draw: Draw) -> Made:
     shape = draw.any_shape(2)
-    options: dict[str, Any] = {"dim": draw.randrange(len(shape))} if name == "CosineSimilarity" else {"keepdim": draw.maybe()}
+    options: dict[str, Any] = (
+        {"dim": draw.randrange(len(shape))} if name == "CosineSimilarity" else {"keepdim": draw.maybe()}
+    )
     return getattr(nn, name)(**options), draw.tensor(shape), draw.tensor(shape)
 
 
@@ -487,7 +511,9 @@ def chain(draw: Draw) -> Made:
 
     def layer() -> nn.Module:
         kernel = draw.choice((1, 3))
-        conv, norm, pool = (getattr(nn, f"{name}{rank}d") for name in ("Conv", "BatchNorm", draw.choice(("AvgPool", "MaxPool"))))
+        conv, norm, pool = (
+            getattr(nn, f"{name}{rank}d") for name in ("Conv", "BatchNorm", draw.choice(("AvgPool", "MaxPool")))
+        )
         return draw.choice(
             (
                 lambda: conv(channels, channels, kernel, padding=kernel // 2, groups=draw.choice((1, 4))),

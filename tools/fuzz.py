@@ -15,9 +15,9 @@ drawn again. A module that torch refuses is drawn, but does not count.
 from __future__ import annotations
 
 import json
+import platform
 import sys
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import TimeoutError as Late
 from datetime import date
@@ -37,7 +37,6 @@ from checks.oracle import oracle_macs  # noqa: E402
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook  # noqa: E402
 from torch.utils._python_dispatch import _get_current_dispatch_mode  # noqa: E402
 
-import thoplw  # noqa: E402
 from thoplw.api.profile import observe  # noqa: E402
 from thoplw.capture.abstract import Specs  # noqa: E402
 from thoplw.capture.nesting import tensors_in  # noqa: E402
@@ -110,14 +109,12 @@ def difference(real: list[Seen], told: list[Seen]) -> tuple[str, str] | None:
             for what in ("shape", "dtype"):
                 if getattr(output, what) != getattr(said_output, what):
                     return what, f"in {path!r}: {getattr(output, what)} for real, {getattr(said_output, what)} said"
-            if _steps(output) != _steps(said_output):
-                return "strides", f"in {path!r}: {output.shape} by {output.strides} for real, {said_output.strides} said"
+            if output.numel and output.strides != said_output.strides:
+                return (
+                    "strides",
+                    f"in {path!r}: {output.shape} by {output.strides} for real, {said_output.strides} said",
+                )
     return None
-
-
-def _steps(spec: TensorSpec) -> list[int]:
-    """The strides that are used: of dimensions of more than one element, in tensors of any."""
-    return [step for size, step in zip(spec.shape, spec.strides, strict=True) if size > 1 and spec.numel]
 
 
 def examined(seed: int) -> Finding:
@@ -182,7 +179,7 @@ def run(modules: int, first: int = 0, output: Output = FOUND) -> None:
                 file.flush()
                 taken += finding.result != "refused"
                 if finding.result not in ("equal", "refused"):
-                    print(*finding, flush=True)
+                    typer.echo(" ".join(map(str, finding)))
 
 
 def _read(path: Path) -> list[Finding]:
@@ -195,8 +192,103 @@ def _read(path: Path) -> list[Finding]:
 def again(seeds: list[int]) -> None:
     """Examine single modules once more, here."""
     for seed in seeds:
-        print(drawn(seed))
-        print(*examined(seed))
+        typer.echo(drawn(seed))
+        typer.echo(" ".join(map(str, examined(seed))))
+
+
+@app.command()
+def table(output: Output = FOUND) -> None:
+    """What was found, as a page."""
+    found = _read(output)
+    taken = [finding for finding in found if finding.result != "refused"]
+    differing = [finding for finding in taken if finding.result != "equal"]
+    versions = f"torch {torch.__version__.partition('+')[0]}, {platform.machine()} with {_vectors()}"
+    rows = []
+    for kind in KNOWN:
+        seeds = [finding.seed for finding in differing if known(finding) is kind]
+        few = " ".join(map(str, seeds[:5]))
+        rows.append(f"| `{kind.name}` | {kind.result} | {len(seeds)} | {few} | {kind.fault}: {kind.reason} |")
+    others = [
+        f"- {finding.seed}, {finding.result}: `{finding.text}`" for finding in differing if known(finding) is None
+    ]
+    typer.echo(
+        PAGE.format(
+            taken=len(taken),
+            refused=len(found) - len(taken),
+            equal=len(taken) - len(differing),
+            classes=len({finding.name for finding in taken}),
+            first=min(finding.seed for finding in found),
+            last=max(finding.seed for finding in found),
+            day=date.today().isoformat(),
+            versions=versions,
+            rows="\n".join(rows),
+            others="\n".join(others) or "None.",
+        )
+    )
+
+
+def _vectors() -> str:
+    return str(torch.backends.cpu.get_cpu_capability())
+
+
+class Known(NamedTuple):
+    """A kind of difference that is accounted for: of this row of ``MAKERS``, whose fault, and why."""
+
+    name: str
+    result: str
+    fault: str
+    reason: str
+
+
+KNOWN = (
+    Known(
+        "CTCLoss",
+        "DataDependentError (abstract)",
+        "thoplw",
+        "torch marks the kernel as one that decides on values, and there is no assumption for it",
+    ),
+    Known(
+        "CrossMapLRN2d",
+        "InputError (abstract)",
+        "thoplw",
+        "the forward gives a tensor another size by `out=`, which an abstract run cannot follow, and says so",
+    ),
+    Known(
+        "GaussianNLLLoss",
+        "DataDependentError (abstract)",
+        "the module",
+        "the forward asks whether any variance is negative: `if torch.any(var < 0)`",
+    ),
+)
+
+
+def known(finding: Finding) -> Known | None:
+    """The kind of a difference, if it is listed."""
+    return next((kind for kind in KNOWN if (kind.name, kind.result) == (finding.name, finding.result)), None)
+
+
+PAGE = """\
+# Modules drawn at random
+
+{taken} modules that torch takes, of {classes} rows of `checks/drawn.py` (classes of `torch.nn`, functions, chains of
+layers), seeds {first} to {last}; torch refused another {refused}. Each ran for real, abstractly, and executed under the
+profiler. In every module MACs are those of `checks/oracle.py`, and outputs have the shapes, dtypes and strides of the
+real run, strides of dimensions of one element included.
+
+{equal} of {taken} are equal in everything.
+
+{day}; {versions}. Written by `tools/fuzz.py`: `python tools/fuzz.py again SEED` runs one of them once more.
+
+## Listed differences
+
+| row | what | how often | seeds | whose fault, and why |
+|---|---|--:|---|---|
+{rows}
+
+## Others
+
+{others}
+"""
 
 
 if __name__ == "__main__":

@@ -379,8 +379,9 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             if torch.Tag.inplace_view in func.tags and type(args[0]) is AbstractTensor:
                 self.record(self.call(func, args, kwargs, output))
                 return self._change_view(args[0], func, args, kwargs, self.specs.of(output))
-            if same is None and target in shapes.LAYOUTS:
-                output = self._laid_out(shapes.LAYOUTS[target], output, seen, named)
+            layout = shapes.layout_of(target, operator.overload, torch.Tag.pointwise in func.tags)
+            if same is None and layout is not None:
+                output = self._laid_out(layout, output, seen, named)
             answer = _Answer(self.call(func, seen, named, output), same, operator.writes)
         density = density_after(target, seen)
         if density is not None:

@@ -4,7 +4,7 @@ A rule takes what the operator takes, with a :class:`~thoplw.record.TensorSpec` 
 of the output (or a tuple of specs), :data:`SAME` where the first argument itself comes back, or ``None`` where the case
 is not one that it knows: then torch's meta kernel answers, which is slower and raises torch's own errors. So a rule
 treats the common case and checks that it is one. Rules are shortcuts: leaving one out changes no result, as
-:data:`LAYOUTS` corrects what meta kernels say of strides.
+:func:`layout_of` corrects what meta kernels say of strides.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 
 from thoplw.shapes import matmul, norm, pointwise, pooling, quantized, views
 from thoplw.shapes.common import SAME
-from thoplw.shapes.layouts import LAYOUTS
+from thoplw.shapes.layouts import layout_of
 
-__all__ = ["LAYOUTS", "RULES", "SAME"]
+__all__ = ["RULES", "SAME", "layout_of"]
 
 #: Operator (without overload) -> rule.
 RULES: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(

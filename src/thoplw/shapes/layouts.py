@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from thoplw.record import TensorSpec
-from thoplw.shapes.common import Shape, dense, pair
+from thoplw.shapes.common import Shape, contiguous, dense
 
 # -- four ways ---------------------------------------------------------------------------------------------------------
 
@@ -149,37 +148,30 @@ def _lies(x: TensorSpec, strides: Shape) -> bool:
 # -- of single operators -----------------------------------------------------------------------------------------------
 
 
-def convolution(
-    x: TensorSpec,
-    weight: TensorSpec,
-    out: Shape,
-    stride: Shape,
-    dilation: Shape,
-    groups: int,
-) -> Shape:
-    """Channels last where the input or the weight lies so.
+def convolution(x: TensorSpec, weight: TensorSpec, out: Shape, groups: int) -> Shape:
+    """Channels last where the input or the weight lies so; signals are images of one row.
 
-    Of signals the weight alone is asked. Of volumes only oneDNN keeps the layout; whether it has a say depends on sizes,
-    and on the machine for half precision: here it takes bfloat16 and leaves float16, as processors with AVX-512 do, and
-    there is more than one thread.
+    Of volumes only oneDNN keeps the layout. Which it takes depends on sizes, and on the machine: bfloat16 and not
+    float16 here, as on processors with AVX-512 but without AMX, and there is more than one thread.
     """
-    rank = len(weight.shape) - 2
-    if rank == 1:
-        image = TensorSpec(shape=_row(weight.shape), dtype=weight.dtype, strides=_row(weight.strides, weight.shape))
-        row = channels_last(_row(out)) if suggests_channels_last(image) else dense(_row(out))
-        return (*row[:2], row[3])
-    if not (suggests_channels_last(x) or suggests_channels_last(weight)):
-        return dense(out)
-    kept = rank == 2 or x.dtype == "bfloat16"
-    if rank == 3 and x.dtype == "float32":
-        many = groups > 1 or min(weight.shape[-2:]) > 3 or x.shape[0] > 1 or math.prod(x.shape[:4]) > 20480
-        kept = many
-    return channels_last(out) if kept else dense(out)
+    if len(out) == 3:
+        whole = x if _lies(x, dense(x.shape)) else contiguous(x.shape, x.dtype)  # torch packs signals beforehand
+        images, channel, _, each = convolution(_image(whole), _image(weight), (*out[:2], 1, out[2]), groups)
+        return images, channel, each
+    last = suggests_channels_last(x) or suggests_channels_last(weight)
+    return channels_last(out) if last and (len(out) == 4 or _takes_volume(x, weight, groups)) else dense(out)
 
 
-def _row(values: Shape, shape: Shape | None = None) -> Shape:
-    """The shape of a signal as an image of one row, or its strides."""
-    return (*values[:2], 1 if shape is None else values[2] * shape[2], values[2])
+def _image(x: TensorSpec) -> TensorSpec:
+    """A signal as an image of one row."""
+    (samples, channels, size), (outer, middle, step) = x.shape, x.strides
+    return TensorSpec(shape=(samples, channels, 1, size), dtype=x.dtype, strides=(outer, middle, size * step, step))
+
+
+def _takes_volume(x: TensorSpec, weight: TensorSpec, groups: int) -> bool:
+    """Whether oneDNN has a say in the convolution of a volume."""
+    many = groups > 1 or min(weight.shape[-2:]) > 3 or x.shape[0] > 1 or math.prod(x.shape[:4]) > 20480
+    return x.dtype == "bfloat16" or (x.dtype == "float32" and many)
 
 
 def batch_norm(x: TensorSpec, *options: Any) -> Shape:
@@ -211,19 +203,43 @@ def joined(tensors: Sequence[TensorSpec], shape: Shape) -> Shape:
 
 # -- where meta kernels say something else -----------------------------------------------------------------------------
 
-#: From an output's shape and the arguments to its strides.
+#: From an output's shape and the arguments, positional ones first, to its strides.
 Layout = Callable[..., Shape]
 
 
-def _contiguous(shape: Shape, *arguments: Any) -> Shape:
+def layout_of(target: str, overload: str, elementwise: bool) -> Layout | None:
+    """How an operator lays its outputs out, where that is not what its meta kernel says.
+
+    Args:
+        target: the operator, such as ``"aten.flip"``.
+        overload: the rest of its name.
+        elementwise: whether it is marked as such.
+    """
+    layout = LAYOUTS.get(target)
+    if layout is None and elementwise:
+        return _elementwise_with_number if overload == "Scalar" else _elementwise
+    return layout
+
+
+def _elementwise(shape: Shape, *operands: Any, **options: Any) -> Shape:
+    tensors = [each for each in operands if isinstance(each, TensorSpec)]
+    return iterated(*tensors) if tensors and broadcast(*(each.shape for each in tensors)) == shape else dense(shape)
+
+
+def _elementwise_with_number(shape: Shape, *operands: Any, **options: Any) -> Shape:
+    """A number is a tensor of one element to these kernels."""
+    return _elementwise(shape, *operands, contiguous((), "float32"))
+
+
+def _contiguous(shape: Shape, *arguments: Any, **options: Any) -> Shape:
     return dense(shape)
 
 
-def _suggested(shape: Shape, x: TensorSpec, *arguments: Any) -> Shape:
+def _suggested(shape: Shape, x: TensorSpec, *arguments: Any, **options: Any) -> Shape:
     return suggested(x, shape)
 
 
-def _preserved(shape: Shape, x: TensorSpec, *arguments: Any) -> Shape:
+def _preserved(shape: Shape, x: TensorSpec, *arguments: Any, **options: Any) -> Shape:
     return preserved(x) if shape == x.shape else dense(shape)
 
 
@@ -231,8 +247,36 @@ def _batch_norm(shape: Shape, x: TensorSpec, *arguments: Any) -> Shape:
     return batch_norm(x)
 
 
-def _pad(shape: Shape, x: TensorSpec, amounts: Shape, mode: str = "constant", *value: Any) -> Shape:
-    return dense(shape) if mode == "circular" else suggested(x, shape)
+def _clone(shape: Shape, x: TensorSpec, *, memory_format: Any = None) -> Shape:
+    asked = str(memory_format).removeprefix("torch.")
+    if asked in ("None", "preserve_format"):
+        return preserved(x)
+    return dense(shape) if asked == "contiguous_format" else channels_last(shape)
+
+
+def _glu(shape: Shape, x: TensorSpec, dim: int = -1) -> Shape:
+    return iterated(TensorSpec(shape=shape, dtype=x.dtype, strides=x.strides))
+
+
+def _pad(shape: Shape, x: TensorSpec, amounts: Shape, mode: Any = "constant", *value: Any) -> Shape:
+    if mode == "circular":
+        return dense(shape)
+    if max(amounts, default=0) <= 0 and mode not in ("reflect", "replicate"):  # nothing is added: a copy of a part
+        return preserved(TensorSpec(shape=shape, dtype=x.dtype, strides=x.strides))
+    return suggested(x, shape)
+
+
+def _index(shape: Shape, x: TensorSpec, indices: Sequence[TensorSpec | None]) -> Shape:
+    """Elementwise over what is chosen: the input does not move along what indices have, and these do along that."""
+    given = {dim: each for dim, each in enumerate(indices) if each is not None}
+    together = broadcast(*(each.shape for each in given.values())) or ()
+    kept = [dim for dim in range(len(x.shape)) if dim not in given]
+    adjacent = max(given) - min(given) < len(given)
+    before = min(given) if adjacent else 0  # else what is chosen comes first
+    front, back = kept[:before], kept[before:]
+    source = (*(x.strides[dim] for dim in front), *(0,) * len(together), *(x.strides[dim] for dim in back))
+    moves = [(0,) * len(front) + _stretched(each, together) + (0,) * len(back) for each in given.values()]
+    return in_order_of(shape, [source, *moves])
 
 
 def _kernel(
@@ -248,7 +292,7 @@ def _kernel(
     groups: int,
     *flags: bool,
 ) -> Shape:
-    return convolution(x, weight, shape, stride, dilation, groups)
+    return convolution(x, weight, shape, groups)
 
 
 def _convolution(
@@ -256,30 +300,32 @@ def _convolution(
     x: TensorSpec,
     weight: TensorSpec,
     bias: TensorSpec | None = None,
-    stride: Shape | int = 1,
+    stride: Any = 1,
     padding: Any = 0,
-    dilation: Shape | int = 1,
+    dilation: Any = 1,
     groups: int = 1,
 ) -> Shape:
     if len(shape) == len(weight.shape):
-        return convolution(x, weight, shape, pair(stride, 1), pair(dilation, 1), groups)
+        return convolution(x, weight, shape, groups)
     batch = TensorSpec(shape=(1, *x.shape), dtype=x.dtype, strides=(x.shape[0] * x.strides[0], *x.strides))
-    return convolution(batch, weight, (1, *shape), pair(stride, 1), pair(dilation, 1), groups)[1:]
+    return convolution(batch, weight, (1, *shape), groups)[1:]
 
 
-#: Operator -> how it lays its outputs out.
+#: Operators -> how they lay their outputs out.
+_BY_NAMES: Mapping[str, Layout] = {
+    "batch_norm": _batch_norm,
+    "_prelu_kernel binary_cross_entropy deg2rad flip hardtanh huber_loss rad2deg relu6 sort": _preserved,
+    "conv1d conv2d conv3d": _convolution,
+    "convolution _convolution": _kernel,
+    "group_norm max_unpool2d pixel_shuffle reflection_pad2d reflection_pad3d replication_pad3d rms_norm": _suggested,
+    "im2col log_sigmoid masked_fill nll_loss2d_forward roll rrelu_with_noise": _contiguous,
+    "clone": _clone,
+    "glu": _glu,
+    "index": _index,
+    "mse_loss smooth_l1_loss": _elementwise,
+    "pad constant_pad_nd": _pad,
+}
+
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
-    {
-        f"aten.{name}": layout
-        for names, layout in {
-            "batch_norm": _batch_norm,
-            "binary_cross_entropy": _preserved,
-            "conv1d conv2d conv3d": _convolution,
-            "convolution _convolution": _kernel,
-            "group_norm pixel_shuffle reflection_pad2d reflection_pad3d replication_pad3d rms_norm": _suggested,
-            "im2col nll_loss2d_forward roll rrelu_with_noise": _contiguous,
-            "pad": _pad,
-        }.items()
-        for name in names.split()
-    }
+    {f"aten.{name}": layout for names, layout in _BY_NAMES.items() for name in names.split()}
 )

@@ -38,8 +38,7 @@ def convolution(
     if min(out) < 1:
         return None
     shape = (x.shape[0], weight.shape[0], *out)
-    strides = layouts.convolution(x, weight, shape, steps, reaches, groups)
-    return TensorSpec(shape=shape, dtype=x.dtype, strides=strides)
+    return TensorSpec(shape=shape, dtype=x.dtype, strides=layouts.convolution(x, weight, shape, groups))
 
 
 def convolution_kernel(
@@ -108,6 +107,9 @@ def attention(
     if query.dtype not in FLOATING or not query.dtype == key.dtype == value.dtype:
         return None
     mask = options[0] if options else more_options.get("attn_mask")
+    causal = options[2] if len(options) > 2 else more_options.get("is_causal")
+    if mask is not None and (causal or mask.dtype not in ("bool", query.dtype)):
+        return None
     if not _fits(mask, (*query.shape[:-1], key.shape[-2])):
         return None
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2] or key.shape[:-2] != value.shape[:-2]:

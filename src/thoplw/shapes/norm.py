@@ -11,7 +11,9 @@ from thoplw.shapes.common import FLOATING, Shape, axis, dense
 
 
 def _laid_out(x: TensorSpec, strides: Shape) -> TensorSpec | None:
-    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=strides) if x.dtype in FLOATING and 0 not in x.shape else None
+    if x.dtype not in FLOATING or 0 in x.shape:
+        return None
+    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=strides)
 
 
 def batch_norm(
@@ -24,7 +26,7 @@ def batch_norm(
     *options: Any,
 ) -> TensorSpec | None:
     """``[N, C, *] -> [N, C, *]``."""
-    if len(x.shape) < 2 or not (training or (mean is not None and var is not None)):
+    if len(x.shape) < 2 or (mean is None) != (var is None) or (mean is None and not training):
         return None
     channels = x.shape[1:2]
     agree = all(
@@ -60,7 +62,10 @@ def group_norm(
 
 
 def softmax(x: TensorSpec, dim: int, dtype: Any = None) -> TensorSpec | None:
-    """``[*] -> [*]``, contiguous whatever came in; the kernel's third argument, a conversion from half to float, is false where it is plain."""
+    """``[*] -> [*]``, contiguous whatever came in.
+
+    The kernel's third argument, a conversion from half to float, is false where it is plain.
+    """
     return _laid_out(x, dense(x.shape)) if not dtype and axis(dim, len(x.shape)) is not None else None
 
 

@@ -16,6 +16,7 @@ from thoplw.shapes.common import (
     Shape,
     axis,
     contiguous,
+    dense,
     is_contiguous,
 )
 from thoplw.shapes.layouts import broadcast
@@ -39,6 +40,23 @@ def _iterated(*operands: TensorSpec) -> TensorSpec | None:
     if (shape, strides) == (first.shape, first.strides):
         return first
     return TensorSpec(shape=shape, dtype=first.dtype, strides=strides)
+
+
+def prelu(x: TensorSpec, weight: TensorSpec) -> TensorSpec | None:
+    """``[N, C, *] [C] -> [N, C, *]``, or with one number for all."""
+    channels = x.shape[1] if len(x.shape) > 1 else 1
+    if x.dtype not in FLOATING or weight.dtype != x.dtype or weight.shape not in ((), (1,), (channels,)):
+        return None
+    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=layouts.preserved(x))
+
+
+#: A Python number, as kernels of two operands see it.
+_NUMBER = contiguous((), "float32")
+
+
+def hardtanh(x: TensorSpec, *options: Any) -> TensorSpec | None:
+    """``[*] -> [*]``, put into what is made like the input beforehand."""
+    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=layouts.preserved(x)) if x.dtype in FLOATING else None
 
 
 def log_sigmoid(x: TensorSpec) -> TensorSpec | None:
@@ -77,7 +95,8 @@ def masked_fill(x: TensorSpec, mask: TensorSpec, value: Any) -> TensorSpec | Non
     """``[*] [*] -> [*]``, the mask broadcast, with a number."""
     if mask.dtype != "bool" or not isinstance(value, (int, float)) or x.dtype not in FLOATING:
         return None
-    return x if is_contiguous(x, mask) and 0 not in x.shape and _reaches(mask.shape, x.shape) else None
+    fits = is_contiguous(x, mask) and 0 not in x.shape and _reaches(mask.shape, x.shape)
+    return contiguous(x.shape, x.dtype) if fits else None
 
 
 def _reaches(small: Shape, large: Shape) -> bool:
@@ -91,12 +110,12 @@ def pad(x: TensorSpec, amounts: Shape, mode: str = "constant", value: float | No
 
     Channels stay last in memory where they were.
     """
-    if mode != "constant" or len(amounts) % 2 or len(amounts) > 2 * len(x.shape):
+    if mode != "constant" or not amounts or len(amounts) % 2 or len(amounts) > 2 * len(x.shape):
         return None
     padded = list(x.shape)
     for pair in range(len(amounts) // 2):
         padded[-pair - 1] += amounts[2 * pair] + amounts[2 * pair + 1]
-    if min(amounts, default=0) < 0 or 0 in x.shape or x.dtype not in FLOATING or isinstance(value, complex):
+    if min(amounts) < 0 or 0 in x.shape or x.dtype not in FLOATING or isinstance(value, complex):
         return None
     shape = tuple(padded)
     return TensorSpec(shape=shape, dtype=x.dtype, strides=layouts.suggested(x, shape))
@@ -117,7 +136,7 @@ def new_zeros(x: TensorSpec, size: Shape, **options: Any) -> TensorSpec | None:
 def index(x: TensorSpec, indices: tuple[TensorSpec | None, ...]) -> TensorSpec | None:
     """``[A, *] [B, *] -> [B, *, *]``: rows, by their numbers."""
     rows = indices[0] if len(indices) == 1 else None
-    if rows is None or not x.shape or not is_contiguous(x, rows) or 0 in x.shape:
+    if rows is None or not x.shape or not is_contiguous(x) or rows.strides != dense(rows.shape) or 0 in x.shape:
         return None
     return contiguous((*rows.shape, *x.shape[1:]), x.dtype) if rows.dtype in ("int64", "int32") else None
 
@@ -141,7 +160,7 @@ def binary(a: Any, b: Any, alpha: float = 1, *, result: str | None = None, **opt
     if isinstance(b, TensorSpec):
         out = _iterated(a, b) if a.dtype == b.dtype else None
     else:
-        out = unary(a) if isinstance(b, (int, float)) else None
+        out = _iterated(a, _NUMBER) if isinstance(b, (int, float)) else None
     return out if out is None or result is None else replace(out, dtype=result)
 
 
@@ -164,7 +183,7 @@ def cat(tensors: tuple[TensorSpec, ...], dim: int = 0) -> TensorSpec | None:
         return None
     first = tensors[0]
     where = axis(dim, len(first.shape))
-    if where is None:
+    if where is None or any(len(each.shape) != len(first.shape) for each in tensors):
         return None
     dtype, before, after = first.dtype, first.shape[:where], first.shape[where + 1 :]
     joined = 0
@@ -202,8 +221,8 @@ def one_hot(indices: TensorSpec, classes: int = -1) -> TensorSpec | None:
 
 
 _UNARY = (
-    "abs celu cos elu erf exp gelu hardsigmoid hardswish hardtanh leaky_relu log mish neg reciprocal relu "
-    "relu6 rsqrt selu sigmoid silu sin softplus sqrt square tanh"
+    "abs celu cos elu erf exp gelu hardsigmoid hardswish leaky_relu log mish neg reciprocal relu "
+    "rsqrt selu sigmoid silu sin softplus sqrt square tanh"
 )
 _UNARY_IN_PLACE = (
     "clamp_ clamp_min_ elu_ exp_ fill_ hardsigmoid_ hardswish_ hardtanh_ leaky_relu_ mish_ neg_ relu_ relu6_ rsqrt_ "
@@ -216,8 +235,11 @@ RULES: Mapping[str, Callable[..., Any]] = {
     **dict.fromkeys("add div mul sub".split(), binary),
     **dict.fromkeys("add_ div_ mul_ sub_".split(), binary_in_place),
     **dict.fromkeys("eq ge gt le lt ne".split(), partial(binary, result="bool")),
+    "hardtanh": hardtanh,
     "log_sigmoid": log_sigmoid,
+    "relu6": hardtanh,
     "pow": power,
+    "prelu": prelu,
     "clone": clone,
     "roll": roll,
     "masked_fill": masked_fill,

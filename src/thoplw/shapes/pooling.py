@@ -1,8 +1,9 @@
-"""Shape rules of pooling."""
+"""Shape rules of pooling and of its opposite, upsampling."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from thoplw.record import TensorSpec
@@ -70,8 +71,36 @@ def adaptive_avg_pool2d(x: TensorSpec, size: Shape) -> TensorSpec | None:
     return _laid_out(x, (*x.shape[:2], *size))
 
 
+def upsample(x: TensorSpec, size: Shape | None, *options: Any) -> TensorSpec | None:
+    """``[N, C, *] -> [N, C, *size]``, or larger by the factors that come last, with channels last where they were."""
+    rank = len(x.shape) - 2
+    if rank < 1 or x.dtype not in FLOATING or 0 in x.shape:
+        return None
+    if size is None:
+        factors = options[-1] if options else None
+        if not isinstance(factors, tuple):
+            return None
+        scaled = [each * factor for each, factor in zip(x.shape[2:], factors, strict=False)]
+        if any(0 < abs(each - round(each)) < 1e-4 for each in scaled):  # torch rounds to single precision first
+            return None
+        size = tuple(map(int, scaled))
+    return _laid_out(x, (*x.shape[:2], *size)) if len(size) == rank and min(size) > 0 else None
+
+
+def _upsample_of(rank: int, x: TensorSpec, size: Shape | None, *options: Any) -> TensorSpec | None:
+    return upsample(x, size, *options) if len(x.shape) == rank + 2 else None
+
+
 RULES: Mapping[str, Callable[..., Any]] = {
     "max_pool2d": max_pool2d,
     "avg_pool2d": avg_pool2d,
     "adaptive_avg_pool2d": adaptive_avg_pool2d,
+    **{
+        name: partial(_upsample_of, int(name[-2]))
+        for name in (
+            "_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d upsample_bicubic2d "
+            "upsample_bilinear2d upsample_linear1d upsample_nearest1d upsample_nearest2d upsample_nearest3d "
+            "upsample_trilinear3d"
+        ).split()
+    },
 }
