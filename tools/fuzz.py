@@ -254,6 +254,12 @@ KNOWN = (
         "the forward gives a tensor another size by `out=`, which an abstract run cannot follow, and says so",
     ),
     Known(
+        "function index",
+        "strides (abstract)",
+        "torch's meta kernel",
+        "places a dimension of one element otherwise than the kernel for the CPU, where strides are equal",
+    ),
+    Known(
         "GaussianNLLLoss",
         "DataDependentError (abstract)",
         "the module",

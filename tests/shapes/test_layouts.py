@@ -65,15 +65,8 @@ def convolved(rank: int, draw: Draw) -> tuple[Any, ...]:
     groups = draw.choice((1, 2))
     kernel = [draw.randint(1, 3) for _ in range(rank)]
     weight = draw.tensor([2 * groups, 3, *kernel])
-    strides = [draw.randint(1, 2) for _ in range(rank)]
+    strides = [2] * rank  # else it may matter how many threads there are
     return draw.image(rank, 3 * groups), weight, None, strides, "valid", [1] * rank, groups
-
-
-def indexed(draw: Draw) -> tuple[Any, ...]:
-    x = anything(draw)
-    shape = [draw.randint(1, 3) for _ in range(draw.randint(0, 2))]
-    few = [draw.tensor(shape, torch.int64, 1) if draw.maybe(0.6) else None for _ in x.shape]
-    return x, few if any(each is not None for each in few) else [draw.tensor(shape, torch.int64, 1)]
 
 
 def normalised(draw: Draw) -> tuple[Any, ...]:
@@ -104,7 +97,6 @@ CASES: dict[Any, Callable[[Draw], Any]] = {
     aten.hardshrink.default: anything,
     aten.hardtanh.default: anything,
     aten.huber_loss.default: lambda draw: (*alike(draw), 0),
-    aten.index.Tensor: indexed,
     aten.max_unpool2d.default: lambda draw: (
         *(x := draw.tensor([2, 3, 2, draw.randint(1, 3)]), torch.zeros(x.shape, dtype=torch.int64)),
         [4, 6],
@@ -128,6 +120,7 @@ CASES: dict[Any, Callable[[Draw], Any]] = {
     aten.replication_pad3d.default: lambda draw: (volume(draw), [1, 1, 1, 1, 1, 1]),
     aten.roll.default: lambda draw: (anything(draw), [1]),
     aten.rrelu_with_noise.default: lambda draw: (x := anything(draw), torch.empty_like(x)),
+    aten.tril.default: lambda draw: (draw.tensor(draw.any_shape(2)),),
     aten.sort.default: lambda draw: (anything(draw), 0),
 }
 

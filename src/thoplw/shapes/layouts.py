@@ -266,19 +266,6 @@ def _pad(shape: Shape, x: TensorSpec, amounts: Shape, mode: Any = "constant", *v
     return suggested(x, shape)
 
 
-def _index(shape: Shape, x: TensorSpec, indices: Sequence[TensorSpec | None]) -> Shape:
-    """Elementwise over what is chosen: the input does not move along what indices have, and these do along that."""
-    given = {dim: each for dim, each in enumerate(indices) if each is not None}
-    together = broadcast(*(each.shape for each in given.values())) or ()
-    kept = [dim for dim in range(len(x.shape)) if dim not in given]
-    adjacent = max(given) - min(given) < len(given)
-    before = min(given) if adjacent else 0  # else what is chosen comes first
-    front, back = kept[:before], kept[before:]
-    source = (*(x.strides[dim] for dim in front), *(0,) * len(together), *(x.strides[dim] for dim in back))
-    moves = [(0,) * len(front) + _stretched(each, together) + (0,) * len(back) for each in given.values()]
-    return in_order_of(shape, [source, *moves])
-
-
 def _kernel(
     shape: Shape,
     x: TensorSpec,
@@ -318,10 +305,9 @@ _BY_NAMES: Mapping[str, Layout] = {
     "conv1d conv2d conv3d": _convolution,
     "convolution _convolution": _kernel,
     "group_norm max_unpool2d pixel_shuffle reflection_pad2d reflection_pad3d replication_pad3d rms_norm": _suggested,
-    "im2col log_sigmoid masked_fill nll_loss2d_forward roll rrelu_with_noise": _contiguous,
+    "im2col log_sigmoid masked_fill nll_loss2d_forward roll rrelu_with_noise tril triu": _contiguous,
     "clone": _clone,
     "glu": _glu,
-    "index": _index,
     "mse_loss smooth_l1_loss": _elementwise,
     "pad constant_pad_nd": _pad,
 }

@@ -74,7 +74,7 @@ def adaptive_avg_pool2d(x: TensorSpec, size: Shape) -> TensorSpec | None:
 def upsample(x: TensorSpec, size: Shape | None, *options: Any) -> TensorSpec | None:
     """``[N, C, *] -> [N, C, *size]``, or larger by the factors that come last, with channels last where they were."""
     rank = len(x.shape) - 2
-    if rank < 1 or x.dtype not in FLOATING or 0 in x.shape:
+    if rank < 1 or x.dtype not in FLOATING or 0 in x.shape[1:]:  # nothing but the batch may be empty
         return None
     if size is None:
         factors = options[-1] if options else None
