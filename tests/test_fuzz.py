@@ -20,4 +20,4 @@ def test_modules_drawn_at_random_run_abstractly_as_for_real() -> None:
 def test_a_listed_difference_is_known_by_what_it_is(kind: object) -> None:
     name, result, *_ = kind
     assert known(Finding(0, name, result)) is kind
-    assert known(Finding(0, name, "strides (abstract)")) is None
+    assert known(Finding(0, name, "shape (abstract)")) is None
