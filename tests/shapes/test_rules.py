@@ -650,7 +650,11 @@ def test_a_rule_answers_as_torch(name: str) -> None:
         answered += 1
         note(f"{overload} {frozen(args)} {kwargs} -> {answer}")
         # An error here says that the rule answers what torch refuses.
-        expected = run(name, overload, args, kwargs)
+        try:
+            expected = run(name, overload, args, kwargs)
+        except TypeError:  # of a meta kernel that checks the size of an empty batch as if it were a boolean
+            assert "upsample_" in name
+            expected = run(name, overload, real(args), kwargs)
         answer = frozen(args[0]) if answer is SAME else answer
         assert meaning(answer)[:2] == meaning(expected)[:2] or [each[:2] for each in meaning(answer)] == [
             each[:2] for each in meaning(expected)

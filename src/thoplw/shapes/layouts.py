@@ -175,9 +175,9 @@ def _takes_volume(x: TensorSpec, weight: TensorSpec, groups: int) -> bool:
 
 
 def batch_norm(x: TensorSpec, *options: Any) -> Shape:
-    """Channels last where they lie so or the strides suggest it, else contiguous."""
-    last = channels_last(x.shape)
-    return last if not _lies(x, dense(x.shape)) and _lies(x, last) else suggested(x, x.shape)
+    """Contiguous or channels last where that is how they lie, else as the strides suggest."""
+    ways = (way for way in (dense(x.shape), channels_last(x.shape)) if _lies(x, way))
+    return next(ways, suggested(x, x.shape))
 
 
 def attention(query: TensorSpec, key: TensorSpec, value: TensorSpec, mask: TensorSpec | None = None) -> Shape:
