@@ -65,7 +65,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
         """Inputs are abstract but for small integers and booleans."""
         if tensor.is_meta or not may_steer(tensor.dtype, tensor.numel()):
-            return abstract(self.specs.of(tensor), self.device)
+            return self.entered.setdefault(id(tensor), abstract(self.specs.of(tensor), self.device))
         return super().enter(tensor)
 
     def has_values(self, tensor: torch.Tensor) -> bool:
@@ -228,6 +228,9 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 self.record(self.call(func, args, kwargs, output))
                 meta_kernel.change_view(args[0], func, args, kwargs, self.specs.of(output))
                 return args[0]
+            layout = shapes.layout_of(target, operator.overload, torch.Tag.pointwise in func.tags)
+            if same is None and layout is not None:
+                output = self._laid_out(layout, output, seen, named)
             answer = Answer(self.call(func, seen, named, output), same, operator.writes)
         density = density_after(target, seen)
         if density is not None:
@@ -237,6 +240,15 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
     def _refused(self, func: Any, reason: str) -> InputError:
         return InputError(f"{func} {self.where()} is refused by torch on real tensors: {reason}")
+
+    def _laid_out(self, layout: Any, output: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a meta kernel returned, with the strides that the kernel for the CPU would give it."""
+        if isinstance(output, (tuple, list)):
+            return tuple(self._laid_out(layout, each, args, kwargs) for each in output)
+        if not isinstance(output, torch.Tensor):
+            return output
+        strides = layout(tuple(output.shape), *args, **kwargs)
+        return self.specs.make(tuple(output.shape), output.dtype, strides)
 
     def _compose(
         self, operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...], kinds: int

@@ -40,3 +40,18 @@ def arguments(tensor: Any, *, real: bool = False) -> tuple[tuple[Any, ...], dict
             return (torch.zeros(tuple(tensor), dtype=torch.float32, device="cpu" if real else "meta"),), {}
         return tuple(tensor), {}
     raise InputError(f"no input to run the model on: got {tensor!r}; give {_FORMS}.")
+
+
+def copied(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy of a tensor that lies in memory as the tensor does, gaps and repeated elements included.
+
+    Example: a mask of shape ``(4, 6)`` that is expanded from one row, of strides ``(0, 1)``, is copied as six elements
+    of strides ``(0, 1)``, where ``clone`` makes 24 of strides ``(6, 1)``.
+    """
+    copy = tensor.clone()
+    if tensor.layout is not torch.strided or tensor.is_nested or copy.stride() == tensor.stride():
+        return copy
+    reach = 1 + sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
+    if not tensor.numel():
+        return tensor.new_empty_strided(tensor.shape, tensor.stride())
+    return tensor.as_strided((reach,), (1,)).clone().as_strided(tensor.shape, tensor.stride())

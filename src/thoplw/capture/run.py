@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from thoplw.capture.abstract import AbstractTensor, Specs
+from thoplw.capture.inputs import copied
 from thoplw.capture.operators import overload_of, target_of
 from thoplw.capture.packed import geometry_of, weights_of
 from thoplw.capture.scopes import ModuleScopes
@@ -35,6 +36,7 @@ class Run(DispatchMode):
         steps: what has run so far.
         used: identities of the tensors that were arguments of some operator.
         assumptions: what was taken for granted on the way.
+        entered: what the model got for tensors of the user's, by their identity.
     """
 
     def __init__(self, *, specs: Specs, weights: Weights, scopes: ModuleScopes | None, device: torch.device) -> None:
@@ -46,12 +48,19 @@ class Run(DispatchMode):
         self.weights = weights
         self.scopes = scopes
         self.device = device
+        self.entered: dict[int, torch.Tensor] = {}
         self._packed: dict[int, tuple[torch.ScriptObject, Any]] = {}
         self._executed: dict[Any, Call] = {}
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
-        """What the model gets for a tensor of the user's: a copy, as it may write to it."""
-        return tensor.clone()
+        """What the model gets for a tensor of the user's: a copy, as it may write to it, and one for each tensor.
+
+        A forward may ask whether two inputs are the same, as attention does.
+        """
+        copy = self.entered.get(id(tensor))
+        if copy is None:
+            copy = self.entered[id(tensor)] = copied(tensor)
+        return copy
 
     def finish(self) -> None:
         """Undo what the run did to tensors of the model."""

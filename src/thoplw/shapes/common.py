@@ -33,18 +33,6 @@ def dense(shape: Shape) -> Shape:
     return tuple(strides[::-1])
 
 
-def is_apart(spec: TensorSpec) -> bool:
-    """Whether every element has a place of its own as far as strides tell: none is repeated."""
-    return 0 not in spec.shape and all(_steps(spec))
-
-
-def dense_like(spec: TensorSpec) -> Shape:
-    """Strides without gaps, with dimensions in the order in which they lie in memory."""
-    order = sorted(range(len(spec.shape)), key=lambda dim: (-spec.strides[dim], dim))
-    steps = dict(zip(order, dense(tuple(spec.shape[dim] for dim in order)), strict=True))
-    return tuple(steps[dim] for dim in range(len(spec.shape)))
-
-
 @cache
 def contiguous(shape: Shape, dtype: str) -> TensorSpec:
     """A contiguous tensor."""

@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from thoplw.record import TensorSpec
-from thoplw.shapes.common import FLOATING, Shape, contiguous, dense_like, is_apart, is_contiguous, pair
+from thoplw.shapes import layouts
+from thoplw.shapes.common import FLOATING, Shape, contiguous, is_contiguous, pair
 
 
 def convolution(
@@ -23,7 +24,7 @@ def convolution(
     rank = len(weight.shape) - 2
     if isinstance(padding, str) or groups < 1 or rank < 1 or len(x.shape) != rank + 2:
         return None
-    if x.dtype != weight.dtype or not is_contiguous(x, weight) or 0 in weight.shape:
+    if x.dtype != weight.dtype or 0 in weight.shape:
         return None
     if x.shape[1] != weight.shape[1] * groups or weight.shape[0] % groups or 0 in x.shape[1:]:
         return None
@@ -34,7 +35,10 @@ def convolution(
         return None
     windows = zip(x.shape[2:], weight.shape[2:], steps, pads, reaches, strict=True)
     out = [(size + 2 * pad - reach * (kernel - 1) - 1) // step + 1 for size, kernel, step, pad, reach in windows]
-    return contiguous((x.shape[0], weight.shape[0], *out), x.dtype) if min(out) > 0 else None
+    if min(out) < 1:
+        return None
+    shape = (x.shape[0], weight.shape[0], *out)
+    return TensorSpec(shape=shape, dtype=x.dtype, strides=layouts.convolution(x, weight, shape, groups))
 
 
 def convolution_kernel(
@@ -139,7 +143,7 @@ def _attended(query: TensorSpec, key: TensorSpec, value: TensorSpec, may_share: 
 
 
 def _like(out: TensorSpec, query: TensorSpec) -> TensorSpec:
-    return TensorSpec(shape=out.shape, dtype=out.dtype, strides=dense_like(query)) if is_apart(query) else out
+    return TensorSpec(shape=out.shape, dtype=out.dtype, strides=layouts.preserved(query))
 
 
 def flex_attention(query: TensorSpec, key: TensorSpec, value: TensorSpec) -> tuple[TensorSpec, ...] | None:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from thoplw.record import TensorSpec
-from thoplw.shapes.common import FLOATING, Shape, axis, contiguous, is_contiguous
+from thoplw.shapes import layouts
+from thoplw.shapes.common import FLOATING, Shape, axis, dense
 
 
-def _unchanged(x: TensorSpec) -> TensorSpec | None:
-    return x if x.dtype in FLOATING and is_contiguous(x) and 0 not in x.shape else None
+def _laid_out(x: TensorSpec, strides: Shape) -> TensorSpec | None:
+    if x.dtype not in FLOATING or 0 in x.shape:
+        return None
+    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=strides)
 
 
 def batch_norm(
@@ -23,13 +26,13 @@ def batch_norm(
     *options: Any,
 ) -> TensorSpec | None:
     """``[N, C, *] -> [N, C, *]``."""
-    if training or len(x.shape) < 2 or mean is None or var is None:
+    if len(x.shape) < 2 or (mean is None) != (var is None) or (mean is None and not training):
         return None
     channels = x.shape[1:2]
     agree = all(
         each is None or (each.shape == channels and each.dtype == x.dtype) for each in (weight, bias, mean, var)
     )
-    return _unchanged(x) if agree else None
+    return _laid_out(x, layouts.batch_norm(x)) if agree else None
 
 
 def layer_norm(
@@ -39,27 +42,31 @@ def layer_norm(
     if not shape or x.shape[-len(shape) :] != tuple(shape):
         return None
     agree = all(each is None or (each.shape == tuple(shape) and each.dtype == x.dtype) for each in (weight, bias))
-    return _unchanged(contiguous(x.shape, x.dtype)) if agree else None
+    return _laid_out(x, dense(x.shape)) if agree else None
 
 
 def rms_norm(x: TensorSpec, shape: Shape, weight: TensorSpec | None = None, *options: Any) -> TensorSpec | None:
-    """``[*, *shape] -> [*, *shape]``."""
-    return layer_norm(x, shape, weight) if is_contiguous(x) else None
+    """``[*, *shape] -> [*, *shape]``, with channels last in memory where they were."""
+    out = layer_norm(x, shape, weight)
+    return None if out is None else _laid_out(x, layouts.suggested(x, x.shape))
 
 
 def group_norm(
     x: TensorSpec, groups: int, weight: TensorSpec | None = None, bias: TensorSpec | None = None, *options: Any
 ) -> TensorSpec | None:
-    """``[N, C, *] -> [N, C, *]``."""
+    """``[N, C, *] -> [N, C, *]``, with channels last in memory where they were."""
     if len(x.shape) < 2 or groups < 1 or x.shape[1] % groups:
         return None
     agree = all(each is None or (each.shape == x.shape[1:2] and each.dtype == x.dtype) for each in (weight, bias))
-    return _unchanged(x) if agree else None
+    return _laid_out(x, layouts.suggested(x, x.shape)) if agree else None
 
 
 def softmax(x: TensorSpec, dim: int, dtype: Any = None) -> TensorSpec | None:
-    """``[*] -> [*]``; the kernel's third argument, a conversion from half to float, is false where it is plain."""
-    return _unchanged(x) if not dtype and axis(dim, len(x.shape)) is not None else None
+    """``[*] -> [*]``, contiguous whatever came in.
+
+    The kernel's third argument, a conversion from half to float, is false where it is plain.
+    """
+    return _laid_out(x, dense(x.shape)) if not dtype and axis(dim, len(x.shape)) is not None else None
 
 
 RULES: Mapping[str, Callable[..., Any]] = {

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from thoplw.record import TensorSpec
+from thoplw.shapes import layouts
 from thoplw.shapes.common import (
     FLOATING,
     QUANTISED,
@@ -15,22 +16,52 @@ from thoplw.shapes.common import (
     Shape,
     axis,
     contiguous,
-    dense_like,
-    is_apart,
+    dense,
     is_contiguous,
 )
+from thoplw.shapes.layouts import broadcast
+from thoplw.shapes.views import chunks
 
 
 def unary(x: TensorSpec, *options: Any, **more_options: Any) -> TensorSpec | None:
     """``[*] -> [*]``."""
-    if is_contiguous(x):
-        return x if x.dtype in FLOATING | QUANTISED else None
-    return _packed(x) if x.dtype in FLOATING and is_apart(x) else None
+    if x.dtype in FLOATING:
+        return _iterated(x)
+    return x if x.dtype in QUANTISED and is_contiguous(x) else None
 
 
-def _packed(x: TensorSpec) -> TensorSpec:
-    """Without gaps, as new tensors are laid out like the one that they are computed from."""
-    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=dense_like(x))
+def _iterated(*operands: TensorSpec) -> TensorSpec | None:
+    """What an elementwise kernel makes of tensors of one dtype; the same object as before where that is all one."""
+    first = operands[0]
+    shape = broadcast(*(each.shape for each in operands))
+    if shape is None:
+        return None
+    strides = layouts.iterated(*operands)
+    if (shape, strides) == (first.shape, first.strides):
+        return first
+    return TensorSpec(shape=shape, dtype=first.dtype, strides=strides)
+
+
+def prelu(x: TensorSpec, weight: TensorSpec) -> TensorSpec | None:
+    """``[N, C, *] [C] -> [N, C, *]``, or with one number for all."""
+    channels = x.shape[1] if len(x.shape) > 1 else 1
+    if x.dtype not in FLOATING or weight.dtype != x.dtype or weight.shape not in ((), (1,), (channels,)):
+        return None
+    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=layouts.preserved(x))
+
+
+#: A Python number, as kernels of two operands see it.
+_NUMBER = contiguous((), "float32")
+
+
+def hardtanh(x: TensorSpec, *options: Any) -> TensorSpec | None:
+    """``[*] -> [*]``, put into what is made like the input beforehand."""
+    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=layouts.preserved(x)) if x.dtype in FLOATING else None
+
+
+def log_sigmoid(x: TensorSpec) -> TensorSpec | None:
+    """``[*] -> [*]``, contiguous whatever came in."""
+    return contiguous(x.shape, x.dtype) if x.dtype in FLOATING else None
 
 
 def power(x: TensorSpec, exponent: Any) -> TensorSpec | None:
@@ -39,8 +70,10 @@ def power(x: TensorSpec, exponent: Any) -> TensorSpec | None:
 
 
 def clone(x: TensorSpec, *, memory_format: Any = None) -> TensorSpec | None:
-    """``[*] -> [*]``."""
-    return x if memory_format is None and is_contiguous(x) and 0 not in x.shape else None
+    """``[*] -> [*]``, without gaps."""
+    if memory_format is not None or 0 in x.shape:
+        return None
+    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=layouts.preserved(x))
 
 
 def roll(x: TensorSpec, shifts: Shape | int, dims: Shape | int = ()) -> TensorSpec | None:
@@ -48,14 +81,22 @@ def roll(x: TensorSpec, shifts: Shape | int, dims: Shape | int = ()) -> TensorSp
     moves, along = ((each,) if isinstance(each, int) else each for each in (shifts, dims))
     if len(moves) != len(along) or not moves or any(axis(dim, len(x.shape)) is None for dim in along):
         return None
-    return x if is_contiguous(x) and 0 not in x.shape else None
+    if 0 in x.shape:
+        return None
+    for move, dim in zip(moves, along, strict=True):  # each time two pieces change places
+        where = dim % len(x.shape)
+        second = move % x.shape[where]
+        pieces = chunks(x, (x.shape[where] - second, second), where)
+        x = TensorSpec(shape=x.shape, dtype=x.dtype, strides=layouts.joined(pieces, x.shape))
+    return x
 
 
 def masked_fill(x: TensorSpec, mask: TensorSpec, value: Any) -> TensorSpec | None:
     """``[*] [*] -> [*]``, the mask broadcast, with a number."""
     if mask.dtype != "bool" or not isinstance(value, (int, float)) or x.dtype not in FLOATING:
         return None
-    return x if is_contiguous(x, mask) and 0 not in x.shape and _reaches(mask.shape, x.shape) else None
+    fits = is_contiguous(x, mask) and 0 not in x.shape and _reaches(mask.shape, x.shape)
+    return contiguous(x.shape, x.dtype) if fits else None
 
 
 def _reaches(small: Shape, large: Shape) -> bool:
@@ -65,15 +106,19 @@ def _reaches(small: Shape, large: Shape) -> bool:
 
 
 def pad(x: TensorSpec, amounts: Shape, mode: str = "constant", value: float | None = None) -> TensorSpec | None:
-    """``[*, A] -> [*, left + A + right]``, amounts for the last dimension first, with a number all around."""
-    if mode != "constant" or len(amounts) % 2 or len(amounts) > 2 * len(x.shape) or not is_contiguous(x):
+    """``[*, A] -> [*, left + A + right]``, amounts for the last dimension first, with a number all around.
+
+    Channels stay last in memory where they were.
+    """
+    if mode != "constant" or not amounts or len(amounts) % 2 or len(amounts) > 2 * len(x.shape):
         return None
-    shape = list(x.shape)
+    padded = list(x.shape)
     for pair in range(len(amounts) // 2):
-        shape[-pair - 1] += amounts[2 * pair] + amounts[2 * pair + 1]
-    if min(amounts, default=0) < 0 or 0 in x.shape or x.dtype not in FLOATING or isinstance(value, complex):
+        padded[-pair - 1] += amounts[2 * pair] + amounts[2 * pair + 1]
+    if min(amounts) < 0 or 0 in x.shape or x.dtype not in FLOATING or isinstance(value, complex):
         return None
-    return contiguous(tuple(shape), x.dtype)
+    shape = tuple(padded)
+    return TensorSpec(shape=shape, dtype=x.dtype, strides=layouts.suggested(x, shape))
 
 
 def constant_pad(x: TensorSpec, amounts: Shape, value: float = 0) -> TensorSpec | None:
@@ -91,7 +136,7 @@ def new_zeros(x: TensorSpec, size: Shape, **options: Any) -> TensorSpec | None:
 def index(x: TensorSpec, indices: tuple[TensorSpec | None, ...]) -> TensorSpec | None:
     """``[A, *] [B, *] -> [B, *, *]``: rows, by their numbers."""
     rows = indices[0] if len(indices) == 1 else None
-    if rows is None or not x.shape or not is_contiguous(x, rows) or 0 in x.shape:
+    if rows is None or not x.shape or not is_contiguous(x) or rows.strides != dense(rows.shape) or 0 in x.shape:
         return None
     return contiguous((*rows.shape, *x.shape[1:]), x.dtype) if rows.dtype in ("int64", "int32") else None
 
@@ -112,25 +157,11 @@ def binary(a: Any, b: Any, alpha: float = 1, *, result: str | None = None, **opt
         a, b = b, a
     if a.dtype not in FLOATING or isinstance(alpha, complex):
         return None
-    if not isinstance(b, TensorSpec):
-        out = unary(a) if isinstance(b, (int, float)) else None
-    elif a.dtype != b.dtype:
-        return None
-    elif is_contiguous(a, b):
-        out = _broadcast(a, b)
-    else:  # the first operand decides where it has a say
-        out = unary(a) if _reaches(b.shape, a.shape) and 0 not in a.shape else None
+    if isinstance(b, TensorSpec):
+        out = _iterated(a, b) if a.dtype == b.dtype else None
+    else:
+        out = _iterated(a, _NUMBER) if isinstance(b, (int, float)) else None
     return out if out is None or result is None else replace(out, dtype=result)
-
-
-def _broadcast(a: TensorSpec, b: TensorSpec) -> TensorSpec | None:
-    """What two contiguous tensors make together, that one of them which has its shape if there is one."""
-    rank = max(len(a.shape), len(b.shape))
-    sizes = list(zip(*((1,) * (rank - len(each.shape)) + each.shape for each in (a, b)), strict=True))
-    if any(m != n and 1 not in (m, n) for m, n in sizes):
-        return None
-    shape = tuple(n if m == 1 else m for m, n in sizes)
-    return a if shape == a.shape else b if shape == b.shape else contiguous(shape, a.dtype)
 
 
 def binary_in_place(a: TensorSpec, b: Any, alpha: float = 1, **options: Any) -> Any:
@@ -152,7 +183,7 @@ def cat(tensors: tuple[TensorSpec, ...], dim: int = 0) -> TensorSpec | None:
         return None
     first = tensors[0]
     where = axis(dim, len(first.shape))
-    if where is None or not _is_row_major(first):
+    if where is None or any(len(each.shape) != len(first.shape) for each in tensors):
         return None
     dtype, before, after = first.dtype, first.shape[:where], first.shape[where + 1 :]
     joined = 0
@@ -160,12 +191,8 @@ def cat(tensors: tuple[TensorSpec, ...], dim: int = 0) -> TensorSpec | None:
         if each.dtype != dtype or each.shape[:where] != before or each.shape[where + 1 :] != after:
             return None
         joined += each.shape[where]
-    return contiguous((*before, joined, *after), dtype)
-
-
-def _is_row_major(x: TensorSpec) -> bool:
-    """Whether channels do not lie last in memory; where they do in every operand, they do in the output too."""
-    return len(x.shape) not in (4, 5) or x.strides[1] > x.strides[-1] or is_contiguous(x)
+    shape = (*before, joined, *after)
+    return TensorSpec(shape=shape, dtype=dtype, strides=layouts.joined(tensors, shape))
 
 
 def reduction(x: TensorSpec, dims: Shape | int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
@@ -194,8 +221,8 @@ def one_hot(indices: TensorSpec, classes: int = -1) -> TensorSpec | None:
 
 
 _UNARY = (
-    "abs celu cos elu erf exp gelu hardsigmoid hardswish hardtanh leaky_relu log log_sigmoid mish neg reciprocal relu "
-    "relu6 rsqrt selu sigmoid silu sin softplus sqrt square tanh"
+    "abs celu cos elu erf exp gelu hardsigmoid hardswish leaky_relu log mish neg reciprocal relu "
+    "rsqrt selu sigmoid silu sin softplus sqrt square tanh"
 )
 _UNARY_IN_PLACE = (
     "clamp_ clamp_min_ elu_ exp_ fill_ hardsigmoid_ hardswish_ hardtanh_ leaky_relu_ mish_ neg_ relu_ relu6_ rsqrt_ "
@@ -208,7 +235,11 @@ RULES: Mapping[str, Callable[..., Any]] = {
     **dict.fromkeys("add div mul sub".split(), binary),
     **dict.fromkeys("add_ div_ mul_ sub_".split(), binary_in_place),
     **dict.fromkeys("eq ge gt le lt ne".split(), partial(binary, result="bool")),
+    "hardtanh": hardtanh,
+    "log_sigmoid": log_sigmoid,
+    "relu6": hardtanh,
     "pow": power,
+    "prelu": prelu,
     "clone": clone,
     "roll": roll,
     "masked_fill": masked_fill,

@@ -1,19 +1,20 @@
-"""Shape rules of pooling."""
+"""Shape rules of pooling and of its opposite, upsampling."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from thoplw.record import TensorSpec
-from thoplw.shapes.common import FLOATING, QUANTISED, Shape, contiguous, dense, is_contiguous, pair
+from thoplw.shapes.common import FLOATING, QUANTISED, Shape, pair
+from thoplw.shapes.layouts import suggested
 
 
 def _pool(
     x: TensorSpec, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape, ceil: bool
 ) -> TensorSpec | None:
-    if len(x.shape) != 4 or x.dtype not in FLOATING | QUANTISED or not is_contiguous(x) or 0 in x.shape:
+    if len(x.shape) != 4 or x.dtype not in FLOATING | QUANTISED or 0 in x.shape:
         return None
     windows = (kernel, stride, padding, dilation)
     if any(len(each) != 2 for each in windows) or min(*kernel, *stride, *dilation) < 1 or min(padding) < 0:
@@ -26,7 +27,12 @@ def _pool(
         count = (covered + (step - 1 if ceil else 0)) // step + 1
         # A window that ceil_mode adds must begin inside the input or its left padding.
         out.append(count - 1 if ceil and (count - 1) * step >= size + pad else count)
-    return contiguous((*x.shape[:2], *out), x.dtype) if min(out) > 0 else None
+    return _laid_out(x, (*x.shape[:2], *out)) if min(out) > 0 else None
+
+
+def _laid_out(x: TensorSpec, shape: Shape) -> TensorSpec:
+    """With channels last in memory where they were."""
+    return TensorSpec(shape=shape, dtype=x.dtype, strides=suggested(x, shape))
 
 
 def max_pool2d(
@@ -62,24 +68,39 @@ def adaptive_avg_pool2d(x: TensorSpec, size: Shape) -> TensorSpec | None:
     """``[N, C, H, W] -> [N, C, *size]``, with channels last in memory where they were."""
     if len(x.shape) != 4 or x.dtype not in FLOATING | QUANTISED or 0 in x.shape or len(size) != 2 or min(size) < 1:
         return None
-    batch, channels, *_ = x.shape
-    out = contiguous((batch, channels, *size), x.dtype)
-    if is_contiguous(x):
-        return out
-    if x.strides != _channels_last(x.shape):
+    return _laid_out(x, (*x.shape[:2], *size))
+
+
+def upsample(x: TensorSpec, size: Shape | None, *options: Any) -> TensorSpec | None:
+    """``[N, C, *] -> [N, C, *size]``, or larger by the factors that come last, with channels last where they were."""
+    rank = len(x.shape) - 2
+    if rank < 1 or x.dtype not in FLOATING or 0 in x.shape[1:]:  # nothing but the batch may be empty
         return None
-    return replace(out, strides=_channels_last(out.shape))
+    if size is None:
+        factors = options[-1] if options else None
+        if not isinstance(factors, tuple):
+            return None
+        scaled = [each * factor for each, factor in zip(x.shape[2:], factors, strict=False)]
+        if any(0 < abs(each - round(each)) < 1e-4 for each in scaled):  # torch rounds to single precision first
+            return None
+        size = tuple(map(int, scaled))
+    return _laid_out(x, (*x.shape[:2], *size)) if len(size) == rank and min(size) > 0 else None
 
 
-def _channels_last(shape: Shape) -> Shape:
-    """Strides of images with their channels last in memory."""
-    batch, channels, height, width = shape
-    images, rows, columns, each = dense((batch, height, width, channels))
-    return images, each, rows, columns
+def _upsample_of(rank: int, x: TensorSpec, size: Shape | None, *options: Any) -> TensorSpec | None:
+    return upsample(x, size, *options) if len(x.shape) == rank + 2 else None
 
 
 RULES: Mapping[str, Callable[..., Any]] = {
     "max_pool2d": max_pool2d,
     "avg_pool2d": avg_pool2d,
     "adaptive_avg_pool2d": adaptive_avg_pool2d,
+    **{
+        name: partial(_upsample_of, int(name[-2]))
+        for name in (
+            "_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d upsample_bicubic2d "
+            "upsample_bilinear2d upsample_linear1d upsample_nearest1d upsample_nearest2d upsample_nearest3d "
+            "upsample_trilinear3d"
+        ).split()
+    },
 }

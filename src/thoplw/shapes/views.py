@@ -8,6 +8,7 @@ from typing import Any
 
 from thoplw.record import TensorSpec
 from thoplw.shapes.common import SAME, Shape, axis, contiguous, is_contiguous
+from thoplw.shapes.layouts import suggested
 
 
 def _view(x: TensorSpec, shape: Shape, strides: Shape) -> TensorSpec:
@@ -41,23 +42,22 @@ def _sizes(x: TensorSpec, size: Shape) -> Shape | None:
 
 def _strides_of_view(x: TensorSpec, shape: Shape) -> Shape | None:
     """Strides under which the memory of ``x`` has this shape, ``None`` where it takes a copy."""
-    runs: list[tuple[int, int]] = []  # size and stride of dimensions, those joined that lie in memory as one
-    for size, stride in zip(x.shape, x.strides, strict=True):
-        if size == 1:
-            continue
-        if runs and runs[-1][1] == size * stride:
-            size *= runs.pop()[0]
-        runs.append((size, stride))
+    if not x.shape:
+        return (1,) * len(shape)
     strides: list[int] = []
-    room, step = 1, 1
-    for size in reversed(shape):
-        if room == 1 and size != 1:
-            room, step = runs.pop()
-        if room % size:
+    wanted = list(shape)  # what is left of it, the last dimension last
+    step, room, used = x.strides[-1], 1, 1  # of dimensions that lie in memory as one, the innermost first
+    for dim in reversed(range(len(x.shape))):
+        room *= x.shape[dim]
+        if dim and (x.shape[dim - 1] == 1 or x.strides[dim - 1] == room * step):
+            continue
+        while wanted and (used < room or wanted[-1] == 1):
+            strides.append(used * step)
+            used *= wanted.pop()
+        if used != room:
             return None
-        strides.append(step)
-        room, step = room // size, step * size
-    return tuple(reversed(strides))
+        step, room, used = x.strides[dim - 1], 1, 1
+    return None if wanted else tuple(reversed(strides))
 
 
 def reshape(x: TensorSpec, size: Shape) -> TensorSpec | None:
@@ -210,6 +210,13 @@ def unbind(x: TensorSpec, dim: int = 0) -> tuple[TensorSpec, ...] | None:
     return None if piece is None else (piece,) * x.shape[where]
 
 
+def shuffle_channels(x: TensorSpec, groups: int) -> TensorSpec | None:
+    """``[N, C, *] -> [N, C, *]``: a copy, with channels last in memory where they were."""
+    if len(x.shape) < 3 or groups < 1 or x.shape[1] % groups or 0 in x.shape:
+        return None
+    return _view(x, x.shape, suggested(x, x.shape))
+
+
 def detach(x: TensorSpec) -> TensorSpec:
     """``[*] -> [*]``."""
     return x
@@ -217,6 +224,7 @@ def detach(x: TensorSpec) -> TensorSpec:
 
 RULES: Mapping[str, Callable[..., Any]] = {
     "alias": detach,
+    "channel_shuffle": shuffle_channels,
     "chunk": chunk,
     "contiguous": make_contiguous,
     "detach": detach,

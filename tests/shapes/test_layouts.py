@@ -1,0 +1,157 @@
+"""Strides are those of torch's kernels for the CPU, of dimensions of one element too."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from checks.drawn import Draw
+
+from thoplw.capture.abstract import Specs
+from thoplw.capture.operators import target_of
+from thoplw.shapes import layout_of, layouts
+
+aten = torch.ops.aten
+
+
+def test_a_layout_example() -> None:
+    image = (2, 3, 4, 5)
+    assert layouts.channels_last(image) == (60, 1, 15, 3)
+    assert layouts.channels_last((2, 3, 4, 5, 6)) == (360, 1, 90, 18, 3)
+    assert layouts.channels_last((4, 5)) == (5, 1)
+    assert layouts.broadcast((4, 1, 5), (3, 1)) == (4, 3, 5)
+    assert layouts.broadcast((4, 2), (3, 1)) is None
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_what_torch_says_of_layouts(seed: int) -> None:
+    draw = Draw(seed)
+    x = draw.tensor(draw.any_shape(0 if seed % 2 else 4, 5))
+    spec = Specs().of(x)
+    assert layouts.preserved(spec) == torch.empty_like(x).stride() == x.clone().stride()
+    assert layouts.is_dense(spec) == (torch.empty_like(x).stride() == x.stride())
+    if x.dim() in (4, 5):
+        kind = torch.channels_last if x.dim() == 4 else torch.channels_last_3d
+        assert layouts.channels_last(spec.shape) == torch.empty(x.shape, memory_format=kind).stride()
+        assert layouts.suggested(spec, spec.shape) == torch.channel_shuffle(x, 1).stride()
+
+
+def picture(draw: Draw) -> torch.Tensor:
+    return draw.image(2, draw.channels(), batched=True)
+
+
+def volume(draw: Draw) -> torch.Tensor:
+    return draw.image(3, draw.channels(), batched=True)
+
+
+def anything(draw: Draw) -> torch.Tensor:
+    return draw.tensor(draw.any_shape(1))
+
+
+def pair(draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
+    shape = draw.any_shape(1)
+    return draw.tensor(shape), draw.tensor([1 if draw.maybe(0.3) else size for size in shape[draw.choice((0, 0, 1)) :]])
+
+
+def alike(draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
+    shape = draw.any_shape(1)
+    return draw.tensor(shape), draw.tensor(shape)
+
+
+def convolved(rank: int, draw: Draw) -> tuple[Any, ...]:
+    groups = draw.choice((1, 2))
+    kernel = [draw.randint(1, 3) for _ in range(rank)]
+    weight = draw.tensor([2 * groups, 3, *kernel])
+    strides = [2] * rank  # else it may matter how many threads there are
+    return draw.image(rank, 3 * groups), weight, None, strides, "valid", [1] * rank, groups
+
+
+def normalised(draw: Draw) -> tuple[Any, ...]:
+    """With weights of another dtype, which rules leave to meta kernels."""
+    x = draw.image(draw.randint(0, 3), 4, batched=True)
+    weight = torch.ones(4, dtype=torch.float32)
+    return x, weight, weight, weight, weight, draw.maybe(), 0.1, 1e-5, False
+
+
+#: Operator -> what it is called with.
+CASES: dict[Any, Callable[[Draw], Any]] = {
+    aten._prelu_kernel.default: lambda draw: (x := anything(draw), torch.ones([1] * x.dim(), dtype=x.dtype)),
+    aten.add.Scalar: lambda draw: (anything(draw), 2),
+    aten.atan2.default: pair,
+    aten.batch_norm.default: normalised,
+    aten.binary_cross_entropy.default: lambda draw: (*alike(draw), None, 0),
+    aten.clamp.default: lambda draw: (anything(draw), 0.1, 0.9),
+    aten.clone.default: anything,
+    aten.constant_pad_nd.default: lambda draw: (picture(draw), [draw.randint(-2, 2) for _ in range(4)]),
+    aten.conv1d.padding: lambda draw: convolved(1, draw),
+    aten.conv2d.padding: lambda draw: convolved(2, draw),
+    aten.conv3d.padding: lambda draw: convolved(3, draw),
+    aten.deg2rad.default: anything,
+    aten.flip.default: lambda draw: (anything(draw), [0]),
+    aten.glu.default: lambda draw: (draw.tensor([2, *draw.any_shape(1, 3)]), 0),
+    aten.group_norm.default: lambda draw: (picture(draw), 1),
+    aten.gt.Scalar: lambda draw: (anything(draw), 0.5),
+    aten.hardshrink.default: anything,
+    aten.hardtanh.default: anything,
+    aten.huber_loss.default: lambda draw: (*alike(draw), 0),
+    aten.max_unpool2d.default: lambda draw: (
+        *(x := draw.tensor([2, 3, 2, draw.randint(1, 3)]), torch.zeros(x.shape, dtype=torch.int64)),
+        [4, 6],
+    ),
+    aten.mse_loss.default: lambda draw: (*alike(draw), 0),
+    aten.smooth_l1_loss.default: lambda draw: (*alike(draw), 0),
+    aten.im2col.default: lambda draw: (picture(draw), [1, draw.randint(1, 2)], [1, 1], [0, 0], [1, 1]),
+    aten.log_sigmoid.default: anything,
+    aten.masked_fill.Scalar: lambda draw: (x := anything(draw), x > 0.5, 0),
+    aten.maximum.default: pair,
+    aten.nll_loss2d_forward.default: lambda draw: (
+        *(draw.tensor([2, 3, 4, 5]), draw.tensor([2, 4, 5], torch.int64, 3)),
+        *(None, 0, -100),
+    ),
+    aten.pad.default: lambda draw: (picture(draw), [1, 2, 1, 1], draw.choice(("reflect", "replicate", "circular"))),
+    aten.pixel_shuffle.default: lambda draw: (draw.tensor([2, 8, 3, draw.randint(1, 3)]), 2),
+    aten.pow.Tensor_Tensor: pair,
+    aten.reflection_pad2d.default: lambda draw: (picture(draw), [0, 0, 0, 0]),
+    aten.reflection_pad3d.default: lambda draw: (volume(draw), [0, 0, 0, 0, 0, 0]),
+    aten.relu6.default: anything,
+    aten.replication_pad3d.default: lambda draw: (volume(draw), [1, 1, 1, 1, 1, 1]),
+    aten.roll.default: lambda draw: (anything(draw), [1]),
+    aten.rrelu_with_noise.default: lambda draw: (x := anything(draw), torch.empty_like(x)),
+    aten.tril.default: lambda draw: (draw.tensor(draw.any_shape(2)),),
+    aten.sort.default: lambda draw: (anything(draw), 0),
+}
+
+
+def frozen(value: Any, specs: Specs) -> Any:
+    """Arguments as records have them."""
+    if isinstance(value, list):
+        return tuple(frozen(each, specs) for each in value)
+    return specs.of(value) if isinstance(value, torch.Tensor) else value
+
+
+@pytest.mark.parametrize("func", CASES, ids=str)
+def test_a_layout_is_that_of_the_kernel_for_the_cpu(func: Any) -> None:
+    layout, specs, compared = (
+        layout_of(target_of(func), func._overloadname, torch.Tag.pointwise in func.tags),
+        Specs(),
+        0,
+    )
+    assert layout is not None
+    for seed in range(80):
+        made = CASES[func](Draw(seed))
+        args = made if isinstance(made, tuple) else (made,)
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                output = func(*args)
+            except (NotImplementedError, RuntimeError):  # no kernel for this dtype, or nothing is left of a picture
+                continue
+        output = output if isinstance(output, torch.Tensor) else output[0]
+        if output.numel():
+            compared += 1
+            given = [frozen(arg, specs) for arg in args]
+            assert layout(tuple(output.shape), *given) == output.stride(), (seed, given)
+    assert compared > 40
