@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from thoplw import shapes
+from thoplw.capture import higher_order
 from thoplw.capture.operators import is_composite, is_higher_order, is_mutable, target_of, written
 from thoplw.capture.run import Run
 from thoplw.capture.torch_internals import memory_of
@@ -30,9 +31,7 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
         """Run one operator and record it."""
         kwargs = kwargs or {}
         if is_higher_order(func):
-            output = func(*args, **kwargs)
-            self.record(self.call(func, args, kwargs, output))
-            return output
+            return higher_order.answer(self, func, args, kwargs)
         if is_mutable(func):
             self._save(func, args, kwargs)
         if target_of(func) not in shapes.RULES and is_composite(func):

@@ -79,6 +79,12 @@ def is_written_in_operators(func: Any) -> bool:
     return key in func.py_kernels or torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key)
 
 
+def kernel_in_python(func: Any) -> Callable[..., Any]:
+    """The kernel of an operator that takes functions, which is written in other operators. Since 2.6."""
+    kernel: Callable[..., Any] = func.py_kernels[torch._C.DispatchKey.CompositeExplicitAutograd]
+    return kernel
+
+
 # -- dispatch ----------------------------------------------------------------------------------------------------------
 
 
@@ -149,7 +155,10 @@ def attention_unfused() -> Iterator[None]:
 
 @contextmanager
 def uncompiled() -> Iterator[None]:
-    """Run what was compiled as it was before. Since 2.6."""
+    """Run what was compiled as it was before, and what is compiled meanwhile as well. Since 2.6.
+
+    ``torch.cond`` and flex attention, for instance, compile themselves when they are called.
+    """
     with ExitStack() as undo:
         # Nothing can have been compiled before the compiler was imported, which takes a second.
         if "torch._dynamo" in sys.modules:
@@ -157,7 +166,22 @@ def uncompiled() -> Iterator[None]:
             # A compiled submodule warns that global hooks fire once more, for its wrapper: a module of its own.
             undo.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", "Using `torch.compile.module.` when there are global hooks")
+        else:
+            undo.callback(setattr, torch, "compile", torch.compile)
+            torch.compile = _compile_later(undo)
         yield
+
+
+def _compile_later(undo: ExitStack) -> Callable[..., Any]:
+    """A stand-in for ``torch.compile``, to have what it compiles run as before; the first call puts that back."""
+    compile_ = torch.compile
+
+    def compile_eagerly(*args: Any, **kwargs: Any) -> Any:
+        torch.compile = compile_
+        undo.enter_context(torch.compiler.set_stance("force_eager"))
+        return compile_(*args, **kwargs)
+
+    return compile_eagerly
 
 
 # -- calls of modules --------------------------------------------------------------------------------------------------
