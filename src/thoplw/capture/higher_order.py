@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from thoplw.capture.nesting import map_tensors
 from thoplw.capture.operators import target_of
@@ -65,31 +65,42 @@ def _switch(run: Run, func: Any, index: Any, branches: Sequence[Any], operands: 
 def _while_loop(
     run: Run, func: Any, goes_on: Any, body: Any, carried: Sequence[Any], more: Sequence[Any] = (), **options: Any
 ) -> Any:
-    values = tuple([value.clone() if isinstance(value, torch.Tensor) else value for value in carried])
+    """What is carried, as flat as the functions take it, in the structure that the body returns."""
+    values = [value.clone() if isinstance(value, torch.Tensor) else value for value in carried]
+    structure = None
     while goes_on(*values, *more):
-        values = tuple(body(*values, *more))
-    return values
+        values, structure = tree_flatten(body(*values, *more))
+    if structure is None:
+        with run.rehearsal():
+            structure = tree_flatten(body(*values, *more))[1]
+    return tree_unflatten(values, structure)
 
 
 def _map(run: Run, func: Any, body: Any, xs: Sequence[Any], more: Sequence[Any] = (), **options: Any) -> Any:
     turns = [body(*each, *more) for each in zip(*[x.unbind(0) for x in xs], strict=True)]
-    return tree_map(lambda *each: torch.stack(each) if isinstance(each[0], torch.Tensor) else each[0], *turns)
+    return tree_map(lambda *each: _stacked(each), *turns)
 
 
 def _scan(
     run: Run, func: Any, body: Any, init: Sequence[Any], xs: Sequence[Any], more: Sequence[Any] = (), **options: Any
 ) -> Any:
-    """The last carry, and what came out of each turn, stacked."""
-    carry, turns = list(init), []
+    """The last carry, and what came out of each turn, stacked, in the structure that the body returns."""
+    carry, turns, structure = list(init), [], None
     for each in zip(*[x.unbind(0) for x in xs], strict=True):
-        flat = tree_leaves(body(*carry, *each, *more))
-        carry = flat[: len(init)]
-        turns.append(flat[len(init) :])
-    if turns:
-        return (*carry, *[None if each[0] is None else torch.stack(each) for each in zip(*turns, strict=True)])
-    with run.rehearsal():
-        flat = tree_leaves(body(*carry, *[x.new_zeros(x.shape[1:]) for x in xs], *more))[len(init) :]
-    return (*carry, *[None if out is None else out.new_empty((0, *out.shape)) for out in flat])
+        flat, structure = tree_flatten(body(*carry, *each, *more))
+        carry, out = flat[: len(init)], flat[len(init) :]
+        turns.append(out)
+    if structure is None:
+        with run.rehearsal():
+            flat, structure = tree_flatten(body(*carry, *[x.new_zeros(x.shape[1:]) for x in xs], *more))
+        stacked = [None if out is None else out.new_empty((0, *out.shape)) for out in flat[len(init) :]]
+    else:
+        stacked = list(map(_stacked, zip(*turns, strict=True)))
+    return tree_unflatten([*carry, *stacked], structure)
+
+
+def _stacked(turns: tuple[Any, ...]) -> Any:
+    return torch.stack(turns) if isinstance(turns[0], torch.Tensor) else turns[0]
 
 
 def _as_torch_does(run: Run, func: Any, *args: Any, **kwargs: Any) -> Any:

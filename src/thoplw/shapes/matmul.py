@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -117,10 +118,28 @@ def attention(
 
 
 def flex_attention(query: TensorSpec, key: TensorSpec, value: TensorSpec) -> tuple[TensorSpec, ...] | None:
-    """As :func:`attention`, grouped queries included; with it the logarithm of each row's sum, and its maximum."""
-    out = attention(query, key, value, enable_gqa=True)
-    rows = contiguous(query.shape[:-1], "float32")
-    return None if out is None else (out, rows, rows)
+    """As :func:`attention`, grouped queries included; with it the logarithm of each row's sum, and its maximum.
+
+    ``[B, H, L, E] [B, H / G, S, E] [B, H / G, S, V] -> [B, H, L, V] [B, H, L] [B, H, L]``; samples may share their keys.
+    """
+    if not len(query.shape) == len(key.shape) == len(value.shape) == 4 or query.dtype not in FLOATING:
+        return None
+    (batch, heads, length, _), (shared, groups) = query.shape, key.shape[:2]
+    if query.shape[-1] != key.shape[-1] or key.shape[:-1] != value.shape[:-1]:
+        return None
+    if shared not in (1, batch) or not groups or heads % groups:
+        return None
+    shape = (batch, heads, length, value.shape[-1])
+    # The dimension that lies closest in the query is filled first, but the last one has to be that.
+    order = sorted(range(4), key=lambda dim: (query.strides[dim], -dim))
+    if math.prod(shape[dim] for dim in order[: order.index(3)]) > 1:
+        order = [3, *(dim for dim in order if dim != 3)]
+    strides, step = [0] * 4, 1
+    for dim in order:
+        strides[dim] = step
+        step *= shape[dim]
+    rows = contiguous(shape[:-1], "float64" if query.dtype == "float64" else "float32")
+    return TensorSpec(shape=shape, dtype=query.dtype, strides=tuple(strides)), rows, rows
 
 
 def grouped(
