@@ -8,6 +8,7 @@ import torch
 
 from thoplw import shapes
 from thoplw.capture import higher_order
+from thoplw.capture.distributed import refuse_split
 from thoplw.capture.operators import is_composite, is_higher_order, is_mutable, target_of, written
 from thoplw.capture.run import Run
 from thoplw.capture.torch_internals import memory_of
@@ -30,6 +31,8 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Run one operator and record it."""
         kwargs = kwargs or {}
+        if types:
+            refuse_split(f"a tensor that {target_of(func)} is given", types)
         if is_higher_order(func):
             return higher_order.answer(self, func, args, kwargs)
         if is_mutable(func):

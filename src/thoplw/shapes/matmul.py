@@ -120,7 +120,7 @@ def attention(
 def flex_attention(query: TensorSpec, key: TensorSpec, value: TensorSpec) -> tuple[TensorSpec, ...] | None:
     """As :func:`attention`, grouped queries included; with it the logarithm of each row's sum, and its maximum.
 
-    ``[B, H, L, E] [B, H / G, S, E] [B, H / G, S, V] -> [B, H, L, V] [B, H, L] [B, H, L]``; samples may share their keys.
+    ``[B, H, L, E] [B, H / G, S, E] [B, H / G, S, V] -> [B, H, L, V] [B, H, L] [B, H, L]``; samples may share keys.
     """
     if not len(query.shape) == len(key.shape) == len(value.shape) == 4 or query.dtype not in FLOATING:
         return None
