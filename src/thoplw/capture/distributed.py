@@ -35,7 +35,7 @@ def refuse_split(what: str, classes: Iterable[type]) -> None:
     for cls in classes:
         if is_split(cls):
             raise InputError(
-                f"{what} is a {cls.__name__}, which is split over processes: what one of them has is not what the model "
-                "costs. Profile the model as it is before parallelize_module, distribute_tensor, fully_shard or FSDP; "
-                "its weights may be on the meta device (with torch.device('meta'): ...)."
+                f"{what} is a {cls.__name__}, which is split over processes: what one of them has is not what the "
+                "model costs. Profile the model as it is before parallelize_module, distribute_tensor, fully_shard or "
+                "FSDP; its weights may be on the meta device (with torch.device('meta'): ...)."
             )
