@@ -45,7 +45,7 @@ class Convention:
             operations (``"FLOP"``).
         parameters: which parameters count, see :mod:`thoplw.pricing.parameters`; those of modules that ran, unless
             said otherwise.
-        mirrors: the tool whose figures it gives, with its version.
+        mirrors: the tool whose figures of a model in evaluation mode it gives, with its version.
         subclasses: whether the price of a class of modules also prices modules of classes derived from it.
         registry: gives prices of operators that others add while a process runs. They go before those of this table,
             and before those of what an operator is a part of.

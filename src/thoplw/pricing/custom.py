@@ -10,7 +10,7 @@ from typing import Any
 
 from thoplw.errors import CustomOpError
 from thoplw.pricing.convention import Convention, Price
-from thoplw.pricing.keys import is_module_class, is_operator, operator_name
+from thoplw.pricing.keys import CONTROL_FLOW, is_module_class, is_operator, operator_name
 from thoplw.pricing.price import Holds, Priced, price
 from thoplw.record import Call, Expand, Trace, Work, as_work, class_names
 
@@ -32,7 +32,8 @@ class CustomOps:
         """Check the functions.
 
         Raises:
-            CustomOpError: a key is neither a module class nor an operator, or a function takes other arguments.
+            CustomOpError: a key is neither a module class nor an operator that can have a price, or a function takes
+                other arguments.
         """
         self.convention = convention
         self.operators: dict[str, Price] = {}
@@ -45,6 +46,11 @@ class CustomOps:
                 self._functions[key] = function
             elif is_operator(key):
                 name = operator_name(key)
+                if name in CONTROL_FLOW:
+                    raise CustomOpError(
+                        f"custom_ops: {name} is counted by what its functions run, and has no price of its own. Give a "
+                        "price to the operators that they run, or to the class of the module that calls it."
+                    )
                 _check_arity(name, function, "call")
                 self.operators[name] = self._price(name, function)
             else:
@@ -97,9 +103,8 @@ class CustomOps:
     def _unused(self, trace: Trace, expand: Expand) -> Iterator[str]:
         """The keys of which nothing ran, not even inside of what another function prices."""
         calls = {call for call, _ in trace.steps}
-        for name in self.operators.keys() - self._used:
-            holds = Holds({name: None}, expand)
-            if not any(map(holds.at_all, calls)):
+        for name in self.operators:
+            if name not in self._used and not any(map(Holds({name: None}, expand).at_all, calls)):
                 yield name
         if self._functions:
             ran = {name for scope in trace.scopes for name in trace.modules[scope.module].classes}

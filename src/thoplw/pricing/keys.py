@@ -10,6 +10,15 @@ MODULE = "torch.nn.modules.module:Module"
 #: Operators that take functions, such as flex attention, are of the last one.
 _OPERATORS = frozenset({"OpOverload", "OpOverloadPacket", "HigherOrderOperator"})
 
+#: Operators that stand for Python: a record has what their functions run in their place.
+CONTROL_FLOW = frozenset(
+    f"higher_order.{name}"
+    for name in (
+        "associative_scan cond foreach_map hints_wrapper invoke_subgraph map_impl out_dtype scan strict_mode switch "
+        "while_loop"
+    ).split()
+)
+
 
 def is_module_class(key: object) -> bool:
     """Whether it is a class of modules, such as ``torch.nn.Linear``."""

@@ -66,17 +66,17 @@ _COUNTER = "torch.utils.flop_counter"
 def _price(name: str, formula: Callable[..., Any]) -> Price:
     """A registered formula takes shapes, or with ``get_raw=True`` tensors, of which a record has the specs."""
     code = getattr(formula, "__code__", None)
-    see = _shapes if code is not None and code.co_filename == sys.modules[_COUNTER].__file__ else _as_it_is
+    wrapped = code is not None and code.co_filename == sys.modules[_COUNTER].__file__  # by torch, which takes shapes
 
     def price(call: Call) -> Work:
-        figure = formula(*see(call.args), out_val=see(call.output), **see(dict(call.kwargs)))
+        if wrapped:
+            kwargs = _shapes(dict(call.kwargs))
+            figure = formula.__wrapped__(*_shapes(call.args), out_shape=_shapes(call.output), **kwargs)  # type: ignore[attr-defined] # functools.wraps sets it
+        else:
+            figure = formula(*call.args, out_val=call.output, **call.kwargs)
         return as_work(figure, f"the formula that is registered with torch for {name}", "FLOP")
 
     return price
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
 
 
 def _shapes(value: Any) -> Any:
