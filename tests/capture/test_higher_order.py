@@ -92,6 +92,16 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...], int]] = {  # forward
         (3 + 1 + 1 + 3) * 4**3,
     ),
     "vmap": (lambda m, x: torch.vmap(m.a)(x), (STEPS,), 5 * LINEAR),
+    "cond in vmap: both branches run": (
+        lambda m, x: torch.vmap(lambda e: torch.cond(e.sum() > 0, m.a, lambda e: double(m, e), (e,)))(x),
+        (X,),
+        3 * LINEAR,
+    ),
+    "scan in vmap": (
+        lambda m, x: torch.vmap(lambda e: hops.scan(lambda c, s: (m.a(c), c + s), e[0] * 0, e))(x),
+        (torch.ones(2, 5, 8),),
+        5 * LINEAR,
+    ),
     "another type of output": (
         lambda m, x: torch.ops.higher_order.out_dtype(torch.ops.aten.mm.default, torch.int32, x, x),
         (torch.ones(8, 8, dtype=torch.int8),),
@@ -117,7 +127,9 @@ def test_what_comes_out_looks_as_when_executed(case: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["loop of dicts", "loop that never turns", "map of two", "scan of trees"])
+@pytest.mark.parametrize(
+    "case", ["loop of dicts", "loop that never turns", "map of two", "scan of trees", "cond in vmap: both branches run"]
+)
 def test_what_comes_out_is_what_torch_gives_that_compiles_these(case: str) -> None:
     forward, inputs, _ = CASES[case]
     model = Two(forward)

@@ -169,6 +169,9 @@ def uncompiled() -> Iterator[None]:
         else:
             undo.callback(setattr, torch, "compile", torch.compile)
             torch.compile = _compile_later(undo)
+        rules = torch.ops.higher_order.cond.functorch_table
+        undo.callback(rules.update, dict(rules))
+        rules.update({key: _of_functions(rule) for key, rule in rules.items()})
         yield
 
 
@@ -182,6 +185,31 @@ def _compile_later(undo: ExitStack) -> Callable[..., Any]:
         return compile_(*args, **kwargs)
 
     return compile_eagerly
+
+
+def _of_functions(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """The rule of ``torch.cond`` under ``torch.vmap`` for functions as they are.
+
+    torch's own takes them as the compiler has traced them, which then return a tuple: of ``return x.sin()`` it would
+    take the first row.
+    """
+
+    def ruled(interpreter: Any, holds: Any, if_true: Any, if_false: Any, inputs: Any) -> Any:
+        alone = False
+
+        def traced(function: Callable[..., Any]) -> Callable[..., Any]:
+            def run(*args: Any) -> Any:
+                nonlocal alone
+                output = function(*args)
+                alone = isinstance(output, torch.Tensor)
+                return (output,) if alone else output
+
+            return run
+
+        outputs = rule(interpreter, holds, traced(if_true), traced(if_false), inputs)
+        return outputs[0] if alone else outputs
+
+    return ruled
 
 
 # -- calls of modules --------------------------------------------------------------------------------------------------
