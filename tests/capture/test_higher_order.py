@@ -149,6 +149,15 @@ def test_of_branches_on_a_value_the_costliest_is_listed() -> None:
     assert thoplw.profile(model, X, convention="macs", execute=True, verbose=False)[0] == LINEAR
 
 
+def test_what_runs_in_a_context_is_counted() -> None:
+    model = Two(lambda m, x: cond(m, x.sum() > 0, x))
+    with thoplw.count("macs") as counted:
+        model(X)
+        model(-X)
+        hops.map(model.a, STEPS)
+    assert counted.total_macs == (1 + 2 + 5) * LINEAR
+
+
 def test_a_rehearsed_branch_is_watched_by_nobody_and_writes_to_nothing() -> None:
     def forward(m: Two, x: torch.Tensor, n: torch.Tensor) -> Any:
         out = torch.cond(x.sum() > 0, lambda x, n: m.a(x) + n.add_(1), lambda x, n: double(m, x) + n.add_(2), (x, n))
@@ -210,6 +219,16 @@ def test_flex_attention_counts_in_full_or_by_blocks(case: str, execute: bool) ->
     for convention, scores in (("macs", full), ("macs-causal", kept)):
         found = thoplw.profile(model, inputs, convention=convention, execute=execute, verbose=False)[0]
         assert found == scores * each, convention
+
+
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+def test_a_block_mask_that_a_model_was_made_with_is_known(execute: bool) -> None:
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+    mask = create_block_mask(causal, None, None, 256, 256, device="cpu")
+    model, q = Two(lambda m, q: flex_attention(q, q, q, block_mask=mask)), torch.ones(1, 1, 256, 8)
+    assert thoplw.profile(model, q, convention="macs-causal", execute=execute, verbose=False)[0] == 3 * 128**2 * 16
+    assert mask.kv_num_blocks.tolist() == [[[1, 1]]]  # and full ones besides
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64], ids=str)
