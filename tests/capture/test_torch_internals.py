@@ -28,6 +28,7 @@ from thoplw.capture.torch_internals import (
     is_autocast_on,
     is_overload,
     is_written_in_operators,
+    kernel_in_python,
     make_wrapper,
     memory_of,
     method_of_calls,
@@ -213,6 +214,12 @@ def test_what_was_compiled_runs_as_before() -> None:
     compiled = torch.compile(nn.functional.relu, backend=refuse)
     with uncompiled():
         assert compiled(torch.tensor(-1.0)) == 0
+
+
+def test_the_kernel_of_an_operator_that_takes_functions() -> None:
+    kernel = kernel_in_python(torch.ops.higher_order.associative_scan)
+    (sums,) = kernel(lambda a, b: [a + b], [torch.tensor([1, 2, 3])], ())
+    assert sums.tolist() == [1, 3, 6]
 
 
 # -- calls of modules --------------------------------------------------------------------------------------------------

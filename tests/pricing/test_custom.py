@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 import thoplw
+from thoplw.report.document import read
 
 MODEL = nn.Sequential(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()), nn.Flatten(), nn.Linear(8 * 36, 4))
 IMAGE = (1, 3, 8, 8)
@@ -64,6 +66,96 @@ def test_an_unknown_operator_can_be_priced() -> None:
     assert (macs, info.uncounted) == (30, {})
 
 
+LINEARS = nn.Sequential(nn.Linear(8, 8), nn.Sequential(nn.Linear(8, 8, bias=False), nn.ReLU()))
+
+
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+@pytest.mark.parametrize("convention", ["thoplw", "macs", "flops", "torch", "thop", "fvcore", "ptflops", "torchinfo"])
+def test_a_price_wins_over_that_of_what_holds_the_operator(convention: str, execute: bool) -> None:
+    def cost(prices: Any) -> int:
+        return thoplw.profile(MODEL, IMAGE, prices, convention=convention, execute=execute, verbose=False)[0]
+
+    plain = thoplw.profile(MODEL, IMAGE, convention=convention, verbose=False)[2]
+    by_layer = {row.name: row.macs for row in plain}
+    others = sum(by_layer.values()) - by_layer["2"]
+    assert cost({torch.ops.aten.addmm: lambda call: 9001}) == others + 9001
+    assert cost({torch.ops.aten.addmm.default: lambda call: 9001}) == others + 9001
+    # The whole is asked before its parts.
+    assert cost({torch.ops.aten.addmm: lambda call: 1, torch.ops.aten.linear: lambda call: 9001}) == others + 9001
+    assert cost({torch.ops.aten.convolution: lambda call: 9001}) == sum(by_layer.values()) - by_layer["0.0"] + 9001
+
+
+def test_what_does_not_hold_the_operator_keeps_its_price() -> None:
+    macs, _, info = thoplw.profile(LINEARS, (2, 8), {torch.ops.aten.mm: lambda call: 5}, convention="macs")
+    assert {row.name: row.macs for row in info} == {"0": 2 * 8 * 8, "1.0": 5, "1.1": 0}
+    assert macs == 2 * 8 * 8 + 5
+
+
+def test_the_price_of_a_layer_wins_over_that_of_the_module_that_holds_it() -> None:
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(8, 8)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(x)
+
+    table = thoplw.Convention("mine", {Block: lambda call: 1000}, based_on="macs")
+    assert thoplw.profile(Block(), (1, 8), convention=table, verbose=False)[0] == 1000
+    for key, price in ((nn.Linear, lambda module, inputs, output: 3), (torch.ops.aten.addmm, lambda call: 3)):
+        assert thoplw.profile(Block(), (1, 8), {key: price}, convention=table, verbose=False)[0] == 3
+
+
+@pytest.mark.parametrize("key", [nn.Linear, torch.ops.aten.linear, torch.ops.aten.addmm])
+def test_a_plain_number_is_in_the_unit_of_the_convention(key: Any) -> None:
+    def price(*arguments: Any) -> int:
+        return 9001
+
+    price_of = price if key is not nn.Linear else lambda module, inputs, output: 9001
+    for convention, flops in (("macs", 18_002), ("flops", 9001)):
+        cost, _, info = thoplw.profile(nn.Linear(8, 8), (1, 8), {key: price_of}, convention=convention, verbose=False)
+        assert (cost, info.total_flops) == (9001, flops)
+
+
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+def test_a_key_of_which_nothing_ran_is_noted(execute: bool) -> None:
+    prices = {
+        torch.ops.aten.mm: lambda call: 1,
+        nn.Conv3d: lambda module, inputs, output: 1,
+        nn.Linear: lambda module, inputs, output: 1,
+        torch.ops.aten.addmm: lambda call: 1,  # ran inside of what another function prices
+        nn.Module: lambda module, inputs, output: 1,
+    }
+    del prices[nn.Module]
+    info = thoplw.profile(MODEL, IMAGE, prices, execute=execute, verbose=False)[2]
+    assert info.notes() == ("custom_ops: aten.mm, Conv3d never ran.",)
+    with thoplw.count(custom_ops=prices) as counted:
+        MODEL(torch.ones(IMAGE))
+    assert counted.layer_info.notes() == ("custom_ops: aten.mm, Conv3d never ran.",)
+    assert [each.notes() for each in counted.calls] == [()]
+
+
+def test_what_never_ran_is_kept_in_documents(tmp_path: Path) -> None:
+    info = thoplw.profile(MODEL, IMAGE, {torch.ops.aten.mm: lambda call: 1}, verbose=False)[2]
+    path = tmp_path / "profile.json"
+    path.write_text(info.summary("json"))
+    assert read(path).notes == info.notes() == ("custom_ops: aten.mm never ran.",)
+
+
+@pytest.mark.skipif(torch.__version__ < "2.14", reason="older torch compiles flex attention, or has none")
+@pytest.mark.filterwarnings("ignore:flex_attention called without")
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+def test_an_operator_that_takes_functions_can_be_priced(execute: bool) -> None:
+    from torch.nn.attention.flex_attention import flex_attention
+
+    class Flex(nn.Module):
+        def forward(self, q: torch.Tensor) -> torch.Tensor:
+            return flex_attention(q, q, q)
+
+    prices = {torch.ops.higher_order.flex_attention: lambda call: call.args[0].numel}
+    assert thoplw.profile(Flex(), (1, 2, 16, 8), prices, execute=execute)[0] == 2 * 16 * 8
+
+
 def wrong_arity(module: nn.Module, inputs: Any) -> int:
     return 0
 
@@ -82,6 +174,10 @@ BAD = {
     "half a MAC": ({nn.Conv2d: lambda m, i, o: 0.5}, "returned 0.5, not a whole number"),
     "infinitely many": ({nn.Conv2d: lambda m, i, o: float("inf")}, "returned inf, not a whole number"),
     "no number for an operator": ({torch.ops.aten.linear: lambda call: "1"}, "prices aten.linear, returned '1'"),
+    "control flow": (
+        {torch.ops.higher_order.cond: lambda call: 1},
+        "higher_order.cond is counted by what its functions run",
+    ),
     "not callable": ({nn.Conv2d: 5}, "Conv2d is given 5, not a function"),
     "not a key": ({"conv2d": no_number}, "the key 'conv2d' is neither"),
 }

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from thoplw.pricing.keys import MODULE, is_module_class, is_operator
+from thoplw.capture import higher_order
+from thoplw.pricing.keys import CONTROL_FLOW, MODULE, is_module_class, is_operator, operator_name
 from thoplw.record import class_names
 
 
@@ -25,9 +26,20 @@ def test_classes_of_modules(key: Any) -> None:
     assert (is_module_class(key), is_operator(key)) == (True, False)
 
 
-@pytest.mark.parametrize("key", [torch.ops.aten.linear, torch.ops.aten.linear.default])
-def test_operators(key: Any) -> None:
-    assert (is_module_class(key), is_operator(key)) == (False, True)
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        (torch.ops.aten.linear, "aten.linear"),
+        (torch.ops.aten.linear.default, "aten.linear.default"),
+        (torch.ops.higher_order.cond, "higher_order.cond"),
+    ],
+)
+def test_operators(key: Any, name: str) -> None:
+    assert (is_module_class(key), is_operator(key), operator_name(key)) == (False, True, name)
+
+
+def test_control_flow_is_what_runs_as_python() -> None:
+    assert higher_order.CONTROL_FLOW.keys() == CONTROL_FLOW
 
 
 @pytest.mark.parametrize("key", [nn.Linear(1, 1), dict, "aten.linear", len, torch.relu, None, OpOverload()])

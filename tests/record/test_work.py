@@ -21,6 +21,10 @@ def test_a_whole_number_is_of_macs(price: object) -> None:
     assert as_work(price, "a price") == Work(macs=6, flops=12)
 
 
+def test_a_whole_number_of_operations_says_nothing_of_macs() -> None:
+    assert as_work(7, "a price", "FLOP") == Work(flops=7)
+
+
 @pytest.mark.parametrize("price", [6.5, True, None, "6", Fraction(1, 2)])
 def test_what_is_no_amount_is_refused(price: object) -> None:
     with pytest.raises(CustomOpError, match=r"the price of aten.relu returned .*, not a whole number"):

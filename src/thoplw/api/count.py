@@ -9,7 +9,6 @@ from typing import Any
 from thoplw.capture import Session, expand
 from thoplw.pricing import Convention, find, price
 from thoplw.pricing.custom import CustomOps
-from thoplw.record import Trace, Work
 from thoplw.report.layer_info import LayerInfo
 
 
@@ -42,11 +41,11 @@ class Count:
         """
         self._convention = find(convention)
         self._functions = custom_ops
-        self._custom = CustomOps(custom_ops)
+        self._custom = CustomOps(custom_ops, self._convention)
         self._session = Session()
 
     def __enter__(self) -> Count:
-        self._custom = CustomOps(self._functions)
+        self._custom = CustomOps(self._functions, self._convention)
         self._session = Session(self._custom.watch)
         self._session.__enter__()
         return self
@@ -56,16 +55,13 @@ class Count:
     ) -> None:
         self._session.__exit__(kind, error, trace)
         seen = self._session.trace()
-        prices = self._custom.scopes()
-        self.layer_info = self._report(seen, prices)
+        self.layer_info = LayerInfo(self._custom.price(seen, expand))
         reports = []
         for first, part in seen.parts():
-            own = {at - first: work for at, work in prices.items() if 0 <= at - first < len(part.scopes)}
-            reports.append(self._report(part, own))
+            own = {at - first: work for at, work in self._custom.scopes.items() if 0 <= at - first < len(part.scopes)}
+            priced = price(part, self._convention, prices=self._custom.operators, scopes=own, expand=expand)
+            reports.append(LayerInfo(priced))
         self.calls = tuple(reports)
-
-    def _report(self, trace: Trace, prices: Mapping[int, Work]) -> LayerInfo:
-        return LayerInfo(price(trace, self._convention, prices=self._custom.prices, scopes=prices, expand=expand))
 
     @property
     def total_macs(self) -> int:

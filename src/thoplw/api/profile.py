@@ -13,7 +13,7 @@ from thoplw.capture.inputs import arguments
 from thoplw.capture.preserve import without_collection
 from thoplw.capture.scopes import Watch
 from thoplw.errors import InputError, UncountedError
-from thoplw.pricing import Convention, find, price
+from thoplw.pricing import Convention, find
 from thoplw.pricing.custom import CustomOps
 from thoplw.record import Trace
 from thoplw.report.layer_info import LayerInfo
@@ -39,8 +39,9 @@ def profile(
         model: any module. Its weights may be on the meta device.
         tensor: what the model takes: a tensor; a tuple or list of positional inputs; a dict of keyword inputs (tensors
             at any depth, and other values); or a shape such as ``(1, 3, 224, 224)``, which stands for a float32 tensor.
-        custom_ops: ``{nn.Module subclass: f(module, inputs, output) -> MACs}`` prices a module with all under it, and
-            ``{torch.ops.lib.op: f(call) -> MACs}`` an operator, see :class:`thoplw.Call`.
+        custom_ops: ``{nn.Module subclass: f(module, inputs, output) -> cost}`` prices a module with all under it, and
+            ``{torch.ops.lib.op: f(call) -> cost}`` an operator, see :class:`thoplw.Call`: alone, or inside of what the
+            convention prices as a whole. A cost is a whole number in the convention's unit, or :class:`thoplw.Work`.
         verbose: say on stderr what was not counted, and which submodules never ran.
         convention: how to count: the name of one that :func:`thoplw.conventions` lists, or your own.
         strict: raise when an operator was not counted.
@@ -63,9 +64,9 @@ def profile(
     # A real run has garbage of its own, which can be large.
     with without_collection(when=not execute):
         table = find(convention)
-        custom = CustomOps(custom_ops)
+        custom = CustomOps(custom_ops, table)
         trace = observe(model, tensor, execute=execute, reuse_layers=reuse_layers, watch=custom.watch)
-        info = LayerInfo(price(trace, table, prices=custom.prices, scopes=custom.scopes(), expand=expand))
+        info = LayerInfo(custom.price(trace, expand))
         if strict and info.uncounted:
             raise UncountedError(
                 f"{info.notes()[0]} These lines price one of them:\n\n"

@@ -19,6 +19,7 @@ import torch
 
 from thoplw.capture.abstract import Specs
 from thoplw.capture.abstract_run import AbstractRun
+from thoplw.capture.distributed import refuse_split
 from thoplw.capture.layer_cache import LayerCache
 from thoplw.capture.live_run import LiveRun
 from thoplw.capture.nesting import map_tensors, tensors_in
@@ -57,12 +58,14 @@ def capture(
 
     Raises:
         DataDependentError: the model decided on a value that an abstract run does not have.
-        InputError: a parameter is not initialised yet, or an operator cannot tell its output shape without running.
+        InputError: a parameter is not initialised yet, a tensor or module is split over processes, or an operator
+            cannot tell its output shape without running.
         Exception: whatever the model's forward raises, with a note that says in which module (Python 3.11 or newer).
     """
     specs = Specs()
     weights = Weights(specs)
     weights.add(model)
+    refuse_split("an input", map(type, tensors_in((args, kwargs))))
     if execute:
         _require_values(model, args, kwargs)
     real = list(filterfalse(attrgetter("is_meta"), weights.tensors.values()))

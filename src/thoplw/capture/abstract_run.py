@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from thoplw import shapes
-from thoplw.capture import meta_kernel
+from thoplw.capture import higher_order, meta_kernel
 from thoplw.capture.abstract import REAL_LIMIT, AbstractTensor, abstract, may_steer
 from thoplw.capture.data_dependent import Decisions, has_masks, take_for_granted
 from thoplw.capture.density import density_after, with_density
@@ -87,7 +87,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         operator = self._operators.get(id(func))
         if operator is None:
             if is_higher_order(func):
-                return self._higher_order(func, args, kwargs or {})
+                return higher_order.answer(self, func, args, kwargs or {})
             operator = self.memo.meet(func)
         if operator.packed:
             args, kwargs = with_lengths(self, func, args, kwargs or {})
@@ -184,18 +184,24 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             func, tuple(map(on_device, args)), {name: on_device(value) for name, value in kwargs.items()}
         )
 
-    def _higher_order(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Answer an operator that takes functions: of these, flex attention has a shape rule."""
+    def knows(self, value: Any) -> bool:
+        """Numbers, and tensors that have values or are taken to have some."""
+        return (
+            not isinstance(value, torch.Tensor)
+            or self._values.has(value)
+            or (type(value) is AbstractTensor and value.assumed is not None)
+        )
+
+    def whole(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a shape rule says."""
         target = target_of(func)
         shaped = shapes.RULES[target](*self.freeze(args[:3])) if target in shapes.RULES else None
         if shaped is None:
             raise InputError(
-                f"{target} {self.where()} takes functions, and has no shape rule. "
-                "execute=True counts it on real tensors."
+                f"{target} {self.where()} takes functions, and thoplw knows no shape of what it returns. With "
+                "execute=True it runs on real tensors; where it has no price, custom_ops can give it one."
             )
-        output = self.thaw(shaped)
-        self.record(self.call(func, args, kwargs, output))
-        return output
+        return self.thaw(shaped)
 
     def _first_time(
         self, operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...], kinds: int

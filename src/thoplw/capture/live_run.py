@@ -7,6 +7,8 @@ from typing import Any
 import torch
 
 from thoplw import shapes
+from thoplw.capture import higher_order
+from thoplw.capture.distributed import refuse_split
 from thoplw.capture.lengths import with_lengths
 from thoplw.capture.operators import is_composite, is_higher_order, is_mutable, target_of, written
 from thoplw.capture.run import Run
@@ -31,10 +33,10 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Run one operator and record it."""
         kwargs = kwargs or {}
+        if types:
+            refuse_split(f"a tensor that {target_of(func)} is given", types)
         if is_higher_order(func):
-            output = func(*args, **kwargs)
-            self.record(self.call(func, args, kwargs, output))
-            return output
+            return higher_order.answer(self, func, args, kwargs)
         if is_mutable(func):
             self._save(func, args, kwargs)
         if target_of(func) not in shapes.RULES and is_composite(func):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -64,6 +64,27 @@ class Run(DispatchMode):
 
     def finish(self) -> None:
         """Undo what the run did to tensors of the model."""
+
+    def knows(self, value: Any) -> bool:
+        """Whether a number, or what a tensor holds, is known, so that it can decide."""
+        return True
+
+    def whole(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What an operator that takes functions returns, without a look inside."""
+        return func(*args, **kwargs)
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[list[Step]]:
+        """Run something that is not to count; the list is filled on the way out with the steps that it took."""
+        seen: list[Step] = []
+        first, assumed, used = len(self.steps), len(self.assumptions), self.used.copy()
+        with self.scopes.rehearsal() if self.scopes is not None else nullcontext():
+            try:
+                yield seen
+            finally:
+                seen += self.steps[first:]
+                del self.steps[first:], self.assumptions[assumed:]
+                self.used &= used
 
     @property
     def scope(self) -> int:

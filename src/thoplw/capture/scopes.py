@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -81,6 +81,18 @@ class ModuleScopes:
         if self._watch is not None:
             self._watch(self.current, module, args, output)
         self.current = scope.parent
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Forget the calls of modules inside; nothing watches them."""
+        before, current, watch = len(self.scopes), self.current, self._watch
+        self._watch = None
+        try:
+            yield
+        finally:
+            self._watch = watch
+            del self.scopes[before:]
+            self.current = current
 
     def _before(self, module: torch.nn.Module, args: tuple[Any, ...]) -> None:
         if self._discover is not None and self.current == 0 and id(module) not in self._indices:

@@ -79,6 +79,12 @@ def is_written_in_operators(func: Any) -> bool:
     return key in func.py_kernels or torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key)
 
 
+def kernel_in_python(func: Any) -> Callable[..., Any]:
+    """The kernel of an operator that takes functions, which is written in other operators. Since 2.6."""
+    kernel: Callable[..., Any] = func.py_kernels[torch._C.DispatchKey.CompositeExplicitAutograd]
+    return kernel
+
+
 # -- dispatch ----------------------------------------------------------------------------------------------------------
 
 
@@ -149,7 +155,10 @@ def attention_unfused() -> Iterator[None]:
 
 @contextmanager
 def uncompiled() -> Iterator[None]:
-    """Run what was compiled as it was before. Since 2.6."""
+    """Run what was compiled as it was before, and what is compiled meanwhile as well. Since 2.6.
+
+    ``torch.cond`` and flex attention, for instance, compile themselves when they are called.
+    """
     with ExitStack() as undo:
         # Nothing can have been compiled before the compiler was imported, which takes a second.
         if "torch._dynamo" in sys.modules:
@@ -157,7 +166,50 @@ def uncompiled() -> Iterator[None]:
             # A compiled submodule warns that global hooks fire once more, for its wrapper: a module of its own.
             undo.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", "Using `torch.compile.module.` when there are global hooks")
+        else:
+            undo.callback(setattr, torch, "compile", torch.compile)
+            torch.compile = _compile_later(undo)
+        rules = torch.ops.higher_order.cond.functorch_table
+        undo.callback(rules.update, dict(rules))
+        rules.update({key: _of_functions(rule) for key, rule in rules.items()})
         yield
+
+
+def _compile_later(undo: ExitStack) -> Callable[..., Any]:
+    """A stand-in for ``torch.compile``, to have what it compiles run as before; the first call puts that back."""
+    compile_ = torch.compile
+
+    def compile_eagerly(*args: Any, **kwargs: Any) -> Any:
+        torch.compile = compile_
+        undo.enter_context(torch.compiler.set_stance("force_eager"))
+        return compile_(*args, **kwargs)
+
+    return compile_eagerly
+
+
+def _of_functions(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """The rule of ``torch.cond`` under ``torch.vmap`` for functions as they are.
+
+    torch's own takes them as the compiler has traced them, which then return a tuple: of ``return x.sin()`` it would
+    take the first row.
+    """
+
+    def ruled(interpreter: Any, holds: Any, if_true: Any, if_false: Any, inputs: Any) -> Any:
+        alone = False
+
+        def traced(function: Callable[..., Any]) -> Callable[..., Any]:
+            def run(*args: Any) -> Any:
+                nonlocal alone
+                output = function(*args)
+                alone = isinstance(output, torch.Tensor)
+                return (output,) if alone else output
+
+            return run
+
+        outputs = rule(interpreter, holds, traced(if_true), traced(if_false), inputs)
+        return outputs[0] if alone else outputs
+
+    return ruled
 
 
 # -- calls of modules --------------------------------------------------------------------------------------------------

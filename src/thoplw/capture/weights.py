@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 
 from thoplw.capture.abstract import PLAIN, Specs
+from thoplw.capture.distributed import refuse_split
 from thoplw.capture.packed import weights_of
 from thoplw.errors import InputError
 from thoplw.record import ModuleInfo, TensorSpec, Weight, class_names
@@ -58,7 +59,7 @@ class Weights:
         """Read a model, whose path is ``name``; what is known already stays as it is.
 
         Raises:
-            InputError: a lazy parameter has no shape yet.
+            InputError: a lazy parameter has no shape yet, or something is split over processes.
         """
         self._add(model, name, parent, set())
 
@@ -74,6 +75,7 @@ class Weights:
             cls = type(module)
             known = self._classes.get(cls)
             if known is None:
+                refuse_split(f"module {path!r}" if path else "the model", (cls,))
                 known = self._classes[cls] = _read_class(cls)
             names, class_name, scripted, quantized, container = known
             if scripted:
@@ -121,16 +123,23 @@ class Weights:
             key = id(tensor)
             spec = self.specs.get(key)
             if spec is None:
-                # Lazy ones are of other classes; to ask takes long.
-                if type(tensor) not in PLAIN and torch.nn.parameter.is_lazy(tensor):
-                    raise InputError(
-                        f"parameter {name!r} of module {path!r} is lazy: it has no shape before the first forward. "
-                        "Run the model once on an input, then profile it."
-                    )
+                if type(tensor) not in PLAIN:
+                    _check(tensor, name, path)
                 self.tensors[key] = tensor
                 spec = self.specs[key] = self._intern.of(tensor)
             weights.append(Weight(name, key, spec, not buffers and tensor.requires_grad))
         return tuple(weights)
+
+
+def _check(tensor: torch.Tensor, name: str, path: str) -> None:
+    """Refuse a weight whose class says that it has no shape yet, or is split over processes."""
+    what = f"weight {name!r} of {f'module {path!r}' if path else 'the model itself'}"
+    refuse_split(what, (type(tensor),))
+    if torch.nn.parameter.is_lazy(tensor):
+        raise InputError(
+            f"parameter {name!r} of module {path!r} is lazy: it has no shape before the first forward. "
+            "Run the model once on an input, then profile it."
+        )
 
 
 def _read_class(cls: type) -> _Class:

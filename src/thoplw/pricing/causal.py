@@ -1,7 +1,8 @@
 """``macs-causal``: as ``macs``, but of causal attention only what the mask leaves: about half.
 
-It holds for attention that torch is told to be causal (``is_causal=True``); a mask given as a tensor counts in full, as
-what it hides is not in its shape.
+It holds for attention that torch is told to be causal (``is_causal=True``), and for flex attention with a block mask,
+of which the blocks count that are computed. A mask given as a tensor counts in full, as what it hides is not in its
+shape; so does a block mask that is not known without running the model.
 """
 
 from __future__ import annotations
@@ -41,8 +42,23 @@ def _unmasked(target: str, position: int) -> Callable[[Call], Work]:
     return price
 
 
+def _of_blocks(call: Call) -> Work:
+    """``[B, H, L, E] [B, H, S, E] [B, H, S, V]``: the scores in blocks that the mask leaves, in part or in full."""
+    full = FORMULAS["higher_order.flex_attention"]
+    assert full is not None
+    work, mask = full(call), call.arg(4)
+    if not mask:
+        return work
+    part = mask[2].density
+    return Work(macs=int(work.macs * part), flops=int(work.flops * part))
+
+
 CONVENTION = Convention(
     "macs-causal",
-    {**FORMULAS, **{target: _unmasked(target, position) for target, position in _IS_CAUSAL.items()}},
+    {
+        **FORMULAS,
+        **{target: _unmasked(target, position) for target, position in _IS_CAUSAL.items()},
+        "higher_order.flex_attention": _of_blocks,
+    },
     unit="MAC",
 )

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from thoplw.errors import InputError
-from thoplw.pricing.keys import is_module_class, is_operator
+from thoplw.pricing.keys import is_module_class, is_operator, operator_name
 from thoplw.pricing.parameters import Parameters
 from thoplw.record import Call, ModuleCall, Work, class_names
 
@@ -45,8 +45,10 @@ class Convention:
             operations (``"FLOP"``).
         parameters: which parameters count, see :mod:`thoplw.pricing.parameters`; those of modules that ran, unless
             said otherwise.
-        mirrors: the tool whose figures it gives, with its version.
+        mirrors: the tool whose figures of a model in evaluation mode it gives, with its version.
         subclasses: whether the price of a class of modules also prices modules of classes derived from it.
+        registry: gives prices of operators that others add while a process runs. They go before those of this table,
+            and before those of what an operator is a part of.
         operators: the prices of operators, by name.
         modules: the prices of classes of modules, by ``module:qualname``.
 
@@ -61,6 +63,7 @@ class Convention:
     parameters: Parameters | None = field(default=None, kw_only=True, repr=False)
     mirrors: str = field(default="", kw_only=True)
     subclasses: bool = field(default=True, kw_only=True)
+    registry: Callable[[], Mapping[str, Price]] | None = field(default=None, kw_only=True, repr=False)
     operators: Mapping[str, Price] = field(init=False, repr=False, compare=False)
     modules: Mapping[str, ModulePrice] = field(init=False, repr=False, compare=False)
 
@@ -73,7 +76,7 @@ class Convention:
             elif isinstance(key, str) and ":" in key:
                 modules[key] = price
             elif isinstance(key, str) or is_operator(key):
-                operators[str(key)] = price
+                operators[operator_name(key)] = price
             else:
                 raise InputError(
                     f"convention {self.name!r} has a price for {key!r}: a price is of an operator, such as "
@@ -95,6 +98,7 @@ class Convention:
             parameters=self.parameters or base.parameters,
             mirrors=self.mirrors,
             subclasses=self.subclasses,
+            registry=self.registry or base.registry,
         )
 
     def price_of(self, classes: tuple[str, ...]) -> ModulePrice | None:

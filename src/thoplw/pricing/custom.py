@@ -3,43 +3,56 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from thoplw.errors import CustomOpError
-from thoplw.pricing.convention import Price
-from thoplw.pricing.keys import is_module_class, is_operator
-from thoplw.record import Work, as_work
+from thoplw.pricing.convention import Convention, Price
+from thoplw.pricing.keys import CONTROL_FLOW, is_module_class, is_operator, operator_name
+from thoplw.pricing.price import Holds, Priced, price
+from thoplw.record import Call, Expand, Trace, Work, as_work, class_names
 
 #: A live module of torch.
 Module = Any
 
-_FORMS = "{nn.Module subclass: f(module, inputs, output) -> MACs} or {torch.ops.lib.op: f(call) -> MACs}"
+_FORMS = "{nn.Module subclass: f(module, inputs, output) -> cost} or {torch.ops.lib.op: f(call) -> cost}"
 
 
 class CustomOps:
     """The functions of one profile: some price operators, others whole modules.
 
     Attributes:
-        prices: operator -> price.
+        convention: what prices all else; a plain number that a function returns is in its unit.
+        operators: operator -> price.
     """
 
-    def __init__(self, functions: Mapping[Any, Callable[..., Any]] | None) -> None:
+    def __init__(self, functions: Mapping[Any, Callable[..., Any]] | None, convention: Convention) -> None:
         """Check the functions.
 
         Raises:
-            CustomOpError: a key is neither a module class nor an operator, or a function takes other arguments.
+            CustomOpError: a key is neither a module class nor an operator that can have a price, or a function takes
+                other arguments.
         """
-        self.prices: dict[str, Price] = {}
+        self.convention = convention
+        self.operators: dict[str, Price] = {}
         self._functions: dict[type, Callable[..., Any]] = {}
         self._calls: list[tuple[int, Module, tuple[Any, ...], Any]] = []
+        self._used: set[str] = set()
         for key, function in (functions or {}).items():
             if is_module_class(key):
                 _check_arity(key.__name__, function, "module", "inputs", "output")
                 self._functions[key] = function
             elif is_operator(key):
-                _check_arity(str(key), function, "call")
-                self.prices[str(key)] = _price(str(key), function)
+                name = operator_name(key)
+                if name in CONTROL_FLOW:
+                    raise CustomOpError(
+                        f"custom_ops: {name} is counted by what its functions run, and has no price of its own. Give a "
+                        "price to the operators that they run, or to the class of the module that calls it."
+                    )
+                _check_arity(name, function, "call")
+                self.operators[name] = self._price(name, function)
             else:
                 raise CustomOpError(f"custom_ops takes {_FORMS}; the key {key!r} is neither.")
 
@@ -48,7 +61,8 @@ class CustomOps:
         if self._functions and self._function_for(module) is not None:
             self._calls.append((scope, module, inputs, output))
 
-    def scopes(self) -> dict[int, Work]:
+    @cached_property
+    def scopes(self) -> Mapping[int, Work]:
         """The prices of the calls that were noted, by scope.
 
         Raises:
@@ -58,25 +72,47 @@ class CustomOps:
         for scope, module, inputs, output in self._calls:
             function = self._function_for(module)
             assert function is not None  # or the call had not been noted
-            prices[scope] = _work(type(module).__name__, function, module, inputs, output)
+            prices[scope] = self._work(type(module).__name__, function, module, inputs, output)
         return prices
+
+    def price(self, trace: Trace, expand: Expand) -> Priced:
+        """Price a trace: by the functions what they are of, all else by the convention.
+
+        Raises:
+            CustomOpError: a function returned no number.
+        """
+        priced = price(trace, self.convention, prices=self.operators, scopes=self.scopes, expand=expand)
+        return replace(priced, unused=tuple(self._unused(trace, expand)))
 
     def _function_for(self, module: Module) -> Callable[..., Any] | None:
         """The function of the module's class, or of the nearest base of it that has one."""
         return next((self._functions[cls] for cls in type(module).__mro__ if cls in self._functions), None)
 
+    def _price(self, name: str, function: Callable[..., Any]) -> Price:
+        def priced(call: Call) -> Work:
+            self._used.add(name)
+            return self._work(name, function, call)
 
-def _price(name: str, function: Callable[..., Any]) -> Price:
-    return lambda call: _work(name, function, call)
+        return priced
 
+    def _work(self, name: str, function: Callable[..., Any], *arguments: Any) -> Work:
+        """What a function says of some arguments."""
+        what = f"custom_ops: {_name(function)}, which prices {name},"
+        return as_work(function(*arguments), what, self.convention.unit or "MAC")
 
-def _work(name: str, function: Callable[..., Any], *arguments: Any) -> Work:
-    """What a function says of some arguments."""
-    return as_work(function(*arguments), f"custom_ops: {_name(function)}, which prices {name},")
+    def _unused(self, trace: Trace, expand: Expand) -> Iterator[str]:
+        """The keys of which nothing ran, not even inside of what another function prices."""
+        calls = {call for call, _ in trace.steps}
+        for name in self.operators:
+            if name not in self._used and not any(map(Holds({name: None}, expand).at_all, calls)):
+                yield name
+        if self._functions:
+            ran = {name for scope in trace.scopes for name in trace.modules[scope.module].classes}
+            yield from (cls.__name__ for cls in self._functions if class_names(cls)[0] not in ran)
 
 
 def _check_arity(name: str, function: Callable[..., Any], *arguments: str) -> None:
-    wanted = f"f({', '.join(arguments)}) -> MACs"
+    wanted = f"f({', '.join(arguments)}) -> cost"
     if not callable(function):
         raise CustomOpError(f"custom_ops: {name} is given {function!r}, not a function {wanted}.")
     try:

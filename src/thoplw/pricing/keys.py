@@ -7,7 +7,17 @@ from thoplw.record import class_names
 #: What every class of modules is derived from.
 MODULE = "torch.nn.modules.module:Module"
 
-_OPERATORS = frozenset({"OpOverload", "OpOverloadPacket"})
+#: Operators that take functions, such as flex attention, are of the last one.
+_OPERATORS = frozenset({"OpOverload", "OpOverloadPacket", "HigherOrderOperator"})
+
+#: Operators that stand for Python: a record has what their functions run in their place.
+CONTROL_FLOW = frozenset(
+    f"higher_order.{name}"
+    for name in (
+        "associative_scan cond foreach_map hints_wrapper invoke_subgraph map_impl out_dtype scan strict_mode switch "
+        "while_loop"
+    ).split()
+)
 
 
 def is_module_class(key: object) -> bool:
@@ -17,4 +27,14 @@ def is_module_class(key: object) -> bool:
 
 def is_operator(key: object) -> bool:
     """Whether it is an operator, such as ``torch.ops.aten.linear`` or ``torch.ops.aten.linear.default``."""
-    return any(each.__name__ in _OPERATORS and each.__module__.startswith("torch") for each in type(key).__mro__)
+    return bool(_classes(key))
+
+
+def operator_name(key: object) -> str:
+    """An operator as records say it: ``aten.linear``, or ``higher_order.flex_attention``."""
+    return f"higher_order.{key}" if "HigherOrderOperator" in _classes(key) else str(key)
+
+
+def _classes(key: object) -> set[str]:
+    """Which of torch's classes of operators it is of."""
+    return {each.__name__ for each in type(key).__mro__ if each.__module__.startswith("torch")} & _OPERATORS

@@ -38,6 +38,7 @@ class Priced:
         whole: scopes that were priced as a whole.
         covered: scopes inside those that were priced as a whole: their own work is none.
         unseen: calls that multiply and accumulate, but are free in a convention that mirrors a tool.
+        unused: what the user gave a price, and never ran.
     """
 
     trace: Trace
@@ -47,6 +48,7 @@ class Priced:
     whole: frozenset[int]
     covered: frozenset[int]
     unseen: frozenset[Call]
+    unused: tuple[str, ...] = ()
 
 
 def price(
@@ -62,7 +64,9 @@ def price(
     Args:
         trace: what ran.
         convention: the table of prices.
-        prices: prices of operators that go before the convention's.
+        prices: prices of operators that go before the convention's, and before those of what they are a part of:
+            with a price of ``aten.addmm``, ``aten.linear`` is taken apart, and a module that the convention prices as a
+            whole is priced by its operators.
         scopes: prices of whole calls of modules, by index of their scope: they cover all that ran inside, and go
             before the convention's prices of modules.
         expand: takes a composite operator apart that has no price, as :func:`thoplw.capture.expand` does. A record
@@ -72,8 +76,10 @@ def price(
         InputError: a record that is not complete is given without ``expand``.
     """
     expand = trace.expander(expand)
-    table = {**convention.operators, **prices} if prices else convention.operators
-    whole, covered = _whole(trace, convention, scopes or {})
+    first = {**(convention.registry() if convention.registry else {}), **(prices or {})}
+    table = {**convention.operators, **first} if first else convention.operators
+    holds = Holds(first, expand) if first else None
+    whole, covered = _whole(trace, convention, scopes or {}, holds)
     elsewhere = covered.union(whole)
     own = [whole.get(index, ZERO) if index not in covered else ZERO for index in range(len(trace.scopes))]
     known: dict[Call, tuple[Leaf, ...]] = {}
@@ -82,7 +88,7 @@ def price(
         if scope in elsewhere:
             continue
         if call not in known:
-            known[call] = leaves(call, table, expand)
+            known[call] = leaves(call, table, expand, holds)
         for leaf in known[call]:
             entries.append((leaf, scope, times, call))
             if leaf.work is not None and leaf.work is not ZERO:
@@ -106,7 +112,7 @@ def _multiplies(call: Call, expand: Expand) -> bool:
 
 
 def _whole(
-    trace: Trace, convention: Convention, scopes: Mapping[int, Work]
+    trace: Trace, convention: Convention, scopes: Mapping[int, Work], holds: Holds | None
 ) -> tuple[Mapping[int, Work], frozenset[int]]:
     """The calls of modules that have a price of their own, and the calls inside of these."""
     if not scopes and not convention.modules:
@@ -116,6 +122,7 @@ def _whole(
     calls: dict[int, list[Call]] = defaultdict(list)
     for call, at in trace.steps:
         calls[at].append(call)
+    opened = _around(trace, scopes, holds)
     parents = {info.parent for info in trace.modules}
     prices = {classes: convention.price_of(classes) for classes in {info.classes for info in trace.modules}}
     for index, scope in enumerate(trace.scopes):
@@ -123,7 +130,7 @@ def _whole(
         found = prices[info.classes]
         if scope.parent in covered or scope.parent in whole:
             covered.add(index)
-        elif found is not None and index not in whole:
+        elif found is not None and index not in whole and index not in opened:
             seen = ModuleCall(
                 info=info,
                 leaf=scope.module not in parents,
@@ -137,9 +144,54 @@ def _whole(
     return whole, frozenset(covered)
 
 
-def leaves(call: Call, prices: Mapping[str, Price], expand: Expand) -> tuple[Leaf, ...]:
-    """A call, if it has a price; else its parts, each treated alike; else the call without a price."""
-    found = find_price(call, prices)
+def _around(trace: Trace, scopes: Mapping[int, Work], holds: Holds | None) -> set[int]:
+    """The calls of modules in which something has a price that goes before the convention's."""
+    inner = [trace.scopes[index].parent for index in scopes]
+    if holds is not None:
+        inner += [at for call, at in trace.steps if holds.at_all(call)]
+    found: set[int] = set()
+    for index in inner:
+        while index >= 0 and index not in found:
+            found.add(index)
+            index = trace.scopes[index].parent
+    return found
+
+
+class Holds:
+    """Whether operators are made of some that have a price among a few, which others do not know of."""
+
+    def __init__(self, prices: Mapping[str, Price], expand: Expand) -> None:
+        self._prices = prices
+        self._expand = expand
+        self._known: dict[Call, bool] = {}
+
+    def at_all(self, call: Call) -> bool:
+        """Whether the call itself has such a price, or holds one that has."""
+        return find_price(call, self._prices) is not _ABSENT or self.inside(call)
+
+    def inside(self, call: Call) -> bool:
+        """Whether a part of the call has such a price, or a part of a part; the call itself has none."""
+        known = self._known.get(call)
+        if known is None:
+            parts = () if find_price(call, self._prices) is not _ABSENT else self._parts(call)
+            known = self._known[call] = any(map(self.at_all, parts))
+        return known
+
+    def _parts(self, call: Call) -> tuple[Call, ...]:
+        try:
+            return self._expand(call) or ()
+        except (
+            Exception
+        ):  # what has a price need not be one that can be taken apart: then nothing is known of its parts
+            return ()
+
+
+def leaves(call: Call, prices: Mapping[str, Price], expand: Expand, holds: Holds | None = None) -> tuple[Leaf, ...]:
+    """A call, if it has a price; else its parts, each treated alike; else the call without a price.
+
+    A call that ``holds`` something with a price that goes before its own is taken apart.
+    """
+    found = _ABSENT if holds is not None and holds.inside(call) else find_price(call, prices)
     if found is None:
         return (Leaf(call, ZERO),)
     if found is not _ABSENT:
@@ -148,7 +200,7 @@ def leaves(call: Call, prices: Mapping[str, Price], expand: Expand) -> tuple[Lea
     parts = expand(call)
     if parts is None:
         return (Leaf(call, None),)
-    return tuple(leaf for part in parts for leaf in leaves(part, prices, expand))
+    return tuple(leaf for part in parts for leaf in leaves(part, prices, expand, holds))
 
 
 def find_price(call: Call, prices: Mapping[str, Price]) -> object:

@@ -39,7 +39,8 @@ class TensorSpec:
     Attributes:
         density: what part of a mask is true, as far as that can be known without values: a one-hot encoding over 8
             classes is nonzero in an eighth. Of indices: what part of them points at one place, if they spread evenly.
-            Of sparse tensors, which have no strides: what part of the elements is stored.
+            Of sparse tensors, which have no strides: what part of the elements is stored. Of the counts of blocks of
+            flex attention's mask: what part of the scores is in these blocks.
         values: what is in it, where that decides on what an operator costs, and is known: where packed sequences end.
         numel: number of elements.
     """

@@ -33,8 +33,10 @@ class Work:
 ZERO = Work()
 
 
-def as_work(price: object, what: str) -> Work:
-    """What a price, whose name is ``what``, has returned: work, or a whole number of multiply-accumulates.
+def as_work(price: object, what: str, unit: str = "MAC") -> Work:
+    """What a price, whose name is ``what``, has returned: work, or a whole number of so many of a unit.
+
+    A multiply-accumulate is two floating-point operations; of so many operations (``"FLOP"``) nothing more is known.
 
     Raises:
         CustomOpError: it is neither.
@@ -44,5 +46,7 @@ def as_work(price: object, what: str) -> Work:
     if isinstance(price, float) and price.is_integer():
         price = int(price)
     if isinstance(price, bool) or not isinstance(price, Integral):
-        raise CustomOpError(f"{what} returned {price!r}, not a whole number of MACs, nor thoplw.Work.")
+        raise CustomOpError(f"{what} returned {price!r}, not a whole number of {unit}s, nor thoplw.Work.")
+    if unit == "FLOP":
+        return Work(flops=int(price))
     return Work(macs=int(price), flops=2 * int(price))

@@ -67,6 +67,7 @@ class Attribution:
             unseen=self._unseen(),
             assumptions=self._assumptions(),
             not_executed=self._not_executed(),
+            unused=self._priced.unused,
         )
 
     def _modules(self) -> tuple[Row, ...]:

@@ -63,6 +63,7 @@ def to_document(profile: Profile) -> Document:
         "unseen": _places(profile.gaps.unseen),
         "assumptions": {statement: asdict(each) for statement, each in profile.gaps.assumptions.items()},
         "not_executed": dict(profile.gaps.not_executed),
+        **({"unused": list(profile.gaps.unused)} if profile.gaps.unused else {}),
     }
 
 
@@ -129,7 +130,7 @@ def from_document(document: Mapping[str, Any]) -> Profile:
         InputError: a field is missing, unknown or of another type, or figures do not add up; the message names the
             place, such as ``layers[3].macs``.
     """
-    fields = _fields(document, "", required=_KEYS)
+    fields = _fields(document, "", required=_KEYS, optional=("unused",))
     layers = _list(fields["layers"], "layers")
     if not layers:
         raise InputError("layers is empty: the model itself is the first of them")
@@ -147,6 +148,7 @@ def from_document(document: Mapping[str, Any]) -> Profile:
             unseen=_map(fields["unseen"], "unseen", _uncounted),
             assumptions=_map(fields["assumptions"], "assumptions", _assumed),
             not_executed=_map(fields["not_executed"], "not_executed", _number),
+            unused=tuple(_names(fields.get("unused", []), "unused")),
         ),
         batch=batch_of(*shapes),
     )

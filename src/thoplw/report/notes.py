@@ -29,6 +29,8 @@ def notes(gaps: Gaps, convention: str) -> tuple[str, ...]:
         rest = len(gaps.not_executed) - len(modules)
         modules += [count(rest, "module") + " without parameters"] if rest else []
         found.append(f"Never ran: {some(modules)}.")
+    if gaps.unused:
+        found.append(f"custom_ops: {some(gaps.unused)} never ran.")
     return tuple(found)
 
 

@@ -111,9 +111,11 @@ class Gaps:
         unseen: operator -> where it ran, for those that multiply and accumulate, but are nothing to the tool mirrored.
         assumptions: statement -> where it was assumed: with any, the figures are an estimate.
         not_executed: path -> parameters, for submodules that never ran: the totals lack these parameters.
+        unused: what the user gave a price, and never ran.
     """
 
     uncounted: dict[str, Uncounted] = field(default_factory=dict)
     unseen: dict[str, Uncounted] = field(default_factory=dict)
     assumptions: dict[str, Assumed] = field(default_factory=dict)
     not_executed: dict[str, int] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -147,12 +148,28 @@ def _like(out: TensorSpec, query: TensorSpec) -> TensorSpec:
 
 
 def flex_attention(query: TensorSpec, key: TensorSpec, value: TensorSpec) -> tuple[TensorSpec, ...] | None:
-    """As :func:`attention`, grouped queries included; with it the logarithm of each row's sum, and its maximum."""
-    out = _attended(query, key, value, may_share=True)
-    rows = contiguous(query.shape[:-1], "float32")
-    if out is None:
+    """As :func:`attention`, grouped queries included; with it the logarithm of each row's sum, and its maximum.
+
+    ``[B, H, L, E] [B, H / G, S, E] [B, H / G, S, V] -> [B, H, L, V] [B, H, L] [B, H, L]``; samples may share keys.
+    """
+    if not len(query.shape) == len(key.shape) == len(value.shape) == 4 or query.dtype not in FLOATING:
         return None
-    return (_like(out, query) if query.shape[-1] == value.shape[-1] else out), rows, rows
+    (batch, heads, length, _), (shared, groups) = query.shape, key.shape[:2]
+    if query.shape[-1] != key.shape[-1] or key.shape[:-1] != value.shape[:-1]:
+        return None
+    if shared not in (1, batch) or not groups or heads % groups:
+        return None
+    shape = (batch, heads, length, value.shape[-1])
+    # The dimension that lies closest in the query is filled first, but the last one has to be that.
+    order = sorted(range(4), key=lambda dim: (query.strides[dim], -dim))
+    if math.prod(shape[dim] for dim in order[: order.index(3)]) > 1:
+        order = [3, *(dim for dim in order if dim != 3)]
+    strides, step = [0] * 4, 1
+    for dim in order:
+        strides[dim] = step
+        step *= shape[dim]
+    rows = contiguous(shape[:-1], "float64" if query.dtype == "float64" else "float32")
+    return TensorSpec(shape=shape, dtype=query.dtype, strides=tuple(strides)), rows, rows
 
 
 def grouped(

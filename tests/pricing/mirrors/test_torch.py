@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from checks import peers
 from checks.example_layers import calling, complex_numbers, layer
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode, flop_registry, register_flop_formula
 
+import thoplw
 from thoplw.capture import capture
 
 attention = F.scaled_dot_product_attention
@@ -65,6 +69,55 @@ CASES = {  # the model and its inputs, the figure
 def test_case(case: str) -> None:
     (model, inputs), figure = CASES[case]
     assert peers.priced("torch", capture(model, inputs, {}))["figure"] == figure
+
+
+class Scaled(nn.Module):
+    """A layer, and an operator of a library of the user's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scaled: torch.Tensor = torch.ops.thoplw_registered.scale(self.layer(x), 3)
+        return scaled
+
+
+@pytest.fixture
+def scaled() -> Iterator[nn.Module]:
+    library = torch.library.Library("thoplw_registered", "DEF")
+    library.define("scale(Tensor x, int by) -> Tensor")
+    for key in ("CPU", "Meta"):
+        library.impl("scale", lambda x, by: x * by, key)
+    yield Scaled()
+    for target in [target for target in flop_registry if "thoplw_registered" in str(target)]:
+        del flop_registry[target]
+    library._destroy()
+
+
+def test_a_formula_that_was_registered_with_torch_counts(scaled: nn.Module) -> None:
+    x = torch.ones(2, 3, 4)
+    layer = 2 * 6 * 4 * 5
+    assert thoplw.profile(scaled, x, convention="torch", verbose=False)[0] == layer
+
+    def formula(shape: torch.Size, by: int, *, out_shape: torch.Size) -> int:
+        return by * shape.numel() + out_shape[-1]
+
+    register_flop_formula(torch.ops.thoplw_registered.scale)(formula)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        scaled(x)
+    expected = layer + 3 * 30 + 5
+    assert counter.get_total_flops() == expected
+    cost, _, info = thoplw.profile(scaled, x, convention="torch", verbose=False)
+    assert (cost, info.uncounted) == (expected, {})
+    mine = thoplw.Convention("mine", {}, based_on="torch")
+    assert thoplw.profile(scaled, x, convention=mine, verbose=False)[0] == expected
+    assert "thoplw_registered.scale.default" in thoplw.profile(scaled, x, convention="macs", verbose=False)[2].uncounted
+
+
+def test_a_registered_formula_that_takes_tensors_gets_their_shapes(scaled: nn.Module) -> None:
+    register_flop_formula(torch.ops.thoplw_registered.scale, get_raw=True)(lambda x, by, out_val: x.shape[0] * by)
+    assert thoplw.profile(scaled, (2, 3, 4), convention="torch", verbose=False)[0] == 2 * 6 * 4 * 5 + 2 * 3
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -3,18 +3,24 @@
 Facts are from ``torch/utils/flop_counter.py``. An operator that torch composes of kernels is counted by these; where
 they always come to the same, it has a price here, so that nothing need be taken apart. Causal attention counts in full:
 it runs as two products there.
+
+Formulas of ``torch.utils.flop_counter.register_flop_formula`` count too, wherever their kernels run.
 """
 
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from thoplw.formulas import FORMULAS
 from thoplw.formulas.attention import PACKED, packed
 from thoplw.formulas.common import Formula
-from thoplw.pricing.convention import Convention
+from thoplw.pricing.convention import Convention, Price
+from thoplw.pricing.keys import is_operator, operator_name
 from thoplw.pricing.mirrors.common import blind_but, contraction_alone
-from thoplw.record import ZERO, Call, Work
+from thoplw.record import ZERO, Call, TensorSpec, Work, as_work
 
 _MULTIPLIED = (
     "mm bmm addmm baddbmm linear _scaled_mm "
@@ -52,6 +58,49 @@ def _packed(call: Call) -> Work:
 
 _product = _without_additions("aten.matmul")
 
+
+def registered() -> Mapping[str, Price]:
+    """The formulas that were registered with torch's counter besides its own.
+
+    The counter is not imported for that: nothing can have been registered where it is not loaded.
+    """
+    counter = sys.modules.get(_COUNTER)
+    registry: Mapping[Any, Any] = getattr(counter, "flop_registry", {})
+    return {
+        name: _price(name, formula)
+        for name, formula in ((operator_name(key), each) for key, each in registry.items() if is_operator(key))
+        if getattr(formula, "__module__", None) != _COUNTER
+    }
+
+
+_COUNTER = "torch.utils.flop_counter"
+
+
+def _price(name: str, formula: Callable[..., Any]) -> Price:
+    """A registered formula takes shapes, or with ``get_raw=True`` tensors, of which a record has the specs."""
+    code = getattr(formula, "__code__", None)
+    wrapped = code is not None and code.co_filename == sys.modules[_COUNTER].__file__  # by torch, which takes shapes
+
+    def price(call: Call) -> Work:
+        if wrapped:
+            kwargs = _shapes(dict(call.kwargs))
+            figure = formula.__wrapped__(*_shapes(call.args), out_shape=_shapes(call.output), **kwargs)  # type: ignore[attr-defined] # functools.wraps sets it
+        else:
+            figure = formula(*call.args, out_val=call.output, **call.kwargs)
+        return as_work(figure, f"the formula that is registered with torch for {name}", "FLOP")
+
+    return price
+
+
+def _shapes(value: Any) -> Any:
+    """Shapes for specs, as torch's own class has them."""
+    if isinstance(value, TensorSpec):
+        return sys.modules["torch"].Size(value.shape)
+    if isinstance(value, tuple):
+        return tuple(map(_shapes, value))
+    return {name: _shapes(each) for name, each in value.items()} if isinstance(value, dict) else value
+
+
 CONVENTION = Convention(
     "torch",
     blind_but(
@@ -64,4 +113,5 @@ CONVENTION = Convention(
     ),
     unit="FLOP",
     mirrors="torch 2.14.1",
+    registry=registered,
 )

@@ -1,0 +1,208 @@
+"""Answer operators that take functions, such as ``torch.cond``, ``scan`` and flex attention.
+
+Control flow stands for Python, so it is run as Python: what its functions run is recorded like anything else, in the
+module that runs it, as often as it runs. So a run for real counts the branch that was taken, and every turn of a loop.
+In an abstract run lengths and shapes are known, and small integers: what depends on these needs no assumption. Of a
+branch that depends on a value the costliest is taken, and listed as an assumption.
+
+Flex attention stays whole: its record says which part of the scores is computed, where its block mask is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+
+from thoplw.capture.nesting import map_tensors
+from thoplw.capture.operators import target_of
+from thoplw.capture.run import Run
+from thoplw.capture.torch_internals import kernel_in_python
+from thoplw.formulas import FORMULAS
+from thoplw.record import ZERO, Call, Work
+
+_FLEX = "higher_order.flex_attention"
+
+
+def answer(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What an operator that takes functions returns; the run is not entered when this is called.
+
+    Raises:
+        DataDependentError: a loop goes on for as long as a value says that does not exist.
+        InputError: an abstract run meets one that is not known.
+    """
+    target = target_of(func)
+    flow = CONTROL_FLOW.get(target)
+    if flow is not None:
+        with run:
+            return flow(run, func, *args, **kwargs)
+    output = run.whole(func, args, kwargs)
+    call = run.call(func, args, kwargs, output)
+    run.record(_with_sparsity(run, call, args) if target == _FLEX else call)
+    return output
+
+
+# -- control flow ------------------------------------------------------------------------------------------------------
+
+
+def _cond(run: Run, func: Any, holds: Any, if_true: Any, if_false: Any, operands: Sequence[Any] = ()) -> Any:
+    if run.knows(holds):
+        return (if_true if holds else if_false)(*operands)
+    return _costliest(run, func, (if_true, if_false), operands)
+
+
+def _switch(run: Run, func: Any, index: Any, branches: Sequence[Any], operands: Sequence[Any] = ()) -> Any:
+    if run.knows(index):
+        return branches[int(index)](*operands)
+    return _costliest(run, func, branches, operands)
+
+
+def _while_loop(
+    run: Run, func: Any, goes_on: Any, body: Any, carried: Sequence[Any], more: Sequence[Any] = (), **options: Any
+) -> Any:
+    """What is carried, as flat as the functions take it, in the structure that the body returns."""
+    values = [value.clone() if isinstance(value, torch.Tensor) else value for value in carried]
+    structure = None
+    while goes_on(*values, *more):
+        values, structure = tree_flatten(body(*values, *more))
+    if structure is None:
+        with run.rehearsal():
+            structure = tree_flatten(body(*values, *more))[1]
+    return tree_unflatten(values, structure)
+
+
+def _map(run: Run, func: Any, body: Any, xs: Sequence[Any], more: Sequence[Any] = (), **options: Any) -> Any:
+    turns = [body(*each, *more) for each in zip(*[x.unbind(0) for x in xs], strict=True)]
+    return tree_map(lambda *each: _stacked(each), *turns)
+
+
+def _scan(
+    run: Run, func: Any, body: Any, init: Sequence[Any], xs: Sequence[Any], more: Sequence[Any] = (), **options: Any
+) -> Any:
+    """The last carry, and what came out of each turn, stacked, in the structure that the body returns."""
+    carry, turns, structure = list(init), [], None
+    for each in zip(*[x.unbind(0) for x in xs], strict=True):
+        flat, structure = tree_flatten(body(*carry, *each, *more))
+        carry, out = flat[: len(init)], flat[len(init) :]
+        turns.append(out)
+    if structure is None:
+        with run.rehearsal():
+            flat, structure = tree_flatten(body(*carry, *[x.new_zeros(x.shape[1:]) for x in xs], *more))
+        stacked = [None if out is None else out.new_empty((0, *out.shape)) for out in flat[len(init) :]]
+    else:
+        stacked = list(map(_stacked, zip(*turns, strict=True)))
+    return tree_unflatten([*carry, *stacked], structure)
+
+
+def _stacked(turns: tuple[Any, ...]) -> Any:
+    return torch.stack(turns) if isinstance(turns[0], torch.Tensor) else turns[0]
+
+
+def _as_torch_does(run: Run, func: Any, *args: Any, **kwargs: Any) -> Any:
+    """Run the kernel that torch wrote in terms of other operators."""
+    return kernel_in_python(func)(*args, **kwargs)
+
+
+def _hinted(run: Run, func: Any, body: Any, args: Sequence[Any], named: Mapping[str, Any], *hints: Any) -> Any:
+    return body(*args, **named)
+
+
+def _strict(run: Run, func: Any, body: Any, operands: Sequence[Any]) -> Any:
+    return body(*operands)
+
+
+def _subgraph(run: Run, func: Any, body: Any, identifier: Any, *operands: Any) -> Any:
+    return body(*operands)
+
+
+def _one(run: Run, func: Any, body: Any, *operands: Any, **options: Any) -> Any:
+    return body(*operands)
+
+
+#: Operator -> what it does, in the words of Python.
+CONTROL_FLOW: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {
+        "higher_order.associative_scan": _as_torch_does,
+        "higher_order.cond": _cond,
+        "higher_order.foreach_map": _one,
+        "higher_order.hints_wrapper": _hinted,
+        "higher_order.invoke_subgraph": _subgraph,
+        "higher_order.map_impl": _map,
+        "higher_order.out_dtype": _as_torch_does,
+        "higher_order.scan": _scan,
+        "higher_order.strict_mode": _strict,
+        "higher_order.switch": _switch,
+        "higher_order.while_loop": _while_loop,
+    }
+)
+
+
+def _costliest(run: Run, func: Any, branches: Sequence[Any], operands: Sequence[Any]) -> Any:
+    """Run the branch that costs most, found by a rehearsal of each: of equal ones the first."""
+    costs = []
+    for branch in branches:
+        with run.rehearsal() as steps:
+            # A branch may write to what it is given; what has no values loses nothing.
+            branch(*map_tensors(tuple(operands), lambda tensor: tensor.clone() if run.knows(tensor) else tensor))
+        work = sum((_work(call) for call, _ in steps), ZERO)
+        costs.append((work.macs, work.flops))
+    run.assume("the costliest branch is taken", target_of(func))
+    return branches[costs.index(max(costs))](*operands)
+
+
+def _work(call: Call) -> Work:
+    """What a call costs, as far as the formulas tell."""
+    for target in (call.target, call.target.removesuffix("_")):
+        if target in FORMULAS:
+            formula = FORMULAS[target]
+            return ZERO if formula is None else formula(call)
+    return sum(map(_work, call.parts or ()), ZERO)
+
+
+# -- flex attention ----------------------------------------------------------------------------------------------------
+
+
+def _with_sparsity(run: Run, call: Call, args: tuple[Any, ...]) -> Call:
+    """A record of flex attention whose counts of blocks have as density what part of the scores is computed."""
+    mask = args[4]
+    part = _computed(run, mask, args[0].shape[-2], args[1].shape[-2])
+    if part == 1:
+        return call
+    counts = run.specs.intern(replace(call.args[4][2], density=part))
+    seen = (*call.args[4][:2], counts, *call.args[4][3:])
+    return replace(call, args=(*call.args[:4], seen, *call.args[5:]))
+
+
+def _computed(run: Run, mask: tuple[Any, ...], queries: int, keys: int) -> Fraction | int:
+    """What part of the scores is in a block that a mask leaves, in part or in full: all, where the mask is not known.
+
+    ``mask`` is ``BlockMask.as_tuple()``, which has [B, H, rows of blocks] counts of blocks in a row, and [B, H, rows of
+    blocks, columns of blocks] indices of columns, of which as many are meant as the counts say. Both are there for
+    blocks that are masked in part, and for full ones. Blocks at the edges are cut.
+    """
+    tensors = [tensor for tensor in mask[2:6] if tensor is not None]
+    if not queries * keys or not all(map(run.knows, tensors)):
+        return 1
+    sizes = [value for value in mask[6:] if type(value) is int]
+    if len(tensors) not in (2, 4) or len(sizes) < 2:
+        return 1
+    counts, indices = tensors[0], tensors[1]
+    rows = _cut(queries, sizes[-2], indices.shape[-2])
+    columns = _cut(keys, sizes[-1], indices.shape[-1])
+    computed = 0
+    for counts, indices in zip(tensors[::2], tensors[1::2], strict=True):
+        meant = torch.arange(indices.shape[-1], device=indices.device) < counts[..., None]
+        widths = columns.to(indices.device)[indices.long().clamp(0, len(columns) - 1)] * meant
+        computed += int((widths.sum(-1) * rows.to(indices.device)).sum())
+    masks = counts.numel() // counts.shape[-1]
+    return Fraction(computed, masks * queries * keys)
+
+
+def _cut(length: int, size: int, blocks: int) -> torch.Tensor:
+    """``[blocks]``: the sizes of blocks that cover a length."""
+    return torch.tensor([max(0, min(size, length - size * block)) for block in range(blocks)], dtype=torch.int64)

@@ -1,0 +1,265 @@
+"""Operators that take functions: what these run is counted as it runs, abstractly and for real."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import thoplw
+from thoplw.capture import capture
+
+hops = pytest.importorskip("torch._higher_order_ops", reason="torch is too old for operators that take functions")
+if torch.__version__ < "2.14":
+    pytest.skip("older torch lacks some, or words them otherwise", allow_module_level=True)
+
+# They warn that they are compiled when somebody else compiles, which nobody does here.
+pytestmark = pytest.mark.filterwarnings("ignore:flex_attention called without")
+
+LINEAR = 2 * 8 * 8
+X = torch.ones(2, 8)
+STEPS = torch.ones(5, 2, 8)
+
+
+class Two(nn.Module):
+    """Two layers, and a function that uses them."""
+
+    def __init__(self, forward: Callable[..., Any]) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.run = forward
+
+    def forward(self, *inputs: Any) -> Any:
+        return self.run(self, *inputs)
+
+
+def double(m: Two, x: torch.Tensor) -> torch.Tensor:
+    return m.b(m.b(x))
+
+
+def cond(m: Two, holds: Any, x: torch.Tensor) -> Any:
+    return torch.cond(holds, m.a, lambda x: double(m, x), (x,))
+
+
+def nested(m: Two, x: torch.Tensor) -> Any:
+    return hops.scan(lambda c, e: (c.clone(), hops.map(m.a, e)), x[0] * 0, x)
+
+
+def tree(m: Two, x: torch.Tensor) -> Any:
+    body = lambda c, e: ({"h": m.a(c["h"]) + e["u"]}, [e["u"] * 2, m.b(e["w"])])  # noqa: E731
+    return hops.scan(body, {"h": x[0] * 0}, {"u": x, "w": x})
+
+
+def loop(m: Two, x: torch.Tensor, first: Any, below: int = 3) -> Any:
+    return hops.while_loop(lambda i, x: i < below, lambda i, x: (i + 1, m.a(x)), (first, x))
+
+
+def loop_of_dicts(m: Two, x: torch.Tensor) -> Any:
+    start = ({"i": torch.tensor(0), "x": x},)
+    return hops.while_loop(lambda d: d["i"] < 2, lambda d: ({"i": d["i"] + 1, "x": m.a(d["x"])},), start)
+
+
+CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...], int]] = {  # forward, inputs, MACs by algebra
+    "cond on a shape": (lambda m, x: cond(m, x.shape[0] > 1, x), (X,), LINEAR),
+    "cond on a known integer": (lambda m, x, n: cond(m, n > 0, x), (X, torch.tensor(3)), LINEAR),
+    "cond on the other": (lambda m, x, n: cond(m, n > 0, x), (X, torch.tensor(-3)), 2 * LINEAR),
+    "switch": (lambda m, x, n: hops.switch(n, (m.a, lambda x: double(m, x)), (x,)), (X, torch.tensor(1)), 2 * LINEAR),
+    "loop on a tensor": (lambda m, x: loop(m, x, torch.tensor(0)), (X,), 3 * LINEAR),
+    "loop on a number": (lambda m, x: loop(m, x, 0), (X,), 3 * LINEAR),
+    "loop that never turns": (lambda m, x: loop(m, x, 0, below=0), (X,), 0),
+    "loop of dicts": (loop_of_dicts, (X,), 2 * LINEAR),
+    "map": (lambda m, x: hops.map(m.a, x), (STEPS,), 5 * LINEAR),
+    "map of two": (lambda m, x, y: hops.map(lambda e, y: {"o": m.a(e[0]) + y}, (x, x + 1), y), (STEPS, X), 5 * LINEAR),
+    "scan": (lambda m, x: hops.scan(lambda c, e: (torch.tanh(m.a(c) + e), c * 2), x[0], x), (STEPS,), 5 * LINEAR),
+    "scan of trees": (tree, (STEPS,), 10 * LINEAR),
+    "scan of nothing": (lambda m, x: hops.scan(lambda c, e: (m.a(c), m.b(e)), X, x), (torch.ones(0, 2, 8),), 0),
+    "scan by length": (lambda m, x: hops.scan(lambda c, e: (m.a(c), c * 2), x, None, length=4), (X,), 4 * LINEAR),
+    "scan along another dimension": (
+        lambda m, x: hops.scan(lambda c, e: (m.a(c), m.b(e)), x[:, 0], x, dim=1, reverse=True),
+        (torch.ones(2, 5, 8),),
+        10 * LINEAR,
+    ),
+    "map in scan": (nested, (torch.ones(5, 4, 2, 8),), 20 * LINEAR),
+    # Pairs (0 1) (2 3) (4 5), then of these (0 1), then one more, then two that lie between: 3 + 1 + 1 + 2 products.
+    "associative scan": (
+        lambda m, x: hops.associative_scan(lambda a, b: a @ b, x, 0, combine_mode="generic"),
+        (torch.ones(7, 4, 4),),
+        (3 + 1 + 1 + 3) * 4**3,
+    ),
+    "vmap": (lambda m, x: torch.vmap(m.a)(x), (STEPS,), 5 * LINEAR),
+    "cond in vmap: both branches run": (
+        lambda m, x: torch.vmap(lambda e: torch.cond(e.sum() > 0, m.a, lambda e: double(m, e), (e,)))(x),
+        (X,),
+        3 * LINEAR,
+    ),
+    "scan in vmap": (
+        lambda m, x: torch.vmap(lambda e: hops.scan(lambda c, s: (m.a(c), c + s), e[0] * 0, e))(x),
+        (torch.ones(2, 5, 8),),
+        5 * LINEAR,
+    ),
+    "another type of output": (
+        lambda m, x: torch.ops.higher_order.out_dtype(torch.ops.aten.mm.default, torch.int32, x, x),
+        (torch.ones(8, 8, dtype=torch.int8),),
+        8**3,
+    ),
+}
+
+
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+@pytest.mark.parametrize("case", CASES)
+def test_what_runs_is_counted(case: str, execute: bool) -> None:
+    forward, inputs, macs = CASES[case]
+    model = Two(forward)
+    found, _, info = thoplw.profile(model, inputs, convention="macs", execute=execute, strict=True, verbose=False)
+    assert (found, dict(info.assumptions)) == (macs, {})
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_comes_out_looks_as_when_executed(case: str) -> None:
+    forward, inputs, _ = CASES[case]
+    model = Two(forward)
+    assert capture(model, inputs, {}).outputs == capture(model, inputs, {}, execute=True).outputs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case", ["loop of dicts", "loop that never turns", "map of two", "scan of trees", "cond in vmap: both branches run"]
+)
+def test_what_comes_out_is_what_torch_gives_that_compiles_these(case: str) -> None:
+    forward, inputs, _ = CASES[case]
+    model = Two(forward)
+    with torch.no_grad():
+        real = torch.utils._pytree.tree_leaves(model(*inputs))
+    shapes = [tuple(each.shape) for each in real if isinstance(each, torch.Tensor)]
+    assert [spec.shape for spec in capture(model, inputs, {}).outputs] == shapes
+
+
+def test_of_branches_on_a_value_the_costliest_is_listed() -> None:
+    model = Two(lambda m, x: cond(m, x.sum() > 0, x))
+    macs, _, info = thoplw.profile(model, X, convention="macs", verbose=False)
+    assert macs == 2 * LINEAR
+    assert {row.name: row.calls for row in info} == {"b": 2}
+    (assumed,) = info.assumptions.items()
+    assert (assumed[0], assumed[1].operators) == ("the costliest branch is taken", ["higher_order.cond"])
+    assert thoplw.profile(model, X, convention="macs", execute=True, verbose=False)[0] == LINEAR
+
+
+def test_what_runs_in_a_context_is_counted() -> None:
+    model = Two(lambda m, x: cond(m, x.sum() > 0, x))
+    with thoplw.count("macs") as counted:
+        model(X)
+        model(-X)
+        hops.map(model.a, STEPS)
+    assert counted.total_macs == (1 + 2 + 5) * LINEAR
+
+
+def test_a_rehearsed_branch_is_watched_by_nobody_and_writes_to_nothing() -> None:
+    def forward(m: Two, x: torch.Tensor, n: torch.Tensor) -> Any:
+        out = torch.cond(x.sum() > 0, lambda x, n: m.a(x) + n.add_(1), lambda x, n: double(m, x) + n.add_(2), (x, n))
+        return hops.while_loop(lambda i, x: i > 0, lambda i, x: (i - 1, m.a(x)), (n.clone(), out))
+
+    model, seen = Two(forward), []
+    prices = {nn.Linear: lambda module, inputs, output: seen.append(module) or 1}
+    macs = thoplw.profile(model, (X, torch.tensor(1)), prices, verbose=False)[0]
+    assert [module is model.b for module in seen] == [True, True, False, False, False]  # 1 + 2 turns of the loop
+    assert macs == 5
+
+
+def test_a_loop_on_a_value_sends_to_a_real_run_that_counts_it() -> None:
+    model = Two(lambda m, x: hops.while_loop(lambda x: x.sum() > -1000, lambda x: (m.a(x) - 1000,), (x,)))
+    with pytest.raises(thoplw.DataDependentError, match="execute=True"):
+        thoplw.profile(model, X)
+    assert thoplw.profile(model, X, convention="macs", execute=True, verbose=False)[0] == LINEAR
+
+
+# -- flex attention ----------------------------------------------------------------------------------------------------
+
+
+def flex(*shapes: tuple[int, ...], mask: Any = None, block: int = 128, **options: Any) -> tuple[nn.Module, Any]:
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+    def forward(m: Two, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> Any:
+        kept = mask and create_block_mask(mask, None, None, q.shape[2], k.shape[2], device="cpu", BLOCK_SIZE=block)
+        return flex_attention(q, k, v, block_mask=kept, **options)
+
+    return Two(forward), tuple(map(torch.ones, shapes))
+
+
+def causal(b: Any, h: Any, i: Any, j: Any) -> Any:
+    return i >= j
+
+
+def window(b: Any, h: Any, i: Any, j: Any) -> Any:
+    return (i >= j) & (i - j < 64)
+
+
+FLEX = {  # the model and its inputs; scores in full, and those in blocks that are left; MACs for each
+    "no mask": (flex(*[(2, 2, 16, 8)] * 3), 4 * 256, 4 * 256, 16),
+    "grouped": (flex((1, 4, 16, 8), (1, 2, 32, 8), (1, 2, 32, 4), enable_gqa=True), 4 * 512, 4 * 512, 12),
+    "causal": (flex(*[(2, 2, 256, 8)] * 3, mask=causal), 4 * 256**2, 4 * 3 * 128**2, 16),
+    "causal, of a length that is no multiple": (
+        flex(*[(1, 1, 300, 8)] * 3, mask=causal),
+        300**2,
+        128 * 128 + 128 * 256 + 44 * 300,
+        16,
+    ),
+    "window": (flex(*[(1, 2, 1024, 8)] * 3, mask=window, block=64), 2 * 1024**2, 2 * 31 * 64**2, 16),
+}
+
+
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+@pytest.mark.parametrize("case", FLEX)
+def test_flex_attention_counts_in_full_or_by_blocks(case: str, execute: bool) -> None:
+    (model, inputs), full, kept, each = FLEX[case]
+    for convention, scores in (("macs", full), ("macs-causal", kept)):
+        found = thoplw.profile(model, inputs, convention=convention, execute=execute, verbose=False)[0]
+        assert found == scores * each, convention
+
+
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+def test_a_block_mask_that_a_model_was_made_with_is_known(execute: bool) -> None:
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+    mask = create_block_mask(causal, None, None, 256, 256, device="cpu")
+    model, q = Two(lambda m, q: flex_attention(q, q, q, block_mask=mask)), torch.ones(1, 1, 256, 8)
+    assert thoplw.profile(model, q, convention="macs-causal", execute=execute, verbose=False)[0] == 3 * 128**2 * 16
+    assert mask.kv_num_blocks.tolist() == [[[1, 1]]]  # and full ones besides
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64], ids=str)
+@pytest.mark.parametrize("width", [8, 4])
+def test_flex_attention_lies_in_memory_as_in_a_real_run(width: int, dtype: torch.dtype) -> None:
+    from torch.nn.attention.flex_attention import AuxRequest, flex_attention
+
+    def forward(m: Two, x: torch.Tensor) -> Any:
+        q = x.transpose(1, 2)
+        out, more = flex_attention(q, q, q[..., :width], return_aux=AuxRequest(lse=True))
+        return out, more.lse
+
+    for shape in ((2, 16, 4, 8), (2, 16, 1, 8), (1, 16, 4, 8)):
+        x = torch.ones(shape, dtype=dtype)
+        assert capture(Two(forward), (x,), {}).outputs == capture(Two(forward), (x,), {}, execute=True).outputs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+def test_the_first_use_of_the_compiler_in_a_process_compiles_nothing(execute: bool) -> None:
+    code = f"""
+import sys, torch, thoplw
+from torch.nn.attention.flex_attention import flex_attention
+class Flex(torch.nn.Module):
+    def forward(self, q):
+        return flex_attention(q, q, q, score_mod=lambda s, b, h, i, j: s + (i - j))
+assert "torch._dynamo" not in sys.modules
+before = torch.compile
+print(thoplw.profile(Flex(), torch.ones(2, 2, 8, 8), convention="macs", execute={execute})[0])
+assert torch.compile is before
+assert torch._dynamo.eval_frame._stance.stance == "default"
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == [str(4 * 64 * 16)], done.stderr
