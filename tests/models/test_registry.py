@@ -115,7 +115,6 @@ def test_a_detector_takes_a_list_of_pictures(name: str, size: int) -> None:
         ("timm:resnet18.a1_in2k", r"unknown timm model 'resnet18.a1_in2k'. Did you mean 'resnet18.a1_in1k'"),
         ("tim:resnet18", r"unknown zoo or Python module 'tim'. Did you mean 'timm'"),
         ("thoplw.apl:profile", r"unknown Python module 'thoplw.apl'. Did you mean 'thoplw.api'"),
-        ("thoplw.models.registry.x:load", r"unknown Python module 'thoplw.models.registry.x'"),
         ("thoplw.models.registry:lod", r"unknown name in thoplw.models.registry: 'lod'. Did you mean 'load'\?"),
     ],
 )
@@ -233,7 +232,94 @@ def test_what_gives_no_module(text: str, message: str, module: Write) -> None:
         load(f"{module(text)}:build")
 
 
-@pytest.mark.parametrize("name", ["models/net.py:build", ":build", ".net:build", "my net:build"])
+@pytest.mark.parametrize("name", [":build", ".net:build", "my net:build", "models/net:build"])
 def test_what_names_no_module(name: str) -> None:
     with pytest.raises(thoplw.InputError, match=r"is no name of a Python module; write package\.module:callable"):
         load(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("model.pt", r"^model\.pt holds weights, .* name what builds it, as in mypackage\.models:build"),
+        ("out/model.safetensors", "holds weights"),
+        ("mynet.Kw", r"^mynet\.Kw is no model of torchvision; for Kw of the Python module mynet write mynet:Kw$"),
+        ("mynet.py", r"^mynet\.py is a file: write what builds the model after a colon, as in mynet\.py:build$"),
+        ("mynet:", "^mynet: names no model; write what builds it after the colon, as in mynet:build$"),
+        ("./mynet.py:Kw", r"^unknown file 'mynet\.py'. There is none\.$"),
+        ("facebook/opt-125m", "^facebook/opt-125m is no model of a zoo, .* write hf: and a model type, as in hf:llama"),
+        ("torch.nn.functional.x:build", r"^torch\.nn\.functional is no package, .*; write torch\.nn\.functional:x for"),
+    ],
+)
+def test_what_is_typed_in_place_of_a_model(
+    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(thoplw.InputError, match=message):
+        load(name)
+
+
+def test_a_folder_with_a_configuration_is_typed_with_hf(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(thoplw.InputError, match=rf"is a folder with a config\.json: write hf:{tmp_path}$"):
+        load(str(tmp_path))
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder where commands run, with a path and modules that are forgotten later."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.setattr(sys, "modules", sys.modules.copy())
+    return tmp_path
+
+
+NET = "from torch import nn\nclass Kw(nn.Linear):\n    def __init__(self): super().__init__(3, {})\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["mynet.py", "./mynet.py", "sub/my-net.py", "{}/sub/my-net.py", "torch.py", "sub/json.py"]
+)
+def test_a_file_before_the_colon(name: str, folder: Path) -> None:
+    path = Path(name.format(folder))
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(NET.format(5), encoding="utf-8")
+    assert load(f"{name.format(folder)}:Kw").model.out_features == 5
+    assert load(f"{name.format(folder)}:Kw").model.out_features == 5  # known by now
+    assert sys.modules["torch"] is torch
+
+
+def test_a_file_finds_the_modules_beside_it(folder: Path) -> None:
+    Path("sub").mkdir()
+    Path("sub/net_helper.py").write_text("SIZE = 7\n", encoding="utf-8")
+    Path("sub/net.py").write_text("from net_helper import SIZE\n" + NET.format("SIZE"), encoding="utf-8")
+    assert load("sub/net.py:Kw").model.out_features == 7
+
+
+def test_two_files_of_one_name(folder: Path) -> None:
+    for number in (1, 2, 3):
+        Path(f"f{number}").mkdir()
+        Path(f"f{number}/net.py").write_text(NET.format(number), encoding="utf-8")
+    assert [load(f"f{number}/net.py:Kw").model.out_features for number in (1, 2, 3, 1)] == [1, 2, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"), [("import no_such", "ModuleNotFoundError"), ("raise SystemExit", "SystemExit")]
+)
+def test_a_file_that_cannot_be_imported(text: str, seen: str, folder: Path) -> None:
+    Path("broken_net.py").write_text(text, encoding="utf-8")
+    message = rf"^broken_net\.py cannot be imported \({seen}.*make `python broken_net\.py` work first"
+    with pytest.raises(thoplw.InputError, match=message):
+        load("broken_net.py:Kw")
+    assert "broken_net" not in sys.modules
+
+
+def test_the_current_folder_comes_last_and_for_python_modules_only(folder: Path) -> None:
+    Path("mynet.py").write_text(NET.format(5), encoding="utf-8")
+    load("resnet18")
+    assert str(folder) not in sys.path
+    load("mynet:Kw")
+    assert sys.path[-1] == str(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -35,9 +34,7 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
-) -> None:
-    # The folder where the command is called, as with python -m: a script has only its own folder there.
-    sys.path.insert(0, "")
+) -> None: ...
 
 
 for _command in (profile, compare, diff, check, models, survey):
