@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import os
 import pkgutil
 import re
 import sys
@@ -56,7 +55,7 @@ def _import(module: str, zoos: Iterable[str]) -> ModuleType:
         raise InputError(
             f"{module!r} is no name of a Python module; write package.module:callable, or path/to/file.py:callable"
         )
-    _search_last(os.getcwd())
+    _search_last(str(Path.cwd()))
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -69,7 +68,8 @@ def _import(module: str, zoos: Iterable[str]) -> ModuleType:
         if parent and not hasattr(sys.modules[parent], "__path__"):
             inner = missing.rpartition(".")[2]
             raise InputError(
-                f"{parent} is no package, so that there is no {missing}; write {parent}:{inner} for what {parent} defines"
+                f"{parent} is no package, so that there is no {missing}; "
+                f"write {parent}:{inner} for what {parent} defines"
             ) from error
         searched = getattr(sys.modules[parent], "__path__", ()) if parent else None
         known = [each.name for each in pkgutil.iter_modules(searched, f"{parent}." if parent else "")]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+
+from thoplw.render.words import visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,3 +29,19 @@ class Table:
     values: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
     levels: tuple[int, ...] = ()
     about: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def printable(table: Table) -> Table:
+    """The same with control characters of names shown, see :func:`thoplw.render.words.visible`."""
+    return replace(
+        table,
+        columns=_visible(table.columns),
+        rows=tuple(map(_visible, table.rows)),
+        footer=_visible(table.footer),
+        notes=_visible(table.notes),
+        values={visible(column): figures for column, figures in table.values.items()},
+    )
+
+
+def _visible(cells: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(visible, cells))
