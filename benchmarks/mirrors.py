@@ -1,4 +1,4 @@
-"""Whether mirrors say what the tools say, on more models than the tests have: the 60 cheapest of ``accuracy.py``.
+"""Whether mirrors say what the tools say, on more models than the tests have: the 60 cheapest of ``checks/zoo.py``.
 
 ::
 
@@ -18,14 +18,14 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from benchmarks import accuracy  # noqa: E402
 from checks.peers import TOOLS, measure, priced  # noqa: E402
+from checks.zoo import PICTURES, build  # noqa: E402
 
 from thoplw.capture import capture  # noqa: E402
 from thoplw.pricing import CONVENTIONS  # noqa: E402
 
 #: The cheapest models, most families once.
-MODELS = sorted(accuracy.MACS, key=accuracy.MACS.__getitem__)[:60]
+MODELS = sorted(PICTURES, key=PICTURES.__getitem__)[:60]
 
 RESULTS = Path("mirrors.json")
 
@@ -40,7 +40,7 @@ def run(tools: list[str]) -> None:
         for name in MODELS:
             if name in results.setdefault(tool, {}):
                 continue
-            model, x = accuracy.build(name)
+            model, x = build(name)
             ours = priced(tool, capture(model, (x,), {}))
             results[tool][name] = {"tool": measure(tool, model, (x,)), "ours": ours}
             RESULTS.write_text(json.dumps(results, indent=1), encoding="utf-8")

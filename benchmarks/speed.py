@@ -37,8 +37,9 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from benchmarks import accuracy  # noqa: E402
 from checks.llama import LLAMA_7B, LLAMA_405B, Config, on_meta  # noqa: E402
+from checks.peers import COUNTERS  # noqa: E402
+from checks.zoo import build  # noqa: E402
 
 import thoplw  # noqa: E402
 from thoplw.capture import capture  # noqa: E402
@@ -58,7 +59,7 @@ Case = tuple[torch.nn.Module, torch.Tensor]
 
 
 def image(name: str) -> Case:
-    return accuracy.build(f"torchvision:{name}")
+    return build(f"torchvision:{name}")
 
 
 def bert() -> Case:
@@ -93,7 +94,7 @@ def flop_counter(model: torch.nn.Module, x: torch.Tensor) -> None:
 #: Those that run the model on the CPU.
 TOOLS: dict[str, Callable[[torch.nn.Module, torch.Tensor], Any]] = {
     "FlopCounterMode on CPU": flop_counter,
-    **{name: count for name, count in accuracy.TOOLS.items() if name != "torch" and find_spec(name)},
+    **{name: count for name, count in COUNTERS.items() if name != "torch" and find_spec(name)},
 }
 
 
@@ -258,7 +259,7 @@ def plot(line: dict[int, float]) -> None:
 
 
 def versions() -> str:
-    packages = ["torch", "torchvision", "transformers", *(tool for tool in TOOLS if tool in accuracy.TOOLS)]
+    packages = ["torch", "torchvision", "transformers", *(tool for tool in TOOLS if tool in COUNTERS)]
     known = []
     for package in packages:
         try:

@@ -14,6 +14,8 @@ from checks.llama import LLAMA_405B, on_meta
 
 import thoplw
 
+pytestmark = pytest.mark.timing
+
 IMAGE = (1, 3, 224, 224)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
@@ -18,9 +19,14 @@ def f32(*shape: int) -> TensorSpec:
     return TensorSpec(shape=shape, dtype="float32", strides=strides)
 
 
+def c64(*shape: int) -> TensorSpec:
+    """A contiguous tensor of complex numbers."""
+    return replace(f32(*shape), dtype="complex64")
+
+
 def call(name: str, *args: Any, out: Any, overload: str = "default") -> Call:
-    """``aten.name(*args)`` that returned ``out``."""
-    return Call(target=f"aten.{name}", overload=overload, args=args, output=out)
+    """``name(*args)`` that returned ``out``; a name without a library is of ``aten``."""
+    return Call(target=name if "." in name else f"aten.{name}", overload=overload, args=args, output=out)
 
 
 def check(case: Case) -> None:

@@ -8,11 +8,6 @@ A page is followed from top to bottom, in one folder and with one set of names:
 - A block of another language right under one of these is what it prints; ``...`` stands for anything. So is ``# ...``
   behind a ``print``, or alone on the line below.
 - Any other block, ``py`` among them, is there to read.
-
-::
-
-    python tools/examples.py docs/gallery.md          # follows it in this folder; fails where it prints something else
-    python tools/examples.py --write docs/gallery.md  # writes what it prints into it
 """
 
 from __future__ import annotations
@@ -20,20 +15,13 @@ from __future__ import annotations
 import contextlib
 import doctest
 import io
-import os
 import re
 import shlex
-import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from typer.testing import CliRunner
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from thoplw.cli import main
 
@@ -128,40 +116,3 @@ def follow(page: str) -> Iterator[tuple[Example, str]]:
     names: dict[str, object] = {}
     for example in examples(page):
         yield example, example.run(names)
-
-
-def _command(
-    pages: Annotated[list[Path], typer.Argument(help="Markdown files.")],
-    write: Annotated[bool, typer.Option("--write", help="Write what examples print into the pages.")] = False,
-) -> None:
-    wrong = []
-    for path in map(Path.resolve, pages):
-        page = path.read_text(encoding="utf-8")
-        with _elsewhere() if write else contextlib.nullcontext():
-            found = [(example, printed) for example, printed in follow(page) if not example.says(printed)]
-        for example, printed in reversed(found):
-            start, end = example.span
-            if write and start >= 0:
-                page = page[:start] + printed + page[end:]
-            else:
-                wrong.append(f"{path}:\n\n{example.code}\nprints\n\n{printed}")
-        if write:
-            path.write_text(page, encoding="utf-8")
-    if wrong:
-        raise SystemExit("\n".join(wrong))
-
-
-@contextlib.contextmanager
-def _elsewhere() -> Iterator[None]:
-    """In an empty folder."""
-    here = Path.cwd()
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        try:
-            yield
-        finally:
-            os.chdir(here)
-
-
-if __name__ == "__main__":
-    typer.run(_command)

@@ -1,20 +1,14 @@
-"""The tools that have a mirror, how to run them, and the models on which the two are compared.
-
-::
-
-    python -m checks.peers TOOL    # writes tests/pricing/goldens/TOOL.json; the tool must be installed
-"""
+"""The tools that have a mirror, how to run them, and the models on which the two are compared."""
 
 from __future__ import annotations
 
 import copy
 import inspect
 import json
-import sys
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
@@ -24,7 +18,7 @@ import pytest
 import torch
 from torch import nn
 
-from thoplw.capture import capture
+from thoplw.capture import capture, expand
 from thoplw.pricing import find, price
 from thoplw.record import Trace
 from thoplw.report.layer_info import LayerInfo
@@ -191,6 +185,31 @@ TOOLS: dict[str, Callable[[nn.Module, Inputs], tuple[Any, Any]]] = {
 }
 
 
+def torchprofile(model: nn.Module, inputs: Inputs) -> tuple[Any, None]:
+    from torchprofile import profile_macs
+
+    return profile_macs(model, inputs), None
+
+
+def calflops(model: nn.Module, inputs: Inputs) -> tuple[Any, Any]:
+    from calflops import calculate_flops
+
+    _, macs, params = calculate_flops(model, tuple(inputs[0].shape), print_results=False, output_as_string=False)
+    return macs, params
+
+
+def macs_of(count: Callable[[nn.Module, Inputs], tuple[Any, Any]], model: nn.Module, x: torch.Tensor) -> float:
+    """What a tool says of a model with one input, in multiply-accumulates: floating-point operations are halved."""
+    return float(count(model, (x,))[0]) / (2 if count is torch_ else 1)
+
+
+#: Name of the package -> how it counts multiply-accumulates: the tools with a mirror, and others.
+COUNTERS: dict[str, Callable[[nn.Module, torch.Tensor], float]] = {
+    name: partial(macs_of, count)
+    for name, count in {**TOOLS, "torchprofile": torchprofile, "calflops": calflops}.items()
+}
+
+
 def measure(tool: str, model: nn.Module, inputs: Inputs) -> dict[str, Any]:
     """What a tool says, or how it fails."""
     try:
@@ -213,7 +232,7 @@ def trace(name: str) -> Trace:
 def priced(convention: str, seen: Trace) -> dict[str, int]:
     """What a convention says of a trace."""
     table = find(convention)
-    info = LayerInfo(seen, price(seen, table), table)
+    info = LayerInfo(price(seen, table, expand=expand))
     return {"figure": info.total_macs, "params": info.total_params}
 
 
@@ -253,16 +272,3 @@ def check_side_by_side(tool: str, name: str) -> None:
     """A tool says what was recorded, if it is installed."""
     require(tool)
     assert measure(tool, *build(name)) == golden(tool)["models"][name]
-
-
-def record(tool: str) -> None:
-    """Write what a tool says of every model."""
-    figures = {name: measure(tool, *build(name)) for name in MODELS}
-    GOLDENS.mkdir(exist_ok=True)
-    golden = {"tool": tool, "version": version(tool), "torch": torch.__version__, "models": figures}
-    (GOLDENS / f"{tool}.json").write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    for name in sys.argv[1:] or TOOLS:
-        record(name)

@@ -62,13 +62,18 @@ def test_commands_can_be_typed(page: str) -> None:
                 command.make_context(name, arguments)  # raises where it cannot be parsed
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_nobody_is_sent_to_the_index_where_the_name_is_another_program(page: str) -> None:
+    assert re.search(r"pip install \S*thoplw", PAGES[page].replace("pip install ./third_party/thoplw", "")) is None
+
+
 def test_the_python_page_has_all_public_names() -> None:
     shown = re.findall(r"^::: thoplw\.(\w+)$", PAGES["docs/reference/python.md"], re.MULTILINE)
     assert sorted(shown) == thoplw.__all__
 
 
 @pytest.mark.parametrize("name", [*FORMATS])
-def test_the_gallery_shows_every_kind(name: str) -> None:
+def test_the_gallery_shows_every_format(name: str) -> None:
     assert name == "text" or f"--kind {name}" in PAGES["docs/gallery.md"]
 
 

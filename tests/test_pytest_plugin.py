@@ -33,6 +33,7 @@ def test_a_budget_without_a_limit() -> None:
         within(nn.Linear(1, 1), (1, 1))
 
 
+@pytest.mark.slow
 def test_in_a_run_of_pytest(tmp_path: Path) -> None:
     (tmp_path / "test_cost.py").write_text(
         "import sys\n"

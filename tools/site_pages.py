@@ -28,12 +28,22 @@ SCHEMA = ROOT / "src" / "thoplw" / "report" / "schema.json"
 GALLERY = "gallery.md"
 
 #: Pages of the site that are not in ``docs/``, by their place in the repository.
-ELSEWHERE = ("CHANGELOG.md", "benchmarks/mirrors.md", "benchmarks/zoo.md")
+ELSEWHERE = (
+    "CHANGELOG.md",
+    *(f"benchmarks/{name}.md" for name in ("accuracy", "mirrors", "speed", "zoo")),
+    *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks" / "models").glob("*.md")),
+)
+
+#: Pages whose tables need the room of the table of contents.
+WIDE = ("benchmarks/accuracy.md", "benchmarks/speed.md", "conventions.md")
+
+#: Pictures of these pages.
+PICTURES = ("benchmarks/scaling.svg", "benchmarks/models/madds-vs-parameters.svg")
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add what is not in ``docs/``."""
-    for path in ELSEWHERE:
+    for path in (*ELSEWHERE, *PICTURES):
         files.append(File.generated(config, path, abs_src_path=str(ROOT / path)))
     files.append(File.generated(config, "reference/commands.md", content=commands()))
     files.append(File.generated(config, "reference/json.md", content=document(json.loads(SCHEMA.read_text("utf-8")))))
@@ -49,9 +59,11 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
     """Links hold in the repository: make them hold in the site."""
     here = page.file.src_uri
+    if here in WIDE:
+        page.meta["hide"] = ["toc"]
     if here not in ELSEWHERE:
         here = f"docs/{here}"
-    return re.sub(r"(?<=\]\()([^)#:]+\.md)(?=[)#])", lambda link: _moved(link[1], here), markdown)
+    return re.sub(r"(?<=\]\()([^)#:]+\.(?:md|svg))(?=[)#])", lambda link: _moved(link[1], here), markdown)
 
 
 def _moved(link: str, here: str) -> str:
@@ -102,8 +114,8 @@ _HEAD = """\
 # JSON
 
 What `thoplw profile --kind json`, `LayerInfo.summary("json")` and, as Python values, `LayerInfo.to_dict()` give:
-version {version} of [the schema](schema.json), from which this page is made. The page of the kind `html`, the flame
-graphs, `thoplw diff` and `thoplw check` are made of the same document.
+version {version} of [the schema](schema.json), from which this page is made. The `html` page, the flame graphs,
+`thoplw diff` and `thoplw check` read the same document.
 
 {description} [An example](../gallery/resnet18.json).
 """

@@ -46,7 +46,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from checks.oracle import oracle_macs  # noqa: E402
 from checks.shared_weights import SharedWeights, piece  # noqa: E402
-from checks.traces import every_layer_run, seen  # noqa: E402
+from checks.traces import seen  # noqa: E402
 
 import thoplw  # noqa: E402
 from thoplw import hf  # noqa: E402
@@ -124,8 +124,7 @@ def _is_same(model: torch.nn.Module, inputs: Any) -> bool:
     """Whether the record is the one of a run in which no layer is taken to do what one like it did."""
     args, kwargs = arguments(inputs)
     found = seen(capture(model, args, kwargs))
-    with every_layer_run():
-        return seen(capture(model, args, kwargs)) == found
+    return seen(capture(model, args, kwargs, reuse_layers=False)) == found
 
 
 def confirm(name: str) -> Record:
@@ -417,7 +416,7 @@ HEAD = """\
 
 {summary}
 
-*Oracle*: `tests/oracle.py` ran the model for real, with random weights, and multiplied out every contraction that
+*Oracle*: `checks/oracle.py` ran the model for real, with random weights, and multiplied out every contraction that
 reached a kernel: `=` says that it found the same number to the unit; an empty cell, that the model was not run, for a
 reason below. Large models ran in bfloat16, as far as their kernels do, and with all weights in one piece of memory,
 which changes what they compute and not how much; deepseek_v2 and its kin with experts one by one, as the grouped
@@ -486,15 +485,16 @@ LEFT_OUT_HEAD = """\
 All others do, without an unpriced operator: [benchmarks/zoo.md](../benchmarks/zoo.md). {when}, with torch {torch}.
 Written by `tools/zoo.py`.
 
-Each was tried in its default configuration, completed where that is left open (`src/thoplw/hf/defaults.py`); the
-answer is what `thoplw profile hf:<type>` says. What is said to fail on real tensors was run on real tensors with random
-weights; what a class lacks was looked up in its module.
+Each type was tried in its default configuration. Where transformers leaves a value open,
+`src/thoplw/models/hf/defaults.py` has one. *Answer* is what `thoplw profile hf:<type>` says. "Fails on real tensors
+too" means that the model was run on real tensors, with random weights.
 
-Some types need a package beyond `pip install ".[zoo]"`, and say so: eomt, eomt_dinov3 and videomt need scipy (1.17.1
-was installed for the table), higgs_audio_v2_tokenizer needs torchaudio (2.11.0). pip finds no wheel of natten or
-detectron2 for Python 3.11.
+Some types need a package beyond `pip install ".[zoo]"`, and their error names it: eomt, eomt_dinov3 and videomt need
+scipy (1.17.1 was installed for the table), higgs_audio_v2_tokenizer needs torchaudio (2.11.0). pip finds no wheel of
+natten or detectron2 for Python 3.11.
 
-A session of a video is no input like others. What `thoplw.count()` found for calls on a real session, in MACs:
+Video models take a session, which remembers earlier frames, so a call has no one cost. `thoplw.count()` found these
+MACs for calls on a real session:
 
 | | first frame | the same frame again | second frame |
 | --- | --: | --: | --: |
@@ -507,8 +507,8 @@ A session of a video is no input like others. What `thoplw.count()` found for ca
 EXECUTED = """\
 ## Counted by running for real
 
-Values that the model computes decide how it goes on in these, or for how long (vits: the durations of sounds), and no
-assumption serves: without `execute=True` an error says so, and names the operator and the module. In the zoo they were
+In these models, computed values decide what runs next, or for how long (vits: the durations of sounds), and no
+assumption serves. Without `execute=True` an error says so, and names the operator and the module. In the zoo they were
 executed, with random weights.
 """
 

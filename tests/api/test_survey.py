@@ -44,6 +44,7 @@ def bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "bad_models"
 
 
+@pytest.mark.slow
 def test_a_bad_model_is_an_entry_and_stops_nobody(bad: str) -> None:
     names = [f"{bad}:ends", "resnet18", "no_such_model", f"{bad}:leaves", "torch.nn:Identity", "timm:resnet10t"]
     found = {entry.name: entry for entry in survey(names, convention="macs", workers=2)}
@@ -57,10 +58,12 @@ def test_a_bad_model_is_an_entry_and_stops_nobody(bad: str) -> None:
         assert found[name] == expected(name, "macs")
 
 
+@pytest.mark.slow
 def test_a_model_that_takes_too_long(bad: str) -> None:
     assert [entry.error for entry in survey([f"{bad}:hangs"], timeout=0.5)] == ["took longer than 0.5 s"]
 
 
+@pytest.mark.slow
 def test_a_survey_may_be_left(bad: str) -> None:
     entries = survey(["resnet18", f"{bad}:hangs"], workers=1)
     assert isinstance(entries, Iterator)
@@ -77,6 +80,7 @@ def cluster() -> Iterator[LocalCluster]:
         yield started
 
 
+@pytest.mark.slow
 def test_a_cluster_finds_the_same(bad: str, cluster: LocalCluster) -> None:
     names = [f"{bad}:ends", "resnet18", "no_such_model", "squeezenet1_1"]
     address = cluster.scheduler_address
@@ -91,6 +95,7 @@ def test_a_cluster_finds_the_same(bad: str, cluster: LocalCluster) -> None:
     assert late.error == "took longer than 0.5 s"
 
 
+@pytest.mark.slow
 def test_no_scheduler_at_the_address() -> None:
     with pytest.raises(InputError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"):
         list(survey(["resnet18"], scheduler="tcp://127.0.0.1:1"))

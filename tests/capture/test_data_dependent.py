@@ -8,6 +8,7 @@ import torchvision
 from torch import nn
 
 import thoplw
+from thoplw.capture import capture
 
 
 class Kept(nn.Module):
@@ -282,3 +283,24 @@ def test_a_computed_length_is_not_guessed(way: str) -> None:
     with pytest.raises(thoplw.DataDependentError, match=r"Speaks\).*decides on values.*execute=True"):
         thoplw.profile(Speaks(), (3, 4))
     assert thoplw.profile(Speaks(), torch.ones(3, 4), execute=True)[0] > 0
+
+
+class Scatters(nn.Module):
+    """Puts features where tokens hold their places, as models of pictures and text do."""
+
+    def forward(self, ids: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        text = features.new_zeros(*ids.shape, 4)
+        return text.masked_scatter((ids == 1)[..., None], features)
+
+
+def test_features_that_fit_their_places_are_scattered() -> None:
+    inputs = (torch.tensor([[0, 1, 1]]), torch.ones(2, 4))
+    assert capture(Scatters(), inputs, {}).outputs == capture(Scatters(), inputs, {}, execute=True).outputs
+
+
+def test_what_torch_refuses_to_scatter_is_refused() -> None:
+    inputs = (torch.tensor([[1, 1, 1]]), torch.ones(2, 4))
+    with pytest.raises(RuntimeError, match="Number of elements of source"):
+        Scatters()(*inputs)
+    with pytest.raises(thoplw.InputError, match=r"masked_scatter in the model itself .* 12 places for 8 elements"):
+        thoplw.profile(Scatters(), inputs)

@@ -346,6 +346,7 @@ def test_version(run: Run) -> None:
 # -- as a process of its own ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_modules_in_the_current_folder_are_found_from_a_script_elsewhere(tmp_path: Path) -> None:
     script = tmp_path / "bin" / "thoplw"
     script.parent.mkdir()
@@ -387,6 +388,7 @@ def test_help_and_completion_do_not_wait_for_torch() -> None:
     assert done.stdout == "False\n"
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_gets_no_traceback() -> None:
     reader, writer = os.pipe()
     os.close(reader)

@@ -34,6 +34,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 def test_real_processes(run: Run) -> None:
     result = run("survey", "resnet18", "hf:sam_mask_decoder", "-o", "zoo.csv")
     assert (result.exit_code, result.stdout) == (0, "")

@@ -10,8 +10,6 @@ from checks.peers import MODELS, trace
 from torch import nn
 
 import thoplw
-from thoplw.formulas import FORMULAS
-from thoplw.pricing.families import family_of
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -39,23 +37,3 @@ def test_what_a_tool_does_not_see_is_a_term() -> None:
 
     found = thoplw.compare(Product(), (2, 3, 5), ["thop", "macs"])
     assert [tuple(term) for term in found.terms("macs", "thop")] == [("", "matrix products", 2 * 3 * 3 * 5, 0)]
-
-
-def test_every_priced_operator_has_words() -> None:
-    assert [target for target in FORMULAS if family_of(target) == target] == []
-
-
-@pytest.mark.parametrize(
-    ("target", "kind"),
-    [
-        ("aten.relu_", "activations"),
-        ("aten.addmm", "matrix products"),
-        ("aten.linear", "linear layers"),
-        ("quantized.linear_relu", "linear layers"),
-        ("quantized.conv2d_relu", "convolution"),
-        ("aten.view", "moving data"),
-        ("mine.scan", "mine.scan"),
-    ],
-)
-def test_families(target: str, kind: str) -> None:
-    assert family_of(target) == kind

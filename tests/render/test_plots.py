@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 
 import pytest
+from matplotlib.text import Text
 
 from thoplw import MissingExtraError
 from thoplw.render.plots import bars, scatter
@@ -31,14 +33,42 @@ def test_a_point_a_model_in_the_colour_of_its_family() -> None:
     assert first.get_linestyle() == "None"
 
 
-def test_names_stand_where_they_are_told() -> None:
-    (axes,) = scatter(FAMILIES, labels={"a1": (-5, 2)}, lines=True).axes
-    assert {text.get_text(): text.get_horizontalalignment() for text in axes.texts} == {
-        "a1": "right",
-        "a2": "left",
-        "b1": "left",
+def test_names_hide_no_name_and_no_point() -> None:
+    crowd = {
+        f"a model with a long name {place}": (1e9 * (1 + place / 50), 1e6 * (1 + place % 5 / 50)) for place in range(20)
     }
-    assert axes.lines[0].get_linestyle() == "-"
+    figure = scatter({"A": {**crowd, "small": (1e7, 1e5), "large": (1e11, 1e8)}})
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    boxes = [Text.get_window_extent(text) for text in axes.texts]
+    points = axes.transData.transform(axes.lines[0].get_xydata())
+    assert len(boxes) == 22
+    for box in boxes:
+        assert box.count_overlaps(boxes) == 1  # itself
+        assert not box.count_contains(points)
+        assert axes.get_window_extent().fully_containsx(box.x0)
+        assert axes.get_window_extent().fully_containsx(box.x1)
+
+
+def test_models_of_almost_one_size_have_ticks_too() -> None:
+    figure = scatter({"A": {"small": (2.1e9, 2.2e7), "large": (2.9e9, 4.4e7)}})
+    figure.draw_without_rendering()
+    for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
+        written = [label.get_text() for label in axis.get_ticklabels()]
+        assert len(written) > 2
+        assert all(re.fullmatch(r"\d+(\.\d+)? [MG]", each) for each in written)
+
+
+@pytest.mark.parametrize("most", [2e6, 3e7, 1e10])
+def test_ticks_are_of_one_kind(most: float) -> None:
+    figure = scatter({"A": {"small": (1e9, 1e6), "large": (most * 1e3, most)}})
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    for axis in (axes.xaxis, axes.yaxis):
+        written = [label.get_text() for label in axis.get_ticklabels(which="both")]
+        assert len(written) > 2
+        assert all(re.fullmatch(r"(1|2|5)0{0,2} [KMGTP]", each) for each in written)
+        assert len(axis.get_minorticklocs()) == 0
 
 
 def test_many_models_need_no_names() -> None:
@@ -49,6 +79,10 @@ def test_many_models_need_no_names() -> None:
 
 def test_nothing_to_plot_is_an_empty_plot() -> None:
     assert scatter({}).axes[0].get_legend() is None
+
+
+def test_one_family_needs_no_legend() -> None:
+    assert scatter({"A": FAMILIES["A"]}).axes[0].get_legend() is None
 
 
 @pytest.mark.parametrize(("kind", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG")])

@@ -571,7 +571,7 @@ def meaning(value: Any) -> Any:
 
 
 def test_every_rule_has_arguments() -> None:
-    # Quantised operators have no meta kernels to compare with; tests/test_quantized.py runs them for real.
+    # Quantised operators have no meta kernels to compare with; tests/capture/test_packed.py runs them for real.
     assert {f"aten.{name}" for name in ARGUMENTS} == {
         name for name in RULES if name.startswith("aten.") and name not in quantized.RULES
     }

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from thoplw.api.profile import observe
+from thoplw.capture import expand
 from thoplw.capture.preserve import without_collection
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.pricing import CONVENTIONS, Convention, Families, Priced, Term, find, price
@@ -35,7 +36,9 @@ class Comparison:
         self.conventions: Mapping[str, Convention] = {each.name: each for each in conventions}
         self.base = "macs" if "macs" in self.conventions else next(iter(self.conventions))
         self._trace = trace
-        self._priced: dict[str, Priced] = {name: price(trace, each) for name, each in self.conventions.items()}
+        self._priced: dict[str, Priced] = {
+            name: price(trace, each, expand=expand) for name, each in self.conventions.items()
+        }
         self._reports: dict[str, LayerInfo] = {}
 
     def __iter__(self) -> Iterator[str]:
@@ -156,7 +159,7 @@ class Comparison:
 
     @cached_property
     def _families(self) -> Families:
-        return Families(self._trace)
+        return Families(self._trace, expand)
 
     @property
     def _about(self) -> dict[str, str]:

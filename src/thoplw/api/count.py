@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from thoplw.capture import Session
+from thoplw.capture import Session, expand
 from thoplw.pricing import Convention, find, price
 from thoplw.pricing.custom import CustomOps
 from thoplw.record import Trace, Work
@@ -65,7 +65,7 @@ class Count:
         self.calls = tuple(reports)
 
     def _report(self, trace: Trace, prices: Mapping[int, Work]) -> LayerInfo:
-        return LayerInfo(price(trace, self._convention, prices=self._custom.prices, scopes=prices))
+        return LayerInfo(price(trace, self._convention, prices=self._custom.prices, scopes=prices, expand=expand))
 
     @property
     def total_macs(self) -> int:

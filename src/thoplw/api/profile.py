@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from thoplw.capture import capture
+from thoplw.capture import capture, expand
 from thoplw.capture.inputs import arguments
 from thoplw.capture.preserve import without_collection
 from thoplw.capture.scopes import Watch
@@ -28,6 +28,7 @@ def profile(
     convention: str | Convention = "thoplw",
     strict: bool = False,
     execute: bool = False,
+    reuse_layers: bool = True,
 ) -> tuple[int, int, LayerInfo]:
     """Tell what every layer of a model costs.
 
@@ -45,6 +46,8 @@ def profile(
         strict: raise when an operator was not counted.
         execute: really run the model on the tensors given (a shape stands for zeros), for a model whose control flow
             needs values.
+        reuse_layers: run a layer of torch once for all that are called alike. No figure depends on it: if one does,
+            that is a bug, and a report of it should say so.
 
     Returns:
         Multiply-accumulates, parameters, and a row for every layer.
@@ -61,8 +64,8 @@ def profile(
     with without_collection(when=not execute):
         table = find(convention)
         custom = CustomOps(custom_ops)
-        trace = observe(model, tensor, execute=execute, watch=custom.watch)
-        info = LayerInfo(price(trace, table, prices=custom.prices, scopes=custom.scopes()))
+        trace = observe(model, tensor, execute=execute, reuse_layers=reuse_layers, watch=custom.watch)
+        info = LayerInfo(price(trace, table, prices=custom.prices, scopes=custom.scopes(), expand=expand))
         if strict and info.uncounted:
             raise UncountedError(
                 f"{info.notes()[0]} These lines price one of them:\n\n"
@@ -77,13 +80,20 @@ def profile(
         return info.total_macs, info.total_params, info
 
 
-def observe(model: torch.nn.Module, tensor: Any, *, execute: bool = False, watch: Watch | None = None) -> Trace:
+def observe(
+    model: torch.nn.Module,
+    tensor: Any,
+    *,
+    execute: bool = False,
+    reuse_layers: bool = True,
+    watch: Watch | None = None,
+) -> Trace:
     """Run a model once, and say what it did; arguments and errors as for :func:`profile`."""
     if not isinstance(model, torch.nn.Module):
         hint = f"; call it first: profile({model.__name__}(...), ...)" if isinstance(model, type) else ""
         raise InputError(f"profile takes a torch.nn.Module, not {type(model).__name__}: {_shorten(repr(model))}{hint}")
     args, kwargs = arguments(tensor, real=execute)
-    return capture(_unwrapped(model), args, kwargs, execute=execute, watch=watch)
+    return capture(_unwrapped(model), args, kwargs, execute=execute, reuse_layers=reuse_layers, watch=watch)
 
 
 def _unwrapped(model: torch.nn.Module) -> torch.nn.Module:

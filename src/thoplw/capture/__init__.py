@@ -27,6 +27,7 @@ from thoplw.capture.preserve import data_preserved, preserved
 from thoplw.capture.run import inference
 from thoplw.capture.scopes import ModuleScopes, Watch
 from thoplw.capture.session import Session
+from thoplw.capture.torch_internals import VERSION
 from thoplw.capture.weights import Weights
 from thoplw.errors import InputError, ThoplwError
 from thoplw.record import Call, Trace
@@ -40,6 +41,7 @@ def capture(
     kwargs: Mapping[str, Any],
     *,
     execute: bool = False,
+    reuse_layers: bool = True,
     watch: Watch | None = None,
 ) -> Trace:
     """Run ``model(*args, **kwargs)`` as in inference and record it; the model is left exactly as it was.
@@ -49,6 +51,8 @@ def capture(
         args: positional inputs, with tensors at any depth.
         kwargs: keyword inputs.
         execute: run for real, on the tensors given.
+        reuse_layers: run a layer of torch once, and repeat its record for layers that are called alike. That gives the
+            record of a run of every layer, sooner.
         watch: called with scope, module, inputs and output whenever a module of the model returns.
 
     Raises:
@@ -70,7 +74,7 @@ def capture(
         stack.callback(run.finish)
         reshaped = stack.enter_context(data_preserved(real))
         stack.enter_context(inference())
-        if isinstance(run, AbstractRun):
+        if reuse_layers and isinstance(run, AbstractRun):
             stack.enter_context(LayerCache(run, scopes, weights))
         stack.enter_context(scopes)
         args, kwargs = map_tensors((tuple(args), dict(kwargs)), run.enter)
@@ -92,7 +96,7 @@ def capture(
         steps=tuple(run.steps),
         used=frozenset(run.used.intersection(weights.tensors)),
         assumptions=tuple(run.assumptions),
-        torch=str(torch.__version__),
+        torch=VERSION,
     )
 
 

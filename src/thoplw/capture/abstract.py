@@ -6,17 +6,22 @@ They are what a model computes with while it is profiled. Operators on them are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import torch
 
+from thoplw.capture.torch_internals import make_wrapper, no_torch_function, stored_elements
 from thoplw.errors import DataDependentError
 from thoplw.record import TensorSpec
 
 #: Classes of tensors that bring no operators of their own.
 PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
+
+
+#: Real tensors may have this many elements; what would have more is abstract, as its values are not worth the memory.
+REAL_LIMIT = 2**22
 
 
 class AbstractTensor(torch.Tensor):
@@ -32,7 +37,7 @@ class AbstractTensor(torch.Tensor):
     __slots__ = ("spec", "token")  # what all have needs no dictionary
 
     # Bypassing __torch_function__ keeps an operator on an abstract tensor as cheap as on a plain one.
-    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment] # torch's own idiom
+    __torch_function__ = no_torch_function
 
     spec: TensorSpec
     token: int
@@ -71,13 +76,15 @@ def _no_values(what: str, tensor: torch.Tensor) -> DataDependentError:
 
 
 class Specs:
-    """One :class:`TensorSpec` per distinct shape, dtype and strides, so that specs can be told apart by identity."""
+    """One :class:`TensorSpec` per distinct shape, dtype and strides, so that specs can be told apart by identity.
+
+    Attributes:
+        valueless: identities of the specs of which a tensor's values, if it has any, may not steer a model.
+    """
 
     def __init__(self) -> None:
+        self.valueless: set[int] = set()
         self._known: dict[tuple[tuple[int, ...], torch.dtype, tuple[int, ...], Fraction | int], TensorSpec] = {}
-
-    def __iter__(self) -> Iterator[TensorSpec]:
-        return iter(self._known.values())
 
     def of(self, tensor: torch.Tensor) -> TensorSpec:
         """The spec of a real, meta or abstract tensor. Sparse and other layouts without strides get ``()``."""
@@ -87,7 +94,7 @@ class Specs:
             # Most are known: asked here, as the parameters of a model are many.
             known = self._known.get((shape := tensor.shape, dtype := tensor.dtype, strides := tensor.stride(), 1))
             return self.make(shape, dtype, strides) if known is None else known
-        stored = Fraction(tensor._nnz(), tensor.numel() or 1)
+        stored = Fraction(stored_elements(tensor), tensor.numel() or 1)
         return self.make(tuple(tensor.shape), tensor.dtype, (), stored)
 
     def make(
@@ -100,18 +107,26 @@ class Specs:
             # A torch.Size is a tuple, and finds one as a key; records keep plain ones.
             spec = TensorSpec(shape=tuple(shape), dtype=str(dtype)[6:], strides=strides, density=density)
             self._known[spec.shape, dtype, strides, density] = spec
+            self._judge(spec, dtype)
         return spec
 
     def intern(self, spec: TensorSpec) -> TensorSpec:
         """The one spec equal to ``spec``, which may come from anywhere."""
-        return self._known.setdefault((spec.shape, dtype_of(spec), spec.strides, spec.density), spec)
+        key = (spec.shape, dtype := dtype_of(spec), spec.strides, spec.density)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = spec
+            self._judge(spec, dtype)
+        return known
+
+    def _judge(self, spec: TensorSpec, dtype: torch.dtype) -> None:
+        if not may_steer(dtype, spec.numel):
+            self.valueless.add(id(spec))
 
 
 def abstract(spec: TensorSpec, device: torch.device) -> AbstractTensor:
     """A new abstract tensor that looks like ``spec`` on ``device``."""
-    tensor: AbstractTensor = torch.Tensor._make_wrapper_subclass(
-        AbstractTensor, spec.shape, spec.strides, dtype=dtype_of(spec), device=device
-    )
+    tensor: AbstractTensor = make_wrapper(AbstractTensor, spec.shape, spec.strides, dtype=dtype_of(spec), device=device)
     tensor.spec = spec
     tensor.token = id(spec)
     return tensor
@@ -121,3 +136,8 @@ def dtype_of(spec: TensorSpec) -> torch.dtype:
     """The torch dtype that a spec names."""
     dtype: torch.dtype = getattr(torch, spec.dtype)
     return dtype
+
+
+def may_steer(dtype: torch.dtype, numel: int) -> bool:
+    """Whether the values of such a tensor, if it has any, may steer the model: small integers and booleans."""
+    return not (dtype.is_floating_point or dtype.is_complex or numel > REAL_LIMIT)

@@ -1,32 +1,140 @@
-"""What an abstract run assumes where values would decide on a shape.
+"""Answer operators whose result depends on values, which an abstract run does not have.
 
-Each assumption is a sentence, for the report, and a function from the operator's arguments to what it returns then.
-Positions come back as real tensors, so that they can go on steering the model.
+For example ``x[mask]`` has as many rows as ``mask`` has places that hold. Each assumption is a sentence, for the
+report, and a function from the operator's arguments to what it returns then. Positions come back as real tensors, so
+that they can go on steering the model.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from thoplw.capture.abstract import AbstractTensor
+from thoplw.capture.abstract import AbstractTensor, abstract
+from thoplw.capture.density import density_of
+from thoplw.capture.known_values import KnownValues
+from thoplw.capture.nesting import map_tensors, tensors_in
+from thoplw.capture.operators import target_of
+from thoplw.capture.run import Run
+from thoplw.errors import DataDependentError, InputError
 from thoplw.record import TensorSpec
 
 Assume = Callable[..., Any]
 
-#: Which output has a density, and which; nothing where none is known.
-Density = tuple[int, Fraction | int] | None
-
-#: What is assumed, in words, and the values that follow; nothing where none are.
-Values = tuple[str, torch.Tensor] | None
+#: What is assumed of values, in words, and the values that follow; nothing where none are.
+Taken = tuple[str, torch.Tensor] | None
 
 #: Said everywhere, as the user may have set another default device.
 _HERE = torch.device("cpu")
+
+#: What these return is the value of a tensor of one element.
+_READS = frozenset({"aten._local_scalar_dense", "aten.is_nonzero"})
+
+
+class Decisions:
+    """What is decided in one run instead of values that it does not have.
+
+    A run hands itself to each method, and is not kept: two objects that keep each other stay until garbage is
+    collected, and collection is off meanwhile.
+    """
+
+    def __init__(self, values: KnownValues) -> None:
+        self._values = values
+        self._positions = Positions()
+
+    def answer(self, run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What an operator returns, which depends on values that do not exist.
+
+        Raises:
+            DataDependentError: nothing is assumed of it.
+        """
+        target = target_of(func)
+        if target in _READS:
+            if type(args[0]) is AbstractTensor and args[0].assumed is not None:
+                return args[0].assumed().item()
+            # A number among the model's own weights is there to be read, if nothing should have been written to it.
+            number = target == "aten._local_scalar_dense" and id(args[0]) in run.weights.tensors
+            if number and self._values.has(args[0]):
+                return run.execute(func, args, kwargs)
+        if target == "aten.masked_select":
+            with run:  # an index by a mask, which may be known
+                x, mask = torch.broadcast_tensors(*args[:2])  # type: ignore[no-untyped-call] # torch's own gap
+                return x[mask]
+        statement, assumed = self._assume(target, args, kwargs)
+        if assumed is NotImplemented:
+            given = ", ".join(str(tuple(tensor.shape)) for tensor in tensors_in(args))
+            raise DataDependentError(
+                f"{func} {run.where()} decides on values, of tensors of shape {given}, "
+                "which do not exist in a run without arithmetic. execute=True counts it on real tensors."
+            )
+        if statement:
+            run.assume(statement, target)
+        output = map_tensors(assumed, partial(_made_up, run))
+        run.record(run.call(func, args, kwargs, output))
+        return output
+
+    def _assume(self, target: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, Any]:
+        """What is assumed, in words, and what an operator returns then: ``NotImplemented`` where nothing is."""
+        if target == "aten.nonzero":
+            return kept(args[0]), self._positions(args[0])
+        if target not in ASSUMPTIONS:
+            return "", NotImplemented
+        statement, assume = ASSUMPTIONS[target]
+        return statement, assume(*args, **kwargs)
+
+    def without_masks(self, run: Run, indices: Sequence[torch.Tensor | None]) -> list[torch.Tensor | None]:
+        """Indices with every boolean mask replaced by the positions where it holds, or may hold."""
+        plain: list[torch.Tensor | None] = []
+        for index in indices:
+            if index is None or not _is_mask(index):
+                plain.append(index)
+            elif self._values.has(index):
+                plain += index.nonzero().unbind(1)
+            else:
+                run.assume(kept(index), "aten.index")
+                plain += _made_up(run, self._positions(index)).unbind(1)
+        return plain
+
+    def check_scatter(self, run: Run, x: torch.Tensor, mask: torch.Tensor, source: torch.Tensor) -> None:
+        """Refuse what torch refuses for real: fewer elements (features of a picture) than places (its tokens).
+
+        Raises:
+            InputError: it is so.
+        """
+        if not self._values.has(mask):
+            return
+        places = int(mask.sum()) * (x.numel() // max(mask.numel(), 1))
+        if places > source.numel():
+            raise InputError(
+                f"masked_scatter {run.where()} has {places} places for {source.numel()} elements, which torch refuses "
+                "on real tensors: do the tokens in the input fit the features of pictures or sounds?"
+            )
+
+
+def has_masks(indices: Sequence[torch.Tensor | None]) -> bool:
+    """Whether a boolean mask is among some indices."""
+    return any(index is not None and _is_mask(index) for index in indices)
+
+
+def take_for_granted(run: Run, target: str, statement: str, values: torch.Tensor) -> torch.Tensor:
+    """Values that an output is taken to have, noted as an assumption now that they are asked for."""
+    run.assume(statement, target)
+    return values
+
+
+def _is_mask(index: torch.Tensor) -> bool:
+    return index.dtype in (torch.bool, torch.uint8)
+
+
+def _made_up(run: Run, tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor that was made up, as the model may see it."""
+    return abstract(run.specs.of(tensor), run.device) if tensor.is_meta else tensor.to(run.device)
 
 
 class Positions:
@@ -50,100 +158,6 @@ class Positions:
             x.places = int(due)
             self._left[x.spec] = due - x.places
         return every[: x.places]
-
-
-def density_of(x: torch.Tensor) -> Fraction | int:
-    """What part of a mask is true, for all that is known."""
-    return x.spec.density if type(x) is AbstractTensor else 1
-
-
-def density_after(target: str, args: tuple[Any, ...]) -> Density:
-    """Which output of an operator has a density, and which, from arguments as records have them."""
-    density = DENSITIES.get(target)
-    if density is None or not args:
-        return None
-    first = args[0]
-    if isinstance(first, tuple) and first:  # of several tensors that are stacked
-        first = first[0]
-    return density(first, args) if isinstance(first, TensorSpec) and first.shape else None
-
-
-def _kept_density(x: TensorSpec, args: tuple[Any, ...]) -> Density:
-    """What comes out holds the values that went in, or says of each whether it is this or that."""
-    return (0, x.density) if x.density != 1 else None
-
-
-def _one_hot(x: TensorSpec, args: tuple[Any, ...]) -> Density:
-    if len(args) < 2 or args[1] < 1:
-        return None
-    return 0, x.density if x.density != 1 else Fraction(1, args[1])
-
-
-def _scattered(x: TensorSpec, args: tuple[Any, ...]) -> Density:
-    """Ones, into zeros as a rule."""
-    return (0, Fraction(args[2].numel, x.numel)) if args[3] == 1 and isinstance(args[2], TensorSpec) else None
-
-
-def _positive(x: TensorSpec, args: tuple[Any, ...]) -> Density:
-    return _kept_density(x, args) if args[1] == 0 else None
-
-
-def _chosen(x: TensorSpec, args: tuple[Any, ...]) -> Density:
-    """Indices of the best."""
-    return 1, Fraction(1, x.shape[args[2] if len(args) > 2 else -1])
-
-
-def _largest(x: TensorSpec, args: tuple[Any, ...]) -> Density:
-    return (0, Fraction(1, x.shape[args[1]])) if len(args) > 1 and args[1] is not None else None
-
-
-def _either(mask: TensorSpec, args: tuple[Any, ...]) -> Density:
-    """Whether one of several holds, of which no two hold at once: a token chooses different experts."""
-    dims = _dims(mask, args)
-    several = math.prod(mask.shape[dim] for dim in dims)
-    return (0, min(Fraction(1), mask.density * Fraction(several))) if dims and mask.density != 1 else None
-
-
-def _added(mask: TensorSpec, args: tuple[Any, ...]) -> Density:
-    """The same in numbers. Of all tokens: what part of the classes anything falls into.
-
-    That is all of them, but for the one that some models have more than experts.
-    """
-    dims = _dims(mask, args)
-    left = [size for dim, size in enumerate(mask.shape) if dim not in dims]
-    if mask.density == 1 or len(left) != 1:
-        return _either(mask, args)
-    experts = 1 / Fraction(mask.density) if mask.density else 0
-    return (0, Fraction(experts, left[0])) if left[0] == experts + 1 else None
-
-
-def _dims(x: TensorSpec, args: tuple[Any, ...]) -> set[int]:
-    """The dimensions that a reduction is over; none where it is over all."""
-    dims = args[1] if len(args) > 1 and args[1] is not None else ()
-    return {dim % len(x.shape) for dim in ((dims,) if isinstance(dims, int) else dims)}
-
-
-#: Operator -> which of its outputs has a density, and which. A product with another mask (the capacity of an expert,
-#: say) is taken to leave it.
-DENSITIES: Mapping[str, Callable[[TensorSpec, tuple[Any, ...]], Density]] = MappingProxyType(
-    {
-        **{
-            f"aten.{name}": _kept_density
-            for name in (
-                "_to_copy alias bool clone contiguous detach eq expand flatten index mul permute reshape select "
-                "slice squeeze stack t to transpose unsqueeze view"
-            ).split()
-        },
-        "aten.any": _either,
-        "aten.argmax": _largest,
-        "aten.greater": _positive,
-        "aten.gt": _positive,
-        "aten.one_hot": _one_hot,
-        "aten.scatter": _scattered,
-        "aten.sum": _added,
-        "aten.topk": _chosen,
-    }
-)
 
 
 def _boxes(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Tensor:
@@ -182,7 +196,7 @@ def _packed(x: torch.Tensor, lengths: torch.Tensor, batch_first: bool) -> Any:
     """``[T, N, *] [N] -> [sum of lengths, *] [T]``: the lengths decide, and are known as a rule."""
     if not _has_values(lengths):
         return NotImplemented
-    _, sizes = torch._pack_padded_sequence(torch.empty(*x.shape[:2], 1, device=_HERE), lengths, batch_first)
+    sizes = pack_padded_sequence(torch.empty(*x.shape[:2], 1, device=_HERE), lengths, batch_first).batch_sizes
     return torch.empty(int(lengths.sum()), *x.shape[2:], dtype=x.dtype, device="meta"), sizes
 
 
@@ -190,9 +204,8 @@ def _padded(x: torch.Tensor, sizes: torch.Tensor, batch_first: bool, value: floa
     """``[sum of lengths, *] [T] -> [T, N, *] [N]``: the other way round."""
     if not _has_values(sizes):
         return NotImplemented
-    shape, lengths = torch._pad_packed_sequence(
-        torch.empty(x.shape[0], 1, device=_HERE), sizes, batch_first, value, total
-    )
+    packed = PackedSequence(torch.empty(x.shape[0], 1, device=_HERE), sizes)
+    shape, lengths = pad_packed_sequence(packed, batch_first, value, None if total < 0 else total)
     return torch.empty(*shape.shape[:2], *x.shape[1:], dtype=x.dtype, device="meta"), lengths
 
 
@@ -215,7 +228,7 @@ def kept(mask: torch.Tensor) -> str:
 _FEW = 2**12
 
 
-def values_after(target: str, args: tuple[Any, ...], output: Any) -> Values:
+def values_after(target: str, args: tuple[Any, ...], output: Any) -> Taken:
     """What the values of an output are taken for, should they be asked for, and the words for that."""
     values = VALUES.get(target)
     if values is None or not (args and isinstance(args[0], TensorSpec) and isinstance(output, TensorSpec)):
@@ -223,7 +236,7 @@ def values_after(target: str, args: tuple[Any, ...], output: Any) -> Values:
     return values(args[0], output)
 
 
-def _counts(mask: TensorSpec, output: TensorSpec) -> Values:
+def _counts(mask: TensorSpec, output: TensorSpec) -> Taken:
     """How often a mask holds, in every row of it."""
     is_mask = mask.dtype == "bool" or mask.density != 1
     if not is_mask or output.dtype != "int64" or not 0 < output.numel <= _FEW:
@@ -232,19 +245,19 @@ def _counts(mask: TensorSpec, output: TensorSpec) -> Values:
     return _EVERY if mask.density == 1 else _EVENLY, counts.view(output.shape)
 
 
-def _everywhere(mask: TensorSpec, output: TensorSpec) -> Values:
+def _everywhere(mask: TensorSpec, output: TensorSpec) -> Taken:
     if mask.dtype != "bool" or mask.density != 1 or output.shape:
         return None
     return "a mask holds everywhere", torch.tensor(True, device=_HERE)
 
 
-def _somewhere(mask: TensorSpec, output: TensorSpec) -> Values:
+def _somewhere(mask: TensorSpec, output: TensorSpec) -> Taken:
     """Some token goes to every expert; to how many places a mask points is asked of it elsewhere."""
     return (_EVENLY, torch.tensor(True, device=_HERE)) if mask.density != 1 and not output.shape else None
 
 
 #: Operator -> the values that its output is taken to have.
-VALUES: Mapping[str, Callable[[TensorSpec, TensorSpec], Values]] = MappingProxyType(
+VALUES: Mapping[str, Callable[[TensorSpec, TensorSpec], Taken]] = MappingProxyType(
     {"aten.all": _everywhere, "aten.any": _somewhere, "aten.sum": _counts}
 )
 

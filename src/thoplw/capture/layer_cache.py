@@ -1,20 +1,20 @@
-"""LayerCache of torch that need not be run again when they are called alike.
+"""Layers of torch that need not be run again when they are called alike.
 
-Of a module in general nobody can say that a second call does what the first did: its forward may look at anything that
+For example the second ``nn.ReLU()`` of a network, on an input of the same shape, repeats the record of the first. Of a
+module in general nobody can say that a second call does what the first did: its forward may look at anything that
 Python can hold. But the forward of the layers in :data:`LAYERS` is torch's own. It reads what the table names and its
 input, nothing else, and what it runs follows from that. So the first call is run and recorded as any other, and a
 layer of the same class, attributes, specs of weights and spec of input repeats the record.
 
-Whatever might make a difference has a layer run as usual: hooks, methods or weights of the instance's own, keyword
-arguments, autocast, a mode of the user's. Calls reach :class:`LayerCache` by ``_compiled_call_impl``, which torch asks
-before the way through its hooks, as ``module.compile()`` does; :func:`thoplw.capture.preserve.preserved` takes it off
-again.
+Whatever might make a difference has a layer run as usual: hooks, methods or weights of the instance's own, training
+mode (where batch norm counts the batches that it saw), keyword arguments, autocast, a mode of the user's. Calls reach
+:class:`LayerCache` the way that they reach what ``module.compile()`` made.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from operator import attrgetter
 from types import TracebackType
@@ -22,21 +22,33 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.nn.modules.module import _has_any_global_hook
 
 from thoplw.capture.abstract import PLAIN, AbstractTensor, abstract
 from thoplw.capture.abstract_run import AbstractRun
 from thoplw.capture.scopes import ModuleScopes
+from thoplw.capture.torch_internals import (
+    any_module_hooks,
+    call_as_usual,
+    called_instead,
+    caller_of_instead,
+    calling_instead,
+    dispatch_modes,
+    function_modes,
+    hooks_of,
+    is_autocast_on,
+    method_of_calls,
+)
 from thoplw.capture.weights import Weights
 from thoplw.record import Call, TensorSpec
 
 _Weights = Callable[[dict[str, Any]], tuple[torch.Tensor | None, ...]]
 _Attributes = Callable[[Any], tuple[Any, ...]]
 
+#: The methods of a class that run when it is called.
+METHODS = ("forward", "_conv_forward", "_check_input_dim")
+
 #: An instance that has one of these to itself is not what its class says.
-_OWN = frozenset(
-    {"forward", "_conv_forward", "_check_input_dim", "_call_impl", "weight", "bias", "running_mean", "running_var"}
-)
+_OWN = frozenset({*METHODS, "_call_impl", "weight", "bias", "running_mean", "running_var"})
 
 
 class _Layer:
@@ -77,14 +89,15 @@ class LayerCache:
         self._weights = weights
         self._tokens = {0: 0}  # of weights, by identity; that of one that is missing is 0
         self._modes = 0
+        self._undo = ExitStack()
 
     def __enter__(self) -> LayerCache:
-        if _has_any_global_hook():  # type: ignore[no-untyped-call] # torch's own gap
+        if any_module_hooks():
             # They are the user's, who wants to see every call.
             return self
         if _functions(nn.functional) != _FUNCTIONS:  # some are not torch's own
             return self
-        self._modes = 1 + torch._C._len_torch_dispatch_stack()
+        self._modes = 1 + dispatch_modes()
         specs, tensors = self._weights.specs, self._weights.tensors
         self._tokens.update(zip(specs, map(id, specs.values()), strict=True))
         # A weight of a class of its own may bring operators of its own.
@@ -93,22 +106,24 @@ class LayerCache:
                 if type(tensor) not in PLAIN:
                     del self._tokens[key]
         layers = {cls: _Layer(cls, *row) for cls, row in LAYERS.items() if _methods(cls) == _METHODS[cls]}
-        for index, module in enumerate(self._weights.modules):
-            layer = layers.get(type(module))
-            if layer is not None:
-                module.__dict__["_compiled_call_impl"] = partial(self._call, module, index, layer)
+        calls = [
+            (module.__dict__, partial(self._call, module, index, layer))
+            for index, module in enumerate(self._weights.modules)
+            if (layer := layers.get(type(module))) is not None
+        ]
+        self._undo.enter_context(calling_instead(calls))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing: the attributes of modules are put back by others, all at once."""
+        self._undo.close()
 
     def _call(self, module: nn.Module, index: int, layer: _Layer, *args: Any, **kwargs: Any) -> Any:
         """Call a layer, or repeat what is known of such a call."""
-        caller = sys._getframe(1).f_locals.get("self")  # of torch's own method, which asked for ``_compiled_call_impl``
+        caller = caller_of_instead()
         if caller is not module and isinstance(caller, nn.Module) and _has_attributes_of(caller, module):
-            return _as_usual(caller, *args, **kwargs)
+            return call_as_usual(caller, *args, **kwargs)
         if (
             kwargs
             or len(args) != 1
@@ -117,14 +132,14 @@ class LayerCache:
             or layer.cls.forward is not layer.forward
             or self._is_unusual(module.__dict__)
         ):
-            return _as_usual(module, *args, **kwargs)
+            return call_as_usual(module, *args, **kwargs)
         (x,) = args
         try:
             used = [0 if tensor is None else id(tensor) for tensor in layer.weights(module.__dict__)]
             key = (x.token, *layer.reads(module), *map(self._tokens.__getitem__, used))
             answer = layer.answers.get(key)
         except (AttributeError, KeyError, TypeError):  # an attribute is missing, a weight not known, a list for a tuple
-            return _as_usual(module, x)
+            return call_as_usual(module, x)
         if answer is None:
             return self._learn(module, index, layer, key, x)
         self._run.used.update(used)
@@ -137,40 +152,34 @@ class LayerCache:
     def _is_unusual(self, state: dict[str, Any]) -> bool:
         """Whether more may happen in a call than the forward of the class says."""
         return bool(
-            state["_forward_hooks"]
-            or state["_forward_pre_hooks"]
-            or state["_backward_hooks"]
-            or state["_backward_pre_hooks"]
+            any(hooks_of(state))
+            or state["training"]
             or not state.keys().isdisjoint(_OWN)
             or not torch.is_inference_mode_enabled()
-            or torch._C._is_any_autocast_enabled()
-            or torch._C._len_torch_function_stack()
-            or torch._C._len_torch_dispatch_stack() != self._modes
+            or is_autocast_on()
+            or function_modes()
+            or dispatch_modes() != self._modes
         )
 
     def _learn(self, module: nn.Module, index: int, layer: _Layer, key: tuple[Any, ...], x: AbstractTensor) -> Any:
         """Run a layer, and remember what it did if that can be repeated."""
         run, scopes = self._run, self._scopes
-        before, surprises = len(run.steps), run.surprises
+        before, assumed = len(run.steps), len(run.assumptions)
         # There are no hooks of its own, and ours are but the two lines around this.
         scope = scopes.open(index)
         output = module.forward(x)
         scopes.close(index, module, (x,), {}, output)
         steps = run.steps[before:]
         plain = output is x or (type(output) is AbstractTensor and output.assumed is None)
-        if plain and run.surprises == surprises and all(at == scope for _, at in steps):
+        alike = len(run.assumptions) == assumed and all(at == scope and run.memo.repeats(call) for call, at in steps)
+        if plain and alike:
             layer.answers[key] = _Answer(tuple([call for call, _ in steps]), None if output is x else output.spec)
         return output
 
 
 def _has_attributes_of(other: nn.Module, module: nn.Module) -> bool:
     """Whether a module was made during the run, from a copy of the attributes of one that is known."""
-    return other.__dict__.get("_compiled_call_impl") is module.__dict__.get("_compiled_call_impl")
-
-
-def _as_usual(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-    """Call a module as torch does."""
-    return module._call_impl(*args, **kwargs)  # type: ignore[no-untyped-call] # torch's own gap
+    return called_instead(other.__dict__) is called_instead(module.__dict__)
 
 
 # -- what forwards read ------------------------------------------------------------------------------------------------
@@ -241,14 +250,15 @@ LAYERS: dict[type[nn.Module], tuple[_Weights, _Attributes]] = {
 
 def _methods(cls: type[nn.Module]) -> tuple[Any, ...]:
     """What a class does when it is called."""
-    return cls.forward, getattr(cls, "_conv_forward", None), getattr(cls, "_check_input_dim", None), cls._call_impl
+    return (method_of_calls(cls), *(getattr(cls, name, None) for name in METHODS))
 
 
-#: The functions of torch that forwards call, by what has them.
-_functions = attrgetter(
+#: The functions of ``torch.nn.functional`` that forwards call.
+FUNCTIONS = (
     *"batch_norm conv1d conv2d conv3d dropout gelu group_norm hardsigmoid hardswish hardtanh".split(),
     *"layer_norm linear pad relu relu6 silu softmax".split(),
 )
+_functions = attrgetter(*FUNCTIONS)
 
 #: Both as they were when this was imported: others may put their own in their place.
 _METHODS = {cls: _methods(cls) for cls in LAYERS}

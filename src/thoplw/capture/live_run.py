@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from thoplw import shapes
-from thoplw.capture.operators import is_composite, is_higher_order, is_mutable, storage_of, target_of, written
+from thoplw.capture.operators import is_composite, is_higher_order, is_mutable, target_of, written
 from thoplw.capture.run import Run
+from thoplw.capture.torch_internals import memory_of
 
 
 class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
@@ -17,10 +18,10 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
     def __init__(self, **shared: Any) -> None:
         """Take what :class:`Run` takes."""
         super().__init__(**shared)
-        self._owned = {storage_of(tensor): tensor for tensor in self.weights.tensors.values() if not tensor.is_meta}
+        self._owned = {memory_of(tensor): tensor for tensor in self.weights.tensors.values() if not tensor.is_meta}
         # Buffers are saved beforehand: batch norm in training writes to its statistics without its schema saying so.
         self._saved: dict[int, tuple[torch.Tensor, torch.Tensor]] = {
-            storage_of(tensor): (tensor, tensor.detach().clone())
+            memory_of(tensor): (tensor, tensor.detach().clone())
             for info in self.weights.infos
             for tensor in (self.weights.tensors[buffer.key] for buffer in info.buffers)
         }
@@ -37,14 +38,12 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
         if target_of(func) not in shapes.RULES and is_composite(func):
             output, parts = self.take_apart(func, args, kwargs)
             self.record(self.call(func, args, kwargs, output, parts))
-        else:
-            output = func(*args, **kwargs)
-            self.record_executed(func, args, kwargs, output)
-        return output
+            return output
+        return self.execute(func, args, kwargs)
 
     def _save(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         for tensor in written(func, args, kwargs):
-            storage = storage_of(tensor)
+            storage = memory_of(tensor)
             if storage in self._owned and storage not in self._saved:
                 owner = self._owned[storage]
                 self._saved[storage] = owner, owner.detach().clone()

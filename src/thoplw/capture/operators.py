@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from thoplw.capture.torch_internals import is_overload, is_written_in_operators, overload_name, schema_of
 from thoplw.record import Call
 
 _DECIDES_ON_VALUES = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
@@ -33,13 +34,13 @@ def target_of(func: Any) -> str:
     """An operator's name as records have it: ``aten.conv2d``, without the overload."""
     if is_higher_order(func):
         return f"higher_order.{func.name()}"
-    namespace, _, name = func._schema.name.partition("::")
+    namespace, _, name = schema_of(func).name.partition("::")
     return f"{namespace}.{name}"
 
 
 def overload_of(func: Any) -> str:
     """The name of an operator's overload, such as ``default``."""
-    return "default" if is_higher_order(func) else str(func._overloadname)
+    return "default" if is_higher_order(func) else overload_name(func)
 
 
 def operator_of(call: Call) -> Any:
@@ -51,14 +52,13 @@ def operator_of(call: Call) -> Any:
 
 def is_higher_order(func: Any) -> bool:
     """Whether an operator takes functions, such as flex attention: it has neither schema nor overloads."""
-    return not isinstance(func, torch._ops.OpOverload)
+    return not is_overload(func)
 
 
 @cache
 def is_composite(func: Any) -> bool:
     """Whether an operator is written in terms of other operators, and :meth:`decompose` gives these."""
-    key = torch._C.DispatchKey.CompositeImplicitAutograd
-    return key in func.py_kernels or torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key)
+    return is_written_in_operators(func)
 
 
 @cache
@@ -74,28 +74,20 @@ def decides_on_values(func: Any) -> bool:
 @cache
 def is_mutable(func: Any) -> bool:
     """Whether an operator writes to one of its arguments."""
-    return bool(func._schema.is_mutable)
+    return bool(schema_of(func).is_mutable)
 
 
 def fills_out(func: Any) -> bool:
     """Whether an operator puts its result into a tensor that it is given (``out=``)."""
-    return any(argument.is_out for argument in func._schema.arguments)
+    return any(argument.is_out for argument in schema_of(func).arguments)
 
 
 def written(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[torch.Tensor]:
     """The tensors that an operator writes to."""
-    for position, argument in enumerate(func._schema.arguments):
+    for position, argument in enumerate(schema_of(func).arguments):
         if argument.alias_info is not None and argument.alias_info.is_write:
             value = args[position] if position < len(args) else kwargs.get(argument.name)
             yield from value if isinstance(value, (list, tuple)) else () if value is None else (value,)
-
-
-def storage_of(tensor: torch.Tensor) -> int:
-    """What tensors have in common that are views of one memory; 0 where there is none."""
-    try:
-        return int(tensor.untyped_storage()._cdata)
-    except (NotImplementedError, RuntimeError):  # sparse, for instance
-        return 0
 
 
 def size_bound(args: Sequence[Any]) -> int:

@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 
+from thoplw.capture.torch_internals import methods_of
+
 
 def weights_of(packed: Any) -> tuple[torch.Tensor | None, ...]:
     """Weights and biases inside: of a linear layer or convolution two, of a recurrent cell four."""
-    names = packed._method_names()
+    names = methods_of(packed)
     if "unpack" in names:
         weight, bias = packed.unpack()[:2]
         return weight, bias
@@ -23,7 +25,7 @@ def weights_of(packed: Any) -> tuple[torch.Tensor | None, ...]:
 def geometry_of(packed: Any) -> tuple[Any, ...]:
     """Stride, padding, dilation and groups of a convolution; nothing of other layers."""
     names = ("stride", "padding", "dilation", "groups")
-    if not set(names) <= set(packed._method_names()):
+    if not set(names) <= set(methods_of(packed)):
         return ()
     values = (getattr(packed, name)() for name in names)
     return tuple(tuple(value) if isinstance(value, list) else value for value in values)

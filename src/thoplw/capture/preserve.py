@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import random
 import sys
-import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 
 from thoplw.capture.abstract import PLAIN
+from thoplw.capture.torch_internals import attention_unfused, uncompiled
 
 #: Containers whose content a forward might change in place; each has ``clear`` and ``copy``.
 _CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
@@ -114,13 +114,5 @@ def _random_state() -> Callable[[], None]:
 @contextmanager
 def one_path() -> Iterator[None]:
     """Switch off what would hide operators: the fused path of attention layers, and compilation."""
-    with ExitStack() as undo:
-        undo.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
-        torch.backends.mha.set_fastpath_enabled(False)
-        # Nothing can have been compiled before the compiler was imported, which takes a second.
-        if "torch._dynamo" in sys.modules:
-            undo.enter_context(torch.compiler.set_stance("force_eager"))
-            # A compiled submodule warns that global hooks fire once more, for its wrapper: a module of its own.
-            undo.enter_context(warnings.catch_warnings())
-            warnings.filterwarnings("ignore", "Using `torch.compile.module.` when there are global hooks")
+    with attention_unfused(), uncompiled():
         yield

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.operators import overload_of, target_of
 from thoplw.capture.packed import geometry_of, weights_of
 from thoplw.capture.scopes import ModuleScopes
+from thoplw.capture.torch_internals import DispatchMode, views_untracked
 from thoplw.capture.torch_names import name_of
 from thoplw.capture.weights import Weights
 from thoplw.record import Assumption, Call, Step, TensorSpec
@@ -24,18 +24,11 @@ _PLAIN = frozenset({int, float, bool, str, type(None)})
 @contextmanager
 def inference() -> Iterator[None]:
     """Inference mode, in which composite operators reach a dispatch mode whole."""
-    # Views of ordinary tensors (the weights) are tracked by a kernel that refuses tensors made in inference.
-    tracking = torch._C.DispatchKey.ADInplaceOrView
-    before = torch._C._dispatch_tls_is_dispatch_key_excluded(tracking)
-    with torch.inference_mode():
-        torch._C._dispatch_tls_set_dispatch_key_excluded(tracking, True)
-        try:
-            yield
-        finally:
-            torch._C._dispatch_tls_set_dispatch_key_excluded(tracking, before)
+    with torch.inference_mode(), views_untracked():
+        yield
 
 
-class Run(TorchDispatchMode):
+class Run(DispatchMode):
     """A dispatch mode that records every operator, with one :class:`Call` for all equal ones.
 
     Attributes:
@@ -55,13 +48,6 @@ class Run(TorchDispatchMode):
         self.device = device
         self._packed: dict[int, tuple[torch.ScriptObject, Any]] = {}
         self._executed: dict[Any, Call] = {}
-
-    supports_higher_order_operators = True
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Leave the mode as it is: torch would wrap it against the compiler, importing that, and on every operator."""
-        return False
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
         """What the model gets for a tensor of the user's: a copy, as it may write to it."""
@@ -85,6 +71,16 @@ class Run(TorchDispatchMode):
     def record(self, call: Call) -> None:
         """Note that ``call`` ran in the module that runs now."""
         self.steps.append((call, self.scope))
+
+    def assume(self, statement: str, target: str) -> None:
+        """Note what is taken for granted for an operator, in the module that runs now."""
+        self.assumptions.append(Assumption(statement, target, self.scope))
+
+    def execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run an operator for real, and note that."""
+        output = func(*args, **kwargs)
+        self.record_executed(func, args, kwargs, output)
+        return output
 
     def record_executed(self, func: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         """Note an operator that was run for real."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
 import torch
-import torch.nn.modules.module as module_globals
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.nesting import tensors_in
+from thoplw.capture.torch_internals import module_hooks
 from thoplw.record import Scope, TensorSpec
 
 #: Called when a scope closes, with its index, the module, its inputs (keyword inputs last) and its output.
@@ -50,22 +50,16 @@ class ModuleScopes:
         self._discover = discover
         self._specs = specs
         self._watch = watch
-        self._handles: list[Any] = []
+        self._undo = ExitStack()
 
     def __enter__(self) -> ModuleScopes:
-        self._handles = [
-            register_module_forward_pre_hook(self._before),
-            register_module_forward_hook(self._after, with_kwargs=True),
-        ]
+        self._undo.enter_context(module_hooks(self._before, self._after))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for handle in self._handles:
-            handle.remove()
-            # torch's own handle forgets this entry.
-            module_globals._global_forward_hooks_with_kwargs.pop(handle.id, None)
+        self._undo.close()
 
     def open(self, index: int) -> int:
         """Open a scope for a call of a known module; return its index."""

@@ -12,8 +12,9 @@ from thoplw.capture.live_run import LiveRun
 from thoplw.capture.preserve import one_path
 from thoplw.capture.run import inference
 from thoplw.capture.scopes import ModuleScopes, Watch
+from thoplw.capture.torch_internals import VERSION
 from thoplw.capture.weights import Weights
-from thoplw.record import ModuleInfo, Scope, Trace
+from thoplw.record import Trace
 
 
 class Session:
@@ -25,11 +26,10 @@ class Session:
     def __init__(self, watch: Watch | None = None) -> None:
         specs = Specs()
         self._weights = Weights(specs)
-        self._weights.infos.append(ModuleInfo(path="", cls=object, class_name="count", parent=-1))
+        self._weights.add_root("count")
         self._scopes = ModuleScopes(self._weights.indices, specs, watch, discover=self._discover)
         self._run = LiveRun(specs=specs, weights=self._weights, scopes=self._scopes, device=torch.device("cpu"))
-        self._scopes.scopes.append(Scope(module=0, parent=-1))
-        self._scopes.current = 0
+        self._scopes.open(0)
         self._undo = ExitStack()
 
     def __enter__(self) -> Session:
@@ -53,7 +53,7 @@ class Session:
             scopes=tuple(self._scopes.scopes),
             steps=tuple(self._run.steps),
             used=frozenset(self._run.used.intersection(self._weights.tensors)),
-            torch=str(torch.__version__),
+            torch=VERSION,
         )
 
     def _discover(self, model: torch.nn.Module) -> None:

@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import torch
 
 from thoplw.capture.abstract import PLAIN, Specs
 from thoplw.capture.packed import weights_of
 from thoplw.errors import InputError
-from thoplw.record import ModuleInfo, TensorSpec, Weight
+from thoplw.record import ModuleInfo, TensorSpec, Weight, class_names
+
+
+class _Class(NamedTuple):
+    """What is asked of the class of a module.
+
+    Attributes:
+        names: of it and of the classes that it is derived from.
+        name: its own, for people.
+        scripted: whether it stands for a class that ``torch.jit`` compiled.
+        quantized: whether its modules may hold packed weights.
+        container: whether its modules are made to hold others or weights, not to be called.
+    """
+
+    names: tuple[str, ...]
+    name: str
+    scripted: bool
+    quantized: bool
+    container: bool
 
 
 class Weights:
@@ -33,7 +52,7 @@ class Weights:
         self.packed: list[torch.ScriptObject] = []
         self._intern = specs
         self.indices: dict[int, int] = {}
-        self._classes: dict[type, tuple[bool, bool]] = {}  # are its modules scripted, may they hold packed weights
+        self._classes: dict[type, _Class] = {}
 
     def add(self, model: torch.nn.Module, name: str = "", parent: int = -1) -> None:
         """Read a model, whose path is ``name``; what is known already stays as it is.
@@ -55,21 +74,26 @@ class Weights:
             cls = type(module)
             known = self._classes.get(cls)
             if known is None:
-                known = issubclass(cls, torch.jit.ScriptModule), cls.__module__.startswith("torch.ao.")
-                self._classes[cls] = known
-            scripted, quantized = known
-            class_name = getattr(module, "original_name", cls.__name__) if scripted else cls.__name__
+                known = self._classes[cls] = _read_class(cls)
+            names, class_name, scripted, quantized, container = known
+            if scripted:
+                class_name = getattr(module, "original_name", class_name)
             parameters = self._weights(path, module._parameters) if module._parameters else ()
             buffers = self._weights(path, module._buffers, buffers=True) if module._buffers else ()
             if quantized:
                 parameters = (*parameters, *self._packed(module))
             self.modules.append(module)
-            self.infos.append(ModuleInfo(path, cls, class_name, parent, scripted, parameters, buffers))
+            self.infos.append(ModuleInfo(path, names, class_name, parent, scripted, parameters, buffers, container))
         if children := module._modules:
             prefix = f"{path}." if path else ""
             for name, child in children.items():
                 if child is not None:
                     self._add(child, prefix + name, index, seen)
+
+    def add_root(self, name: str) -> None:
+        """Add what stands for no module, and holds models that are added under it: the first of all."""
+        assert not self.infos
+        self.infos.append(ModuleInfo(path="", classes=(), class_name=name, parent=-1))
 
     def _packed(self, module: torch.nn.Module) -> Iterator[Weight]:
         """The packed weights and biases of a quantised module, each taken as a parameter.
@@ -107,6 +131,17 @@ class Weights:
                 spec = self.specs[key] = self._intern.of(tensor)
             weights.append(Weight(name, key, spec, not buffers and tensor.requires_grad))
         return tuple(weights)
+
+
+def _read_class(cls: type) -> _Class:
+    quantized = cls.__module__.startswith("torch.ao.")
+    return _Class(
+        names=class_names(cls),
+        name=cls.__name__,
+        scripted=issubclass(cls, torch.jit.ScriptModule),
+        quantized=quantized,
+        container=quantized or getattr(cls, "forward", None) is torch.nn.Module.forward,
+    )
 
 
 def _holds_only(module: torch.nn.Module) -> bool:

@@ -26,7 +26,7 @@ _PER_OUTPUT = {
         "maximum minimum mul multiply nan_to_num ne neg negative nextafter not_equal polygamma positive pow rad2deg "
         "reciprocal relu relu6 remainder round rsqrt rsub sgn sigmoid sign signbit sin sinc sinh special_erf "
         "special_expit special_log1p special_xlogy sqrt square sub subtract tan tanh threshold true_divide trunc "
-        "xlogy fix sinh bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift "
+        "xlogy fix bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift "
         "__and__ __or__ __xor__ __lshift__ __rshift__ __iand__ __ior__ __ixor__ float_power ldexp special_i0 "
         "conj_physical"
     ),

@@ -8,11 +8,10 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Literal
 
-import torch
-
 from thoplw.errors import InputError
+from thoplw.pricing.keys import is_module_class, is_operator
 from thoplw.pricing.parameters import Parameters
-from thoplw.record import Call, ModuleCall, Work
+from thoplw.record import Call, ModuleCall, Work, class_names
 
 #: What an operator costs: a function, or ``None`` for one that is known and free.
 Price = Callable[[Call], Work | int] | None
@@ -36,11 +35,11 @@ class Convention:
         prices: what things cost. A key is an operator (``"aten.linear"``, with its overload
             ``"aten.linear.default"``, or ``torch.ops.aten.linear``), whose price is a function of a
             :class:`~thoplw.Call`, or ``None`` for free; or a class of modules, whose price is a function of a
-            :class:`~thoplw.ModuleCall`. One of a library that need not be installed goes by its name,
-            ``"timm.layers.attention:Attention"``. A function returns :class:`~thoplw.Work`, or a whole number of
-            multiply-accumulates. The topmost call that has a price covers everything under it. An operator without a
-            price is taken apart; a kernel without one is uncounted. The in-place variant of an operator goes by the
-            price of the operator.
+            :class:`~thoplw.ModuleCall`. A class goes by its name, which can be given in its place where its library
+            need not be installed: ``"timm.layers.attention:Attention"``. A function returns :class:`~thoplw.Work`, or
+            a whole number of multiply-accumulates. The topmost call that has a price covers everything under it. An
+            operator without a price is taken apart; a kernel without one is uncounted. The in-place variant of an
+            operator goes by the price of the operator.
         based_on: a convention, or its name, that gives prices, unit and parameters where this one has none.
         unit: whether its figures are multiply-accumulates (``"MAC"``, unless said otherwise) or floating-point
             operations (``"FLOP"``).
@@ -49,7 +48,7 @@ class Convention:
         mirrors: the tool whose figures it gives, with its version.
         subclasses: whether the price of a class of modules also prices modules of classes derived from it.
         operators: the prices of operators, by name.
-        modules: the prices of classes of modules.
+        modules: the prices of classes of modules, by ``module:qualname``.
 
     Raises:
         InputError: a key is neither.
@@ -63,15 +62,17 @@ class Convention:
     mirrors: str = field(default="", kw_only=True)
     subclasses: bool = field(default=True, kw_only=True)
     operators: Mapping[str, Price] = field(init=False, repr=False, compare=False)
-    modules: Mapping[type | str, ModulePrice] = field(init=False, repr=False, compare=False)
+    modules: Mapping[str, ModulePrice] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         operators: dict[str, Price] = {}
-        modules: dict[type | str, ModulePrice] = {}
+        modules: dict[str, ModulePrice] = {}
         for key, price in self.prices.items():
-            if (isinstance(key, type) and issubclass(key, torch.nn.Module)) or (isinstance(key, str) and ":" in key):
+            if is_module_class(key):
+                modules[class_names(key)[0]] = price
+            elif isinstance(key, str) and ":" in key:
                 modules[key] = price
-            elif isinstance(key, (str, torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
+            elif isinstance(key, str) or is_operator(key):
                 operators[str(key)] = price
             else:
                 raise InputError(
@@ -96,8 +97,11 @@ class Convention:
             subclasses=self.subclasses,
         )
 
-    def price_of(self, cls: type) -> ModulePrice | None:
-        """The price of a class of modules, or of the nearest class that it is derived from."""
-        classes = cls.__mro__ if self.subclasses else (cls,)
-        keys = (key for each in classes for key in (each, f"{each.__module__}:{each.__qualname__}"))
-        return next((self.modules[key] for key in keys if key in self.modules), None)
+    def price_of(self, classes: tuple[str, ...]) -> ModulePrice | None:
+        """The price of a class of modules, or of the nearest class that it is derived from.
+
+        Args:
+            classes: the names of both, the nearest first, as :class:`~thoplw.record.ModuleInfo` has them.
+        """
+        known = classes if self.subclasses else classes[:1]
+        return next((self.modules[name] for name in known if name in self.modules), None)

@@ -6,11 +6,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
-
 from thoplw.errors import CustomOpError
-from thoplw.pricing import Price
+from thoplw.pricing.convention import Price
+from thoplw.pricing.keys import is_module_class, is_operator
 from thoplw.record import Work, as_work
+
+#: A live module of torch.
+Module = Any
 
 _FORMS = "{nn.Module subclass: f(module, inputs, output) -> MACs} or {torch.ops.lib.op: f(call) -> MACs}"
 
@@ -30,18 +32,18 @@ class CustomOps:
         """
         self.prices: dict[str, Price] = {}
         self._functions: dict[type, Callable[..., Any]] = {}
-        self._calls: list[tuple[int, torch.nn.Module, tuple[Any, ...], Any]] = []
+        self._calls: list[tuple[int, Module, tuple[Any, ...], Any]] = []
         for key, function in (functions or {}).items():
-            if isinstance(key, type) and issubclass(key, torch.nn.Module):
+            if is_module_class(key):
                 _check_arity(key.__name__, function, "module", "inputs", "output")
                 self._functions[key] = function
-            elif isinstance(key, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
+            elif is_operator(key):
                 _check_arity(str(key), function, "call")
                 self.prices[str(key)] = _price(str(key), function)
             else:
                 raise CustomOpError(f"custom_ops takes {_FORMS}; the key {key!r} is neither.")
 
-    def watch(self, scope: int, module: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+    def watch(self, scope: int, module: Module, inputs: tuple[Any, ...], output: Any) -> None:
         """Note the call of a module, if one of the functions prices it."""
         if self._functions and self._function_for(module) is not None:
             self._calls.append((scope, module, inputs, output))
@@ -59,7 +61,7 @@ class CustomOps:
             prices[scope] = _work(type(module).__name__, function, module, inputs, output)
         return prices
 
-    def _function_for(self, module: torch.nn.Module) -> Callable[..., Any] | None:
+    def _function_for(self, module: Module) -> Callable[..., Any] | None:
         """The function of the module's class, or of the nearest base of it that has one."""
         return next((self._functions[cls] for cls in type(module).__mro__ if cls in self._functions), None)
 

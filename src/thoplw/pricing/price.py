@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from thoplw.capture import expand
+from thoplw.formulas import FORMULAS
 from thoplw.pricing.convention import Convention, Price
-from thoplw.record import ZERO, Call, ModuleCall, Trace, Work, as_work
+from thoplw.record import ZERO, Call, Expand, ModuleCall, Trace, Work, as_work
 
 _ABSENT = object()
 
@@ -37,6 +37,7 @@ class Priced:
         entries: every leaf, by scope, in order of its first run.
         whole: scopes that were priced as a whole.
         covered: scopes inside those that were priced as a whole: their own work is none.
+        unseen: calls that multiply and accumulate, but are free in a convention that mirrors a tool.
     """
 
     trace: Trace
@@ -45,6 +46,7 @@ class Priced:
     entries: tuple[Entry, ...]
     whole: frozenset[int]
     covered: frozenset[int]
+    unseen: frozenset[Call]
 
 
 def price(
@@ -53,6 +55,7 @@ def price(
     *,
     prices: Mapping[str, Price] | None = None,
     scopes: Mapping[int, Work] | None = None,
+    expand: Expand | None = None,
 ) -> Priced:
     """Price every operator of a trace.
 
@@ -62,7 +65,13 @@ def price(
         prices: prices of operators that go before the convention's.
         scopes: prices of whole calls of modules, by index of their scope: they cover all that ran inside, and go
             before the convention's prices of modules.
+        expand: takes a composite operator apart that has no price, as :func:`thoplw.capture.expand` does. A record
+            that is complete can do without: it has the parts.
+
+    Raises:
+        InputError: a record that is not complete is given without ``expand``.
     """
+    expand = trace.expander(expand)
     table = {**convention.operators, **prices} if prices else convention.operators
     whole, covered = _whole(trace, convention, scopes or {})
     elsewhere = covered.union(whole)
@@ -73,12 +82,13 @@ def price(
         if scope in elsewhere:
             continue
         if call not in known:
-            known[call] = leaves(call, table)
+            known[call] = leaves(call, table, expand)
         for leaf in known[call]:
             entries.append((leaf, scope, times, call))
             if leaf.work is not None and leaf.work is not ZERO:
                 work = leaf.work if times == 1 else leaf.work * times
                 own[scope] = work if own[scope] is ZERO else own[scope] + work
+    free = {leaf.call for found in known.values() for leaf in found if leaf.work == ZERO} if convention.mirrors else ()
     return Priced(
         trace=trace,
         convention=convention,
@@ -86,7 +96,13 @@ def price(
         entries=tuple(entries),
         whole=frozenset(whole.keys() - covered),
         covered=covered,
+        unseen=frozenset(call for call in free if _multiplies(call, expand)),
     )
+
+
+def _multiplies(call: Call, expand: Expand) -> bool:
+    """Whether an operator multiplies and accumulates, as far as thoplw knows."""
+    return any(leaf.work is not None and leaf.work.macs for leaf in leaves(call, FORMULAS, expand))
 
 
 def _whole(
@@ -101,10 +117,10 @@ def _whole(
     for call, at in trace.steps:
         calls[at].append(call)
     parents = {info.parent for info in trace.modules}
-    prices = {info.cls: convention.price_of(info.cls) for info in trace.modules}
+    prices = {classes: convention.price_of(classes) for classes in {info.classes for info in trace.modules}}
     for index, scope in enumerate(trace.scopes):
         info = trace.modules[scope.module]
-        found = prices[info.cls]
+        found = prices[info.classes]
         if scope.parent in covered or scope.parent in whole:
             covered.add(index)
         elif found is not None and index not in whole:
@@ -121,7 +137,7 @@ def _whole(
     return whole, frozenset(covered)
 
 
-def leaves(call: Call, prices: Mapping[str, Price]) -> tuple[Leaf, ...]:
+def leaves(call: Call, prices: Mapping[str, Price], expand: Expand) -> tuple[Leaf, ...]:
     """A call, if it has a price; else its parts, each treated alike; else the call without a price."""
     found = find_price(call, prices)
     if found is None:
@@ -132,7 +148,7 @@ def leaves(call: Call, prices: Mapping[str, Price]) -> tuple[Leaf, ...]:
     parts = expand(call)
     if parts is None:
         return (Leaf(call, None),)
-    return tuple(leaf for part in parts for leaf in leaves(part, prices))
+    return tuple(leaf for part in parts for leaf in leaves(part, prices, expand))
 
 
 def find_price(call: Call, prices: Mapping[str, Price]) -> object:

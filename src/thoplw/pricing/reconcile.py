@@ -9,7 +9,7 @@ from typing import NamedTuple
 from thoplw.formulas import FORMULAS
 from thoplw.pricing.families import family_of
 from thoplw.pricing.price import Priced, leaves
-from thoplw.record import Call, Trace, Work
+from thoplw.record import Call, Expand, Trace, Work
 
 #: The term of conventions that count in floating-point operations against those in multiply-accumulates.
 TWO_FOR_ONE = "a multiply-accumulate counted as two operations"
@@ -40,8 +40,10 @@ class Families:
     What it prices by the module is of the kind that makes up most of the operations inside.
     """
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, expand: Expand | None = None) -> None:
+        """Prepare; ``expand`` is as for :func:`~thoplw.pricing.price`."""
         self._trace = trace
+        self._expand = trace.expander(expand)
         self._main: dict[int, str] = {}
 
     def terms(self, left: Priced, right: Priced, *, by_layer: bool = False) -> tuple[Term, ...]:
@@ -83,7 +85,8 @@ class Families:
         known: dict[Call, int] = {}
         for call, scope in self._trace.steps:
             if call not in known:
-                known[call] = sum(leaf.work.flops for leaf in leaves(call, FORMULAS) if leaf.work is not None)
+                priced = leaves(call, FORMULAS, self._expand)
+                known[call] = sum(leaf.work.flops for leaf in priced if leaf.work is not None)
             flops[scope][family_of(call.target)] += known[call]
         for index in range(len(scopes) - 1, 0, -1):  # what was called follows what called it
             for kind, figure in flops[index].items():

@@ -5,7 +5,8 @@ operator that ran, in order, each pointing at the scope it ran in). Equal calls 
 whatever is worked out for a call is worked out once, however often a model repeats it.
 """
 
-from thoplw.record.call import Call, Step
+from thoplw.record.call import Call, Expand, Step
+from thoplw.record.classes import class_names
 from thoplw.record.spec import Nested, TensorSpec, specs_in
 from thoplw.record.torch_name import TorchName
 from thoplw.record.trace import Assumption, ModuleCall, ModuleInfo, Scope, Trace, Weight
@@ -15,6 +16,7 @@ __all__ = [
     "ZERO",
     "Assumption",
     "Call",
+    "Expand",
     "ModuleCall",
     "ModuleInfo",
     "Nested",
@@ -26,5 +28,6 @@ __all__ = [
     "Weight",
     "Work",
     "as_work",
+    "class_names",
     "specs_in",
 ]

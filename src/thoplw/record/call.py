@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +11,11 @@ from thoplw.record.spec import Nested, TensorSpec, specs_in
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Call:
-    """An operator with the arguments it was called with: specs in place of tensors, names in place of torch's objects.
+    """An operator with the arguments it was called with.
 
-    Positional arguments stand in the order of the operator's schema; trailing ones that equal their default may be
-    missing.
+    Every tensor is replaced by its :class:`TensorSpec`, and whatever else is torch's, such as a dtype, by its
+    :class:`TorchName`. Positional arguments stand in the order of the operator's schema; trailing ones that equal
+    their default may be missing.
 
     Attributes:
         target: the operator as ``library.name``, such as ``aten.conv2d``.
@@ -22,7 +23,7 @@ class Call:
         args: positional arguments.
         kwargs: keyword-only arguments.
         output: what was returned, nested as the operator returns it.
-        parts: for a composite operator taken apart while it ran, the operators that it is made of.
+        parts: for a composite operator that was taken apart, the operators that it is made of.
     """
 
     target: str
@@ -51,6 +52,9 @@ class Call:
         """The positional argument at ``position``, or ``default`` where the call left it out."""
         return self.args[position] if position < len(self.args) else default
 
+
+#: Takes a composite operator apart: the operators that it is made of, or ``None`` for a kernel.
+Expand = Callable[[Call], tuple[Call, ...] | None]
 
 #: One run of an operator: what was called, and the index of the scope that it ran in.
 Step = tuple[Call, int]

@@ -6,9 +6,11 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import attrgetter
 from typing import NamedTuple
 
-from thoplw.record.call import Call, Step
+from thoplw.errors import InputError, ThoplwError
+from thoplw.record.call import Call, Expand, Step
 from thoplw.record.spec import TensorSpec
 
 
@@ -47,21 +49,24 @@ class ModuleInfo(NamedTuple):
 
     Attributes:
         path: as in ``model.get_submodule(path)``; empty for the model itself.
-        cls: the module's class.
+        classes: its class, and every class that this is derived from, as :func:`~thoplw.record.class_names` says them.
         class_name: the name of the class as its author knows it: of the original class, for a scripted module.
         parent: index of the module that holds it, ``-1`` for the model itself.
         opaque: whether calls of its submodules go unseen, as those of a scripted module do.
         parameters: its own parameters, without its children's.
         buffers: its own buffers.
+        container: whether modules of its class only hold others, or the packed weights of a quantised module: that no
+            call of one is seen says nothing.
     """
 
     path: str
-    cls: type
+    classes: tuple[str, ...]
     class_name: str
     parent: int
     opaque: bool = False
     parameters: tuple[Weight, ...] = ()
     buffers: tuple[Weight, ...] = ()
+    container: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +118,7 @@ class Trace:
         used: keys of the parameters and buffers that some operator took.
         assumptions: what was taken for granted: with any, figures are an estimate.
         torch: version of torch that ran the model.
+        complete: whether every composite operator among the steps has its parts.
     """
 
     modules: tuple[ModuleInfo, ...]
@@ -121,6 +127,33 @@ class Trace:
     used: frozenset[int] = frozenset()
     assumptions: tuple[Assumption, ...] = ()
     torch: str = ""
+    complete: bool = False
+
+    def completed(self, expand: Expand) -> Trace:
+        """The same record with the parts of every composite operator, so that it can be priced without torch.
+
+        ``pickle.dumps(trace.completed(thoplw.capture.expand))`` is all that a worker needs to price a model.
+        An operator that cannot be taken apart stays whole: where a convention has no price for it, it is uncounted.
+        """
+        known: dict[Call, Call] = {}
+        steps = tuple([(_with_parts(call, expand, known), scope) for call, scope in self.steps])
+        return replace(self, steps=steps, complete=True)
+
+    def expander(self, expand: Expand | None) -> Expand:
+        """How composite operators of this record are taken apart: by what is given, else into their recorded parts.
+
+        Raises:
+            InputError: nothing is given, and the record does not have the parts.
+        """
+        if expand is not None:
+            return expand
+        if not self.complete:
+            raise InputError(
+                f"the record of {self.modules[0].class_name} lacks the parts of composite operators, which have no "
+                "price of their own in some conventions: price trace.completed(thoplw.capture.expand), or give "
+                "expand=thoplw.capture.expand."
+            )
+        return _recorded
 
     def parts(self) -> Iterator[tuple[int, Trace]]:
         """What each call from the outermost scope saw, as if its module was the whole model, by the index of its scope.
@@ -163,6 +196,7 @@ class Trace:
             steps=tuple(steps),
             used=self.used,
             torch=self.torch,
+            complete=self.complete,
         )
 
     @property
@@ -174,3 +208,19 @@ class Trace:
     def outputs(self) -> tuple[TensorSpec, ...]:
         """The tensors that the model returned."""
         return self.scopes[0].outputs
+
+
+_recorded: Expand = attrgetter("parts")
+
+
+def _with_parts(call: Call, expand: Expand, known: dict[Call, Call]) -> Call:
+    """A call with its parts, and theirs, and so on; ``known`` has what was found before, as calls are shared."""
+    if call not in known:
+        try:
+            parts = expand(call)
+        except ThoplwError:  # its pieces decide on values, say
+            parts = None
+        known[call] = call
+        if parts is not None:
+            known[call] = replace(call, parts=tuple([_with_parts(part, expand, known) for part in parts]))
+    return known[call]

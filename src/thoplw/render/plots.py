@@ -16,9 +16,14 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-# Keeps a label readable where it stands on a line.
-_BACKGROUND = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
-_RIGHT = (8, -3)
+# Where a name may stand, in points from its own: at its sides, above, below, and then ever further, with a line to it.
+_PLACES = [
+    (reach * x, reach * y)
+    for reach in (1, 2, 3.5, 5, 8, 12)
+    for x, y in ((8, 0), (-8, 0), (0, 11), (0, -11), (7, 10), (7, -10), (-7, 10), (-7, -10))
+]
+_NEAR = 14
+_LINE = {"arrowstyle": "-", "color": "#888888", "linewidth": 0.6, "shrinkA": 1, "shrinkB": 3}
 
 
 def bars(figures: Mapping[str, int], *, title: str = "", unit: str = "") -> Figure:
@@ -44,53 +49,64 @@ def bars(figures: Mapping[str, int], *, title: str = "", unit: str = "") -> Figu
 
 
 def scatter(
-    families: Mapping[str, Mapping[str, tuple[float, float]]],
-    *,
-    unit: str = "MACs",
-    labels: Mapping[str, tuple[float, float]] | bool = True,
-    lines: bool = False,
-    thick: Mapping[str, float] | None = None,
+    families: Mapping[str, Mapping[str, tuple[float, float]]], *, unit: str = "MACs", labels: bool = True
 ) -> Figure:
     """What models cost against their parameters, both in logarithmic scale, a colour a family.
 
     Args:
         families: family -> model -> MACs and parameters.
         unit: what the MACs are.
-        labels: whether names stand beside the points, or for some models where they stand, in points from their own.
-        lines: whether the points of a family are joined, in the order in which they are given.
-        thick: family -> width of its line, for those that would hide under another's.
+        labels: whether names stand beside the points; one that finds no room, as it would hide another, is left out.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
     figure, axes = _empty(width=13, height=9)
     from matplotlib import colormaps
+    from matplotlib.ticker import LogLocator, NullLocator
 
     colours = [colormaps["tab20"](index) for index in (*range(0, 20, 2), *range(1, 20, 2))]
     for index, (family, models) in enumerate(families.items()):
         macs, params = [point[0] for point in models.values()], [point[1] for point in models.values()]
-        width = (thick or {}).get(family, 1.5)
-        axes.plot(
-            params,
-            macs,
-            "o-" if lines else "o",
-            color=colours[index % len(colours)],
-            label=family,
-            linewidth=width,
-            markersize=4.5 + width,
-        )
-        for name, (y, x) in models.items() if labels is not False else ():
-            offset = labels.get(name, _RIGHT) if isinstance(labels, Mapping) else _RIGHT
-            side = "left" if offset[0] > 0 else "right"
-            axes.annotate(name, (x, y), offset, textcoords="offset points", ha=side, fontsize=9, bbox=_BACKGROUND)
+        axes.plot(params, macs, "o", color=colours[index % len(colours)], label=family, markersize=6)
     axes.set(xscale="log", yscale="log", xlabel="Parameters", ylabel=unit)
-    _with_units(axes.xaxis)
-    _with_units(axes.yaxis)
-    axes.grid(which="major", color="#dddddd")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # others where one or none of these would be seen
+        axis.set_minor_locator(NullLocator())
+        _with_units(axis)
+    axes.grid(color="#dddddd")
     axes.spines[["top", "right"]].set_visible(False)
-    if families:
-        axes.legend(loc="lower right", ncols=2, frameon=False)
+    if len(families) > 1:
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=8, frameon=False)
+    if labels and families:
+        _name(figure, axes, {name: (x, y) for models in families.values() for name, (y, x) in models.items()})
     return figure
+
+
+def _name(figure: Figure, axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
+    """Write a name at each point where it hides no point and no other name, inside of the axes."""
+    from matplotlib.transforms import Bbox
+
+    figure.draw_without_rendering()  # From here on it is known where a point lies, in dots.
+    frame, a_point = axes.get_window_extent(), figure.dpi / 72
+    taken = [Bbox.from_extents(x - 5, y - 5, x + 5, y + 5) for x, y in axes.transData.transform([*points.values()])]
+    for name, point in points.items():
+        probe = axes.text(*point, name, fontsize=9)
+        width, height = probe.get_window_extent().size
+        probe.remove()
+        at_x, at_y = axes.transData.transform(point)
+        for x, y in _PLACES:
+            side = "left" if x > 0 else "right" if x < 0 else "center"
+            left = at_x + x * a_point - {"left": 0, "center": width / 2, "right": width}[side]
+            box = Bbox.from_bounds(left, at_y + y * a_point - height / 2, width, height)
+            inside = frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1)
+            if inside and not box.count_overlaps(taken):
+                taken.append(box)
+                line = _LINE if abs(x) + abs(y) > 2 * _NEAR else None
+                axes.annotate(
+                    name, point, (x, y), textcoords="offset points", ha=side, va="center", fontsize=9, arrowprops=line
+                ).set_in_layout(False)
+                break
 
 
 def _empty(*, width: float, height: float) -> tuple[Figure, Axes]:

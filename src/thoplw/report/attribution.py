@@ -6,11 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from functools import cached_property
 
-import torch
-
-from thoplw.formulas import FORMULAS
-from thoplw.pricing import Leaf, Priced, leaves
-from thoplw.record import ZERO, Call, Weight, Work
+from thoplw.pricing import Leaf, Priced
+from thoplw.record import ZERO, Weight, Work
 from thoplw.report.figures import FIGURES, Charge
 from thoplw.report.profile import About, Profile, batch_of, shapes_of
 from thoplw.report.rows import Assumed, Gaps, Row, Uncounted
@@ -120,9 +117,7 @@ class Attribution:
 
     def _unseen(self) -> dict[str, Uncounted]:
         """Operators that multiply and accumulate, which a convention that mirrors a tool has for free."""
-        if not self._convention.mirrors:
-            return {}
-        return self._where(lambda leaf: leaf.work == ZERO and _multiplies(leaf.call))
+        return self._where(lambda leaf: leaf.call in self._priced.unseen)
 
     def _where(self, chosen: Callable[[Leaf], bool]) -> dict[str, Uncounted]:
         found: dict[str, Uncounted] = defaultdict(Uncounted)
@@ -175,7 +170,7 @@ class Attribution:
         idle: dict[int, set[tuple[int, int]]] = {}
         root: dict[int, int] = {}
         for index, info in enumerate(trace.modules):
-            if index in alive or self._is_unseen(index) or (not info.parameters and _cannot_run(info.cls)):
+            if index in alive or self._is_unseen(index) or (not info.parameters and info.container):
                 continue
             root[index] = root.get(info.parent, index)
             weights = idle.setdefault(root[index], set())
@@ -225,13 +220,3 @@ class Attribution:
                     scope = parent
                 return parent.module
         return self._payer(self._trace.modules[index].parent)
-
-
-def _multiplies(call: Call) -> bool:
-    """Whether an operator multiplies and accumulates, as far as thoplw knows."""
-    return any(leaf.work is not None and leaf.work.macs for leaf in leaves(call, FORMULAS))
-
-
-def _cannot_run(cls: type) -> bool:
-    """Whether modules of a class only hold others, or the packed weights of a quantised module."""
-    return getattr(cls, "forward", None) is torch.nn.Module.forward or cls.__module__.startswith("torch.ao.")

@@ -28,5 +28,6 @@ def test_mirror(tool: str, model: str) -> None:
 
 @pytest.mark.parametrize("model", SIDE_BY_SIDE.split())
 @pytest.mark.parametrize("tool", peers.TOOLS)
+@pytest.mark.slow
 def test_record(tool: str, model: str) -> None:
     peers.check_side_by_side(tool, model)

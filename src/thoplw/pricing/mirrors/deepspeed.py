@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import math
 
-from torch import nn
-
 from thoplw.pricing.convention import Convention
 from thoplw.pricing.mirrors.common import PRODUCTS_INSIDE, blind_but
+from thoplw.pricing.mirrors.layers import LAYERS
 from thoplw.pricing.mirrors.multihead import is_one_kernel
 from thoplw.pricing.parameters import every
 from thoplw.record import ZERO, Call, ModuleCall, Work
@@ -78,7 +77,7 @@ CONVENTION = Convention(
             "aten.addmm": _added_product,
             "aten.baddbmm": _added_product,
             "aten.scaled_dot_product_attention": _attention,
-            nn.MultiheadAttention: _multihead,
+            LAYERS["MultiheadAttention"]: _multihead,
             **dict.fromkeys(PRODUCTS_INSIDE),
         }
     ),

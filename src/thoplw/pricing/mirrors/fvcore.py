@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from string import ascii_letters, digits
 
-from torch import nn
-
 from thoplw.formulas import FORMULAS
 from thoplw.formulas.common import Formula, elements
 from thoplw.pricing.convention import Convention
 from thoplw.pricing.mirrors.common import PRODUCTS_INSIDE, blind_but
+from thoplw.pricing.mirrors.layers import LAYERS
 from thoplw.pricing.mirrors.multihead import is_one_kernel
 from thoplw.pricing.parameters import every
 from thoplw.record import ZERO, Call, ModuleCall, Work
@@ -129,7 +128,7 @@ CONVENTION = Convention(
             "aten.upsample_nearest2d": _per_output(1),
             "aten.upsample_bilinear2d": _per_output(4),
             "aten.grid_sampler": _per_output(4),
-            nn.MultiheadAttention: _multihead,
+            LAYERS["MultiheadAttention"]: _multihead,
         }
     ),
     unit="MAC",

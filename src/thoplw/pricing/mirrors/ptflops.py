@@ -8,10 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from torch import nn
-
 from thoplw.pricing.convention import Convention, ModulePrice, Price
 from thoplw.pricing.mirrors.common import PRODUCTS_INSIDE, blind_but
+from thoplw.pricing.mirrors.layers import LAYERS, layers
 from thoplw.pricing.mirrors.multihead import heads, is_one_kernel
 from thoplw.pricing.parameters import trainable
 from thoplw.pricing.price import find_price
@@ -191,25 +190,23 @@ CONVENTION = Convention(
             **dict.fromkeys(PRODUCTS_INSIDE),
             **_FUNCTIONS,
             **dict.fromkeys(_SEEN_AS_FUNCTIONS),
-            **dict.fromkeys((nn.Conv1d, nn.Conv2d, nn.Conv3d), _layer(_convolution)),
-            **dict.fromkeys(
-                (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d), _layer(_transposed_convolution)
-            ),
-            **dict.fromkeys((nn.ReLU, nn.PReLU, nn.ELU, nn.LeakyReLU, nn.ReLU6, nn.GELU), _layer(_output)),
-            **dict.fromkeys((nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d), _layer(_input)),
-            **dict.fromkeys((nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d), _layer(_input)),
-            **dict.fromkeys((nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d), _layer(_input)),
-            **dict.fromkeys((nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d), _layer(_input)),
-            **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm), _layer(_norm)),
-            **dict.fromkeys((nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d), _layer(_norm)),
-            nn.LayerNorm: _layer(_input),
-            nn.Linear: _layer(_linear),
-            nn.Upsample: _layer(_upsampling),
-            **dict.fromkeys((nn.RNN, nn.RNNCell), _recurrent(gates=1, extra=1)),
-            **dict.fromkeys((nn.GRU, nn.GRUCell), _recurrent(gates=3, extra=7)),
-            **dict.fromkeys((nn.LSTM, nn.LSTMCell), _recurrent(gates=4, extra=10)),
-            nn.MultiheadAttention: _multihead,
-            **dict.fromkeys((nn.Softmax, nn.Softmax2d), _all_functions),
+            **dict.fromkeys(layers("Conv1d Conv2d Conv3d"), _layer(_convolution)),
+            **dict.fromkeys(layers("ConvTranspose1d ConvTranspose2d ConvTranspose3d"), _layer(_transposed_convolution)),
+            **dict.fromkeys(layers("ReLU PReLU ELU LeakyReLU ReLU6 GELU"), _layer(_output)),
+            **dict.fromkeys(layers("MaxPool1d MaxPool2d MaxPool3d"), _layer(_input)),
+            **dict.fromkeys(layers("AvgPool1d AvgPool2d AvgPool3d"), _layer(_input)),
+            **dict.fromkeys(layers("AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d"), _layer(_input)),
+            **dict.fromkeys(layers("AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d"), _layer(_input)),
+            **dict.fromkeys(layers("BatchNorm1d BatchNorm2d BatchNorm3d GroupNorm"), _layer(_norm)),
+            **dict.fromkeys(layers("InstanceNorm1d InstanceNorm2d InstanceNorm3d"), _layer(_norm)),
+            LAYERS["LayerNorm"]: _layer(_input),
+            LAYERS["Linear"]: _layer(_linear),
+            LAYERS["Upsample"]: _layer(_upsampling),
+            **dict.fromkeys(layers("RNN RNNCell"), _recurrent(gates=1, extra=1)),
+            **dict.fromkeys(layers("GRU GRUCell"), _recurrent(gates=3, extra=7)),
+            **dict.fromkeys(layers("LSTM LSTMCell"), _recurrent(gates=4, extra=10)),
+            LAYERS["MultiheadAttention"]: _multihead,
+            **dict.fromkeys(layers("Softmax Softmax2d"), _all_functions),
             "torchvision.models.swin_transformer:ShiftedWindowAttention": _all_functions,
             # keeps the function that it was made with, which is not the replaced one
             "transformers.activations:GELUActivation": _free,

@@ -9,10 +9,9 @@ import math
 from collections.abc import Callable, Iterator
 from operator import truediv
 
-from torch import nn
-
 from thoplw.pricing.convention import Convention
 from thoplw.pricing.mirrors.common import blind_but
+from thoplw.pricing.mirrors.layers import layers
 from thoplw.record import ZERO, Call, ModuleCall, TensorSpec, Trace, Weight, Work
 
 Rule = Callable[[ModuleCall], Work]
@@ -132,49 +131,42 @@ def _first(seen: ModuleCall, *targets: str) -> Call:
 _RNN, _GRU, _LSTM = (1, 0), (3, 4), (4, 4)
 
 #: Rule -> classes.
-_RULES: dict[Rule, tuple[type[nn.Module], ...]] = {
-    _convolution: (
-        *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
-        *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
-    ),
-    _linear: (nn.Linear,),
-    _norm: (
-        *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.LayerNorm),
-        *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
-    ),
-    _prelu: (nn.PReLU,),
-    _softmax: (nn.Softmax,),
-    _average: (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
-    _adaptive_average: (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
-    _upsampling: (nn.Upsample, nn.UpsamplingBilinear2d, nn.UpsamplingNearest2d),
-    _recurrent(*_RNN): (nn.RNN,),
-    _recurrent(*_GRU): (nn.GRU,),
-    _recurrent(*_LSTM): (nn.LSTM,),
-    _cell(*_RNN): (nn.RNNCell,),
-    _cell(*_GRU): (nn.GRUCell,),
-    _cell(*_LSTM): (nn.LSTMCell,),
+_RULES: dict[Rule, str] = {
+    _convolution: "Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d",
+    _linear: "Linear",
+    _norm: ("BatchNorm1d BatchNorm2d BatchNorm3d SyncBatchNorm LayerNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d"),
+    _prelu: "PReLU",
+    _softmax: "Softmax",
+    _average: "AvgPool1d AvgPool2d AvgPool3d",
+    _adaptive_average: "AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d",
+    _upsampling: "Upsample UpsamplingBilinear2d UpsamplingNearest2d",
+    _recurrent(*_RNN): "RNN",
+    _recurrent(*_GRU): "GRU",
+    _recurrent(*_LSTM): "LSTM",
+    _cell(*_RNN): "RNNCell",
+    _cell(*_GRU): "GRUCell",
+    _cell(*_LSTM): "LSTMCell",
     _free: (
-        *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.Dropout, nn.ZeroPad2d, nn.PixelShuffle),
-        *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d),
-        *(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d),
+        "ReLU ReLU6 LeakyReLU Dropout ZeroPad2d PixelShuffle MaxPool1d MaxPool2d MaxPool3d "
+        "AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d"
     ),
 }
 
-_ROWS = {cls: rule for rule, classes in _RULES.items() for cls in classes}
+_PRICES = {name: rule for rule, names in _RULES.items() for name in layers(names)}
 
 
 def _of_known_layers(trace: Trace) -> Iterator[tuple[int, Weight]]:
     """Parameters of layers that ran and have a rule, in each layer anew; those of the model itself are not seen."""
     for index in sorted({scope.module for scope in trace.scopes} - {0}):
         info = trace.modules[index]
-        if info.cls in _ROWS:
+        if info.classes[0] in _PRICES:
             for weight in info.parameters:
                 yield index, weight
 
 
 CONVENTION = Convention(
     "thop",
-    blind_but(_ROWS),
+    blind_but(_PRICES),
     unit="MAC",
     parameters=_of_known_layers,
     mirrors="thop 0.1.1.post2209072238",

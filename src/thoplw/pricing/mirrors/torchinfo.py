@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from torch import nn
-
 from thoplw.pricing.convention import Convention
+from thoplw.pricing.keys import MODULE
 from thoplw.pricing.mirrors.common import blind_but
 from thoplw.record import ModuleCall, Trace, Weight, Work
 
@@ -45,7 +44,7 @@ def _every_layers(trace: Trace) -> Iterator[tuple[int, Weight]]:
 
 CONVENTION = Convention(
     "torchinfo",
-    blind_but({nn.Module: _layer}),
+    blind_but({MODULE: _layer}),
     unit="MAC",
     parameters=_every_layers,
     mirrors="torchinfo 1.8.0",

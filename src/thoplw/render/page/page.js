@@ -1,14 +1,16 @@
 "use strict";
 // The chart and the table of one profile. All state is in `view`; every control changes it and calls what shows it.
 
+// `figures` are what modules have: a name in the data, a heading, and a noun for "12 K of them". The first is the one
+// that operators have too.
 const { figures, rows } = JSON.parse(document.getElementById("data").textContent);
-const FIGURES = Object.fromEntries(figures.map(({ name, heading }) => [name, heading]));
+const FIGURES = figures.map(({ name }) => name);
+const HEADINGS = Object.fromEntries(figures.map(({ name, heading }) => [name, heading]));
 const NOUNS = Object.fromEntries(figures.map(({ name, noun }) => [name, noun]));
-const COST = figures[0].name;
 const UNITS = ["", " K", " M", " G", " T", " P", " E", " Z", " Y", " R", " Q"];
-const LEVEL_WIDTH = 160, LEAST_LEVELS = 3, ONE_LINE = 17, TWO_LINES = 38, LETTER = 7.2, SLICES_PER_LEVEL = 400n, CLASSES = 7;
+const LEVEL_WIDTH = 160, LEAST_LEVELS = 3, SLICES_PER_LEVEL = 400n, OPENED = 4n, CLASSES = 7, OPERATORS = 6, THIN = 0.7;
 
-const view = { figure: COST, scope: "own", exact: false, at: 0, marked: null };
+const view = { figure: FIGURES[0], scope: "own", exact: false, at: 0, marked: null };
 const $ = (id) => document.getElementById(id);
 const system = matchMedia("(prefers-color-scheme: dark)");
 
@@ -17,13 +19,13 @@ for (const row of rows) {
   row.parent = rows[row.parent] ?? null; // a parent always comes before
   row.parent?.children.push(row);
   for (const scope of ["own", "all"])
-    for (const figure in FIGURES) row[scope][figure] = BigInt(row[scope][figure]);
+    for (const figure of FIGURES) row[scope][figure] = BigInt(row[scope][figure]);
 }
 const total = (figure) => rows[0].all[figure];
 
 // Words and numbers
 
-const exact = (value) => value.toLocaleString("en");
+const { format: exact } = new Intl.NumberFormat("en");
 
 function clever(value) {
   let scaled = Number(value), power = 0;
@@ -35,10 +37,7 @@ const part = (value, whole) => (whole ? Number((value * 1000000n) / whole) / 100
 const percent = (value, whole) => `${part(value, whole).toFixed(2)} %`;
 const written = (value) => (view.exact ? exact(value) : clever(value));
 
-// Plotly reads tags in a label; a name of a model is none.
-const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-
-function element(tag, properties, text) {
+function element(tag, properties = {}, text = "") {
   const made = Object.assign(document.createElement(tag), properties);
   made.textContent = text;
   return made;
@@ -48,23 +47,14 @@ function element(tag, properties, text) {
 
 const costs = new Map();
 for (const row of rows) {
-  const of = costs.get(row.class) ?? Object.fromEntries(figures.map(({ name }) => [name, 0n]));
-  for (const figure in of) of[figure] += row.own[figure];
+  const of = costs.get(row.class) ?? Object.fromEntries(FIGURES.map((figure) => [figure, 0n]));
+  for (const figure of FIGURES) of[figure] += row.own[figure];
   costs.set(row.class, of);
 }
-const weight = (cls) => Math.max(...Object.keys(FIGURES).map((figure) => part(costs.get(cls)[figure], total(figure))));
+const weight = (cls) => Math.max(...FIGURES.map((figure) => part(costs.get(cls)[figure], total(figure))));
 const ranked = [...costs.keys()].filter((cls) => weight(cls) > 0).sort((a, b) => weight(b) - weight(a));
 const colours = new Map(ranked.slice(0, CLASSES).map((cls, place) => [cls, `--class-${place}`]));
 const colour = (cls) => colours.get(cls) ?? `--class-${CLASSES}`;
-
-// Plotly cannot read light-dark(): let the browser say what a variable is just now.
-function resolved(variable) {
-  const probe = document.body.appendChild(element("i"));
-  probe.style.color = `var(${variable})`;
-  const { color } = getComputedStyle(probe);
-  probe.remove();
-  return color;
-}
 
 // Chart
 
@@ -73,135 +63,178 @@ function isInside(row, ancestor) {
   return false;
 }
 
-// What can be seen of the tree below a module: a few levels, and no slice that would be thinner than a pixel. What a
-// module costs besides its submodules is a slice beside them.
-function slices(top, levels) {
-  const { figure } = view, seen = [], whole = top.all[figure], least = whole / SLICES_PER_LEVEL;
-  const walk = (row, parent, level) => {
-    const below = level < levels ? row.children.filter((child) => child.all[figure] > least) : [];
-    const id = String(row.id), open = below.length > 0, own = row.own[figure];
-    seen.push({ row, id, parent, level, open, own: false, value: row.all[figure] });
-    if (open && own > least) seen.push({ row, id: `${id}-own`, parent: id, level: level + 1, own: true, value: own });
-    for (const child of below) walk(child, id, level + 1);
+const levels = () => Math.max(LEAST_LEVELS, Math.floor($("chart").clientWidth / LEVEL_WIDTH));
+
+// What can be seen of the tree below a module: a few levels, no slice that would be thinner than a pixel, and nothing
+// below a slice that is too thin for a name. A slice is
+// all of a module; or what a module costs "itself", beside its submodules; or the "rest", those too small to be seen.
+// Shares of the whole are numbers, since costs beyond 2**53 would not be exact.
+function slices(top) {
+  const { figure } = view, whole = top.all[figure], least = whole / SLICES_PER_LEVEL, deepest = levels();
+  const slice = (row, what, of, value) => ({ row, what, of, value, share: Number((value * 10n ** 12n) / whole) });
+  const open = (row, level) => {
+    const seen = row.children.filter((child) => child.all[figure] > least);
+    const rest = row.children.filter((child) => child.all[figure] && child.all[figure] <= least);
+    const small = rest.reduce((sum, child) => sum + child.all[figure], 0n), own = row.own[figure];
+    const children = [];
+    if (level < deepest && row.children.length && row.all[figure] > OPENED * least) {
+      if (own > least) children.push(slice(row, "itself", [], own));
+      children.push(...seen.map((child) => open(child, level + 1)));
+      if (small > least) children.push(slice(row, "rest", rest, small));
+    }
+    return { ...slice(row, "all", row.children, row.all[figure]), children };
   };
-  walk(top, "", 1);
-  return seen;
+  return d3.hierarchy(open(top, 1)).each((node) => { node.value = node.data.share; });
 }
 
-// The class whose modules cost most at and below a module, itself alone if its submodules are drawn beside.
-function kind({ row, own }) {
-  if (own || !row.children.length) return row.class;
-  const sums = new Map();
+const key = ({ data: { row, what } }) => `${row.id}-${what}`;
+
+// The class whose modules cost most in a slice.
+function kind({ row, what, of }) {
+  const sums = new Map(what === "rest" ? [] : [[row.class, row.own[view.figure]]]);
   const walk = (each) => {
     sums.set(each.class, (sums.get(each.class) ?? 0n) + each.own[view.figure]);
     each.children.forEach(walk);
   };
-  walk(row);
+  of.forEach(walk);
   return [...sums.keys()].reduce((most, cls) => (sums.get(cls) > sums.get(most) ? cls : most));
 }
 
-// As much as fits: Plotly would shrink a longer text until nobody can read it.
-function label({ row, own, value }, whole, height, width) {
-  const share = `${part(value, whole).toFixed(1)} %`, room = Math.floor(width / LETTER);
-  const tall = (part(value, whole) / 100) * height;
-  if (tall < ONE_LINE) return "";
+const smaller = (of) => `${exact(of.length)} smaller`;
+
+function title({ row, what, of }) {
   const last = row.name.split(".").pop();
-  const full = own ? "itself" : /^\d+$/.test(last) ? `${last} ${row.class}` : last;
-  const name = plain(full.length > room ? `${full.slice(0, room - 1)}…` : full);
-  const title = own ? `<i>${name}</i>` : `<b>${name}</b>`;
-  if (tall < TWO_LINES) return full.length + share.length + 2 > room ? title : `${title}  ${share}`;
-  return `${title}<br>${clever(value)} · ${share}`;
+  const name = /^\d+$/.test(last) ? `${last} ${row.class}` : last;
+  return { all: name, itself: "itself", rest: smaller(of) }[what];
 }
 
-function hover({ row, value, own }) {
-  const top = Object.entries(row.operators).slice(0, 6);
-  const operators = (!row.children.length || own) && view.figure === COST ? top : [];
+// What is said of a slice when one points at it, and to who cannot see it.
+function facts({ row, what, of, value }) {
+  const cost = `${exact(value)} ${NOUNS[view.figure]} (${percent(value, total(view.figure))})`;
+  if (what === "rest") return [`${smaller(of)} in ${row.name}`, cost];
+  const top = Object.entries(row.operators).slice(0, OPERATORS);
+  const operators = (what === "itself" || !row.children.length) && view.figure === FIGURES[0] ? top : [];
   return [
-    `<b>${plain(row.name)}</b>${own ? ", without its submodules" : ""}`,
-    plain(row.class),
-    `${exact(value)} ${NOUNS[view.figure]} (${percent(value, total(view.figure))})`,
-    `${plain(row.inputs)} → ${plain(row.outputs)}`,
+    `${row.name}${what === "itself" ? ", without its submodules" : ""}`,
+    row.class,
+    cost,
+    `${row.inputs} → ${row.outputs}`,
     ...(row.calls === 1 ? [] : [`${exact(row.calls)} calls`]),
-    ...operators.map(([name, each]) => `${plain(name)}: ${exact(BigInt(each))}`),
-  ].join("<br>");
+    ...operators.map(([name, each]) => `${name}: ${exact(BigInt(each))}`),
+  ];
 }
 
 function drawChart() {
-  const top = rows[view.at], whole = top.all[view.figure], chart = $("chart");
+  const top = rows[view.at], whole = top.all[view.figure], chart = d3.select("#chart");
   drawTrail(top);
   drawLegend();
-  chart.classList.toggle("empty", !whole);
-  if (!whole) {
-    Plotly.purge(chart);
-    chart.textContent = `No ${NOUNS[view.figure]} here.`;
-    return;
-  }
-  if (!chart._fullLayout) chart.textContent = "";
-  const seen = slices(top, Math.max(LEAST_LEVELS, Math.floor(chart.clientWidth / LEVEL_WIDTH)));
-  const [ink, paper, accent, container] = ["--ink", "--paper", "--accent", "--container"].map(resolved);
-  const fill = new Map([...colours.values(), `--class-${CLASSES}`].map((name) => [name, resolved(name)]));
-  const width = chart.clientWidth / Math.max(...seen.map(({ level }) => level));
-  const marked = ({ row, own }) => row === view.marked && !own && row !== top;
-  Plotly.react(
-    chart,
-    [{
-      type: "icicle",
-      ids: seen.map(({ id }) => id),
-      parents: seen.map(({ parent }) => parent),
-      labels: seen.map(({ row }) => plain(row.name)),
-      // Rounded down, parts never exceed their whole, which Plotly checks; beyond 2**53 they would.
-      values: seen.map(({ value }) => Number((value * 10n ** 12n) / whole)),
-      text: seen.map((slice) => label(slice, whole, chart.clientHeight, width)),
-      hovertext: seen.map(hover),
-      customdata: seen.map(({ row }) => row.id),
-      branchvalues: "total",
-      sort: false,
-      tiling: { orientation: "h", pad: 1 },
-      pathbar: { visible: false },
-      textinfo: "text",
-      hovertemplate: "%{hovertext}<extra></extra>",
-      textfont: { color: ink, size: 12 },
-      leaf: { opacity: 1 },
-      marker: {
-        colors: seen.map((slice) => (slice.open ? container : fill.get(colour(kind(slice))))),
-        line: {
-          color: seen.map((slice) => (marked(slice) ? accent : paper)),
-          width: seen.map((slice) => (marked(slice) ? 3 : 0.5)),
-        },
-      },
-    }],
-    {
-      margin: { t: 0, r: 0, b: 0, l: 0 },
-      paper_bgcolor: "rgba(0,0,0,0)",
-      font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: ink },
-      hoverlabel: { bgcolor: paper, bordercolor: ink, font: { color: ink }, align: "left" },
-    },
-    { displayModeBar: false, responsive: true },
-  );
-  if (!chart.listening) {
-    chart.listening = true;
-    // Plotly's own zoom is refused: it knows only the slices that were drawn.
-    chart.on("plotly_icicleclick", ({ points: [point] }) => {
-      const row = rows[point.customdata];
-      zoom(row === rows[view.at] && row.parent ? row.parent : row);
-      return false;
-    });
-  }
+  hideTip();
+  $("none").textContent = whole ? "" : `No ${NOUNS[view.figure]} here.`;
+  $("chart").hidden = !whole;
+  const nodes = [];
+  if (whole) d3.partition().size([100, 100])(slices(top)).eachBefore((node) => nodes.push(node));
+  drawnLevels = levels();
+  const focused = chart.node().contains(document.activeElement);
+  const siblings = (node) => node.parent?.children ?? [node], place = (node) => siblings(node).indexOf(node) + 1;
+  const drawn = chart.selectAll(".slice").data(nodes, key).join((enter) => {
+    const made = enter.append("div").attr("class", "slice").attr("role", "treeitem");
+    const label = made.append("div").attr("class", "label");
+    for (const [tag, name] of [["b", "title"], ["span", "figure"], ["span", "part"]]) label.append(tag).attr("class", name);
+    return made;
+  });
+  drawn
+    .style("left", ({ y0 }) => `${y0}%`).style("width", ({ y0, y1 }) => `${y1 - y0}%`)
+    .style("top", ({ x0 }) => `${x0}%`).style("height", ({ x0, x1 }) => `${x1 - x0}%`)
+    .style("--fill", (node) => (node.children ? "var(--container)" : `var(${colour(kind(node.data))})`))
+    .classed("partial", ({ data }) => data.what !== "all")
+    .classed("thin", ({ x0, x1 }) => x1 - x0 < THIN)
+    .classed("even", (node) => place(node) % 2 === 0)
+    .attr("aria-posinset", place)
+    .attr("aria-setsize", (node) => siblings(node).length)
+    .attr("aria-selected", ({ data: { row, what } }) => row === view.marked && what === "all" && row !== top)
+    .attr("aria-level", ({ depth }) => depth + 1)
+    .attr("aria-expanded", (node) => (node.children ? "true" : null))
+    .attr("aria-label", ({ data }) => facts(data).join("; "));
+  drawn.select(".title").text(({ data }) => title(data));
+  drawn.select(".figure").text(({ data }) => clever(data.value));
+  drawn.select(".part").text(({ data }) => `${part(data.value, whole).toFixed(1)} %`);
+  const kept = drawn.filter((node) => key(node) === view.reached);
+  reach((kept.empty() ? drawn : kept).node(), focused);
 }
 
+// The Tab key leads to one slice, and arrow keys from there: right and left through the levels, up and down in one.
+function reach(slice, focus = true) {
+  d3.selectAll(".slice").attr("tabindex", function () { return this === slice ? 0 : -1; });
+  if (focus) slice?.focus({ preventScroll: true });
+}
+
+const onLevel = (node, step) => {
+  const level = node.ancestors().at(-1).descendants().filter(({ depth }) => depth === node.depth);
+  return level[level.indexOf(node) + step];
+};
+const MOVES = {
+  ArrowRight: (node) => node.children?.[0],
+  ArrowLeft: (node) => node.parent,
+  ArrowDown: (node) => onLevel(node, 1),
+  ArrowUp: (node) => onLevel(node, -1),
+  Home: (node) => node.ancestors().at(-1),
+};
+
+// The module at the left leads up.
+function press(slice) {
+  const { row, what } = d3.select(slice).datum().data;
+  zoom(row === rows[view.at] && what === "all" && row.parent ? row.parent : row);
+}
+
+function showTip(slice, x, y) {
+  const tip = $("tip"), gap = 14;
+  tip.replaceChildren(...facts(d3.select(slice).datum().data).map((line) => element("div", {}, line)));
+  tip.hidden = false;
+  const { offsetWidth: width, offsetHeight: height } = tip;
+  tip.style.left = `${Math.max(gap, Math.min(x + gap, innerWidth - width - gap))}px`;
+  tip.style.top = `${y + height + 2 * gap > innerHeight ? Math.max(gap, y - height - gap) : y + gap}px`;
+}
+const hideTip = () => { $("tip").hidden = true; };
+
+d3.select("#chart")
+  .on("click", ({ target }) => target.closest(".slice") && press(target.closest(".slice")))
+  .on("pointermove", ({ target, clientX, clientY }) =>
+    target.closest(".slice") ? showTip(target.closest(".slice"), clientX, clientY) : hideTip())
+  .on("pointerleave focusout", hideTip)
+  .on("focusin", ({ target }) => {
+    view.reached = key(d3.select(target).datum());
+    reach(target, false);
+    const { left, top } = target.getBoundingClientRect();
+    if (target.matches(":focus-visible")) showTip(target, left, top + 16);
+  })
+  .on("keydown", (event) => {
+    const to = MOVES[event.key]?.(d3.select(event.target).datum());
+    if (event.key === "Escape") hideTip();
+    else if (event.key === "Enter" || event.key === " ") press(event.target);
+    else if (to) reach(d3.selectAll(".slice").filter((node) => node === to).node());
+    else if (!MOVES[event.key]) return;
+    event.preventDefault();
+  });
+
+let drawnLevels = 0;
+new ResizeObserver(() => {
+  if (levels() !== drawnLevels) drawChart();
+}).observe($("chart"));
+
 function drawTrail(top) {
-  const path = [];
+  const path = [], focused = $("trail").contains(document.activeElement);
   for (let row = top; row; row = row.parent) path.unshift(row);
   $("trail").replaceChildren(...path.map((row) => {
     const text = row.parent ? row.name.slice(row.parent.parent ? row.parent.name.length + 1 : 0) : row.class;
     return element("button", { type: "button", onclick: () => zoom(row) }, text);
   }));
   $("trail").lastChild.setAttribute("aria-current", "location");
+  if (focused) $("trail").lastChild.focus();
 }
 
 function drawLegend() {
   const share = (cls) => costs.get(cls)[view.figure];
-  const shown = [...colours.keys()].filter((cls) => share(cls) > 0n);
+  const shown = [...colours.keys()].filter((cls) => share(cls) > 0n).sort((a, b) => ascending(share(b), share(a)));
   $("legend").replaceChildren(...shown.map((cls) => {
     const chip = element("button", { type: "button" }, `${cls} ${percent(share(cls), total(view.figure))}`);
     chip.style.setProperty("--swatch", `var(${colour(cls)})`);
@@ -233,12 +266,28 @@ const ascending = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 const moduleOf = (component) => rows[component.getData().id]; // the module of a row or cell of the table
 const figureOf = (component, figure) => moduleOf(component)[view.scope][figure];
 
+// A column has room for its longest text, so that nothing is cut, up to a limit that only odd models pass. Where all
+// columns need more than there is, names are written in several lines.
+const pen = document.createElement("canvas").getContext("2d");
+const family = getComputedStyle(document.body).fontFamily;
+const { fontFamily: mono } = getComputedStyle(document.querySelector("#trail"));
+const WIDEST = 440, NARROWEST_NAME = 170, CELL = 20, ARROW = 32, SCROLLBAR = 18;
+
+function measured(text, font) {
+  pen.font = font;
+  return pen.measureText(text).width;
+}
+function widthOf(heading, texts, font = `13.5px ${family}`) {
+  const widest = [...new Set(texts)].reduce((most, text) => Math.max(most, measured(text, font)), 0);
+  return Math.ceil(Math.min(WIDEST, Math.max(widest, measured(heading, `500 13.5px ${family}`) + ARROW) + CELL));
+}
+
 const figureColumn = (figure) => ({
-  title: FIGURES[figure],
+  title: HEADINGS[figure],
   field: figure,
   hozAlign: "right",
   headerHozAlign: "right",
-  minWidth: 122,
+  minWidth: widthOf(HEADINGS[figure], [exact(total(figure))]),
   headerSortStartingDir: "desc",
   sorter: (a, b, first, second) => ascending(figureOf(first, figure), figureOf(second, figure)),
   formatter: (cell) => {
@@ -250,7 +299,7 @@ const figureColumn = (figure) => ({
 const share = {
   title: "Share",
   field: "share",
-  minWidth: 92,
+  minWidth: widthOf("Share", ["100.00 %"]) + 8,
   hozAlign: "right",
   headerHozAlign: "right",
   headerSortStartingDir: "desc",
@@ -264,7 +313,35 @@ const share = {
   },
 };
 
-const words = (title, field, minWidth) => ({ title, field, minWidth, formatter: "plaintext", tooltip: true });
+const words = (title, field) => ({
+  title, field, minWidth: widthOf(title, rows.map((row) => row[field])), formatter: "plaintext", tooltip: true,
+});
+
+const columns = [
+  {
+    title: "Name",
+    field: "name",
+    minWidth: widthOf("Name", rows.map(({ name }) => name), `13px ${mono}`),
+    variableHeight: true,
+    widthGrow: 3,
+    sorter: "alphanum",
+    formatter: (cell) => {
+      const button = element("button", { type: "button", className: "name" });
+      button.append(...cell.getValue().split(/(?<=\.)/).flatMap((piece) => [piece, element("wbr")]));
+      return button;
+    },
+  },
+  ...FIGURES.map(figureColumn),
+  share,
+  words("Class", "class"),
+  words("Input", "inputs"),
+  words("Output", "outputs"),
+  { ...words("Calls", "calls"), hozAlign: "right", headerHozAlign: "right", sorter: "number" },
+];
+const needed = columns.reduce((sum, { minWidth }) => sum + minWidth, SCROLLBAR);
+const lacking = Math.max(0, needed - $("modules").parentElement.clientWidth);
+columns[0].minWidth = Math.max(NARROWEST_NAME, columns[0].minWidth - lacking);
+$("modules").style.setProperty("--columns", `${needed}px`); // beside the chart where there is room, else under it
 
 const table = new Tabulator("#table", {
   // Without the links between modules: Tabulator copies the data of a row, and would copy the tree each time.
@@ -274,22 +351,7 @@ const table = new Tabulator("#table", {
   selectableRows: 1,
   placeholder: "No module has this in its name or class.",
   columnDefaults: { resizable: "header" },
-  columns: [
-    {
-      title: "Name",
-      field: "name",
-      minWidth: innerWidth < 600 ? 170 : 250,
-      widthGrow: 3,
-      sorter: "alphanum",
-      formatter: (cell) => element("button", { type: "button", className: "name", title: cell.getValue() }, cell.getValue()),
-    },
-    ...figures.map(({ name }) => figureColumn(name)),
-    share,
-    words("Class", "class", 130),
-    words("Input", "inputs", 150),
-    words("Output", "outputs", 150),
-    { title: "Calls", field: "calls", minWidth: 70, hozAlign: "right", headerHozAlign: "right", sorter: "number" },
-  ],
+  columns,
 });
 
 // Own figures are those of layers: a module that only holds others has none.
@@ -305,7 +367,7 @@ function search() {
 // The figures of the rows shown; with submodules they would count the same thing twice.
 function countShown(_, shown) {
   const add = (figure) => shown.reduce((sum, row) => sum + moduleOf(row).own[figure], 0n);
-  const sums = Object.keys(FIGURES).map((figure) =>
+  const sums = FIGURES.map((figure) =>
     `${written(add(figure))} ${NOUNS[figure]} (${percent(add(figure), total(figure))})`);
   $("shown").textContent =
     `${exact(shown.length)} of ${exact(rows.length)} modules` + (view.scope === "own" ? `: ${sums.join(", ")}` : "");
@@ -320,7 +382,10 @@ function redrawTable() {
 }
 
 table.on("dataFiltered", countShown);
-table.on("rowClick", (_, row) => zoom(rows[row.getIndex()], { scroll: false }));
+table.on("rowClick", (_, row) => {
+  zoom(rows[row.getIndex()], { scroll: false });
+  $("chart").scrollIntoView({ block: "nearest", behavior: "smooth" });
+});
 table.on("tableBuilt", () => {
   for (const header of document.querySelectorAll(".tabulator-col.tabulator-sortable")) {
     header.tabIndex = 0;
@@ -334,7 +399,6 @@ table.on("tableBuilt", () => {
 function paint() {
   const dark = document.documentElement.dataset.theme ? document.documentElement.dataset.theme === "dark" : system.matches;
   $("theme").setAttribute("aria-checked", dark);
-  drawChart();
 }
 
 $("theme").onclick = () => {
@@ -347,3 +411,4 @@ $("exact").onchange = ({ target }) => { view.exact = target.checked; redrawTable
 $("search").oninput = search;
 system.addEventListener("change", paint);
 paint();
+drawChart();

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from thoplw.errors import MissingExtraError
-from thoplw.render.outline import Outline, OutlineFigure
+from thoplw.render.outline import Outline
 from thoplw.render.units import clever_format
 from thoplw.render.words import named, shapes_in_words
 
 HERE = Path(__file__).parent
+
+#: What draws, in ``vendor/``: the chart, and the table.
+LIBRARIES = ("d3-hierarchy", "d3-selection", "tabulator")
 
 TIMES = " \N{MULTIPLICATION SIGN} "
 
@@ -20,28 +23,27 @@ def page(outline: Outline) -> str:
     """Write a profile as one HTML file, which loads nothing from anywhere.
 
     Raises:
-        MissingExtraError: Plotly or Jinja is not installed.
+        MissingExtraError: Jinja is not installed.
     """
     try:
         import jinja2
-        from plotly.offline import get_plotlyjs  # type: ignore[import-untyped] # it ships no types
     except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or "plotly", "report", "an HTML page") from error
+        raise MissingExtraError("jinja2", "report", "an HTML page") from error
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     environment.filters |= {"clever": _clever, "exact": _exact, "shapes": _shapes, "named": named}
-    figures = [figure for figure in outline.figures if figure.on_page]
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}  # as short as it gets
     return environment.get_template("page.html").render(
         outline=outline,
-        unit=f"{outline.about['unit']}s",
-        figures=figures,
-        data={
-            "figures": [{"name": each.name, "heading": each.label, "noun": _noun(each)} for each in figures],
-            "rows": rows(outline),
-        },
+        figures=[
+            {"name": each.name, "heading": each.label, "noun": f"{each.unit}s"}
+            for each in outline.figures
+            if each.on_page
+        ],
+        rows=rows(outline),
         css=[_read("vendor/tabulator_simple.min.css"), _read("page.css")],
-        scripts=[get_plotlyjs(), _read("vendor/tabulator.min.js"), _read("page.js")],
+        scripts=[_read(f"vendor/{name}.min.js") for name in LIBRARIES] + [_read("page.js")],
     )
 
 
@@ -66,11 +68,6 @@ def rows(outline: Outline) -> list[dict[str, Any]]:
         }
         for position, module in enumerate(outline.modules)
     ]
-
-
-def _noun(figure: OutlineFigure) -> str:
-    """What a figure counts, in the plural: ``MACs``, ``parameters``."""
-    return f"{figure.unit}s"
 
 
 def _read(name: str) -> str:

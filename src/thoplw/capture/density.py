@@ -1,0 +1,119 @@
+"""What part of a mask is true, as far as operators tell: that of a one-hot encoding over 8 classes is an eighth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+from thoplw.capture.abstract import AbstractTensor, Specs
+from thoplw.record import Call, TensorSpec
+
+#: Which output has a density, and which; nothing where none is known.
+Density = tuple[int, Fraction | int] | None
+
+
+def density_of(x: torch.Tensor) -> Fraction | int:
+    """What part of a mask is true, for all that is known."""
+    return x.spec.density if type(x) is AbstractTensor else 1
+
+
+def density_after(target: str, args: tuple[Any, ...]) -> Density:
+    """Which output of an operator has a density, and which, from arguments as records have them."""
+    density = DENSITIES.get(target)
+    if density is None or not args:
+        return None
+    first = args[0]
+    if isinstance(first, tuple) and first:  # of several tensors that are stacked
+        first = first[0]
+    return density(first, args) if isinstance(first, TensorSpec) and first.shape else None
+
+
+def with_density(specs: Specs, call: Call, position: int, density: Fraction | int) -> Call:
+    """A record of which one output has a density."""
+    outputs = list(call.output) if isinstance(call.output, tuple) else [call.output]
+    outputs[position] = specs.intern(replace(outputs[position], density=density))
+    return replace(call, output=tuple(outputs) if isinstance(call.output, tuple) else outputs[0])
+
+
+def _kept_density(x: TensorSpec, args: tuple[Any, ...]) -> Density:
+    """What comes out holds the values that went in, or says of each whether it is this or that."""
+    return (0, x.density) if x.density != 1 else None
+
+
+def _one_hot(x: TensorSpec, args: tuple[Any, ...]) -> Density:
+    if len(args) < 2 or args[1] < 1:
+        return None
+    return 0, x.density if x.density != 1 else Fraction(1, args[1])
+
+
+def _scattered(x: TensorSpec, args: tuple[Any, ...]) -> Density:
+    """Ones, into zeros as a rule."""
+    return (0, Fraction(args[2].numel, x.numel)) if args[3] == 1 and isinstance(args[2], TensorSpec) else None
+
+
+def _positive(x: TensorSpec, args: tuple[Any, ...]) -> Density:
+    return _kept_density(x, args) if args[1] == 0 else None
+
+
+def _chosen(x: TensorSpec, args: tuple[Any, ...]) -> Density:
+    """Indices of the best."""
+    return 1, Fraction(1, x.shape[args[2] if len(args) > 2 else -1])
+
+
+def _largest(x: TensorSpec, args: tuple[Any, ...]) -> Density:
+    return (0, Fraction(1, x.shape[args[1]])) if len(args) > 1 and args[1] is not None else None
+
+
+def _either(mask: TensorSpec, args: tuple[Any, ...]) -> Density:
+    """Whether one of several holds, of which no two hold at once: a token chooses different experts."""
+    dims = _dims(mask, args)
+    several = math.prod(mask.shape[dim] for dim in dims)
+    return (0, min(Fraction(1), mask.density * Fraction(several))) if dims and mask.density != 1 else None
+
+
+def _added(mask: TensorSpec, args: tuple[Any, ...]) -> Density:
+    """The same in numbers. Of all tokens: what part of the classes anything falls into.
+
+    That is all of them, but for the one that some models have more than experts.
+    """
+    dims = _dims(mask, args)
+    left = [size for dim, size in enumerate(mask.shape) if dim not in dims]
+    if mask.density == 1 or len(left) != 1:
+        return _either(mask, args)
+    experts = 1 / Fraction(mask.density) if mask.density else 0
+    return (0, Fraction(experts, left[0])) if left[0] == experts + 1 else None
+
+
+def _dims(x: TensorSpec, args: tuple[Any, ...]) -> set[int]:
+    """The dimensions that a reduction is over; none where it is over all."""
+    dims = args[1] if len(args) > 1 and args[1] is not None else ()
+    return {dim % len(x.shape) for dim in ((dims,) if isinstance(dims, int) else dims)}
+
+
+#: Operator -> which of its outputs has a density, and which. A product with another mask (the capacity of an expert,
+#: say) is taken to leave it.
+DENSITIES: Mapping[str, Callable[[TensorSpec, tuple[Any, ...]], Density]] = MappingProxyType(
+    {
+        **{
+            f"aten.{name}": _kept_density
+            for name in (
+                "_to_copy alias bool clone contiguous detach eq expand flatten index mul permute reshape select "
+                "slice squeeze stack t to transpose unsqueeze view"
+            ).split()
+        },
+        "aten.any": _either,
+        "aten.argmax": _largest,
+        "aten.greater": _positive,
+        "aten.gt": _positive,
+        "aten.one_hot": _one_hot,
+        "aten.scatter": _scattered,
+        "aten.sum": _added,
+        "aten.topk": _chosen,
+    }
+)

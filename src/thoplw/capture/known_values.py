@@ -1,0 +1,56 @@
+"""Which tensors of an abstract run have values that count."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from thoplw.capture.abstract import AbstractTensor, Specs
+from thoplw.capture.operators import written
+from thoplw.capture.torch_internals import memory_of
+from thoplw.capture.weights import Weights
+
+
+class KnownValues:
+    """Tells the tensors whose values may steer the model from those that have a shape only.
+
+    Abstract tensors and tensors on the meta device have no values. Those of floating-point weights do not count. Those
+    of a real tensor are lost once it should have been written something abstract, ``table[:, 0] = x[:, 0]`` say.
+    """
+
+    def __init__(self, specs: Specs, weights: Weights) -> None:
+        self._specs = specs
+        self._weights = weights
+        self._lost: dict[int, torch.UntypedStorage] = {}  # kept, a memory keeps its identity
+
+    @cached_property
+    def _owned(self) -> frozenset[int]:
+        """The memories of the model's own tensors."""
+        return frozenset(map(memory_of, self._weights.tensors.values()))
+
+    def has(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor has values, which nothing was to overwrite."""
+        return not (type(tensor) is AbstractTensor or tensor.is_meta or self.are_lost(tensor))
+
+    def are_lost(self, tensor: torch.Tensor) -> bool:
+        """Whether a real tensor should have been written something that is not known."""
+        return bool(self._lost) and memory_of(tensor) in self._lost
+
+    def lose(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Note that an operator did not write what it should have, to the real tensors among its arguments."""
+        for tensor in written(func, args, kwargs):
+            if type(tensor) is not AbstractTensor and not tensor.is_meta:
+                self._lost[memory_of(tensor)] = tensor.untyped_storage()
+
+    def writes_to_the_model(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether an operator writes to a tensor that the model owns."""
+        return any(memory_of(tensor) in self._owned for tensor in written(func, args, kwargs))
+
+    def stand_in(self, tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+        """A tensor with values: itself, where it has some that count, else zeros of its shape and strides."""
+        weight = self._weights.specs.get(id(tensor))
+        if self.has(tensor) and id(weight) not in self._specs.valueless:
+            return tensor
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=device).zero_()

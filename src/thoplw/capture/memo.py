@@ -1,0 +1,88 @@
+"""What operators answered in a run, to be answered again: models repeat themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from thoplw import shapes
+from thoplw.capture.abstract import dtype_of
+from thoplw.capture.data_dependent import values_after
+from thoplw.capture.operators import decides_on_values, fills_out, is_mutable, overload_of, target_of
+from thoplw.record import Call, TensorSpec
+
+
+class Operator:
+    """What a run knows of one operator.
+
+    Attributes:
+        func: the operator itself; kept here, it cannot lose its identity.
+        target: its name in records.
+        overload: the rest of that name.
+        rule: its shape rule, if it has one.
+        decides: whether what it returns depends on values.
+        writes: whether it writes to an argument.
+        scatters: whether torch refuses it for values that are known here too.
+        answers: what it answered, by what tells its arguments from others.
+    """
+
+    __slots__ = ("answers", "decides", "func", "overload", "rule", "scatters", "target", "writes")
+
+    def __init__(self, func: Any) -> None:
+        self.func = func
+        self.target = target_of(func)
+        self.overload = overload_of(func)
+        # Rules are of what returns something new.
+        self.rule = None if fills_out(func) else shapes.RULES.get(self.target)
+        self.decides = decides_on_values(func)
+        self.writes = is_mutable(func)
+        self.scatters = self.target in ("aten.masked_scatter", "aten.masked_scatter_")
+        self.answers: dict[tuple[Any, ...], Answer] = {}
+
+
+class Answer:
+    """What an operator answers whenever it is called with the same specs."""
+
+    __slots__ = ("assumed", "call", "dtype", "same", "shape", "spec", "strides", "token", "writes")
+
+    def __init__(self, call: Call, same: int | str | None, writes: bool) -> None:
+        """Keep an answer.
+
+        Args:
+            call: the record.
+            same: position or name of the argument that is itself the output, as for in-place operators.
+            writes: whether the operator writes to an argument.
+        """
+        self.call = call
+        self.same = same
+        self.writes = writes
+        self.spec: TensorSpec | None = call.output if isinstance(call.output, TensorSpec) else None
+        if self.spec is not None:
+            self.shape, self.strides, self.token = self.spec.shape, self.spec.strides, id(self.spec)
+            self.dtype = dtype_of(self.spec)
+        self.assumed = values_after(call.target, call.args, call.output)
+
+
+class Memo:
+    """The operators that a run has met, with their answers.
+
+    Attributes:
+        operators: what is known of each, by its identity: torch hashes operators in Python, which takes longer.
+    """
+
+    def __init__(self) -> None:
+        self.operators: dict[int, Operator] = {}
+        self._repeatable: set[int] = set()
+
+    def meet(self, func: Any) -> Operator:
+        """Note an operator that is met for the first time."""
+        operator = self.operators[id(func)] = Operator(func)
+        return operator
+
+    def remember(self, operator: Operator, key: tuple[Any, ...], answer: Answer) -> None:
+        """Have an operator answer so from now on, to arguments that ``key`` tells from others."""
+        operator.answers[key] = answer
+        self._repeatable.add(id(answer.call))  # the answer keeps the call, which so keeps its identity
+
+    def repeats(self, call: Call) -> bool:
+        """Whether an operator with this record would have it again, were it called with the same specs."""
+        return id(call) in self._repeatable

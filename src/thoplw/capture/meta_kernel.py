@@ -1,0 +1,111 @@
+"""Ask torch's own meta kernels what an operator returns, where no shape rule says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any
+
+import torch
+
+from thoplw.capture.abstract import REAL_LIMIT, AbstractTensor
+from thoplw.capture.nesting import map_tensors, tensors_in
+from thoplw.capture.operators import is_mutable
+from thoplw.capture.torch_internals import on_shapes, schema_of
+from thoplw.errors import InputError
+from thoplw.record import TensorSpec
+
+#: Where the output is one of the arguments: its position or name.
+Position = int | str | None
+
+_META = torch.device("meta")
+
+#: Quantised tensors have no meta tensors, but what they are in memory has.
+_MEMORY = {torch.quint8: torch.uint8, torch.qint8: torch.int8, torch.qint32: torch.int32}
+
+
+def ask(
+    func: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    stand_in: Callable[[torch.Tensor], torch.Tensor],
+    where: Callable[[], str],
+) -> tuple[Any, Position]:
+    """What the meta kernel of an operator returns, and which argument that is, if it is one.
+
+    Args:
+        func: the operator.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
+        stand_in: gives a real tensor for one, for an operator whose meta kernel fails.
+        where: says which module runs now, for errors.
+
+    Raises:
+        InputError: there is no meta kernel, or the operator gives a tensor another size.
+        RuntimeError: the operator refuses its arguments.
+    """
+    meta_args, meta_kwargs = _on_meta(func, args, kwargs)
+    try:
+        output = func(*meta_args, **meta_kwargs)
+    except NotImplementedError as error:
+        raise InputError(
+            f"{func} {where()} has no meta kernel, which would tell the shape of its output without running "
+            "it. execute=True counts it on real tensors."
+        ) from error
+    except RuntimeError:
+        # Meta kernels word some errors otherwise than the kernel that the user would have met, and refuse a few
+        # arguments that it takes. It has the last word, unless that would cost much.
+        if is_mutable(func) or sum(tensor.numel() for tensor in tensors_in((args, kwargs))) > REAL_LIMIT:
+            raise
+        return func(*map_tensors(args, stand_in), **map_tensors(kwargs, stand_in)), None
+    position = position_of(output, meta_args, meta_kwargs)
+    if position is not None and torch.Tag.inplace_view not in func.tags:
+        _check_size(func, output, kwargs[position] if isinstance(position, str) else args[position], where)
+    return output, position
+
+
+def position_of(output: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Position:
+    """Which argument the output itself is."""
+    candidates: Iterator[tuple[int | str, Any]] = chain(enumerate(args), kwargs.items())
+    if not isinstance(output, torch.Tensor):
+        return None
+    return next((position for position, value in candidates if value is output), None)
+
+
+def change_view(
+    tensor: AbstractTensor, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], spec: TensorSpec
+) -> None:
+    """Change the shape of a tensor in place to that of ``spec``, as ``squeeze_`` does."""
+    with on_shapes():
+        func(*args, **kwargs)
+    tensor.spec, tensor.token = spec, id(spec)
+
+
+def _on_meta(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments with tensors on the meta device in place of all tensors: the same one for the same."""
+    twins: dict[int, torch.Tensor] = {}
+
+    def to_meta(tensor: torch.Tensor) -> torch.Tensor:
+        twin = twins.get(id(tensor))
+        if twin is None:
+            dtype = _MEMORY.get(tensor.dtype, tensor.dtype)
+            twin = torch.empty_strided(tensor.shape, tensor.stride(), dtype=dtype, device=_META)
+            twins[id(tensor)] = twin
+        return twin
+
+    def moved(value: Any) -> Any:
+        return _META if isinstance(value, torch.device) else map_tensors(value, to_meta)
+
+    meta_args, meta_kwargs = tuple(map(moved, args)), {name: moved(value) for name, value in kwargs.items()}
+    if not twins and any(argument.name == "device" for argument in schema_of(func).arguments):
+        meta_kwargs["device"] = _META
+    return meta_args, meta_kwargs
+
+
+def _check_size(func: Any, output: torch.Tensor, given: torch.Tensor, where: Callable[[], str]) -> None:
+    """Refuse to give a tensor another size, as ``out=`` may: others would go on seeing the one that it had."""
+    if output.shape != given.shape:
+        raise InputError(
+            f"{func} {where()} gives a tensor of shape {tuple(given.shape)} the shape {tuple(output.shape)}, "
+            "which cannot be followed in a run without arithmetic. execute=True counts it on real tensors."
+        )

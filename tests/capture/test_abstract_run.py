@@ -1,0 +1,105 @@
+"""What touches an abstract tensor is answered from shapes; what touches real ones only is executed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import thoplw
+from thoplw.capture import capture
+from thoplw.capture.abstract import REAL_LIMIT
+
+
+def test_operators_on_real_tensors_are_recorded() -> None:
+    class Positions(nn.Module):
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            table = torch.arange(6.0).view(3, 2)
+            return table @ table.T
+
+    assert thoplw.profile(Positions(), torch.tensor([1]))[0] == 3 * 3 * 2
+
+
+def test_a_real_weight_met_by_a_real_table_is_not_executed() -> None:
+    # Weights made with a legacy constructor are real even when the model is built on the meta device.
+    class Legacy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.FloatTensor(4, 4).fill_(float("nan")))
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            product = torch.ones(2, 4) @ self.weight
+            assert type(product).__name__ == "AbstractTensor"
+            return product
+
+    assert thoplw.profile(Legacy(), torch.tensor([1]))[:2] == (2 * 16, 16)
+
+
+def test_weights_on_meta_and_inputs_on_the_cpu() -> None:
+    class Devices(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.rnn = nn.Linear(4, 4), nn.LSTM(4, 5, 2, bidirectional=True)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            assert x.device.type == "cpu"
+            positions = torch.arange(x.shape[0], device=self.layer.weight.device)
+            assert positions.tolist() == [0, 1, 2]
+            noise = torch.zeros_like(x, device=self.layer.weight.device)
+            return self.rnn(self.layer(x.to(self.layer.weight.device)) + noise)[0]
+
+    real, meta = Devices(), Devices().to("meta")
+    x = torch.randn(3, 2, 4)
+    assert thoplw.profile(meta, x)[:2] == thoplw.profile(real, x)[:2]
+
+
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+def test_only_the_stored_elements_of_a_sparse_matrix_are_multiplied(execute: bool) -> None:
+    class Graph(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("edges", torch.tensor([[0.0, 1, 0, 2], [3, 0, 0, 0]]).to_sparse())
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.sparse.mm(self.edges, x)
+
+    assert thoplw.profile(Graph(), torch.randn(4, 5), execute=execute, strict=True)[0] == 3 * 5
+
+
+@pytest.mark.skipif(torch.__version__ < "2.14", reason="older torch compiles flex attention, or has none")
+@pytest.mark.filterwarnings("ignore:flex_attention called without")
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+def test_flex_attention_counts_as_attention(execute: bool) -> None:
+    from torch.nn.attention.flex_attention import flex_attention
+
+    class Flex(nn.Module):
+        def forward(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            return flex_attention(q, k, v, score_mod=lambda score, *_: score * 2, enable_gqa=True)
+
+    q, k, v = torch.randn(1, 4, 16, 8), torch.randn(1, 2, 32, 8), torch.randn(1, 2, 32, 8)
+    assert thoplw.profile(Flex(), (q, k, v), execute=execute, strict=True)[0] == 4 * 16 * 32 * (8 + 8 + 1)
+    assert thoplw.profile(Flex(), (q, k, v), execute=execute, convention="macs")[0] == 4 * 16 * 32 * (8 + 8)
+
+
+def test_what_fills_a_tensor_that_it_is_given_is_the_same_operator() -> None:
+    class Fills(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.mm(x, x.T, out=torch.empty(3, 3))
+
+    for execute in (False, True):
+        assert thoplw.profile(Fills(), (3, 4), convention="macs", execute=execute)[0] == 3 * 4 * 3
+
+
+def test_large_real_tensors_are_not_executed() -> None:
+    class Counts(nn.Module):
+        def forward(self, n: torch.Tensor) -> tuple[str, str]:
+            small, large = torch.arange(REAL_LIMIT), torch.zeros(REAL_LIMIT + 1, dtype=torch.long) + 1
+            return self.note(type(small).__name__, type(large).__name__)
+
+        def note(self, *names: str) -> tuple[str, ...]:
+            found.extend(names)
+            return names
+
+    found: list[str] = []
+    capture(Counts(), (torch.ones(1, dtype=torch.long),), {})
+    assert found == ["Tensor", "AbstractTensor"]

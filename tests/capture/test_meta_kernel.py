@@ -1,0 +1,72 @@
+"""Operators without a shape rule: torch's meta kernels answer, or an error says what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import thoplw
+from thoplw.capture.meta_kernel import position_of
+
+
+def test_an_operator_without_a_meta_kernel_says_what_to_do() -> None:
+    with torch.library._scoped_library("thoplw_test", "DEF") as library:
+        library.define("twice(Tensor x) -> Tensor")
+        library.impl("twice", lambda x: x + x, "CPU")
+
+        class Private(nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return torch.ops.thoplw_test.twice(x)
+
+        with pytest.raises(thoplw.InputError, match=r"thoplw_test.twice.*no meta kernel.*execute=True"):
+            thoplw.profile(Private(), (2, 3))
+        _, _, info = thoplw.profile(Private(), (2, 3), execute=True, verbose=False)
+        assert list(info.uncounted) == ["thoplw_test.twice.default"]
+
+
+def test_shapes_that_change_in_place() -> None:
+    class InPlace(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = x.clone()
+            y.unsqueeze_(0)
+            y.squeeze_(0)
+            y.t_()
+            return y @ x
+
+    assert thoplw.profile(InPlace(), (2, 3))[0] == 3 * 2 * 3
+
+
+def test_what_gives_a_tensor_another_size_is_refused() -> None:
+    class Grows(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out = x.new_empty(0, 3)
+            torch.mm(x, x.T, out=out)
+            return out @ x
+
+    assert thoplw.profile(Grows(), (3, 4), convention="macs", execute=True)[0] == 2 * 3 * 4 * 3
+    with pytest.raises(thoplw.InputError, match=r"aten.mm.out .* \(0, 3\) the shape \(3, 3\).*execute=True"):
+        thoplw.profile(Grows(), (3, 4))
+
+
+@pytest.mark.parametrize("unbind", [False, True])
+def test_what_a_kernel_refuses_is_refused_in_its_own_words(unbind: bool) -> None:
+    class Refused(nn.Module):
+        def forward(self, x: torch.Tensor) -> Any:
+            return x.unbind(5) if unbind else torch.linalg.cholesky_ex(x)
+
+    with pytest.raises((RuntimeError, IndexError)) as real:
+        Refused()(torch.ones(2, 3))
+    with pytest.raises(type(real.value)) as abstract:
+        thoplw.profile(Refused(), (2, 3))
+    assert str(abstract.value) == str(real.value)
+
+
+def test_which_argument_comes_back() -> None:
+    x, y = torch.ones(1), torch.ones(1)
+    assert position_of(x, (y, x), {}) == 1
+    assert position_of(x, (y,), {"out": x}) == "out"
+    assert position_of(x, (y,), {}) is None
+    assert position_of((x,), (x,), {}) is None

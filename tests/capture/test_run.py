@@ -1,0 +1,94 @@
+"""Recording, which both kinds of run share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from thoplw.capture import capture
+from thoplw.capture.abstract import Specs
+from thoplw.capture.run import Run, inference
+from thoplw.capture.scopes import ModuleScopes
+from thoplw.capture.weights import Weights
+from thoplw.record import Assumption, Call, TensorSpec
+
+
+def run_of(model: nn.Module) -> Run:
+    specs = Specs()
+    weights = Weights(specs)
+    weights.add(model)
+    scopes = ModuleScopes(weights.indices, specs)
+    return Run(specs=specs, weights=weights, scopes=scopes, device=torch.device("cpu"))
+
+
+def test_records_hold_specs() -> None:
+    run, x = run_of(nn.ReLU()), torch.ones(2, 3)
+    spec = TensorSpec(shape=(2, 3), dtype="float32", strides=(3, 1))
+    assert run.freeze([x, (1, [x]), None, "mean"]) == (spec, (1, (spec,)), None, "mean")
+    assert run.freeze_named({"out": x, "dim": 1}) == {"out": spec, "dim": 1}
+    assert run.freeze(x.untyped_storage()) == 24
+    assert run.used == {id(x)}
+
+
+def test_what_is_noted_belongs_to_the_module_that_runs() -> None:
+    run, call = run_of(nn.Sequential(nn.ReLU())), Call(target="aten.relu")
+    assert (run.scope, run.where()) == (-1, "")
+    assert run.scopes is not None
+    run.scopes.open(0)
+    assert run.where() == "in the model itself (Sequential)"
+    run.scopes.open(1)
+    assert run.where() == "in module '0' (ReLU)"
+    run.record(call)
+    run.assume("every candidate is kept", "aten.nonzero")
+    assert run.steps == [(call, 1)]
+    assert run.assumptions == [Assumption("every candidate is kept", "aten.nonzero", 1)]
+
+
+def test_equal_operators_on_real_tensors_share_a_record() -> None:
+    run, add = run_of(nn.ReLU()), torch.ops.aten.add.Tensor
+    for x, y in ((1.0, 2.0), (3.0, 4.0)):
+        assert run.execute(add, (torch.tensor(x), torch.tensor(y)), {}) == x + y
+    run.execute(add, (torch.tensor(1), torch.tensor(2)), {})
+    (first, _), (second, _), (third, _) = run.steps
+    assert first is second
+    assert first is not third
+
+
+def test_an_argument_whose_repr_fails_is_recorded() -> None:
+    class Shy:
+        def __repr__(self) -> str:
+            raise ValueError("no")
+
+    run, shy = run_of(nn.ReLU()), Shy()
+    run.record_executed(torch.ops.aten.relu.default, (torch.ones(2), shy), {}, torch.ones(2))
+    ((call, _),) = run.steps
+    assert call.target == "aten.relu"
+
+
+def test_inference_is_left_as_it_was_found() -> None:
+    def fail() -> None:
+        with inference():
+            assert torch.is_inference_mode_enabled()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert not torch.is_inference_mode_enabled()
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_a_composite_without_a_rule_is_recorded_with_its_parts(execute: bool) -> None:
+    class Composite(nn.Module):
+        def forward(self, x: torch.Tensor) -> Any:
+            return nn.functional.bilinear(x, x, torch.ones(2, 3, 3))
+
+    (call,) = [
+        call
+        for call, _ in capture(Composite(), (torch.ones(4, 3),), {}, execute=execute).steps
+        if call.target == "aten.bilinear"
+    ]
+    assert call.output.shape == (4, 2)
+    assert call.parts

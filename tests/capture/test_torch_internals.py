@@ -1,0 +1,285 @@
+"""Each private name of torch does what its plain name says: a release that changes one fails here first."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from thoplw.capture import torch_internals
+from thoplw.capture.abstract import AbstractTensor
+from thoplw.capture.torch_internals import (
+    DispatchMode,
+    any_module_hooks,
+    attention_unfused,
+    call_as_usual,
+    called_instead,
+    caller_of_instead,
+    calling_instead,
+    dispatch_modes,
+    function_modes,
+    hooks_of,
+    is_autocast_on,
+    is_overload,
+    is_written_in_operators,
+    make_wrapper,
+    memory_of,
+    method_of_calls,
+    methods_of,
+    module_hooks,
+    no_torch_function,
+    on_shapes,
+    overload_name,
+    schema_of,
+    stored_elements,
+    uncompiled,
+    views_untracked,
+)
+
+aten = torch.ops.aten
+SOURCE = Path(torch_internals.__file__).read_text(encoding="utf-8")
+
+
+def public_names() -> set[str]:
+    """What the file defines for others."""
+    names = set[str]()
+    for node in ast.parse(SOURCE).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+    return {name for name in names if not name.startswith("_")}
+
+
+def test_every_name_is_tested() -> None:
+    used = set[str]()
+    for node in ast.walk(ast.parse(Path(__file__).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            used |= {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+    assert public_names() - used == set()
+
+
+def test_every_name_says_since_when_it_exists() -> None:
+    silent = []
+    for name in public_names():
+        if (position := SOURCE.find(f"\n{name}: ")) >= 0:  # said in the comment above
+            said = SOURCE[SOURCE.rindex("\n\n", 0, position) : position]
+        else:
+            said = inspect.getdoc(getattr(torch_internals, name)) or ""
+        if "Since 2." not in said:
+            silent.append(name)
+    assert silent == []
+
+
+def test_no_other_file_knows_private_names() -> None:
+    root = Path(torch_internals.__file__).parents[1]
+    others = [path for path in root.rglob("*.py") if path != Path(torch_internals.__file__)]
+    private = ("torch._C", "torch._utils", "_mode_utils", "_python_dispatch", "_compiled_call_impl", "sys._getframe")
+    assert [(path.name, name) for path in others for name in private if name in path.read_text(encoding="utf-8")] == []
+
+
+# -- tensors -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_wrapper_has_a_shape_and_no_memory() -> None:
+    x = make_wrapper(AbstractTensor, (2, 3), (3, 1), dtype=torch.float16, device=torch.device("cpu"))
+    assert type(x) is AbstractTensor
+    assert (tuple(x.shape), x.stride(), x.dtype, x.device.type) == ((2, 3), (3, 1), torch.float16, "cpu")
+    assert AbstractTensor.__torch_function__ is no_torch_function
+
+
+def test_elements_of_a_sparse_tensor() -> None:
+    assert stored_elements(torch.eye(3).to_sparse()) == 3
+
+
+def test_views_have_one_memory() -> None:
+    x = torch.ones(4)
+    assert memory_of(x) == memory_of(x[1:]) != memory_of(torch.ones(4))
+    assert memory_of(torch.eye(3).to_sparse()) == 0
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # quantised tensors are to go
+@pytest.mark.skipif("fbgemm" not in torch.backends.quantized.supported_engines, reason="needs packed weights")
+def test_methods_of_packed_weights() -> None:
+    weight = torch.quantize_per_tensor(torch.ones(2, 3), 0.1, 0, torch.qint8)
+    assert "unpack" in methods_of(torch.ops.quantized.linear_prepack(weight, None))
+
+
+# -- operators ---------------------------------------------------------------------------------------------------------
+
+
+def test_facts_about_an_operator() -> None:
+    add = aten.add_.Tensor
+    assert is_overload(add)
+    assert not is_overload(aten.add_)
+    assert not is_overload(torch.ops.higher_order.cond)
+    assert overload_name(add) == "Tensor"
+    schema = schema_of(add)
+    assert (schema.name, schema.is_mutable) == ("aten::add_", True)
+    assert [argument.name for argument in schema.arguments] == ["self", "other", "alpha"]
+
+
+def test_composite_operators() -> None:
+    assert is_written_in_operators(aten.linear.default)
+    assert not is_written_in_operators(aten.addmm.default)
+
+
+# -- dispatch ----------------------------------------------------------------------------------------------------------
+
+
+class Notes(DispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen.append(func.name())
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_mode_sees_every_operator() -> None:
+    with (notes := Notes()):
+        torch.ones(2).relu()
+    assert notes.seen[-1] == "aten::relu"
+    assert isinstance(notes, DispatchMode)
+    assert DispatchMode.supports_higher_order_operators
+    assert not hasattr(Notes.__torch_dispatch__, "_torchdynamo_disable")  # torch did not wrap it
+
+
+def test_composites_reach_a_mode_whole_in_inference_mode() -> None:
+    weight = nn.Parameter(torch.ones(3, 3))
+    with torch.inference_mode(), views_untracked(), (notes := Notes()):
+        x = nn.functional.linear(torch.ones(1, 3), weight.view(3, 3))
+        weight.view(3, 3).copy_(x.expand(3, 3))
+    assert "aten::linear" in notes.seen
+
+
+def test_what_kept_views_untracked_is_undone() -> None:
+    def version_of_a_view() -> int:
+        x = torch.ones(2, 2)
+        x.view(4).add_(1)
+        return x._version
+
+    assert version_of_a_view() == 1
+    with views_untracked():
+        assert version_of_a_view() == 0
+    assert version_of_a_view() == 1
+
+
+def test_shapes_change_in_place() -> None:
+    x = make_wrapper(AbstractTensor, (2, 1), (1, 1), dtype=torch.float32, device=torch.device("cpu"))
+    with on_shapes():
+        aten.squeeze_.dim(x, 1)
+    assert tuple(x.shape) == (2,)
+
+
+def test_modes_are_counted() -> None:
+    before = dispatch_modes()
+    with Notes():
+        assert dispatch_modes() == before + 1
+    assert dispatch_modes() == before
+    functions = function_modes()
+    with torch.device("cpu"):
+        assert function_modes() == functions + 1
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_autocast_is_seen(enabled: bool) -> None:
+    with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+        assert is_autocast_on() is enabled
+
+
+def test_attention_runs_operator_by_operator() -> None:
+    layer, x = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval(), torch.ones(1, 3, 8)
+    with torch.inference_mode(), attention_unfused(), (notes := Notes()):
+        layer(x)
+    assert "aten::linear" in notes.seen
+    assert torch.backends.mha.get_fastpath_enabled()
+    with torch.inference_mode(), (fused := Notes()):
+        layer(x)
+    assert "aten::_transformer_encoder_layer_fwd" in fused.seen
+
+
+def test_what_was_compiled_runs_as_before() -> None:
+    def refuse(graph: Any, inputs: Any) -> Any:
+        raise AssertionError("compiled after all")
+
+    compiled = torch.compile(nn.functional.relu, backend=refuse)
+    with uncompiled():
+        assert compiled(torch.tensor(-1.0)) == 0
+
+
+# -- calls of modules --------------------------------------------------------------------------------------------------
+
+
+def test_hooks_on_all_modules() -> None:
+    seen: list[Any] = []
+
+    class Named(nn.Module):
+        def forward(self, x: int, *, y: int) -> int:
+            return x + y
+
+    assert not any_module_hooks()
+    with module_hooks(lambda module, args: seen.append(args), lambda *after: seen.append(after[1:])):
+        assert any_module_hooks()
+        Named()(1, y=2)
+    assert seen == [(1,), ((1,), {"y": 2}, 3)]
+    assert not any_module_hooks()
+    assert not nn.modules.module._global_forward_hooks_with_kwargs
+
+
+@pytest.mark.parametrize(
+    "register",
+    [
+        "register_forward_hook",
+        "register_forward_pre_hook",
+        "register_full_backward_hook",
+        "register_full_backward_pre_hook",
+    ],
+)
+def test_hooks_on_one_module(register: str) -> None:
+    layer = nn.ReLU()
+    assert not any(hooks_of(vars(layer)))
+    getattr(layer, register)(lambda *_: None)
+    assert sum(map(bool, hooks_of(vars(layer)))) == 1
+
+
+def double(x: float) -> float:
+    return 2 * x
+
+
+def triple(x: float) -> float:
+    return 3 * x
+
+
+def test_something_is_called_instead() -> None:
+    layer, compiled, changed = nn.ReLU(), nn.ReLU(), nn.ReLU()
+    compiled._compiled_call_impl = triple
+    before = list(vars(layer))
+    with calling_instead([(vars(each), double) for each in (layer, compiled, changed)]):
+        assert called_instead(vars(layer)) is double
+        assert layer(-1) == compiled(-1) == changed(-1) == -2
+        assert torch.equal(call_as_usual(layer, torch.tensor([-1.0])), torch.zeros(1))
+        changed._compiled_call_impl = triple
+    assert called_instead(vars(layer)) is None
+    assert list(vars(layer)) == before
+    assert compiled(-1) == changed(-1) == -3
+
+
+def test_who_is_called_instead() -> None:
+    callers: list[Any] = []
+    layer, twin = nn.ReLU(), nn.ReLU.__new__(nn.ReLU)
+    with calling_instead([(vars(layer), lambda: callers.append(caller_of_instead()))]):
+        twin.__dict__ = dict(vars(layer))
+        layer(), twin()
+    assert callers[0] is layer
+    assert callers[1] is twin
+
+
+def test_what_calls_hooks_and_forward() -> None:
+    assert method_of_calls(nn.Linear) is nn.Module._call_impl

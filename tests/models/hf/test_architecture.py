@@ -1,0 +1,66 @@
+"""From a model type or a directory to a class and its configuration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from thoplw.errors import InputError, MissingExtraError, UnknownNameError
+from thoplw.models import hf
+from thoplw.models.registry import load
+
+pytest.importorskip("transformers")
+
+
+SMALL = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 32}
+
+
+def test_the_model_of_a_configuration_goes_before_that_of_a_part() -> None:
+    cls, config = hf.architecture("musicgen")
+    assert cls.__name__ == "MusicgenForConditionalGeneration"
+    assert cls.config_class is type(config)  # type: ignore[attr-defined] # PreTrainedModel has it
+
+
+def test_a_directory_with_a_configuration(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama", **SMALL}))
+    loaded = load(f"hf:{tmp_path}")
+    assert type(loaded.model).__name__ == "LlamaModel"
+    assert len(loaded.model.layers) == 2  # type: ignore[arg-type] # it is a ModuleList
+
+
+def test_code_next_to_a_configuration_is_not_run(tmp_path: Path) -> None:
+    named = {"AutoConfig": "code.Config", "AutoModel": "code.Model"}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "mine", "auto_map": named}))
+    (tmp_path / "code.py").write_text("raise SystemExit('it was run')")
+    with pytest.raises(InputError, match="cannot use the configuration in"):
+        load(f"hf:{tmp_path}")
+
+
+def test_a_configuration_that_is_no_json(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(InputError, match="cannot use the configuration in"):
+        load(f"hf:{tmp_path}")
+
+
+@pytest.mark.parametrize("name", ["lama", "no/such/directory", ""])
+def test_unknown_names(name: str) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown directory with a config.json, or model type"):
+        load(f"hf:{name}")
+
+
+def test_a_near_name_is_offered() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'llama'"):
+        load("hf:lama")
+
+
+def test_a_configuration_of_no_model() -> None:
+    with pytest.raises(InputError, match="SamMaskDecoderConfig alone"):
+        load("hf:sam_mask_decoder")
+
+
+def test_transformers_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "transformers", None)
+    with pytest.raises(MissingExtraError, match=r"transformers.*thoplw\[zoo\]"):
+        load("hf:llama")

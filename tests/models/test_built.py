@@ -1,0 +1,58 @@
+"""A builder runs without weights, in the thriftiest way that it bears."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from checks.loaded import devices
+
+from thoplw.models.registry import load
+
+Write = Callable[[str], str]
+
+
+def test_a_callable_is_called_without_allocating_weights(module: Write) -> None:
+    name = module("def build(): return nn.Linear(3, 4)")
+    loaded = load(f"{name}:build")
+    assert devices(loaded) == {"meta"}
+    assert loaded.inputs is None
+
+
+def test_a_builder_that_computes_sizes_still_allocates_no_weights(module: Write) -> None:
+    name = module("def build(): return nn.Linear(int(torch.arange(4)[-1].item()), 10)")
+    loaded = load(f"{name}:build")
+    assert loaded.model.in_features == 3
+    assert devices(loaded) == {"meta"}
+
+
+def test_a_builder_that_computes_sizes_with_numpy_still_allocates_no_weights(module: Write) -> None:
+    name = module("def build(): return nn.Linear(int(torch.linspace(1, 3, 5).numpy()[-1]), 10)")
+    loaded = load(f"{name}:build")
+    assert loaded.model.in_features == 3
+    assert devices(loaded) == {"meta"}
+
+
+def test_a_builder_that_reads_weights_gets_them(module: Write) -> None:
+    name = module("def build():\n    net = nn.Linear(3, 4)\n    net.scale = net.weight.max().item()\n    return net")
+    assert devices(load(f"{name}:build")) == {"cpu"}
+
+
+def test_the_default_device_is_as_before(module: Write) -> None:
+    load(f"{module('def build(): return nn.Linear(3, 4)')}:build")
+    assert torch.empty(1).device.type == "cpu"
+
+
+def test_a_builder_that_warns(module: Write) -> None:
+    name = module("import warnings\ndef build():\n    warnings.warn('no weights')\n    return nn.Linear(3, 4)")
+    load(f"{name}:build")
+
+
+def test_errors_of_the_builder_come_through(module: Write) -> None:
+    name = module("def build(): raise KeyError('mine')")
+    with pytest.raises(KeyError, match="mine"):
+        load(f"{name}:build")
+    name = module("def build(): raise RuntimeError('mine')")
+    with pytest.raises(RuntimeError, match="mine"):
+        load(f"{name}:build")
