@@ -77,7 +77,7 @@ def test_github(baseline: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
     assert result.exit_code == 1
     annotations = [line for line in result.stdout.splitlines() if line.startswith("::")]
     assert len(annotations) == 2
-    assert annotations[0].startswith(f"::error title=thoplw::{baseline}:large: MACs: 112 (112) is more than")
+    assert annotations[0].startswith(f"::error title=thoplw::{baseline}:large: MACs: 112 is more than")
     summary = Path("summary.md").read_text(encoding="utf-8")
     assert summary.startswith(f"# Before\n### thoplw: {baseline}:large\n\n| Figure")
     assert "| 1            | Linear" in summary

@@ -11,9 +11,9 @@ import torch
 
 from thoplw.errors import InputError
 
-_FORMS = (
-    "a tensor, a tuple or list of positional inputs, a dict of keyword inputs, thoplw.Inputs(...) of both, or a shape "
-    "such as (1, 3, 224, 224), which stands for a float32 tensor"
+FORMS = (
+    "a tensor, a tuple or list of positional inputs, a dict of keyword inputs, both as thoplw.Inputs(x, mask=m), or a "
+    "shape such as (1, 3, 224, 224), which stands for a float32 tensor"
 )
 
 
@@ -62,7 +62,7 @@ def arguments(tensor: Any, *, real: bool = False) -> tuple[tuple[Any, ...], dict
         if tensor and all(isinstance(size, Integral) and not isinstance(size, bool) for size in tensor):
             return (_zeros(tuple(map(int, tensor)), real),), {}
         return tuple(tensor), {}
-    raise InputError(f"no input to run the model on: got {tensor!r}; give {_FORMS}.")
+    raise InputError(f"no input to run the model on: got {tensor!r}; give {FORMS}.")
 
 
 def _zeros(shape: Sequence[int], real: bool) -> torch.Tensor:
@@ -70,5 +70,10 @@ def _zeros(shape: Sequence[int], real: bool) -> torch.Tensor:
         raise InputError(f"a shape has no negative sizes: {shape!r}")
     try:
         return torch.zeros(shape, dtype=torch.float32, device="cpu" if real else "meta")
-    except (RuntimeError, OverflowError, MemoryError) as error:  # more than 64 bits can say, or than there is memory
+    except (
+        TypeError,
+        RuntimeError,
+        OverflowError,
+        MemoryError,
+    ) as error:  # more than 64 bits can say, or than there is memory
         raise InputError(f"torch makes no float32 tensor of shape {shape!r}; give a smaller one") from error

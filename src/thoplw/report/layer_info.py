@@ -268,7 +268,7 @@ class LayerInfo:
 
     def notes(self) -> tuple[str, ...]:
         """What the totals lack, a line for each kind of gap."""
-        return notes(self._gaps, self.convention)
+        return self._source.notes if isinstance(self._source, Profile) else notes(self._gaps, self.convention)
 
 
 def _record(row: Row, total: Row) -> dict[str, Any]:
