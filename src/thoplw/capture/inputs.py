@@ -70,10 +70,5 @@ def _zeros(shape: Sequence[int], real: bool) -> torch.Tensor:
         raise InputError(f"a shape has no negative sizes: {shape!r}")
     try:
         return torch.zeros(shape, dtype=torch.float32, device="cpu" if real else "meta")
-    except (
-        TypeError,
-        RuntimeError,
-        OverflowError,
-        MemoryError,
-    ) as error:  # more than 64 bits can say, or than there is memory
+    except (TypeError, RuntimeError, OverflowError, MemoryError) as error:  # it is more than 64 bits say, or memory has
         raise InputError(f"torch makes no float32 tensor of shape {shape!r}; give a smaller one") from error
