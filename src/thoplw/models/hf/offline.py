@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 from thoplw.errors import InputError
 
@@ -19,7 +20,7 @@ def offline(name: str) -> Iterator[None]:
     Raises:
         InputError: something is not on this machine.
     """
-    switches = import_module("huggingface_hub.constants")
+    switches: Any = import_module("huggingface_hub.constants")
     before = switches.HF_HUB_OFFLINE
     switches.HF_HUB_OFFLINE = True
     try:
