@@ -409,3 +409,56 @@ def test_a_tree_has_colours_for_who_looks_at_it(run: Run, monkeypatch: pytest.Mo
     assert "layer1" in drawn.stdout
     assert "\x1b[" not in plain.stdout
     assert "\x1b[" in drawn.stdout
+
+
+@pytest.fixture
+def look(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command as on a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in ("profile", "compare", "diff", "survey"):
+        monkeypatch.setattr(sys.modules[f"thoplw.cli.{command}"], "is_terminal", lambda: True)
+    return run
+
+
+def test_a_table_fits_the_terminal_and_ends_with_totals(look: Run) -> None:
+    lines = look("profile", "resnet18").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[2].split() == ["conv1", "Conv2d", "3x224x224", "64x112x112", "118.01", "M", "9.41", "K"]
+    assert lines[3].endswith("  3.21 M       256")
+    # 11,689,512 of all are weights and biases; the rest are the statistics of the norms, of two numbers a channel more.
+    assert lines[-1] == "1.82 GMACs, 3.64 GFLOPs, 11.70 M parameters (11.69 M trainable), 46.8 MB"
+
+
+def test_a_table_that_fits_has_whole_figures(look: Run) -> None:
+    lines = look("profile", "resnet18", "--depth", "1", "--columns", "name,macs,params").stdout.splitlines()
+    assert lines[2].split() == ["conv1", "118,013,952", "9,408"]
+    assert lines[-3].split() == ["Total", "1,824,010,216", "11,699,112"]
+
+
+@pytest.mark.parametrize("fmt", ["raw", "ratio", "clever", "grouped"])
+def test_a_format_that_is_asked_for_is_shown_on_a_terminal(fmt: str, look: Run) -> None:
+    lines = look("profile", "resnet18", "--columns", "name,macs", "--fmt", fmt).stdout.splitlines()
+    expected = {"raw": "118013952", "ratio": "6.47 %", "clever": "118.01 M", "grouped": "118,013,952"}[fmt]
+    assert lines[2].split(maxsplit=1) == ["conv1", expected]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["compare", "resnet18"],
+        ["compare", "resnet18", "--explain", "thop", "macs", "--by-layer"],
+        ["diff", "resnet18", "resnet34"],
+    ],
+)
+def test_other_tables_fit_the_terminal_too(arguments: list[str], look: Run) -> None:
+    result = look(*arguments)
+    table = result.stdout.split("\n\n")[0]
+    assert result.exit_code == 0
+    assert max(map(len, table.splitlines())) <= 80
+    assert "1.81 G" in result.stdout or "1.82 G" in result.stdout or "9.92 M" in result.stdout
+
+
+def test_on_a_terminal_a_file_gets_the_text_as_ever(look: Run) -> None:
+    _, _, layers = thoplw.profile(*resnet18())
+    assert look("profile", "resnet18", "-o", "table.txt").stdout == ""
+    assert Path("table.txt").read_text(encoding="utf-8") == f"{layers.summary()}\n"

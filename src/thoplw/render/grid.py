@@ -9,7 +9,7 @@ import re
 
 from tabulate import LATEX_ESCAPE_RULES, SEPARATING_LINE, DataRow, Line, TableFormat, tabulate
 
-from thoplw.render.table import Table, printable
+from thoplw.render.table import Table, figures_of, printable
 
 _TEXT = TableFormat(
     lineabove=None,
@@ -22,6 +22,13 @@ _TEXT = TableFormat(
     with_header_hide=None,
 )
 
+
+_STYLE = """\
+<style>
+.thoplw td, .thoplw th { padding: 0.15em 0.8em; white-space: nowrap; }
+.thoplw td { font-variant-numeric: tabular-nums; }
+.thoplw.total tr:last-child td { border-top: 1px solid; font-weight: bold; }
+</style>"""
 
 #: What Markdown, or the HTML in it, would take for more than text.
 _MARKDOWN = str.maketrans({"\\": "\\\\", "|": "\\|", "`": "\\`", "[": "\\[", "<": "&lt;", "&": "&amp;"})
@@ -81,11 +88,14 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?( [%A-Z])?")
 
 
 def hypertext(table: Table) -> str:
-    """A plain HTML table, for notebooks; notes below."""
+    """An HTML table of class ``thoplw``, for notebooks; figures to the right, notes below."""
     table = printable(table)
     cells = [*_stripped(table), *_footer(table)]
-    lines = tabulate(cells, table.columns, "html", disable_numparse=True, colalign=_sides(table))
-    return "\n".join((lines, *(f"<p>{html.escape(note)}</p>" for note in table.notes)))
+    figures = figures_of(table)
+    sides = ["right" if position in figures else "left" for position in range(len(table.columns))]
+    lines = tabulate(cells, table.columns, "html", disable_numparse=True, colalign=sides)
+    notes = (f"<p>{html.escape(note)}</p>" for note in table.notes)
+    return "\n".join((f'<div class="thoplw{" total" if table.footer else ""}">', _STYLE, lines, *notes, "</div>"))
 
 
 def _stripped(table: Table) -> list[list[str]]:

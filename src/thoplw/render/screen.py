@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from thoplw.render.table import Table, printable
+from thoplw.render.table import Table, figures_of, printable
 from thoplw.render.words import some
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
 # Characters.
 _BETWEEN = 2
@@ -19,8 +19,6 @@ _NAME = 12
 
 #: How many items of a list, such as shapes, are shown.
 _ITEMS = 3
-
-_FIGURE = re.compile(r"[+-]?\d[\d,.]*( ?[%A-Z])?")
 
 
 def width_of(table: Table) -> int:
@@ -45,35 +43,29 @@ def screen(table: Table, width: int, total: str = "") -> RenderableType:
     table = _short(printable(table))
     if width_of(table) > width:
         table = _tight(table, width)
-    figures = _figures(table)
+    figures = figures_of(table)
     grid = Grid(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, show_footer=bool(table.footer)
     )
     for position, (column, most) in enumerate(zip(table.columns, _widths(table), strict=True)):
         grid.add_column(
-            Text(column),
-            Text(table.footer[position]) if table.footer else "",
+            _cell(column),
+            _cell(table.footer[position]) if table.footer else "",
             justify="right" if position in figures else "left",
-            no_wrap=True,
+            no_wrap=position in figures,  # where the terminal is narrow, words give way to figures
             min_width=most if position in figures else None,
-            overflow="ellipsis",
         )
     for row in table.rows:
-        grid.add_row(*map(Text, row))
+        grid.add_row(*map(_cell, row))
     below: list[RenderableType] = ["", Text(total, style="bold")] if total else []
     below += ["", *(Text(note, style="yellow") for note in table.notes)] if table.notes else []
     return Group(grid, *below)
 
 
-def _figures(table: Table) -> set[int]:
-    """Positions of columns that hold figures alone."""
-    rows = (*table.rows, table.footer) if table.footer else table.rows
-    columns = list(zip(*rows, strict=True)) if rows else []
-    return {
-        position
-        for position, cells in enumerate(columns)
-        if any(cell.strip() for cell in cells) and all(_FIGURE.fullmatch(cell.strip() or "0") for cell in cells)
-    }
+def _cell(text: str) -> Text:
+    from rich.text import Text
+
+    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def _widths(table: Table) -> list[int]:

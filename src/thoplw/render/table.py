@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -45,3 +46,16 @@ def printable(table: Table) -> Table:
 
 def _visible(cells: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(map(visible, cells))
+
+
+def figures_of(table: Table) -> set[int]:
+    """Positions of the columns that hold figures alone, in any format: ``1824010216``, ``+1.82 G``, ``12.34 %``."""
+    rows = (*table.rows, table.footer) if table.footer else table.rows
+    return {
+        position
+        for position, cells in enumerate(zip(*rows, strict=True))
+        if any(map(str.strip, cells)) and all(_FIGURE.fullmatch(cell.strip() or "0") for cell in cells)
+    }
+
+
+_FIGURE = re.compile(r"[+-]?\d[\d,.]*( ?[%A-Z])?")
