@@ -47,13 +47,14 @@ def screen(table: Table, width: int, total: str = "") -> RenderableType:
     grid = Grid(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, show_footer=bool(table.footer)
     )
-    for position, (column, most) in enumerate(zip(table.columns, _widths(table), strict=True)):
+    for position, (column, *cells) in enumerate(zip(table.columns, *_rows(table), strict=True)):
+        longest = max(map(len, cells), default=0)
+        # Where the terminal is narrow, words give way to figures, whose headings may take two lines.
         grid.add_column(
-            _cell(column),
+            Text(column) if position in figures else _cell(column),
             _cell(table.footer[position]) if table.footer else "",
             justify="right" if position in figures else "left",
-            no_wrap=position in figures,  # where the terminal is narrow, words give way to figures
-            min_width=most if position in figures else None,
+            min_width=longest if position in figures else 0 if position else min(_NAME, longest),
         )
     for row in table.rows:
         grid.add_row(*map(_cell, row))
@@ -68,9 +69,12 @@ def _cell(text: str) -> Text:
     return Text(text, no_wrap=True, overflow="ellipsis")
 
 
+def _rows(table: Table) -> tuple[tuple[str, ...], ...]:
+    return (*table.rows, table.footer) if table.footer else table.rows
+
+
 def _widths(table: Table) -> list[int]:
-    rows = (table.columns, *table.rows, *((table.footer,) if table.footer else ()))
-    return [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return [max(map(len, cells)) for cells in zip(table.columns, *_rows(table), strict=True)]
 
 
 def _short(table: Table) -> Table:
