@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from thoplw.api.compare import Comparison, compare
     from thoplw.api.count import Count, count
     from thoplw.api.profile import profile
+    from thoplw.capture.inputs import Inputs
     from thoplw.errors import (
         CustomOpError,
         DataDependentError,
@@ -38,6 +39,7 @@ __all__ = [
     "CustomOpError",
     "DataDependentError",
     "InputError",
+    "Inputs",
     "LayerInfo",
     "MissingExtraError",
     "ModuleCall",
@@ -61,6 +63,7 @@ _HOMES = {
     "api.compare": "Comparison compare",
     "api.count": "Count count",
     "api.profile": "profile",
+    "capture.inputs": "Inputs",
     "errors": (
         "CustomOpError DataDependentError InputError MissingExtraError ThoplwError UncountedError UnknownNameError"
     ),

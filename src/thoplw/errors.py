@@ -35,6 +35,8 @@ class UnknownNameError(InputError):
         near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.6)
         if near:
             hint = f"Did you mean {' or '.join(map(repr, near))}?"
+        elif not names:
+            hint = "There is none."
         elif len(names) <= 20:
             hint = f"Known: {', '.join(names)}."
         else:

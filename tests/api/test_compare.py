@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import torch
@@ -143,3 +144,9 @@ def test_conventions_are_listed() -> None:
     assert {name for name, each in listed.items() if each.mirrors} == mirrors
     assert all(each.unit in ("MAC", "FLOP") for each in listed.values())
     assert listed["fvcore"].mirrors.startswith("fvcore 0.1.5")
+
+
+def test_a_notebook_shows_a_table_with_figures_to_the_right() -> None:
+    text = thoplw.compare(torch.nn.Linear(30, 40), (1, 30), ["macs", "thop"])._repr_html_()
+    assert text.startswith('<div class="thoplw">')
+    assert re.search(r'<td>macs *</td><td style="text-align: right;"> *1.20 K</td>', text)

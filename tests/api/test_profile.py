@@ -6,6 +6,7 @@ import copy
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ import torchvision
 from torch import nn
 
 import thoplw
+from thoplw.report.document import from_document
 
 # Figures given with the convention, not taken from the code.
 RESNET18_LINES = """\
@@ -116,6 +118,89 @@ def test_forms_of_input(execute: bool) -> None:
 
 
 @pytest.mark.parametrize("execute", [False, True])
+def test_positional_and_keyword_inputs_together(execute: bool) -> None:
+    class Net(nn.Module):
+        def forward(self, x: torch.Tensor, *, weight: torch.Tensor) -> torch.Tensor:
+            return x @ weight
+
+    given = thoplw.Inputs(torch.randn(2, 3), weight=torch.randn(3, 4))
+    assert thoplw.profile(Net(), given, execute=execute)[0] == 2 * 3 * 4
+    assert thoplw.compare(Net(), given, ["macs"], execute=execute)["macs"].total_macs == 2 * 3 * 4
+    assert repr(thoplw.Inputs(1, a=2)) == "Inputs(args=(1,), kwargs={'a': 2})"
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_numpy_integers_are_sizes(execute: bool) -> None:
+    shape = tuple(np.array(IMAGE))
+    assert thoplw.profile(small_net(), shape, execute=execute)[0] == SMALL_MACS
+
+
+@pytest.mark.parametrize("shape", [(2**63,), (2**40, 2**40), (10**30, 3), (1, -3), (np.int64(-1), 3)])
+def test_a_shape_that_no_tensor_has(shape: tuple[int, ...]) -> None:
+    with pytest.raises(thoplw.InputError, match=r"^(torch makes no float32 tensor|a shape has no negative sizes)"):
+        thoplw.profile(nn.Identity(), shape)
+
+
+@pytest.mark.parametrize("name", ["inputs", "input_size", "input_res", "example_inputs"])
+def test_what_other_tools_call_the_input_is_refused_with_a_sentence(name: str) -> None:
+    arguments: Any = {name: (torch.zeros(IMAGE),)}
+    with pytest.raises(thoplw.InputError, match=rf"^profile has no {name}=; the input is its second argument, tensor="):
+        thoplw.profile(small_net(), **arguments)
+
+
+def test_an_unknown_argument_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'stric'"):
+        thoplw.profile(small_net(), IMAGE, stric=True)  # type: ignore[arg-type] # that is what is tried
+
+
+def test_a_dict_as_the_one_positional_input_is_told_how() -> None:
+    class Net(nn.Module):
+        def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+            return batch["image"] * 2
+
+    message = (
+        r"^a dict gives keyword inputs, and the forward of Net takes \(batch\), not 'image'.* a tuple: \(inputs,\)"
+    )
+    with pytest.raises(thoplw.InputError, match=message):
+        thoplw.profile(Net(), {"image": torch.zeros(1, 3)})
+    thoplw.profile(Net(), ({"image": torch.zeros(1, 3)},))
+
+
+def test_other_type_errors_of_a_forward_come_through() -> None:
+    class Net(nn.Module):
+        def forward(self, x: torch.Tensor, **options: Any) -> torch.Tensor:
+            raise TypeError("mine")
+
+    with pytest.raises(TypeError, match="mine"):
+        thoplw.profile(Net(), {"x": torch.zeros(1), "y": 1})
+
+
+def test_without_an_input_there_are_parameters_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed = nn.Embedding(10, 4)
+            self.body = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+            self.head = nn.Linear(4, 10, bias=False)
+            self.head.weight = self.embed.weight
+            self.body.requires_grad_(False)
+
+    macs, params, layers = thoplw.profile(Tied())
+    note = "Nothing ran: no input was given, so that only parameters are known."
+    assert (macs, params, layers.total_trainable) == (0, 40 + 20, 40)
+    assert {row.name: row.params for row in layers.modules} == {
+        "": 0, "embed": 40, "body": 0, "body.0": 20, "body.1": 0, "head": 0,
+    }  # fmt: skip
+    assert layers.profile.total.bytes == {"float32": 240}
+    assert (layers.notes(), capsys.readouterr().err) == ((note,), f"thoplw: {note}\n")
+    assert layers.summary().endswith(note)
+    assert from_document(layers.to_dict()) == layers.profile
+    for arguments in ({"execute": True}, {"custom_ops": {nn.Linear: lambda *_: 1}}):
+        with pytest.raises(thoplw.InputError, match="there is no input; give a tensor"):
+            thoplw.profile(Tied(), **arguments)  # type: ignore[arg-type] # either
+
+
+@pytest.mark.parametrize("execute", [False, True])
 def test_a_shape_is_a_float_tensor(execute: bool) -> None:
     macs, _, info = thoplw.profile(small_net(), IMAGE, execute=execute)
     assert macs == SMALL_MACS
@@ -161,7 +246,7 @@ BAD_CALLS = {
     "unknown fmt": (
         lambda: thoplw.profile(nn.ReLU(), (1, 3))[2].summary(fmt="percent"),
         thoplw.UnknownNameError,
-        "unknown fmt 'percent'. Known: clever, ratio, raw",
+        "unknown fmt 'percent'. Known: clever, grouped, ratio, raw",
     ),
     "lazy": (lambda: thoplw.profile(nn.LazyLinear(3), (1, 3)), thoplw.InputError, "'weight' .* is lazy"),
     "execute on meta": (
@@ -180,11 +265,16 @@ def test_bad_input(case: str) -> None:
         call()
 
 
+_LIBRARY = torch.library.Library("profile_test", "DEF")
+_LIBRARY.define("odd(Tensor x) -> Tensor")
+_LIBRARY.impl("odd", torch.empty_like, "Meta")
+
+
 class Unknown(nn.Module):
     """Runs an operator that no convention knows."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.special.bessel_j0(F.relu(x))
+        return torch.ops.profile_test.odd(F.relu(x))  # type: ignore[no-any-return] # operators have no types
 
 
 def test_unknown_operators_are_never_silent(capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,13 +282,13 @@ def test_unknown_operators_are_never_silent(capsys: pytest.CaptureFixture[str]) 
     macs, _, info = thoplw.profile(model, (1, 3))
     assert macs == 3 * 4 + 4
     ((operator, where),) = info.uncounted.items()
-    assert operator == "aten.special_bessel_j0.default"
+    assert operator == "profile_test.odd.default"
     assert (where.calls, where.modules, where.shapes) == (2, ["1", "2"], [((1, 4),)])
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == "thoplw: Not counted: aten.special_bessel_j0.default (2 calls in 1, 2).\n"
-    assert info.summary().endswith("\n\nNot counted: aten.special_bessel_j0.default (2 calls in 1, 2).")
-    lines = r"(?s)special_bessel_j0.*\(2 calls in 1, 2\).*custom_ops = .torch.ops.aten.special_bessel_j0.default: price"
+    assert err == "thoplw: Not counted: profile_test.odd.default (2 calls in 1, 2).\n"
+    assert info.summary().endswith("\n\nNot counted: profile_test.odd.default (2 calls in 1, 2).")
+    lines = r"(?s)profile_test.odd.*\(2 calls in 1, 2\).*custom_ops = .torch.ops.profile_test.odd.default: price"
     with pytest.raises(thoplw.UncountedError, match=lines):
         thoplw.profile(model, (1, 3), strict=True)
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import socket
+import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from dask import config
 from distributed import LocalCluster
 
 import thoplw
-from thoplw.api.survey import Entry, chosen, draw, line, read, survey, table, write
+from thoplw.api.survey import LONGEST, Entry, chosen, draw, survey, table, write
 from thoplw.errors import InputError, MissingExtraError
 from thoplw.models.registry import load
 
@@ -23,6 +29,30 @@ GOOD = Entry(
     assumptions=["a", "b"],
 )
 BAD = Entry(name="alexnet", convention="macs", error="RuntimeError: no")
+
+
+BAD_MODELS = """
+import os, sys, time
+
+def ends(): os._exit(7)
+def hangs(): time.sleep(600)
+def leaves(): sys.exit(3)
+def interrupts(): raise KeyboardInterrupt
+def closes(): raise GeneratorExit("done")
+def talks(): raise ValueError("x" * 10_000_000)
+def breaks(): raise ValueError("two\\nlines \\x1b[31m")
+
+class Silent(Exception):
+    def __str__(self): raise RuntimeError
+
+def says_nothing(): raise Silent
+
+class Holds(Exception):
+    def __init__(self): self.file = sys.stdout
+    def __reduce__(self): raise TypeError
+
+def holds(): raise Holds
+"""
 
 
 def expected(name: str, convention: str) -> Entry:
@@ -37,7 +67,7 @@ def expected(name: str, convention: str) -> Entry:
 @pytest.fixture
 def bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of a module, also for processes that are started, with models that do harm."""
-    text = "import os, sys, time\ndef ends(): os._exit(7)\ndef hangs(): time.sleep(600)\ndef leaves(): sys.exit(3)\n"
+    text = BAD_MODELS
     (tmp_path / "bad_models.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
@@ -59,6 +89,25 @@ def test_a_bad_model_is_an_entry_and_stops_nobody(bad: str) -> None:
 
 
 @pytest.mark.slow
+def test_whatever_a_model_raises_is_a_row(bad: str) -> None:
+    names = ["interrupts", "closes", "talks", "breaks", "says_nothing", "holds"]
+    found = {entry.name: entry.error or "" for entry in survey([f"{bad}:{name}" for name in names], workers=1)}
+    assert len(found[f"{bad}:talks"]) == LONGEST
+    assert found.pop(f"{bad}:talks").startswith("ValueError: xxx")
+    assert found == {
+        f"{bad}:interrupts": "KeyboardInterrupt",
+        f"{bad}:closes": "GeneratorExit: done",
+        f"{bad}:breaks": r"ValueError: two lines \x1b[31m",
+        f"{bad}:says_nothing": "Silent: (what it says cannot be read)",
+        f"{bad}:holds": "Holds",
+    }
+
+
+def test_execute_has_values(bad: str) -> None:
+    (entry,) = survey(["resnet18"], execute=True)
+    assert entry.figures["macs"] == 1824010216
+
+
 def test_a_model_that_takes_too_long(bad: str) -> None:
     assert [entry.error for entry in survey([f"{bad}:hangs"], timeout=0.5)] == ["took longer than 0.5 s"]
 
@@ -96,6 +145,40 @@ def test_a_cluster_finds_the_same(bad: str, cluster: LocalCluster) -> None:
 
 
 @pytest.mark.slow
+def test_a_scheduler_that_dies_is_a_row_for_each_model_that_is_left(bad: str, tmp_path: Path) -> None:
+    port = _free_port()
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", str(port), "--no-dashboard"]
+    scheduler = subprocess.Popen(
+        [*command, "--host", "127.0.0.1"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        address = f"tcp://127.0.0.1:{port}"
+        _wait_for(port)
+        entries = survey(["resnet18", f"{bad}:hangs"], scheduler=address)
+        threading.Timer(3, scheduler.kill).start()
+        with config.set({"distributed.comm.timeouts.connect": "2s"}):
+            found = {entry.name: entry.error for entry in entries}
+        assert found == dict.fromkeys(["resnet18", f"{bad}:hangs"], f"the Dask scheduler at {address} went away")
+    finally:
+        scheduler.kill()
+        scheduler.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(300):
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        time.sleep(0.1)
+    raise TimeoutError
+
+
 def test_no_scheduler_at_the_address() -> None:
     with pytest.raises(InputError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"):
         list(survey(["resnet18"], scheduler="tcp://127.0.0.1:1"))
@@ -125,28 +208,6 @@ def test_names_or_words(words: list[str], names: list[str]) -> None:
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
-
-
-def test_lines_are_read_again(tmp_path: Path) -> None:
-    file = tmp_path / "zoo.jsonl"
-    assert read(file, "macs") == {}
-    stopped = line(BAD)[:20]
-    file.write_text(line(BAD) + line(GOOD) + stopped, encoding="utf-8")
-    assert read(file, "macs") == {"alexnet": BAD, "timm:resnet18": GOOD}
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{}\n" + line(GOOD), "line 1 is no line of a survey"),
-        ("what\n" + line(GOOD), "line 1 is no line of a survey"),
-        (line(GOOD).replace('"macs",', '"thoplw",'), "was counted by 'thoplw'; give another file, or do it --again"),
-    ],
-)
-def test_lines_of_something_else(text: str, message: str, tmp_path: Path) -> None:
-    (tmp_path / "zoo.jsonl").write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=message):
-        read(tmp_path / "zoo.jsonl", "macs")
 
 
 def test_parquet_and_csv_keep_integers(tmp_path: Path) -> None:
@@ -181,13 +242,30 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
             function([GOOD], tmp_path / "none" / file)
 
 
+def test_no_cell_of_a_csv_is_a_formula_or_two_lines(tmp_path: Path) -> None:
+    hostile = Entry(name="=1+1", convention="macs", error="+a\rb\x1b[31m")
+    write([hostile], tmp_path / "zoo.csv")
+    _, row = (tmp_path / "zoo.csv").read_text(encoding="utf-8").splitlines()
+    assert row == r"torchvision,'=1+1,macs,,,,,,'+a\rb\x1b[31m"
+
+
+def test_a_result_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write([GOOD], tmp_path / "zoo.csv")
+    before = (tmp_path / "zoo.csv").read_bytes()
+
+    def fails(self: Any, path: Path, **_: Any) -> None:
+        path.write_text("half", encoding="utf-8")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", fails)
+    with pytest.raises(InputError, match="No space left on device"):
+        write([BAD], tmp_path / "zoo.csv")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"zoo.csv": before}
+
+
 def test_the_table() -> None:
     assert table([GOOD, BAD]).rows == (
         ("timm:resnet18", "9007199254740993", "7", "5", "assumed: a; assumed: b"),
         ("alexnet", "", "", "", "RuntimeError: no"),
     )
     assert table([GOOD, BAD]).footer == ("2 models", "", "", "", "1 failed")
-
-
-def test_lines_are_plain_json() -> None:
-    assert json.loads(line(GOOD))["macs"] == 2**53 + 1

@@ -77,7 +77,7 @@ def test_github(baseline: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
     assert result.exit_code == 1
     annotations = [line for line in result.stdout.splitlines() if line.startswith("::")]
     assert len(annotations) == 2
-    assert annotations[0].startswith(f"::error title=thoplw::{baseline}:large: MACs: 112 (112.00) is more than")
+    assert annotations[0].startswith(f"::error title=thoplw::{baseline}:large: MACs: 112 is more than")
     summary = Path("summary.md").read_text(encoding="utf-8")
     assert summary.startswith(f"# Before\n### thoplw: {baseline}:large\n\n| Figure")
     assert "| 1            | Linear" in summary
@@ -125,13 +125,14 @@ def test_assumptions_are_said(run: Run, write: Write) -> None:
         (["resnet19", "--max-macs", "2G"], "unknown torchvision model 'resnet19'"),
         (["resnet18", "--baseline", "none.json"], "cannot read none.json: No such file or directory"),
         (["resnet18", "--baseline", "old.json"], "old.json has schema 2, and this thoplw reads 1"),
-        (["resnet18", "--max-macs", "2G", "--convention", "mac"], "unknown convention 'mac'"),
+        (["torch.nn:Identity", "--max-macs", "2G"], "torch.nn:Identity does not tell what it takes"),
+        (["resnet18", "--max-macs", "2G", "--input", "1,4,9,9"], "RuntimeError: Given groups=1"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_1(arguments: list[str], message: str, run: Run) -> None:
+def test_what_could_not_be_run_is_one_line_and_exit_code_2(arguments: list[str], message: str, run: Run) -> None:
     Path("old.json").write_text(json.dumps({"schema": 2}), encoding="utf-8")
     result = run("check", *arguments)
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"error: {message}")
     assert result.stderr.count("\n") == 1
 
@@ -142,6 +143,7 @@ def test_a_mistake_is_one_line_and_exit_code_1(arguments: list[str], message: st
         ([], "Missing argument"),
         (["resnet18"], "nothing to check; add --max-macs, --max-params, --max or --baseline"),
         (["resnet18", "--max-macs", "2GB"], "'2GB' is no amount"),
+        (["resnet18", "--max-macs", "2G", "--convention", "mac"], "unknown convention 'mac'. Did you mean 'macs'?"),
         (["resnet18", "--max-params", "0.5"], "'0.5' is no amount, as it is not a whole number"),
         (["resnet18", "--max-macs", "2G", "--tolerance", "0.01"], "'0.01' is no tolerance; write a percentage"),
     ],
@@ -150,6 +152,18 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], message: str, run: Run
     result = run("check", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
+
+
+def test_execute(run: Run, write: Write) -> None:
+    name = write(
+        "class Net(nn.Linear):\n    def __init__(self): super().__init__(3, 4)\n"
+        "    def forward(self, x): return super().forward(x) if x.sum() == 0 else x"
+    )
+    arguments = ("check", f"{name}:Net", "--input", "1,3", "--max-macs", "16")
+    without = run(*arguments)
+    assert without.exit_code == 2
+    assert without.stderr.endswith("--execute counts it on real tensors.\n")
+    assert run(*arguments, "--execute").exit_code == 0
 
 
 def test_help(run: Run) -> None:

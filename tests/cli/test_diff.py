@@ -68,9 +68,6 @@ def test_no_difference_is_no_failure(run: Run, write: Write) -> None:
         (["resnet18", "resnet19"], "unknown torchvision model 'resnet19'"),
         (["broken.json", "resnet18"], "broken.json is no profile, as it is no JSON"),
         (["old.json", "resnet18"], "old.json has schema 0, and this thoplw reads 1"),
-        (["resnet18", "resnet34", "--kind", "html"], "unknown kind 'html'"),
-        (["resnet18", "resnet34", "--fmt", "ratio"], "unknown fmt 'ratio'"),
-        (["resnet18", "resnet34", "--convention", "mac"], "unknown convention 'mac'"),
         (["macs.json", "thoplw.json"], "before was counted by 'macs' and after by 'thoplw'"),
         (["macs.json", "resnet18", "--convention", "thoplw"], "before was counted by 'macs' and after by 'thoplw'"),
         (["torch.nn:Identity", "torch.nn:Identity"], "torch.nn:Identity does not tell what it takes"),
@@ -90,10 +87,54 @@ def test_a_mistake_is_one_line_and_exit_code_1(arguments: list[str], message: st
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["resnet18"], ["a", "b", "c"], ["a", "b", "--input", "x"]])
-def test_wrong_usage_is_exit_code_2(arguments: list[str], run: Run) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Missing argument"),
+        (["resnet18"], "Missing argument"),
+        (["a", "b", "c"], "unexpected extra argument"),
+        (["a", "b", "--input", "x"], "'x' is no shape"),
+        (["resnet18", "resnet34", "--kind", "html"], "unknown kind 'html'"),
+        (["resnet18", "resnet34", "--fmt", "ratio"], "unknown fmt 'ratio'"),
+        (["resnet18", "resnet34", "--convention", "mac"], "unknown convention 'mac'"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(arguments: list[str], message: str, run: Run) -> None:
     result = run("diff", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+
+
+def test_execute(run: Run, write: Write) -> None:
+    name = write(
+        "class Net(nn.Linear):\n    def __init__(self): super().__init__(3, 4)\n"
+        "    def forward(self, x): return super().forward(x) if x.sum() == 0 else x"
+    )
+    arguments = ("diff", f"{name}:Net", f"{name}:Net", "--input", "1,3")
+    assert run(*arguments).stderr.endswith("--execute counts it on real tensors.\n")
+    assert run(*arguments, "--execute").exit_code == 0
+
+
+HOSTILE = '=HYPERLINK("x")\\r\\n\\x1b[31m\\x07<img onerror=1>'
+
+
+@pytest.mark.parametrize("kind", ["text", "md", "csv", "latex"])
+def test_names_out_of_a_foreign_file_are_text(kind: str, run: Run, write: Write) -> None:
+    name = write(NETS)
+    for file in ("a.json", "b.json"):
+        run("profile", f"{name}:small", *INPUT, "--kind", "json", "-o", file)
+    document = json.loads(Path("b.json").read_text(encoding="utf-8"))
+    hostile = HOSTILE.encode().decode("unicode_escape")
+    document["model"] = document["layers"][0]["class"] = document["layers"][1]["name"] = hostile
+    Path("b.json").write_text(json.dumps(document), encoding="utf-8")
+    result = run("diff", "a.json", "b.json", "--kind", kind)
+    assert result.exit_code == 0
+    assert "".join(result.stdout.split("\n")).isprintable()
+    assert result.stdout.count("\n") == run("diff", "a.json", "b.json", "--kind", kind).stdout.count("\n")
+    assert ("<img" in result.stdout) == (kind in ("text", "csv"))
+    if kind == "csv":
+        assert len({len(row) for row in csv.reader(result.stdout.splitlines())}) == 1
+        assert f"'{HOSTILE}" in {row[0] for row in csv.reader(result.stdout.splitlines())}
 
 
 def test_help(run: Run) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import torchvision
 from typer.testing import Result
 
 import thoplw
+from thoplw.cli.terminal import by_option
 from thoplw.pricing import CONVENTIONS
 from thoplw.render import FORMATS, TABLES
 
@@ -38,7 +40,7 @@ def test_the_main_job(run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "fmt"),
-    [(kind, fmt) for kind in FORMATS for fmt in ("raw", "clever", "ratio")[: 3 if kind in TABLES else 1]],
+    [(kind, fmt) for kind in FORMATS for fmt in ("raw", "grouped", "clever", "ratio")[: 4 if kind in TABLES else 1]],
 )
 def test_kinds_and_formats(kind: str, fmt: str, run: Run) -> None:
     _, _, layers = thoplw.profile(*resnet18())
@@ -83,6 +85,7 @@ class Net(nn.Module):
         (["ids=1,5:int64"], 5 * 3 * (4 + 1)),
         (["scale=7,5,4:float16", "ids=1,5:int32"], 7 * 5 * 3 * (4 + 1)),
         (["ids=2,5:int64", "mask=2,5:bool"], 2 * 5 * 3 * (4 + 1)),  # true: all are kept
+        (["scale=7,5,4", "1,5:int32", "1,5:bool"], 7 * 5 * 3 * (4 + 1)),  # ids and mask by their order
     ],
 )
 @pytest.mark.parametrize("execute", [[], ["--execute"]])
@@ -149,23 +152,23 @@ def test_what_never_ran_is_said_once(run: Run) -> None:
         (["resnet19"], "unknown torchvision model 'resnet19'. Did you mean 'resnet1"),
         (["timm:resnet19"], "unknown timm model 'resnet19'. Did you mean 'resnet1"),
         (["no_such_package:build"], "unknown zoo or Python module 'no_such_package'."),
-        (["resnet18", "--kind", "texd"], "unknown kind 'texd'. Did you mean 'text'"),
-        (["resnet18", "--fmt", "cleverr"], "unknown fmt 'cleverr'. Did you mean 'clever'?"),
-        (["resnet18", "--convention", "mac"], "unknown convention 'mac'. Did you mean 'macs'?"),
-        (["resnet19", "--columns", "name,mac"], "unknown column 'mac'"),
-        (["resnet19", "--sort", "macz"], "unknown sort 'macz'"),
-        (["resnet19", "--top", "1", "--sort", "name"], "top= shows the largest layers"),
-        (["resnet19", "--kind", "texd"], "unknown kind 'texd'"),  # what is quick to tell comes first
-        (["resnet19", "--fmt", "cleverr"], "unknown fmt 'cleverr'"),
-        (["resnet19", "--convention", "mac"], "unknown convention 'mac'"),
         (["resnet18", "--input", "1,4,224,224"], "RuntimeError: Given groups=1"),
         (
             ["torch.nn:Identity"],
-            "torch.nn:Identity does not tell what it takes: add --input, as in --input 1,3,224,224",
+            "torch.nn:Identity does not tell what it takes: add --input for each input of its forward (input), as in "
+            "--input 1,3,224,224",
         ),
         (["torch.nn:Linear"], "torch.nn:Linear cannot be called without arguments (missing a required argument: 'in_f"),
-        (["resnet18", "--input", "x=1,3,224,224", "--input", "1,3"], "--input: give all inputs a name"),
         (["resnet18", "--input", "x=1,3,224,224", "--input", "x=1,3"], "--input: 'x' is given more than once"),
+        (["resnet18", "--input", "9,999999999,999999999,999999999"], "--input: torch makes no tensor 9,999999999,99"),
+        (
+            ["resnet18", "--input", "99999999999999999999"],
+            "--input: torch makes no tensor 99999999999999999999:float32",
+        ),
+        (["resnet18", "--input", "1,3:uint3"], "--input: torch makes no tensor 1,3:uint3; give another"),
+        (["model.pt"], "model.pt holds weights"),
+        (["mynet.Kw"], "mynet.Kw is no model of torchvision; for Kw of the Python module mynet write mynet:Kw"),
+        (["./mynet.py:Kw"], "unknown file 'mynet.py'. There is none."),
         (["resnet18", "--input", "1,3,224,224", "--batch", "2"], "--input says what --batch would"),
         (["resnet18", "--seq", "4"], "seq: only for hf: models"),
         (["torch.nn:Identity", "--batch", "4"], "batch: only for models of a zoo"),
@@ -229,6 +232,28 @@ def test_an_operator_without_a_price(run: Run, write: Write) -> None:
         (["profile", "resnet18", "--input", "=1,3"], "'' is no name of an argument"),
         (["profile", "resnet18", "--input", "1,3:int46"], "unknown dtype 'int46'. Did you mean"),
         (["profile", "resnet18", "--batch", "0"], "--batch"),
+        (["profile", "resnet18", "--kind", "texd"], "unknown kind 'texd'. Did you mean 'text'"),
+        (["profile", "resnet18", "--fmt", "cleverr"], "unknown fmt 'cleverr'. Did you mean 'clever'?"),
+        (["profile", "resnet18", "--convention", "mac"], "unknown convention 'mac'. Did you mean 'macs'?"),
+        (["profile", "resnet18", "--columns", "name,mac"], "unknown column 'mac'. Did you mean"),
+        (["profile", "resnet18", "--sort", "macz"], "unknown sort 'macz'. Did you mean 'macs'?"),
+        (
+            ["profile", "resnet18", "--top", "1", "--sort", "name"],
+            "--top shows the largest layers: sort by a figure, such as --sort params, not",
+        ),
+        (
+            ["profile", "resnet18", "--top", "1", "--cumulative"],
+            "--top with --cumulative would count what is inside of a module twice: leave one of them out, or give "
+            "--depth to",
+        ),
+        (
+            ["profile", "resnet18", "--kind", "json", "--top", "1"],
+            "it takes --depth alone; --fmt, --columns, --sort, --top and --own are for",
+        ),
+        (
+            ["profile", "resnet18", "--kind", "tree", "--sort", "macs"],
+            "--sort, --top and --own are for csv, latex, md, text; --depth makes a tree smaller",
+        ),
         (["profile", "resnet18", "--input", "1,-3"], "'1,-3' is no shape"),
         (["profile", "resnet18", "resnet34"], "unexpected extra argument"),
         (["profile", "resnet18", "--knid", "md"], "No such option: --knid"),
@@ -238,7 +263,7 @@ def test_an_operator_without_a_price(run: Run, write: Write) -> None:
 def test_wrong_usage_is_exit_code_2(arguments: list[str], message: str, run: Run) -> None:
     result = run(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert message in result.stderr
+    assert message in " ".join(result.stderr.replace("│", "").split())
 
 
 def test_help(run: Run) -> None:
@@ -247,6 +272,76 @@ def test_help(run: Run) -> None:
     for word in ("--input", "--output", "-o", "--strict", "raw", "clever", "ratio", *FORMATS, *CONVENTIONS):
         assert word in text
     assert "thoplw profile timm:vit_base_patch16_224 --fmt clever" in text
+
+
+@pytest.mark.parametrize("command", ["profile", "compare", "diff", "check", "models", "survey"])
+def test_help_is_readable_at_80_columns(command: str) -> None:
+    environment = {**os.environ, "TERMINAL_WIDTH": "80", "NO_COLOR": "1"}
+    shown = [sys.executable, "-m", "thoplw", command, "--help"]
+    text = subprocess.run(shown, env=environment, capture_output=True, text=True, check=True).stdout
+    assert max(map(len, text.splitlines())) <= 80
+    assert "<bool>" not in text
+    assert "BOOLEAN" not in text
+    # What an option does has at least half of the line, and its name is never broken.
+    starts = [len(line) - len(line.lstrip("│ ")) for line in text.splitlines() if re.match(r"│ {30,}\w", line)]
+    assert max(starts, default=0) <= 44
+    if command != "models":
+        assert "─ Counting ─" in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["profile", "resnet18", "--input", "1,3,8,8", "--kind", "texd"],
+        ["profile", "resnet18", "--fmt", "cleverr"],
+        ["profile", "resnet18", "--columns", "name,mac"],
+        ["profile", "resnet18", "--sort", "macz"],
+        ["profile", "resnet18", "--top", "1", "--sort", "name"],
+        ["profile", "resnet18", "--kind", "json", "--fmt", "clever"],
+        ["profile", "resnet18", "--convention", "mac"],
+        ["check", "resnet18", "--max-macs", "1G", "--convention", "mac"],
+        ["survey", "resnet18", "-o", "zoo.xlsx"],
+        ["compare", "resnet18", "--conventions", "macs,fvcor"],
+        ["compare", "resnet18", "--explain", "macs", "tho"],
+        ["compare", "resnet18", "--fmt", "ratio"],
+        ["diff", "resnet18", "resnet34", "--kind", "html"],
+    ],
+)
+def test_wrong_usage_is_refused_before_torch_is_imported(arguments: list[str]) -> None:
+    code = "import sys; from thoplw.cli import main; sys.modules['torch'] = None; main(sys.argv[1:])"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Invalid value" in done.stderr
+
+
+def test_errors_name_the_options_of_the_command_line(run: Run, write: Write) -> None:
+    name = write("class Net(nn.Module):\n    def forward(self, x): return x if x.sum() > 0 else -x")
+    result = run("profile", f"{name}:Net", "--input", "1,3")
+    assert result.exit_code == 1
+    assert result.stderr.endswith("--execute counts it on real tensors.\n")
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("execute=True counts it on real tensors.", "--execute counts it on real tensors."),
+        ("execute=True needs real weights; leave execute out.", "--execute needs real weights; leave --execute out."),
+        (
+            "columns=[]: give a list, such as columns=['name', 'macs']",
+            "--columns: give a list, such as --columns name,macs",
+        ),
+        ("such as sort='params', not", "such as --sort params, not"),
+        ("depth=-1: 0 is the model itself", "--depth -1: 0 is the model itself"),
+        ("my_depth=3 and top5 stay", "my_depth=3 and top5 stay"),
+    ],
+)
+def test_arguments_in_messages_are_options(message: str, expected: str) -> None:
+    assert by_option(message) == expected
+
+
+def test_what_a_model_says_is_left_as_it_is(run: Run, write: Write) -> None:
+    name = write("def build(): raise ValueError('depth=3 is odd\\x1b[31m\\a')")
+    assert run("profile", f"{name}:build").stderr == "error: ValueError: depth=3 is odd\\x1b[31m\\x07\n"
 
 
 def test_version(run: Run) -> None:
@@ -266,6 +361,30 @@ def test_modules_in_the_current_folder_are_found_from_a_script_elsewhere(tmp_pat
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "Total,Linear,3,4,16,16"
+
+
+@pytest.mark.parametrize("command", [["-m", "thoplw"], ["-c", "from thoplw.cli import main; main()"]])
+def test_code_in_a_folder_with_a_configuration_never_runs(command: list[str], tmp_path: Path) -> None:
+    for name in ("torch", "scipy", "sklearn", "PIL", "mine"):
+        (tmp_path / f"{name}.py").write_text(f"open('{name}.ran', 'w')", encoding="utf-8")
+    config = {"model_type": "bert", "hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    flags = [] if command[0] == "-m" else ["-P"]  # as a script, which has its own folder in front
+    done = subprocess.run(
+        [sys.executable, *flags, *command, "profile", "hf:.", "--kind", "csv"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, list(tmp_path.glob("*.ran"))) == (0, [])
+
+
+def test_a_module_of_the_user_stands_for_no_package(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("raise RuntimeError", encoding="utf-8")
+    (tmp_path / "mine.py").write_text(
+        "import json, torch\ndef build(): return torch.nn.Linear(3, 4)\n", encoding="utf-8"
+    )
+    command = [sys.executable, "-m", "thoplw", "profile", "mine:build", "--input", "1,3", "--kind", "csv"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_help_and_completion_do_not_wait_for_torch() -> None:
@@ -295,3 +414,56 @@ def test_a_tree_has_colours_for_who_looks_at_it(run: Run, monkeypatch: pytest.Mo
     assert "layer1" in drawn.stdout
     assert "\x1b[" not in plain.stdout
     assert "\x1b[" in drawn.stdout
+
+
+@pytest.fixture
+def look(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command as on a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in ("profile", "compare", "diff", "survey"):
+        monkeypatch.setattr(sys.modules[f"thoplw.cli.{command}"], "is_terminal", lambda: True)
+    return run
+
+
+def test_a_table_fits_the_terminal_and_ends_with_totals(look: Run) -> None:
+    lines = look("profile", "resnet18").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[2].split() == ["conv1", "Conv2d", "3x224x224", "64x112x112", "118.01", "M", "9.41", "K"]
+    assert lines[3].endswith("  3.21 M       256")
+    # 11,689,512 of all are weights and biases; the rest are the statistics of the norms, of two numbers a channel more.
+    assert lines[-1] == "1.82 GMACs, 3.64 GFLOPs, 11.70 M parameters (11.69 M trainable), 46.8 MB"
+
+
+def test_a_table_that_fits_has_whole_figures(look: Run) -> None:
+    lines = look("profile", "resnet18", "--depth", "1", "--columns", "name,macs,params").stdout.splitlines()
+    assert lines[2].split() == ["conv1", "118,013,952", "9,408"]
+    assert lines[-3].split() == ["Total", "1,824,010,216", "11,699,112"]
+
+
+@pytest.mark.parametrize("fmt", ["raw", "ratio", "clever", "grouped"])
+def test_a_format_that_is_asked_for_is_shown_on_a_terminal(fmt: str, look: Run) -> None:
+    lines = look("profile", "resnet18", "--columns", "name,macs", "--fmt", fmt).stdout.splitlines()
+    expected = {"raw": "118013952", "ratio": "6.47 %", "clever": "118.01 M", "grouped": "118,013,952"}[fmt]
+    assert lines[2].split(maxsplit=1) == ["conv1", expected]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["compare", "resnet18"],
+        ["compare", "resnet18", "--explain", "thop", "macs", "--by-layer"],
+        ["diff", "resnet18", "resnet34"],
+    ],
+)
+def test_other_tables_fit_the_terminal_too(arguments: list[str], look: Run) -> None:
+    result = look(*arguments)
+    table = result.stdout.split("\n\n")[0]
+    assert result.exit_code == 0
+    assert max(map(len, table.splitlines())) <= 80
+    assert "1.81 G" in result.stdout or "1.82 G" in result.stdout or "9.92 M" in result.stdout
+
+
+def test_on_a_terminal_a_file_gets_the_text_as_ever(look: Run) -> None:
+    _, _, layers = thoplw.profile(*resnet18())
+    assert look("profile", "resnet18", "-o", "table.txt").stdout == ""
+    assert Path("table.txt").read_text(encoding="utf-8") == f"{layers.summary()}\n"

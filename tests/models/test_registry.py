@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 import timm
@@ -22,7 +23,6 @@ from thoplw.models.registry import SOURCES, load
         ("timm:resnet18.a1_in2k", r"unknown timm model 'resnet18.a1_in2k'. Did you mean 'resnet18.a1_in1k'"),
         ("tim:resnet18", r"unknown zoo or Python module 'tim'. Did you mean 'timm'"),
         ("thoplw.apl:profile", r"unknown Python module 'thoplw.apl'. Did you mean 'thoplw.api'"),
-        ("thoplw.models.registry.x:load", r"unknown Python module 'thoplw.models.registry.x'"),
         ("thoplw.models.registry:lod", r"unknown name in thoplw.models.registry: 'lod'. Did you mean 'load'\?"),
     ],
 )
@@ -50,3 +50,30 @@ def test_every_zoo_is_an_optional_package() -> None:
 def test_other_zoos_take_shapes(name: str) -> None:
     with pytest.raises(InputError, match="seq: only for hf: models"):
         load(name, seq=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("model.pt", r"^model\.pt holds weights, .* name what builds it, as in mypackage\.models:build"),
+        ("out/model.safetensors", "holds weights"),
+        ("mynet.Kw", r"^mynet\.Kw is no model of torchvision; for Kw of the Python module mynet write mynet:Kw$"),
+        ("mynet.py", r"^mynet\.py is a file: write what builds the model after a colon, as in mynet\.py:build$"),
+        ("mynet:", "^mynet: names no model; write what builds it after the colon, as in mynet:build$"),
+        ("./mynet.py:Kw", r"^unknown file 'mynet\.py'. There is none\.$"),
+        ("facebook/opt-125m", "^facebook/opt-125m is no model of a zoo, .* write hf: and a model type, as in hf:llama"),
+        ("torch.nn.functional.x:build", r"^torch\.nn\.functional is no package, .*; write torch\.nn\.functional:x for"),
+    ],
+)
+def test_what_is_typed_in_place_of_a_model(
+    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(thoplw.InputError, match=message):
+        load(name)
+
+
+def test_a_folder_with_a_configuration_is_typed_with_hf(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(thoplw.InputError, match=rf"is a folder with a config\.json: write hf:{tmp_path}$"):
+        load(str(tmp_path))

@@ -257,6 +257,8 @@ def test_latex_has_figures_to_the_right() -> None:
 
 def test_html_escapes_cells_and_notes() -> None:
     text = hypertext(dataclasses.replace(TREE, rows=((SPECIAL, "", "", "", ""),), notes=(SPECIAL,)))
+    assert text.startswith('<div class="thoplw total">\n<style>')
+    assert text.endswith("</div>")
     assert text.count("a_b &amp; 50 % of #1 {x} ~ ^ $ \\ &lt;i&gt;") == 2
     assert "<i>" not in text
 
@@ -304,3 +306,73 @@ def test_unknown_kind() -> None:
 
 def test_every_format_is_of_a_table_an_outline_or_the_document() -> None:
     assert len({*TABLES, *OUTLINES, *DOCUMENTS}) == len(TABLES) + len(OUTLINES) + len(DOCUMENTS)
+
+
+# -- names that do harm ----------------------------------------------------------------------------------------------
+
+#: What a name may hold, and what is shown of it.
+NAMES = {
+    "a\nb": r"a\nb",
+    "a\r\nb": r"a\r\nb",
+    "a\tb": r"a\tb",
+    "\x1b[31mred\x1b[0m": r"\x1b[31mred\x1b[0m",
+    "bell\a\x00\x7f": r"bell\x07\x00\x7f",
+    "\x9b31m": r"\x9b31m",
+    "line\u2028end": r"line\u2028end",
+    "\u202egnp.exe": r"\u202egnp.exe",
+    "lone\udcff": r"lone\udcff",
+    "=1+1": "=1+1",
+    "+cmd|' /C calc'!A0": "+cmd|' /C calc'!A0",
+    "-2+3": "-2+3",
+    "@SUM(A1)": "@SUM(A1)",
+    "<img src=x onerror=alert(1)>": "<img src=x onerror=alert(1)>",
+    "![x](http://evil)": "![x](http://evil)",
+    "größe 模型": "größe 模型",
+}
+
+
+def named(name: str) -> Table:
+    return dataclasses.replace(
+        TREE, rows=((name, *TREE.rows[0][1:]), *TREE.rows[1:]), notes=(name,), columns=(name, *TREE.columns[1:])
+    )
+
+
+@pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_breaks_a_table_or_reaches_a_terminal(name: str, kind: str) -> None:
+    text = render(named(name), kind)
+    assert text.count("\n") == render(named("name"), kind).count("\n")
+    assert "".join(text.split("\n")).isprintable()
+    if kind in ("text", "csv"):
+        assert NAMES[name].rpartition(".")[2] in text.replace('""', '"')
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_cell_of_a_csv_is_a_formula(name: str) -> None:
+    rows = list(csv.reader(render(named(name), "csv").splitlines()))
+    assert {len(row) for row in rows} == {len(TREE.columns)}
+    assert rows[0][0] == rows[1][0] == ("'" if name[0] in "=+-@" else "") + NAMES[name]
+
+
+@pytest.mark.parametrize("figure", ["-5", "+5", "-1.82 G", "+12.34 %", "+0"])
+def test_figures_of_a_csv_stay_numbers(figure: str) -> None:
+    table = dataclasses.replace(TABLE, rows=(("a", "b", "c", figure, "1"),))
+    assert list(csv.reader(render(table, "csv").splitlines()))[1][3] == figure
+
+
+@pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>", "![x](http://evil)", "`code`", "a\\|b"])
+def test_markdown_shows_names_as_text(name: str) -> None:
+    text = render(named(name), "md")
+    assert not re.search(r"<|(?<!\\)\[|(?<!\\)`", text)
+    assert {re.sub(r"\\.", "", line).count("|") for line in text.splitlines() if line.startswith("|")} == {
+        len(TREE.columns) + 1
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stack_is_one_line(name: str) -> None:
+    document = {**DOCUMENT, "layers": [{**each, "class": f"{name};x"} for each in DOCUMENT["layers"]]}
+    lines = render(from_document(document).outline(), "collapsed").split("\n")
+    assert len(lines) == 2
+    assert all(line.isprintable() for line in lines)
+    assert [line.count(";") for line in lines] == [2, 1]

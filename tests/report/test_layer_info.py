@@ -200,7 +200,7 @@ def test_rich_knows_it() -> None:
 
 def test_notebooks_show_a_table(gaps: LayerInfo) -> None:
     page = gaps._repr_html_()
-    assert page.startswith("<table>")
+    assert page.startswith('<div class="thoplw total">')
     assert page.count("<tr>") == 1 + len(gaps.rows) + 1
     assert "<p>Never ran: head (10 parameters).</p>" in page
 

@@ -106,8 +106,8 @@ class Finding:
     def __str__(self) -> str:
         over = self.measured - self.limit
         return (
-            f"{self.what}: {self.measured} ({_clever(self.measured)}) is more than the {self.against} allows, "
-            f"{self.limit} ({_clever(self.limit)}), by {over} ({_clever(over)})"
+            f"{self.what}: {_told(self.measured)} is more than the {self.against} allows, {_told(self.limit)}, "
+            f"by {_told(over)}"
         )
 
 
@@ -223,8 +223,9 @@ def _cells(pair: Pair) -> tuple[str, ...]:
     return str(pair.before), str(pair.after), f"{pair.grown:+d}"
 
 
-def _clever(value: int) -> str:
-    return clever_format(value, "%.2f").strip()
+def _told(value: int) -> str:
+    """``1824010216 (1.82 G)``; ``112``."""
+    return str(value) if value < 1000 else f"{value} ({clever_format(value)})"
 
 
 def _yes(kept: bool) -> str:

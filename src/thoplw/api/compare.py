@@ -15,6 +15,7 @@ from thoplw.errors import InputError, UnknownNameError
 from thoplw.pricing import CONVENTIONS, Convention, Families, Priced, Term, find, price
 from thoplw.record import Trace
 from thoplw.render import TABLES, render
+from thoplw.render.grid import hypertext
 from thoplw.render.table import Table
 from thoplw.render.units import clever_format
 from thoplw.render.words import named
@@ -63,8 +64,12 @@ class Comparison:
     def __repr__(self) -> str:
         return f"<Comparison of {self._trace.modules[0].class_name} by {', '.join(self)}>"
 
-    def _repr_markdown_(self) -> str:
+    def _repr_html_(self) -> str:
         """The display of notebooks."""
+        return hypertext(self.table("clever"))
+
+    def _repr_markdown_(self) -> str:
+        """The display where HTML does not serve."""
         return self.summary("md", "clever")
 
     def terms(self, left: str, right: str, *, by_layer: bool = False) -> tuple[Term, ...]:
@@ -112,7 +117,7 @@ class Comparison:
         """
         if kind == "json":
             return render(self._difference(left, right, by_layer=by_layer), kind)
-        return render(self._explanation(left, right, fmt, by_layer=by_layer), _known(kind))
+        return render(self.explanation(left, right, fmt, by_layer=by_layer), _known(kind))
 
     def table(self, fmt: str = "raw") -> Table:
         """A row for each convention."""
@@ -186,7 +191,8 @@ class Comparison:
             ],
         }
 
-    def _explanation(self, left: str, right: str, fmt: str, *, by_layer: bool) -> Table:
+    def explanation(self, left: str, right: str, fmt: str = "raw", *, by_layer: bool = False) -> Table:
+        """What :meth:`explain` writes, as a table."""
         write = _written(fmt)
         terms = self.terms(left, right, by_layer=by_layer)
         totals = self[left].total_macs, self[right].total_macs

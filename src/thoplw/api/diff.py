@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from thoplw.errors import InputError
 from thoplw.render.table import Table
-from thoplw.render.units import clever_format
+from thoplw.render.units import aligned
 from thoplw.render.words import named
 from thoplw.report.figures import Figure, shown_in
 from thoplw.report.notes import brief
@@ -226,7 +226,7 @@ def _change(name: str, old: Row | None, new: Row | None, compared: Iterable[Figu
 #: Format -> how a figure, and how a difference is written.
 _FORMATTERS: Mapping[str, tuple[Callable[[int], str], Callable[[int], str]]] = {
     "raw": (str, "{:+d}".format),
-    "clever": (clever_format, lambda value: clever_format(value, "%+.2f")),
+    "clever": (aligned, lambda value: aligned(value, "%+.2f")),
 }
 
 #: How figures can be written.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
+from thoplw.api.at_rest import at_rest
 from thoplw.capture import capture, expand
-from thoplw.capture.inputs import arguments
+from thoplw.capture.inputs import FORMS, arguments
 from thoplw.capture.preserve import without_collection
 from thoplw.capture.scopes import Watch
 from thoplw.errors import InputError, UncountedError
@@ -21,7 +23,7 @@ from thoplw.report.layer_info import LayerInfo
 
 def profile(
     model: torch.nn.Module,
-    tensor: Any,
+    tensor: Any = ...,
     custom_ops: Mapping[Any, Callable[..., Any]] | None = None,
     verbose: bool = True,
     *,
@@ -29,6 +31,7 @@ def profile(
     strict: bool = False,
     execute: bool = False,
     reuse_layers: bool = True,
+    **unknown: NoReturn,
 ) -> tuple[int, int, LayerInfo]:
     """Tell what every layer of a model costs.
 
@@ -38,7 +41,9 @@ def profile(
     Args:
         model: any module. Its weights may be on the meta device.
         tensor: what the model takes: a tensor; a tuple or list of positional inputs; a dict of keyword inputs (tensors
-            at any depth, and other values); or a shape such as ``(1, 3, 224, 224)``, which stands for a float32 tensor.
+            at any depth, and other values); both as ``thoplw.Inputs(x, mask=m)``; or a shape such as
+            ``(1, 3, 224, 224)``, which stands for a float32 tensor. Left out, nothing runs: parameters and their bytes
+            are known, and MACs are 0.
         custom_ops: ``{nn.Module subclass: f(module, inputs, output) -> cost}`` prices a module with all under it, and
             ``{torch.ops.lib.op: f(call) -> cost}`` an operator, see :class:`thoplw.Call`: alone, or inside of what the
             convention prices as a whole. A cost is a whole number in the convention's unit, or :class:`thoplw.Work`.
@@ -49,18 +54,29 @@ def profile(
             needs values.
         reuse_layers: run a layer of torch once for all that are called alike. No figure depends on it: if one does,
             that is a bug, and a report of it should say so.
+        unknown: what other tools call their inputs is refused with a sentence.
 
     Returns:
         Multiply-accumulates, parameters, and a row for every layer.
 
     Raises:
-        InputError: the model is not a module, or there is no input.
+        InputError: the model is not a module, or the input is none.
         UnknownNameError: there is no such convention.
+        TypeError: there is no such argument.
         CustomOpError: a function in ``custom_ops`` takes other arguments, or returned no number.
         DataDependentError: the model decided on a value, and ``execute`` is off.
         UncountedError: ``strict``, and an operator has no price.
         Exception: what the forward of the model raises comes through unchanged.
     """
+    if unknown:
+        _refuse(next(iter(unknown)))
+    if tensor is ...:
+        if custom_ops or execute:
+            raise InputError(f"custom_ops and execute are for a run, and there is no input; give {FORMS}")
+        info = LayerInfo(at_rest(_module(model), find(convention)))
+        if verbose:
+            _tell(info)
+        return info.total_macs, info.total_params, info
     # A real run has garbage of its own, which can be large.
     with without_collection(when=not execute):
         table = find(convention)
@@ -77,7 +93,7 @@ def profile(
                 f"    thoplw.profile(model, tensor, custom_ops)"
             )
         if verbose:
-            sys.stderr.write("".join(f"thoplw: {note}\n" for note in info.notes()))
+            _tell(info)
         return info.total_macs, info.total_params, info
 
 
@@ -90,11 +106,57 @@ def observe(
     watch: Watch | None = None,
 ) -> Trace:
     """Run a model once, and say what it did; arguments and errors as for :func:`profile`."""
+    model = _module(model)
+    args, kwargs = arguments(tensor, real=execute)
+    try:
+        return capture(model, args, kwargs, execute=execute, reuse_layers=reuse_layers, watch=watch)
+    except TypeError as error:
+        if isinstance(tensor, dict):
+            _say_if_positional(model, tensor, error)
+        raise
+
+
+def _tell(info: LayerInfo) -> None:
+    sys.stderr.write("".join(f"thoplw: {note}\n" for note in info.notes()))
+
+
+def _module(model: object) -> torch.nn.Module:
+    """The model, out of its wrappers.
+
+    Raises:
+        InputError: it is none.
+    """
     if not isinstance(model, torch.nn.Module):
         hint = f"; call it first: profile({model.__name__}(...), ...)" if isinstance(model, type) else ""
         raise InputError(f"profile takes a torch.nn.Module, not {type(model).__name__}: {_shorten(repr(model))}{hint}")
-    args, kwargs = arguments(tensor, real=execute)
-    return capture(_unwrapped(model), args, kwargs, execute=execute, reuse_layers=reuse_layers, watch=watch)
+    return _unwrapped(model)
+
+
+def _say_if_positional(model: torch.nn.Module, given: Mapping[str, Any], error: TypeError) -> None:
+    """A dict of keyword inputs that the forward does not have may be its one positional input."""
+    try:
+        takes = inspect.signature(model.forward).parameters
+    except (TypeError, ValueError):
+        return
+    unknown = [name for name in given if name not in takes]
+    if unknown and not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in takes.values()):
+        raise InputError(
+            f"a dict gives keyword inputs, and the forward of {type(model).__name__} takes ({', '.join(takes)}), "
+            f"not {', '.join(map(repr, unknown))}. For a dict as the one positional input, pass a tuple: (inputs,)."
+        ) from error
+
+
+#: What other tools call the input of a model.
+_ELSEWHERE = frozenset(
+    "args data dummy_input example_inputs image_size img_size input input_data input_dims input_res input_shape "
+    "input_size inputs sample_inputs shape size tensors x".split()
+)
+
+
+def _refuse(name: str) -> NoReturn:
+    if name in _ELSEWHERE:
+        raise InputError(f"profile has no {name}=; the input is its second argument, tensor=, and may be {FORMS}")
+    raise TypeError(f"profile() got an unexpected keyword argument {name!r}")
 
 
 def _unwrapped(model: torch.nn.Module) -> torch.nn.Module:

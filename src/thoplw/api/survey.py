@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
 import subprocess
 import sys
+import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent import futures
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from thoplw.api.files import PLOTS, TABLES, check_ending, replaced
 from thoplw.api.profile import profile
 from thoplw.errors import InputError, MissingExtraError, ThoplwError
 from thoplw.models.registry import available, load
+from thoplw.render.grid import no_formula
 from thoplw.render.plots import scatter
 from thoplw.render.table import Table
+from thoplw.render.words import count, visible
 from thoplw.report.document import from_document
-from thoplw.report.figures import shown_in
+from thoplw.report.figures import FORMATTERS, shown_in
 from thoplw.report.profile import Profile
 
 if TYPE_CHECKING:
@@ -99,7 +105,8 @@ def survey(
     workers: int = 2,
     timeout: float = 120,
     scheduler: str | None = None,
-) -> Iterator[Entry]:
+    execute: bool = False,
+) -> Generator[Entry, None, None]:
     """Profile models in processes, each on its default input; yields what is found, as it comes.
 
     A model that fails, takes too long or ends its process is an entry with an error.
@@ -110,20 +117,23 @@ def survey(
         workers: number of processes on this machine.
         timeout: seconds that one model may take.
         scheduler: address of a Dask cluster that does the work instead; thoplw must be installed on it.
+        execute: really run the models, with random weights.
 
     Raises:
         MissingExtraError: what runs the processes is not installed.
         InputError: there is no scheduler at the address.
     """
     if scheduler is None:
-        return _here(names, convention, workers, timeout)
-    return _there(names, convention, timeout, scheduler)
+        return _here(names, convention, execute, workers, timeout)
+    return _there(names, convention, execute, timeout, scheduler)
 
 
 # -- on this machine ---------------------------------------------------------------------------------------------------
 
 
-def _here(names: Sequence[str], convention: str, workers: int, timeout: float) -> Iterator[Entry]:
+def _here(
+    names: Sequence[str], convention: str, execute: bool, workers: int, timeout: float
+) -> Generator[Entry, None, None]:
     try:
         from pebble import ProcessExpired, ProcessPool
     except ModuleNotFoundError as error:
@@ -132,19 +142,35 @@ def _here(names: Sequence[str], convention: str, workers: int, timeout: float) -
     pool = ProcessPool(workers, initializer=_prepare, context=multiprocessing.get_context("spawn"))
     try:
         waiting: dict[futures.Future[Entry], str] = {
-            pool.schedule(_measure, (name, convention), timeout=timeout): name for name in names
+            pool.schedule(_measure, (name, convention, execute), timeout=timeout): name for name in names
         }
         for done in futures.as_completed(waiting):
             name = waiting[done]
             try:
                 yield done.result()
             except futures.TimeoutError:
-                yield Entry(name=name, convention=convention, error=_late(timeout))
+                yield _failed(name, convention, _late(timeout))
             except ProcessExpired as error:
-                yield Entry(name=name, convention=convention, error=_ended(error.exitcode))
+                yield _failed(name, convention, _ended(error.exitcode))
+            except Exception as error:  # What the process answered cannot be read.
+                yield _failed(name, convention, described(error))
     finally:
-        pool.stop()
-        pool.join()
+        with _uninterrupted():  # A second Ctrl-C would leave processes behind.
+            pool.stop()
+            pool.join()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let no Ctrl-C in."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _prepare() -> None:
@@ -154,16 +180,37 @@ def _prepare() -> None:
     warnings.simplefilter("ignore")  # They are about weights that nobody asked for.
 
 
-def _measure(name: str, convention: str) -> Entry:
+def _measure(name: str, convention: str, execute: bool) -> Entry:
     try:
-        loaded = load(name)
+        loaded = load(name, execute)
         if loaded.inputs is None:
             raise InputError("there is no telling what it takes")
-        _, _, layers = profile(loaded.model, loaded.inputs, verbose=False, convention=convention)
+        _, _, layers = profile(loaded.model, loaded.inputs, verbose=False, convention=convention, execute=execute)
         return _entry(name, layers.profile)
-    except (Exception, SystemExit) as error:  # A bad model must not stop the others.
-        kind = "" if isinstance(error, ThoplwError) else f"{type(error).__name__}: "
-        return Entry(name=name, convention=convention, error=f"{kind}{' '.join(str(error).split())}".removesuffix(": "))
+    except (
+        BaseException
+    ) as error:  # A bad model must not stop the others, whatever it raises: Ctrl-C is not heard here.
+        return _failed(name, convention, described(error))
+
+
+#: Characters of an error that are kept.
+LONGEST = 500
+
+
+def described(error: BaseException) -> str:
+    """An error in one line, which is not too long: its class, unless it is one of ours, and what it says."""
+    kind = "" if isinstance(error, ThoplwError) else type(error).__name__
+    try:
+        said = str(error)
+    except BaseException:  # It is the user's own.
+        said = "(what it says cannot be read)"
+    return in_one_line(": ".join(part for part in (kind, said) if part))
+
+
+def in_one_line(text: str) -> str:
+    """Without line ends and other control characters, and cut where it is too long."""
+    line = visible(" ".join(text[: 2 * LONGEST].split()))
+    return line if len(line) <= LONGEST and len(text) <= 2 * LONGEST else f"{line[: LONGEST - 3]}..."
 
 
 def _entry(name: str, profile: Profile) -> Entry:
@@ -187,7 +234,9 @@ def _ended(code: int | None) -> str:
 # -- on a Dask cluster -------------------------------------------------------------------------------------------------
 
 
-def _there(names: Sequence[str], convention: str, timeout: float, scheduler: str) -> Iterator[Entry]:
+def _there(
+    names: Sequence[str], convention: str, execute: bool, timeout: float, scheduler: str
+) -> Generator[Entry, None, None]:
     try:
         from distributed import Client, as_completed
     except ModuleNotFoundError as error:
@@ -195,68 +244,44 @@ def _there(names: Sequence[str], convention: str, timeout: float, scheduler: str
     try:
         client = Client(scheduler, timeout=10)
     except (OSError, ValueError) as error:
-        raise InputError(f"no Dask scheduler answers at {scheduler}: {error}") from error
-    with client:
-        tasks = client.map(_remote, names, convention=convention, timeout=timeout, pure=False)
+        raise InputError(f"no Dask scheduler answers at {scheduler}: {in_one_line(str(error))}") from error
+    left = dict.fromkeys(names)
+    try:
+        tasks = client.map(_remote, names, convention=convention, execute=execute, timeout=timeout, pure=False)
         waiting = {task.key: name for task, name in zip(tasks, names, strict=True)}
         for done in as_completed(tasks):
+            if done.cancelled():
+                continue  # The scheduler has forgotten it.
             problem = done.exception()
-            if problem is None:
-                yield done.result()
-            else:
-                text = f"{type(problem).__name__}: {' '.join(str(problem).split())}"
-                yield Entry(name=waiting[done.key], convention=convention, error=text)
+            name = waiting[done.key]
+            left.pop(name)
+            yield done.result() if problem is None else _failed(name, convention, described(problem))
+        for name in left:
+            yield _failed(name, convention, f"the Dask scheduler at {scheduler} went away")
+    finally:
+        with suppress(Exception):  # There may be nobody to say goodbye to.
+            client.close(timeout=5)
 
 
-def _remote(name: str, convention: str, timeout: float) -> Entry:
+def _failed(name: str, convention: str, error: str) -> Entry:
+    return Entry(name=name, convention=convention, error=error)
+
+
+def _remote(name: str, convention: str, execute: bool, timeout: float) -> Entry:
     """Profile in a process of its own: threads of a Dask worker share the hooks of torch, and none can be stopped."""
     command = [sys.executable, "-m", "thoplw", "profile", name, "--kind", "json", "--depth", "0"]
+    command += ["--convention", convention, *(["--execute"] if execute else [])]
     try:
-        done = subprocess.run(
-            [*command, "--convention", convention], capture_output=True, text=True, check=False, timeout=timeout
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
     except subprocess.TimeoutExpired:
-        return Entry(name=name, convention=convention, error=_late(timeout))
+        return _failed(name, convention, _late(timeout))
     if done.returncode == 0:
         return _entry(name, from_document(json.loads(done.stdout)))
-    said = done.stderr.strip().rpartition("error: ")[2] if done.returncode == 1 else ""
-    return Entry(name=name, convention=convention, error=said or _ended(done.returncode))
+    said = [line for line in done.stderr.splitlines() if line.startswith("error: ")] if done.returncode == 1 else []
+    return _failed(name, convention, in_one_line(said[0].removeprefix("error: ")) if said else _ended(done.returncode))
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
-
-
-def lines(path: Path) -> Path:
-    """The file beside a result where entries are written as they come."""
-    return path.with_suffix(".jsonl")
-
-
-def read(path: Path, convention: str) -> dict[str, Entry]:
-    """What an earlier survey wrote, by model.
-
-    Raises:
-        InputError: it is something else, or was counted by another convention.
-    """
-    known = {}
-    texts = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    for number, text in enumerate(texts, 1):
-        try:
-            entry = Entry.from_dict(json.loads(text))
-        except (ValueError, TypeError) as error:
-            if number == len(texts):
-                break  # The survey was stopped while it wrote this.
-            raise InputError(f"{path}, line {number} is no line of a survey ({error}); give another file") from error
-        if entry.convention != convention:
-            raise InputError(
-                f"{path} was counted by {entry.convention!r}; give another file, or do it --again by {convention!r}"
-            )
-        known[entry.name] = entry
-    return known
-
-
-def line(entry: Entry) -> str:
-    """An entry, as :func:`read` takes it."""
-    return f"{json.dumps(entry.to_dict())}\n"
 
 
 def frame(entries: Iterable[Entry]) -> pd.DataFrame:
@@ -284,12 +309,15 @@ def write(entries: Iterable[Entry], path: Path) -> None:
     check_ending(path, TABLES)
     table = frame(entries)
     try:
-        if path.suffix == ".csv":
-            for column in ("uncounted", "assumptions"):
-                table[column] = table[column].map("; ".join)
-            table.to_csv(path, index=False)
-        else:
-            table.to_parquet(path, index=False)
+        with replaced(path) as beside:
+            if path.suffix == ".csv":
+                for column in ("uncounted", "assumptions"):
+                    table[column] = table[column].map("; ".join)
+                for column in ("zoo", "name", "uncounted", "assumptions", "error"):
+                    table[column] = table[column].map(lambda cell: cell if cell is None else no_formula(visible(cell)))
+                table.to_csv(beside, index=False)
+            else:
+                table.to_parquet(beside, index=False)
     except ImportError as error:
         raise MissingExtraError("pyarrow", "report", "a survey as Parquet") from error
     except OSError as error:
@@ -320,32 +348,22 @@ def draw(entries: Iterable[Entry], path: Path) -> None:
 #: More names than this cannot be read in a plot.
 LABELLED = 60
 
-#: Endings of the files that :func:`write`, and :func:`draw` make.
-TABLES = (".csv", ".parquet")
-PLOTS = (".png", ".svg")
 
-
-def check_ending(path: Path, known: Sequence[str]) -> None:
-    """Find an unknown kind of file before the work.
-
-    Raises:
-        InputError: it is none of these.
-    """
-    if path.suffix not in known:
-        raise InputError(f"{path}: the ending of the name says what to write; it may be {' or '.join(known)}")
-
-
-def table(entries: Sequence[Entry]) -> Table:
-    """The survey, for the terminal."""
+def table(entries: Sequence[Entry], fmt: str = "raw") -> Table:
+    """The survey, for the terminal; ``fmt`` as for :meth:`LayerInfo.summary`."""
     figures = shown_in("survey")
+    written, _ = FORMATTERS[fmt]
+
+    def cell(value: int | None) -> str:
+        return "" if value is None else written(value, 0)
+
     return Table(
         columns=("Model", *(figure.heading_in("MAC") for figure in figures), "Notes"),
         rows=tuple(
-            (each.name, *(str(each.figures.get(figure.name, "")) for figure in figures), _notes(each))
-            for each in entries
+            (each.name, *(cell(each.figures.get(figure.name)) for figure in figures), _notes(each)) for each in entries
         ),
         footer=(
-            f"{len(entries)} models",
+            count(len(entries), "model"),
             *("" for _ in figures),
             f"{sum(each.error is not None for each in entries)} failed",
         ),

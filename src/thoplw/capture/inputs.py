@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
 
 from thoplw.errors import InputError
 
-_FORMS = (
-    "a tensor, a tuple or list of positional inputs, a dict of keyword inputs, or a shape such as (1, 3, 224, 224), "
-    "which stands for a float32 tensor"
+FORMS = (
+    "a tensor, a tuple or list of positional inputs, a dict of keyword inputs, both as thoplw.Inputs(x, mask=m), or a "
+    "shape such as (1, 3, 224, 224), which stands for a float32 tensor"
 )
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Inputs:
+    """Positional and keyword inputs together, as the forward takes them: ``Inputs(x, mask=m)``.
+
+    It goes wherever ``tensor`` does: ``thoplw.profile(model, thoplw.Inputs(x, mask=m))``.
+
+    Attributes:
+        args: the positional ones.
+        kwargs: the keyword ones.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        object.__setattr__(self, "args", args)
+        object.__setattr__(self, "kwargs", kwargs)
 
 
 def arguments(tensor: Any, *, real: bool = False) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments of the forward.
 
     Args:
-        tensor: a tensor; a tuple or list of positional inputs; a dict of keyword inputs; or a shape.
+        tensor: a tensor; a tuple or list of positional inputs; a dict of keyword inputs; both as :class:`Inputs`; or
+            a shape.
         real: whether the tensor that a shape stands for needs values; they are zeros then.
 
     Raises:
-        InputError: it is none of these, or a shape with a negative size.
+        InputError: it is none of these, or a shape that no tensor has.
     """
     if isinstance(tensor, torch.Tensor):
         return (tensor,), {}
+    if isinstance(tensor, Inputs):
+        return tensor.args, dict(tensor.kwargs)
     if isinstance(tensor, dict):
         if not all(isinstance(name, str) for name in tensor):
             raise InputError(
@@ -34,12 +59,19 @@ def arguments(tensor: Any, *, real: bool = False) -> tuple[tuple[Any, ...], dict
             )
         return (), dict(tensor)
     if isinstance(tensor, (tuple, list)):
-        if tensor and all(isinstance(size, int) and not isinstance(size, bool) for size in tensor):
-            if min(tensor) < 0:
-                raise InputError(f"a shape has no negative sizes: {tuple(tensor)!r}")
-            return (torch.zeros(tuple(tensor), dtype=torch.float32, device="cpu" if real else "meta"),), {}
+        if tensor and all(isinstance(size, Integral) and not isinstance(size, bool) for size in tensor):
+            return (_zeros(tuple(map(int, tensor)), real),), {}
         return tuple(tensor), {}
-    raise InputError(f"no input to run the model on: got {tensor!r}; give {_FORMS}.")
+    raise InputError(f"no input to run the model on: got {tensor!r}; give {FORMS}.")
+
+
+def _zeros(shape: Sequence[int], real: bool) -> torch.Tensor:
+    if min(shape) < 0:
+        raise InputError(f"a shape has no negative sizes: {shape!r}")
+    try:
+        return torch.zeros(shape, dtype=torch.float32, device="cpu" if real else "meta")
+    except (TypeError, RuntimeError, OverflowError, MemoryError) as error:  # it is more than 64 bits say, or memory has
+        raise InputError(f"torch makes no float32 tensor of shape {shape!r}; give a smaller one") from error
 
 
 def copied(tensor: torch.Tensor) -> torch.Tensor:

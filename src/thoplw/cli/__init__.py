@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from thoplw.cli.check import check
+from thoplw.cli.commands import Command, Group
 from thoplw.cli.compare import compare
 from thoplw.cli.diff import diff
 from thoplw.cli.models import models
@@ -16,6 +16,7 @@ from thoplw.cli.survey import survey
 
 main = typer.Typer(
     name="thoplw",
+    cls=Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="What every layer of a PyTorch model costs: exact, without weights, in milliseconds.",
@@ -33,12 +34,10 @@ def _version(wanted: bool) -> None:
 @main.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+        bool, typer.Option("--version", metavar="", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
-) -> None:
-    # The folder where the command is called, as with python -m: a script has only its own folder there.
-    sys.path.insert(0, "")
+) -> None: ...
 
 
 for _command in (profile, compare, diff, check, models, survey):
-    main.command()(_command)
+    main.command(cls=Command)(_command)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from thoplw.cli.options import Batch, Inputs, Model, Seq, known
+from thoplw.cli.options import COUNTING, Batch, ConventionOfFile, Execute, Inputs, Model, Seq
 from thoplw.cli.run import run
 from thoplw.cli.terminal import say, show, told
 from thoplw.errors import InputError, UnknownNameError
@@ -16,6 +16,10 @@ from thoplw.report.figures import shown_in
 
 if TYPE_CHECKING:
     from thoplw.api.budget import Verdict
+
+
+#: Group of options in the help.
+LIMITS = "Limits"
 
 
 def _amount(text: str) -> int:
@@ -50,10 +54,12 @@ def _share(text: str) -> Any:
 def check(
     model: Model,
     max_macs: Annotated[
-        int | None, typer.Option(metavar="AMOUNT", parser=_amount, help="The most MACs, as in 2G or 1.5M.")
+        int | None,
+        typer.Option(metavar="AMOUNT", rich_help_panel=LIMITS, parser=_amount, help="The most MACs, as in 2G or 1.5M."),
     ] = None,
     max_params: Annotated[
-        int | None, typer.Option(metavar="AMOUNT", parser=_amount, help="The most parameters, as in 12M.")
+        int | None,
+        typer.Option(metavar="AMOUNT", rich_help_panel=LIMITS, parser=_amount, help="The most parameters, as in 12M."),
     ] = None,
     # typer has no way to say that a parser makes something else than the annotated type.
     most: Annotated[
@@ -61,32 +67,51 @@ def check(
         typer.Option(
             "--max",
             metavar="FIGURE=AMOUNT",
+            rich_help_panel=LIMITS,
             parser=_limit,
             help=f"The most of any figure, once for each: {', '.join(figure.name for figure in shown_in('budget'))}.",
         ),
     ] = None,
     baseline: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="No more than in this file, which profile --kind json wrote.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", rich_help_panel=LIMITS, help="No more than in this file, which profile --kind json wrote."
+        ),
     ] = None,
     tolerance: Annotated[
-        Any, typer.Option(metavar="PERCENT", parser=_share, help="How far above the baseline is no failure.")
+        Any,
+        typer.Option(
+            metavar="PERCENT", rich_help_panel=LIMITS, parser=_share, help="How far above the baseline is no failure."
+        ),
     ] = "0%",
     inputs: Inputs = None,
     seq: Seq = None,
     batch: Batch = None,
-    convention: Annotated[
-        str | None, typer.Option(help="How to count: that of the baseline, or else thoplw, by default.")
-    ] = None,
+    execute: Execute = False,
+    convention: ConventionOfFile = None,
     allow_uncounted: Annotated[
-        bool, typer.Option("--allow-uncounted", help="Do not fail when an operator could not be counted.")
+        bool,
+        typer.Option(
+            "--allow-uncounted",
+            metavar="",
+            rich_help_panel=COUNTING,
+            help="Do not fail when an operator could not be counted.",
+        ),
     ] = False,
     github: Annotated[
-        bool, typer.Option("--github", help="Write annotations, and a job summary, for GitHub Actions.")
+        bool,
+        typer.Option(
+            "--github",
+            metavar="",
+            rich_help_panel=LIMITS,
+            help="Write annotations, and a job summary, for GitHub Actions.",
+        ),
     ] = False,
 ) -> None:
     """Fail when a model costs more than it may: for continuous integration.
 
-    Exits with 0 when all limits are kept, with 1 when one is broken, and says which layers to look at.
+    Exits with 0 when all limits are kept, with 1 when one is broken or an operator could not be counted, and says which
+    layers to look at; with 2 when the model could not be held against them.
 
     For example:
 
@@ -98,14 +123,11 @@ def check(
     """
     if max_macs is None and max_params is None and not most and baseline is None:
         raise typer.BadParameter("nothing to check; add --max-macs, --max-params, --max or --baseline")
-    with told():
+    with told(2):
         from thoplw.api.budget import Budget
         from thoplw.api.budget import check as verdict_on
-        from thoplw.pricing import CONVENTIONS
         from thoplw.report.document import read
 
-        if convention is not None:
-            known("convention", convention, CONVENTIONS)
         before = None if baseline is None else read(baseline)
         counted = convention or ("thoplw" if before is None else before.about.convention)
         limits = {**dict(most or ()), "macs": max_macs, "params": max_params}
@@ -115,7 +137,7 @@ def check(
             tolerance=tolerance,
             allow_uncounted=allow_uncounted,
         )
-        found = run(model, inputs, seq=seq, batch=batch, convention=counted)
+        found = run(model, inputs, seq=seq, batch=batch, convention=counted, execute=execute)
         verdict = verdict_on(found.profile, budget)
         show(verdict.report())
         for problem in verdict.problems:

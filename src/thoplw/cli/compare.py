@@ -6,28 +6,54 @@ from typing import Annotated
 
 import typer
 
-from thoplw.cli.options import BESIDE, Batch, Inputs, Model, Output, Seq, known
+from thoplw.cli import options
+from thoplw.cli.options import (
+    COUNTING,
+    Batch,
+    Execute,
+    FmtBeside,
+    Inputs,
+    KindBeside,
+    Model,
+    Output,
+    Seq,
+    known,
+    words,
+)
 from thoplw.cli.run import loaded
-from thoplw.cli.terminal import show, told
+from thoplw.cli.terminal import draw_table, is_terminal, show, told
 
 
 def compare(
     model: Model,
     inputs: Inputs = None,
+    seq: Seq = None,
+    batch: Batch = None,
+    execute: Execute = False,
+    kind: KindBeside = "text",
+    fmt: FmtBeside = None,
+    output: Output = None,
     conventions: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="Which, with commas, as in macs,fvcore,thop; all by default.")
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            rich_help_panel=COUNTING,
+            help="Which, with commas, as in macs,fvcore,thop; all by default.",
+            **words("convention", options.conventions, several=True),
+        ),
     ] = None,
     explain: Annotated[
         tuple[str, str] | None,
-        typer.Option(metavar="A B", help="Show the difference of these two conventions alone, term by term."),
+        typer.Option(
+            metavar="A B",
+            rich_help_panel=COUNTING,
+            help="Show the difference of these two conventions alone, term by term.",
+        ),
     ] = None,
-    by_layer: Annotated[bool, typer.Option("--by-layer", help="With --explain: terms for each layer.")] = False,
-    seq: Seq = None,
-    batch: Batch = None,
-    kind: Annotated[str, typer.Option("--kind", "--format", help=f"{', '.join(BESIDE)}.")] = "text",
-    fmt: Annotated[str, typer.Option(help="Figures: raw or clever (with units).")] = "raw",
-    execute: Annotated[bool, typer.Option("--execute", help="Really run the model, with random weights.")] = False,
-    output: Output = None,
+    by_layer: Annotated[
+        bool,
+        typer.Option("--by-layer", metavar="", rich_help_panel=COUNTING, help="With --explain: terms for each layer."),
+    ] = False,
 ) -> None:
     """Show what other counters would say of a model, and why they differ.
 
@@ -43,18 +69,22 @@ def compare(
         raise typer.BadParameter("--explain names its two conventions; leave --conventions out")
     if by_layer and not explain:
         raise typer.BadParameter("--by-layer is for --explain A B")
+    known("convention", explain or (), options.conventions())
     with told():
         from thoplw.api.compare import compare
-        from thoplw.pricing import CONVENTIONS
 
-        known("kind", kind, BESIDE)
-        known("fmt", fmt, ("raw", "clever"))
-        names = list(explain or (conventions.split(",") if conventions else CONVENTIONS))
-        for name in names:
-            known("convention", name, CONVENTIONS)
+        names = list(explain or (conventions.split(",") if conventions else options.conventions()))
         module, tensors = loaded(model, inputs, seq=seq, batch=batch, execute=execute)
         found = compare(module, tensors, names, execute=execute)
-        show(
-            found.explain(*explain, kind, fmt, by_layer=by_layer) if explain else found.summary(kind, fmt),
-            output,
-        )
+        if kind == "text" and output is None and is_terminal():
+            tables = (
+                found.explanation(*explain, each, by_layer=by_layer) if explain else found.table(each)
+                for each in (fmt or "clever",)
+            )
+            draw_table(tables)
+        else:
+            form = fmt or "raw"
+            show(
+                found.explain(*explain, kind, form, by_layer=by_layer) if explain else found.summary(kind, form),
+                output,
+            )

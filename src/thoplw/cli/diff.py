@@ -8,26 +8,50 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from thoplw.cli.options import BESIDE, NAMES, Batch, Inputs, Output, Seq, known
+from thoplw.cli.completion import model_names
+from thoplw.cli.options import (
+    NAMES,
+    Batch,
+    ConventionOfFile,
+    Execute,
+    FmtBeside,
+    Inputs,
+    KindBeside,
+    Output,
+    Seq,
+)
 from thoplw.cli.run import run
-from thoplw.cli.terminal import say, show, told
+from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
 
 if TYPE_CHECKING:
     from thoplw.report.profile import Profile
 
 
 def diff(
-    before: Annotated[str, typer.Argument(metavar="A", help=f"{NAMES}; or a file that profile --kind json wrote.")],
-    after: Annotated[str, typer.Argument(metavar="B", help="The same; what is different in B is shown.")],
+    before: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            help=f"{NAMES}; or a file that profile --kind json wrote.",
+            autocompletion=model_names,
+        ),
+    ],
+    after: Annotated[
+        str,
+        typer.Argument(
+            metavar="B",
+            help="The same; what is different in B is shown.",
+            autocompletion=model_names,
+        ),
+    ],
     inputs: Inputs = None,
     seq: Seq = None,
     batch: Batch = None,
-    kind: Annotated[str, typer.Option("--kind", "--format", help=f"{', '.join(BESIDE)}.")] = "text",
-    fmt: Annotated[str, typer.Option(help="Figures: raw or clever (with units).")] = "raw",
-    convention: Annotated[
-        str | None, typer.Option(help="How to count: that of the file, or else thoplw, by default.")
-    ] = None,
+    execute: Execute = False,
+    kind: KindBeside = "text",
+    fmt: FmtBeside = None,
     output: Output = None,
+    convention: ConventionOfFile = None,
 ) -> None:
     """Show what differs between two models, layers matched by name.
 
@@ -40,25 +64,25 @@ def diff(
     thoplw diff before.json mypackage:build --input 1,3,224,224 --fmt clever
     """
     with told():
-        from thoplw.api.diff import FORMATS, differences
-        from thoplw.pricing import CONVENTIONS
+        from thoplw.api.diff import differences
         from thoplw.render import render
         from thoplw.report.document import read
 
-        known("kind", kind, BESIDE)
-        known("fmt", fmt, FORMATS)
-        if convention is not None:
-            known("convention", convention, CONVENTIONS)
         files = {name: read(Path(name)) for name in (before, after) if is_file(name)}
         counted = convention or next((profile.about.convention for profile in files.values()), "thoplw")
 
         def profile(name: str) -> Profile:
             if name in files:
                 return files[name]
-            return run(name, inputs, seq=seq, batch=batch, convention=counted).profile
+            return run(name, inputs, seq=seq, batch=batch, convention=counted, execute=execute).profile
 
         found = differences(profile(before), profile(after))
-        show(json.dumps(found.to_dict(), indent=2) if kind == "json" else render(found.table(fmt), kind), output)
+        if kind == "text" and output is None and is_terminal():
+            draw_table([found.table(fmt or "clever")])
+        elif kind == "json":
+            show(json.dumps(found.to_dict(), indent=2), output)
+        else:
+            show(render(found.table(fmt or "raw"), kind), output)
         if kind == "csv":
             for note in found.notes:
                 say(f"thoplw: {note}")

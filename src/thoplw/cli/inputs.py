@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from thoplw.errors import InputError, UnknownNameError
+from thoplw.record.spec import ITEM_SIZES
+
+if TYPE_CHECKING:
+    import torch
+
+    from thoplw.capture.inputs import Inputs
+
+#: Names of dtypes that plain tensors have, with the short ones of some.
+DTYPES = (
+    *(name for name in ITEM_SIZES if not name.startswith("q")),
+    *"half float double short int long chalf cfloat cdouble".split(),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,39 +53,42 @@ def parse(text: str) -> Typed:
         raise typer.BadParameter(f"{text!r} is no shape; write sizes with commas, as in 1,3,224,224 or 1,128:int64")
     if equals and not name.strip().isidentifier():
         raise typer.BadParameter(f"{text!r}: {name!r} is no name of an argument; write name=1,3,224,224")
-    known = _dtypes()
     dtype = dtype.strip() or "float32"
-    if dtype not in known:
-        raise typer.BadParameter(str(UnknownNameError("dtype", dtype, known)))
+    if dtype not in DTYPES:
+        raise typer.BadParameter(str(UnknownNameError("dtype", dtype, DTYPES)))
     return Typed(name=name.strip(), shape=shape, dtype=dtype)
 
 
-def tensors(typed: list[Typed], *, real: bool = False) -> tuple[Any, ...] | dict[str, Any] | None:
-    """Positional inputs, or keyword inputs by name; None when nothing was typed.
+def tensors(typed: list[Typed], *, real: bool = False) -> Inputs | None:
+    """Inputs in the order of the forward, and inputs by name; None when nothing was typed.
 
     Integers are zeros, which any vocabulary has, and booleans are true, as nothing is masked then.
 
     Raises:
-        InputError: some have a name and others have none, or two have the same.
+        InputError: two have the same name, or torch has no such tensor.
     """
-    import torch
+    from thoplw.capture.inputs import Inputs
 
-    made = []
-    for each in typed:
-        dtype = _dtypes()[each.dtype]
-        abstract = dtype.is_floating_point and not real
-        made.append(torch.full(each.shape, dtype is torch.bool, dtype=dtype, device="meta" if abstract else "cpu"))
-    names = [each.name for each in typed]
-    if not any(names):
-        return tuple(made) or None
-    if not all(names):
-        raise InputError("--input: give all inputs a name, as in --input x=1,3,224,224, or none of them")
+    if not typed:
+        return None
+    names = [each.name for each in typed if each.name]
     if len(set(names)) < len(names):
         raise InputError(f"--input: {max(names, key=names.count)!r} is given more than once")
-    return dict(zip(names, made, strict=True))
+    return Inputs(
+        *(_tensor(each, real) for each in typed if not each.name),
+        **{each.name: _tensor(each, real) for each in typed if each.name},
+    )
 
 
-def _dtypes() -> dict[str, Any]:
+def _tensor(typed: Typed, real: bool) -> torch.Tensor:
     import torch
 
-    return {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
+    dtype = getattr(torch, typed.dtype, None)
+    try:
+        if dtype is None:
+            raise TypeError
+        abstract = dtype.is_floating_point and not real
+        return torch.full(typed.shape, dtype is torch.bool, dtype=dtype, device="meta" if abstract else "cpu")
+    except (TypeError, RuntimeError, OverflowError, MemoryError) as error:
+        sizes = ",".join(map(str, typed.shape))
+        raise InputError(f"--input: torch makes no tensor {sizes}:{typed.dtype}; give another") from error

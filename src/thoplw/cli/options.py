@@ -1,19 +1,23 @@
-"""Arguments and options that several commands take."""
+"""Arguments and options that several commands take. What is mistyped is refused before torch is imported."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from thoplw.cli.completion import model_names
 from thoplw.cli.inputs import parse
 from thoplw.errors import UnknownNameError
+from thoplw.report.views import column_names, sort_names
 
 #: How a model is named, for the help of every command that takes one.
-NAMES = "resnet18 (of torchvision), timm:vit_base_patch16_224, hf:llama, or mypackage.models:build"
+NAMES = "resnet18 (torchvision), timm:vit_base_patch16_224, hf:llama, mypackage.models:build or net.py:Net"
 
+#: Groups of options in the help.
+MODEL, TABLE, COUNTING = "Model", "Table", "Counting"
 
 #: Kinds of a table that sets one thing beside another.
 BESIDE = ("text", "md", "csv", "latex", "json")
@@ -22,18 +26,8 @@ BESIDE = ("text", "md", "csv", "latex", "json")
 KINDS = "Tables: text, csv, md, latex. Pages and pictures: tree, html. Data: json, speedscope, collapsed (stacks)."
 
 
-def known(what: str, name: str, names: Iterable[str]) -> None:
-    """Find a misspelt word before the work that may take a while, not after it.
-
-    Raises:
-        UnknownNameError: the name is none of these.
-    """
-    names = list(names)
-    if name not in names:
-        raise UnknownNameError(what, name, names)
-
-
-def _conventions() -> list[str]:
+def conventions() -> list[str]:
+    """All that can be named."""
     from thoplw.pricing import CONVENTIONS
 
     return list(CONVENTIONS)
@@ -45,30 +39,154 @@ def _kinds() -> list[str]:
     return list(FORMATS)
 
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help=f"{NAMES}.")]
+def _formats() -> list[str]:
+    from thoplw.report.figures import FORMATTERS
+
+    return list(FORMATTERS)
+
+
+def known(what: str, names: Iterable[str], all_names: Iterable[str]) -> None:
+    """Refuse a misspelt word as wrong usage.
+
+    Raises:
+        BadParameter: a name is none of these; the message offers the near ones.
+    """
+    all_names = list(all_names)
+    for name in names:
+        if name not in all_names:
+            raise typer.BadParameter(str(UnknownNameError(what, name, all_names)))
+
+
+def words(what: str, names: Callable[[], Iterable[str]], *, several: bool = False) -> dict[str, Any]:
+    """What makes an option take words of a list alone: the check, and the completion.
+
+    Args:
+        what: a word is.
+        names: of all words.
+        several: whether it takes some of them, with commas.
+    """
+
+    def check(parameter: typer.CallbackParam, value: str | None) -> str | None:
+        if value is not None and value != parameter.default:
+            known(what, value.split(",") if several else (value,), names())
+        return value
+
+    def complete(incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",") if several else ("", "", incomplete)
+        return [f"{before}{comma}{name}" for name in names() if name.startswith(last)]
+
+    return {"callback": check, "autocompletion": complete}
+
+
+Model = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help=f"{NAMES}.", autocompletion=model_names),
+]
 Inputs = Annotated[
     # typer has no way to say that a parser makes something else than the annotated type.
     list[Any] | None,
     typer.Option(
         "--input",
-        metavar="[NAME=]SIZES[:DTYPE]",
+        metavar="SHAPE",
         parser=parse,
+        rich_help_panel=MODEL,
         help="Shape of an input, once for each: 1,3,224,224 in the order of the forward, or mask=1,128:int64 by name. "
         "float32 by default; integers are zeros. A zoo knows its own inputs.",
     ),
 ]
-Seq = Annotated[int | None, typer.Option(min=1, help="hf: models: number of text tokens, 128 by default.")]
-Batch = Annotated[int | None, typer.Option(min=1, help="Models of a zoo: number of samples, 1 by default.")]
+Seq = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", rich_help_panel=MODEL, help="hf: models: number of text tokens, 128 by default."),
+]
+Batch = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", rich_help_panel=MODEL, help="Models of a zoo: number of samples, 1 by default."),
+]
+Execute = Annotated[
+    bool,
+    typer.Option(
+        "--execute",
+        metavar="",
+        rich_help_panel=MODEL,
+        help="Really run the model, with random weights: for one that needs values.",
+    ),
+]
+_CONVENTIONS = (
+    "thoplw, macs, macs-causal, flops; or as another tool does: deepspeed, fvcore, ptflops, thop, torch, torchinfo."
+)
 ConventionName = Annotated[
     str,
     typer.Option(
         "--convention",
-        autocompletion=_conventions,
-        help="How to count: thoplw, macs, macs-causal, flops; or as another tool does: deepspeed, fvcore, ptflops, "
-        "thop, torch, torchinfo.",
+        metavar="NAME",
+        rich_help_panel=COUNTING,
+        help=f"How to count: {_CONVENTIONS}",
+        **words("convention", conventions),
     ),
 ]
-Kind = Annotated[str, typer.Option("--kind", "--format", autocompletion=_kinds, help=KINDS)]
+ConventionOfFile = Annotated[
+    str | None,
+    typer.Option(
+        "--convention",
+        metavar="NAME",
+        rich_help_panel=COUNTING,
+        help="How to count, as for profile: that of the file, or else thoplw, by default.",
+        **words("convention", conventions),
+    ),
+]
+Kind = Annotated[
+    str,
+    typer.Option("--kind", "--format", metavar="KIND", rich_help_panel=TABLE, help=KINDS, **words("kind", _kinds)),
+]
+KindBeside = Annotated[
+    str,
+    typer.Option(
+        "--kind",
+        "--format",
+        metavar="KIND",
+        rich_help_panel=TABLE,
+        help=f"{', '.join(BESIDE)}.",
+        **words("kind", lambda: BESIDE),
+    ),
+]
+Fmt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FMT",
+        rich_help_panel=TABLE,
+        help="Figures: raw, grouped (1,824,010,216), clever (1.82 G) or ratio (to the total). By default what is "
+        "easy to read on a terminal, and raw elsewhere.",
+        **words("fmt", _formats),
+    ),
+]
+FmtBeside = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FMT",
+        rich_help_panel=TABLE,
+        help="Figures: raw or clever (1.82 G). By default clever on a terminal, and raw elsewhere.",
+        **words("fmt", lambda: ("raw", "clever")),
+    ),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B,C",
+        rich_help_panel=TABLE,
+        help=f"Which, and in which order: {', '.join(column_names())}.",
+        **words("column", column_names, several=True),
+    ),
+]
+Sort = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        rich_help_panel=TABLE,
+        help=f"Order rows by it, figures largest first: {', '.join(sort_names())}.",
+        **words("sort", sort_names),
+    ),
+]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it there, not to the terminal.")
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", rich_help_panel=TABLE, help="Write it there, not to the terminal."),
 ]

@@ -6,14 +6,24 @@ from typing import Annotated, Any
 
 import typer
 
-from thoplw.cli.options import Batch, ConventionName, Inputs, Kind, Model, Output, Seq, known
+from thoplw.cli.options import (
+    COUNTING,
+    TABLE,
+    Batch,
+    Columns,
+    ConventionName,
+    Execute,
+    Fmt,
+    Inputs,
+    Kind,
+    Model,
+    Output,
+    Seq,
+    Sort,
+)
 from thoplw.cli.run import run
-from thoplw.cli.terminal import draw, is_terminal, say, show, told
-from thoplw.report.views import View, column_names, sort_names
-
-_COLUMNS = f"Which, and in which order: {', '.join(column_names())}."
-
-_SORT = f"Order rows by it, figures largest first: {', '.join(sort_names())}."
+from thoplw.cli.terminal import draw, draw_table, is_terminal, say, show, told, usage
+from thoplw.report.views import View, total_line
 
 
 def profile(
@@ -21,22 +31,41 @@ def profile(
     inputs: Inputs = None,
     seq: Seq = None,
     batch: Batch = None,
+    execute: Execute = False,
     kind: Kind = "text",
-    fmt: Annotated[str, typer.Option(help="Figures: raw, clever (with units) or ratio (to the total).")] = "raw",
-    depth: Annotated[
-        int | None, typer.Option(min=0, help="Leave out what is deeper in the tree; its figures go to what holds it.")
+    fmt: Fmt = None,
+    columns: Columns = None,
+    sort: Sort = None,
+    top: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", rich_help_panel=TABLE, help="Show so many of the largest layers."),
     ] = None,
-    columns: Annotated[str | None, typer.Option(metavar="A,B,C", help=_COLUMNS)] = None,
-    sort: Annotated[str | None, typer.Option(metavar="COLUMN", help=_SORT)] = None,
-    top: Annotated[int | None, typer.Option(min=1, help="Show so many of the largest layers.")] = None,
-    own: Annotated[
-        bool, typer.Option("--own/--cumulative", help="A layer's own figures, or those of all that it holds as well.")
-    ] = True,
-    convention: ConventionName = "thoplw",
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            rich_help_panel=TABLE,
+            help="Leave out what is deeper in the tree; its figures go to what holds it.",
+        ),
+    ] = None,
+    own: Annotated[bool, typer.Option("--own", hidden=True)] = False,
+    cumulative: Annotated[
+        bool,
+        typer.Option(
+            "--cumulative",
+            metavar="",
+            rich_help_panel=TABLE,
+            help="A row for every module, with the figures of all that it holds as well.",
+        ),
+    ] = False,
     output: Output = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Fail when an operator could not be counted.")] = False,
-    execute: Annotated[
-        bool, typer.Option("--execute", help="Really run the model, with random weights: for one that needs values.")
+    convention: ConventionName = "thoplw",
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", metavar="", rich_help_panel=COUNTING, help="Fail when an operator could not be counted."
+        ),
     ] = False,
 ) -> None:
     """Show what every layer of a model costs. No weights are loaded and nothing is computed.
@@ -55,22 +84,26 @@ def profile(
 
     thoplw profile mypackage.models:build --input ids=1,128:int64 --input mask=1,128:bool
     """
+    if own and cumulative:
+        raise typer.BadParameter("--own, which is the default, and --cumulative; leave one of them out")
+    view: dict[str, Any] = {
+        "depth": depth,
+        "columns": columns and columns.split(","),
+        "sort": sort,
+        "top": top,
+        "own": not cumulative,
+    }
+    with usage():
+        View(fmt=fmt or "raw", **view).check(kind)
     with told():
-        from thoplw.pricing import CONVENTIONS
-        from thoplw.render import FORMATS
-
-        known("kind", kind, FORMATS)
-        known("convention", convention, CONVENTIONS)
-        view: dict[str, Any] = {
-            "fmt": fmt, "depth": depth, "columns": columns and columns.split(","), "sort": sort, "top": top, "own": own
-        }  # fmt: skip
-        View(**view)
         layers = run(model, inputs, seq=seq, batch=batch, convention=convention, strict=strict, execute=execute)
-        text = layers.summary(kind, **view)  # also where it is drawn instead: it checks the options
-        if kind == "tree" and output is None and is_terminal():
-            draw(layers.draw(fmt, depth=depth, columns=view["columns"]))
+        if kind == "text" and output is None and is_terminal():
+            shapes = (layers.table(each, **view) for each in ((fmt,) if fmt else ("grouped", "clever")))
+            draw_table(shapes, total_line(layers.profile))
+        elif kind == "tree" and output is None and is_terminal():
+            draw(layers.draw(fmt or "clever", depth=depth, columns=view["columns"]))
         else:
-            show(text, output)
+            show(layers.summary(kind, fmt or "raw", **view), output)
         if kind in _WITHOUT_NOTES:
             for note in layers.notes():
                 say(f"thoplw: {note}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from thoplw.cli.inputs import Typed, tensors
@@ -42,7 +43,10 @@ def loaded(
     inputs = tensors(typed or [], real=execute)
     found = load(name, execute, **options)
     if inputs is None and found.inputs is None:
-        raise InputError(f"{name} does not tell what it takes: add --input, as in --input 1,3,224,224")
+        raise InputError(
+            f"{name} does not tell what it takes: add --input for each input of its forward"
+            f"{signature(found.model)}, as in --input 1,3,224,224"
+        )
     return found.model, found.inputs if inputs is None else inputs
 
 
@@ -74,3 +78,13 @@ def run(
 
     model, inputs = loaded(name, typed, seq=seq, batch=batch, execute=execute)
     return profile(model, inputs, verbose=False, convention=convention, strict=strict, execute=execute)[2]
+
+
+def signature(model: torch.nn.Module) -> str:
+    """The parameters of a forward, ``(x, mask=None)``; nothing where they cannot be told."""
+    try:
+        parameters = inspect.signature(model.forward).parameters.values()
+    except (TypeError, ValueError):
+        return ""
+    plain = (each.replace(annotation=inspect.Parameter.empty) for each in parameters)
+    return f" ({', '.join(map(str, plain))})"

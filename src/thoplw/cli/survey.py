@@ -2,46 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from thoplw.cli.options import ConventionName, known
-from thoplw.cli.terminal import say, show, told
+from thoplw.cli.completion import model_names
+from thoplw.cli.options import ConventionName, Execute
+from thoplw.cli.terminal import draw_table, is_terminal, say, show, told, usage
 from thoplw.errors import InputError
+from thoplw.render.words import count, visible
 
 if TYPE_CHECKING:
     from thoplw.api.survey import Entry
+
+
+#: Groups of options in the help.
+RESULT, WORK = "Result", "Work"
 
 
 def survey(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="WORDS...", help="Names of models; or words that all have in their names, as for models."
+            metavar="WORDS...",
+            help="Names of models; or words that all have in their names, as for models.",
+            autocompletion=model_names,
         ),
     ],
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Write it there, as .parquet or .csv, not to the terminal."
+            "--output", "-o", metavar="FILE", rich_help_panel=RESULT, help="Write it there too, as .parquet or .csv."
         ),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw MACs against parameters, as .svg or .png.")
+        Path | None,
+        typer.Option(metavar="FILE", rich_help_panel=RESULT, help="Draw MACs against parameters, as .svg or .png."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 2,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one model may take.")] = 120,
-    resume: Annotated[
+    again: Annotated[
         bool,
-        typer.Option("--resume/--again", help="Keep what an earlier survey found, in FILE.jsonl, or do all again."),
-    ] = True,
+        typer.Option(
+            "--again",
+            metavar="",
+            rich_help_panel=RESULT,
+            help="Do all again. Otherwise what an earlier survey found, in FILE.jsonl, is kept.",
+        ),
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", hidden=True)] = False,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", rich_help_panel=WORK, help="Number of processes.")] = 2,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, metavar="S", rich_help_panel=WORK, help="Seconds that one model may take.")
+    ] = 120,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A Dask cluster that does the work, as in tcp://host:8786.")
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", rich_help_panel=WORK, help="A Dask cluster that does the work, as in tcp://host:8786."
+        ),
     ] = None,
+    execute: Execute = False,
     convention: ConventionName = "thoplw",
 ) -> None:
     """Profile many models, in processes: a bad one is a row with its error, and never stops the others.
@@ -59,69 +82,98 @@ def survey(
 
     thoplw survey hf: -o hf.parquet --scheduler tcp://cluster:8786
     """
-    with told():
-        from thoplw.api.survey import PLOTS, TABLES, check_ending, chosen, draw, lines, read, table, write
-        from thoplw.api.survey import survey as entries
-        from thoplw.pricing import CONVENTIONS
-        from thoplw.render import render
+    if again and resume:
+        raise typer.BadParameter("--resume, which is the default, and --again; leave one of them out")
+    from thoplw.api.files import PLOTS, TABLES, check_ending
 
-        known("convention", convention, CONVENTIONS)
+    with usage():
         if output is not None:
             check_ending(output, TABLES)
         if plot is not None:
             check_ending(plot, PLOTS)
+    with told(), ExitStack() as stack:
+        from thoplw.api.journal import alone, lines, read, written
+        from thoplw.api.survey import chosen, draw, table, write
+        from thoplw.api.survey import survey as entries
+        from thoplw.render import render
+
         names = chosen(words)
         if not names:
             raise InputError(f"no model has {' and '.join(map(repr, words))} in its name")
         notes = None if output is None else lines(output)
-        earlier = read(notes, convention) if notes is not None and resume else {}
-        found = {name: entry for name, entry in earlier.items() if entry.error is None}
+        found: dict[str, Entry] = {}
+        add = None
+        if notes is not None:
+            stack.enter_context(alone(notes))
+            earlier = {} if again else read(notes, convention)
+            found = {name: entry for name, entry in earlier.items() if entry.error is None}
+            add = stack.enter_context(written(notes, found.values()))
         todo = [name for name in names if name not in found]
-        with _file(notes, found.values()) as file:
-            for entry in _shown(
-                entries(todo, convention=convention, workers=workers, timeout=timeout, scheduler=scheduler), len(todo)
+        try:
+            with (
+                _stoppable(),
+                closing(
+                    entries(
+                        todo,
+                        convention=convention,
+                        workers=workers,
+                        timeout=timeout,
+                        scheduler=scheduler,
+                        execute=execute,
+                    )
+                ) as coming,
             ):
-                found[entry.name] = entry
-                _note(file, entry)
+                for entry in _shown(coming, len(todo)):
+                    found[entry.name] = entry
+                    if add is not None:
+                        add(entry)
+        except KeyboardInterrupt as error:
+            kept = "" if notes is None else f"; {notes} has what was found, and the same command goes on"
+            say(f"thoplw: stopped after {len(found)} of {len(names)} models{kept}")
+            raise typer.Exit(130) from error
         surveyed = [found[name] for name in names]
-        if output is None:
-            show(render(table(surveyed), "text"))
-        else:
+        if output is not None:
             write(surveyed, output)
+        if is_terminal():
+            draw_table([table(surveyed, "grouped"), table(surveyed, "clever")])
+        else:
+            show(render(table(surveyed), "text"))
         if plot is not None:
             draw(surveyed, plot)
-        failed = sum(entry.error is not None for entry in surveyed)
-        say(f"thoplw: {len(surveyed)} models, {failed} failed")
-        if failed == len(surveyed):
-            raise typer.Exit(1)
+        _say_what(surveyed, [path for path in (output, plot) if path is not None])
+
+
+def _say_what(surveyed: Sequence[Entry], files: Sequence[Path]) -> None:
+    """How it went, and where it is written; nothing but failures is one."""
+    failed = sum(entry.error is not None for entry in surveyed)
+    where = f"; wrote {' and '.join(map(str, files))}" if files else ""
+    say(f"thoplw: {count(len(surveyed), 'model')}, {failed} failed{where}")
+    if failed == len(surveyed):
+        raise typer.Exit(1)
 
 
 @contextmanager
-def _file(path: Path | None, found: Iterable[Entry]) -> Iterator[TextIO | None]:
-    """The file of what is found, with what was known before in it."""
-    if path is None:
-        yield None
-        return
+def _stoppable() -> Iterator[None]:
+    """Processes that are started find no code in the current folder, and end with this one when it is told to end."""
+
+    def stop(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    safe = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    before = signal.signal(signal.SIGTERM, stop)
     try:
-        file = path.open("w", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
-    with file:
-        for entry in found:
-            _note(file, entry)
-        yield file
-
-
-def _note(file: TextIO | None, entry: Entry) -> None:
-    from thoplw.api.survey import line
-
-    if file is not None:
-        file.write(line(entry))
-        file.flush()
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if safe is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = safe
 
 
 def _shown(entries: Iterator[Entry], total: int) -> Iterator[Entry]:
-    """The same, with a bar on stderr that shows how far it is, and what failed."""
+    """The same, with a bar on stderr that shows how far it is, and what failed, a line each."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -133,10 +185,14 @@ def _shown(entries: Iterator[Entry], total: int) -> Iterator[Entry]:
     )
 
     columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    with Progress(TextColumn("{task.description:40.40}"), *columns, console=Console(stderr=True)) as bar:
+    with Progress(TextColumn("{task.description:40.40}", markup=False), *columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=total)
+        console = bar.console
         for entry in entries:
-            bar.update(task, advance=1, description=entry.name)
+            bar.update(task, advance=1, description=visible(entry.name))
             if entry.error:
-                bar.console.print(f"{entry.name}: {entry.error}", markup=False, highlight=False, soft_wrap=True)
+                line = visible(f"{entry.name}: {entry.error}")
+                # The table has it in full where somebody looks at it; a file gets it here.
+                cut = {"no_wrap": True, "overflow": "ellipsis"} if console.is_terminal else {"soft_wrap": True}
+                console.print(line, markup=False, highlight=False, **cut)
             yield entry

@@ -1,9 +1,10 @@
-"""How the command line answers: tables to stdout, the rest to stderr, a mistake in one line and exit code 1."""
+"""How the command line answers: tables to stdout, the rest to stderr, a mistake in one line and an exit code."""
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,33 +12,65 @@ from typing import TYPE_CHECKING
 import typer
 
 from thoplw.errors import InputError, ThoplwError
+from thoplw.render.words import visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from thoplw.render.table import Table
+
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Whatever fails, say it in plain words on stderr and exit with 1."""
+def told(code: int = 1) -> Iterator[None]:
+    """Whatever fails, say it in plain words on stderr and exit with ``code``."""
     try:
         yield
-    except (BrokenPipeError, typer.Exit):
+    except (BrokenPipeError, typer.Exit, typer.BadParameter):
         raise  # Who reads us has had enough, as head has; typer knows what to do.
     except ThoplwError as error:
-        _fail(str(error), error)
+        _fail(by_option(str(error)), code, error)
     except Exception as error:
         notes = "; ".join(("", *getattr(error, "__notes__", ())))
-        _fail(f"{type(error).__name__}: {error}".removesuffix(": ") + notes, error)
+        _fail(f"{type(error).__name__}: {error}".removesuffix(": ") + notes, code, error)
 
 
-def _fail(message: str, error: Exception) -> None:
+@contextmanager
+def usage() -> Iterator[None]:
+    """Take what the library refuses for wrong usage."""
+    try:
+        yield
+    except InputError as error:
+        raise typer.BadParameter(by_option(str(error))) from error
+
+
+#: What messages of the library name -> the option of the command line.
+_OPTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
+    (r"\b(execute|strict)=True\b", r"--\1"),
+    (r"\bleave execute out\b", "leave --execute out"),
+    (r"\bown=False\b", "--cumulative"),
+    (r"\bcolumns=\[([^]]*)\]", lambda found: f"--columns {found[1].replace(chr(39), '').replace(', ', ',')}".strip()),
+    (r"\b(depth|fmt|kind|sort|top)=('?)([\w%.-]*)\2", lambda found: f"--{found[1]} {found[3]}".strip()),
+    (r"\bfmt, columns, sort, top and own\b", "--fmt, --columns, --sort, --top and --own"),
+    (r"\bsort, top and own\b", "--sort, --top and --own"),
+    (r"\bdepth (alone|makes)\b", r"--depth \1"),
+)
+
+
+def by_option(message: str) -> str:
+    """A message of the library, with options in place of arguments: ``execute=True`` is ``--execute``."""
+    for pattern, option in _OPTIONS:
+        message = re.sub(pattern, option, message)
+    return message
+
+
+def _fail(message: str, code: int, error: Exception) -> None:
     say(f"error: {message}")
-    raise typer.Exit(1) from error
+    raise typer.Exit(code) from error
 
 
 def say(text: str) -> None:
-    """Tell the user, not who reads the table."""
-    typer.echo(text, err=True)
+    """Tell the user, not who reads the table. What a name may hold reaches no terminal but as text."""
+    typer.echo("\n".join(map(visible, text.split("\n"))), err=True)
 
 
 def show(text: str, output: Path | None = None) -> None:
@@ -65,3 +98,21 @@ def draw(what: RenderableType) -> None:
     from rich.console import Console
 
     Console().print(what)
+
+
+def draw_table(tables: Iterable[Table], total: str = "") -> None:
+    """Draw the first of some tables that is no wider than the terminal, or else what fits of the last.
+
+    Args:
+        tables: the same in several forms, the widest first.
+        total: a line to show under it.
+    """
+    from rich.console import Console
+
+    from thoplw.render.screen import screen, width_of
+
+    console = Console()
+    for table in tables:
+        if width_of(table) <= console.width:
+            break
+    console.print(screen(table, console.width, total))

@@ -1,12 +1,16 @@
-"""What a callable in a Python module returns."""
+"""What a callable in a Python module, or in a file, returns."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Iterable
+from itertools import chain, count
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -16,16 +20,25 @@ from thoplw.errors import InputError, UnknownNameError
 from thoplw.models.built import Built, build
 
 
-def from_python(module: str, name: str, *, zoos: Iterable[str] = (), real: bool = False) -> Built:
-    """What a callable in a Python module returns; ``zoos`` are names that a mistyped module may have meant."""
-    if not all(part.isidentifier() for part in module.split(".")):
-        raise InputError(f"{module!r} is no name of a Python module; write package.module:callable")
-    found = getattr(_import(module, zoos), name, None)
+def from_python(source: str, name: str, *, zoos: Iterable[str] = (), real: bool = False) -> Built:
+    """What a callable in a Python module, or in a file such as ``./mynet.py``, returns.
+
+    Args:
+        source: ``package.module``, found in the current folder as well, after all else; or a path that ends in ``.py``.
+        name: of the callable.
+        zoos: names that a mistyped module may have meant.
+        real: allocate random weights.
+    """
+    if not name:
+        raise InputError(f"{source}: names no model; write what builds it after the colon, as in {source}:build")
+    found_in = _import_file(Path(source)) if source.endswith(".py") else _import(source, zoos)
+    found = getattr(found_in, name, None)
     if found is None:
-        raise UnknownNameError(f"name in {module}:", name, vars(sys.modules[module]))
-    model = found if isinstance(found, nn.Module) or not callable(found) else _call(found, f"{module}:{name}", real)
+        public = (each for each in vars(found_in) if not each.startswith("_"))
+        raise UnknownNameError(f"name in {source}:", name, public)
+    model = found if isinstance(found, nn.Module) or not callable(found) else _call(found, f"{source}:{name}", real)
     if not isinstance(model, nn.Module):
-        raise InputError(f"{module}:{name} gives {type(model).__name__}, not a torch.nn.Module")
+        raise InputError(f"{source}:{name} gives {type(model).__name__}, not a torch.nn.Module")
     return model, None
 
 
@@ -38,22 +51,66 @@ def _call(builder: Callable[..., Any], name: str, real: bool) -> Any:
 
 
 def _import(module: str, zoos: Iterable[str]) -> ModuleType:
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise InputError(
+            f"{module!r} is no name of a Python module; write package.module:callable, or path/to/file.py:callable"
+        )
+    _search_last(str(Path.cwd()))
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if not f"{module}.".startswith(f"{missing}."):
-            raise _broken(module, error) from error  # The module is there; what it imports is not.
+            raise _broken(
+                module, f"python -c 'import {module}'", error
+            ) from error  # It is there; what it imports is not.
         parent = missing.rpartition(".")[0]
+        if parent and not hasattr(sys.modules[parent], "__path__"):
+            inner = missing.rpartition(".")[2]
+            raise InputError(
+                f"{parent} is no package, so that there is no {missing}; "
+                f"write {parent}:{inner} for what {parent} defines"
+            ) from error
         searched = getattr(sys.modules[parent], "__path__", ()) if parent else None
         known = [each.name for each in pkgutil.iter_modules(searched, f"{parent}." if parent else "")]
         if parent:
             raise UnknownNameError("Python module", missing, known) from error
         raise UnknownNameError("zoo or Python module", missing, {*known, *zoos}) from error
     except (Exception, SystemExit) as error:  # A script without a main guard may end the process.
-        raise _broken(module, error) from error
+        raise _broken(module, f"python -c 'import {module}'", error) from error
 
 
-def _broken(module: str, error: BaseException) -> InputError:
-    seen = f"{type(error).__name__}: {error}"
-    return InputError(f"{module} cannot be imported ({seen}); make `python -c 'import {module}'` work first")
+def _import_file(path: Path) -> ModuleType:
+    """A file as a module of its name, or ``torch_2`` where that is taken: ``torch.py`` is not torch."""
+    stem = re.sub(r"\W", "_", path.stem)
+    names = chain((stem,), (f"{stem}_{number}" for number in count(2)))
+    name = next(name for name in names if _is_of(sys.modules.get(name), path))
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    if spec is None or spec.loader is None or not path.is_file():
+        near = sorted(str(each) for each in path.parent.glob("*.py")) if path.parent.is_dir() else []
+        raise UnknownNameError("file", str(path), near)
+    _search_last(str(path.resolve().parent))
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise _broken(str(path), f"python {path}", error) from error
+    return module
+
+
+def _is_of(module: ModuleType | None, path: Path) -> bool:
+    """Whether a name is free, or that of the file."""
+    return module is None or getattr(module, "__file__", None) == str(path.resolve())
+
+
+def _search_last(folder: str) -> None:
+    """Find modules in a folder, after everything that is installed: nothing there can stand for a package."""
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+
+def _broken(what: str, command: str, error: BaseException) -> InputError:
+    return InputError(f"{what} cannot be imported ({type(error).__name__}: {error}); make `{command}` work first")

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 
 import torch
@@ -39,9 +40,9 @@ def load(name: str, real: bool = False, **options: int) -> Loaded:
     """Build a model without weights, and the zoo's own default input for it.
 
     Args:
-        name: ``resnet18`` (torchvision), ``timm:vit_base_patch16_224``, or ``package.module:callable`` for any callable
-            that takes no arguments and returns a module; ``hf:llama`` (a model type of transformers), or
-            ``hf:directory`` with a ``config.json`` in it.
+        name: ``resnet18`` (torchvision), ``timm:vit_base_patch16_224``, or ``package.module:callable`` or
+            ``path/to/file.py:callable`` for any callable that takes no arguments and returns a module; ``hf:llama`` (a
+            model type of transformers), or ``hf:directory`` with a ``config.json`` in it.
         real: allocate random weights, and inputs of zeros, for a run with ``execute=True``.
         options: ``batch``, the number of samples, for models of a zoo; ``seq``, the number of text tokens, for ``hf:``.
 
@@ -51,9 +52,7 @@ def load(name: str, real: bool = False, **options: int) -> Loaded:
         InputError: the Python module cannot be imported, the callable needs arguments or returned something else than
             a module, or the zoo does not take the options.
     """
-    source, colon, rest = name.partition(":")
-    if not colon:
-        source, rest = "torchvision", name
+    source, rest = _split(name)
     build = SOURCES[source].build if source in SOURCES else partial(from_python, source, zoos=tuple(SOURCES))
     unfit = [option for option in options if option not in inspect.signature(build).parameters]
     if unfit:
@@ -61,6 +60,45 @@ def load(name: str, real: bool = False, **options: int) -> Loaded:
         raise InputError(f"{' and '.join(unfit)}: only for {who}; give the shapes that {name} takes instead")
     model, inputs = build(rest, real=real, **options)
     return Loaded(name=name, model=model, inputs=map_tensors(inputs, _zeros) if real else inputs)
+
+
+def _split(name: str) -> tuple[str, str]:
+    """``timm:resnet18`` as zoo and name, ``resnet18`` as torchvision's, ``./net.py:Net`` as file and callable.
+
+    Raises:
+        InputError: it is a file or a dotted name without a colon; the message has what to type instead.
+    """
+    source, colon, rest = name.partition(":")
+    if source in SOURCES:
+        return source, rest
+    if colon:
+        before, _, after = name.rpartition(":")
+        return before, after
+    path = Path(name)
+    if path.suffix == ".py":
+        raise InputError(f"{name} is a file: write what builds the model after a colon, as in {name}:build")
+    if path.suffix in _WEIGHTS:
+        raise InputError(
+            f"{name} holds weights, and a model is more than these: name what builds it, as in mypackage.models:build "
+            "or path/to/file.py:build; no weights are needed"
+        )
+    if (path / "config.json").is_file():
+        raise InputError(f"{name} is a folder with a config.json: write hf:{name}")
+    if "/" in name:
+        raise InputError(
+            f"{name} is no model of a zoo, and none is asked for over a network: write hf: and a model type, as in "
+            "hf:llama, or hf: and a folder with a config.json"
+        )
+    package, dot, inner = name.rpartition(".")
+    if dot and name.replace(".", "").isidentifier():
+        raise InputError(
+            f"{name} is no model of torchvision; for {inner} of the Python module {package} write {package}:{inner}"
+        )
+    return "torchvision", name
+
+
+#: Endings of files that hold weights, or programs that cannot be taken apart.
+_WEIGHTS = frozenset({".bin", ".ckpt", ".gguf", ".h5", ".onnx", ".pkl", ".pt", ".pt2", ".pth", ".safetensors"})
 
 
 def names(zoo: str, *words: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from thoplw.render.outline import Outline, OutlineModule
+from thoplw.render.words import visible
 
 _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 
@@ -15,8 +16,9 @@ def collapsed(outline: Outline) -> str:
     """Collapsed stacks, as flamegraph.pl and its kin take them: a line for every module with cost of its own."""
     figure = outline.figures[0].name
     modules = outline.modules
+    names = [visible(_frame(module)).replace(";", ":") for module in modules]
     return "\n".join(
-        f"{';'.join(_frame(modules[index]).replace(';', ':') for index in stack)} {modules[stack[-1]].own[figure]}"
+        f"{';'.join(names[index] for index in stack)} {modules[stack[-1]].own[figure]}"
         for stack in _stacks(outline)
         if modules[stack[-1]].own[figure]
     )

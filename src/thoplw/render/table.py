@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+
+from thoplw.render.words import visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,3 +30,37 @@ class Table:
     values: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
     levels: tuple[int, ...] = ()
     about: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def printable(table: Table) -> Table:
+    """The same with control characters of names shown, see :func:`thoplw.render.words.visible`."""
+    return replace(
+        table,
+        columns=_visible(table.columns),
+        rows=tuple(map(_visible, table.rows)),
+        footer=_visible(table.footer),
+        notes=_visible(table.notes),
+        values={visible(column): figures for column, figures in table.values.items()},
+    )
+
+
+def _visible(cells: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(visible, cells))
+
+
+def figures_of(table: Table) -> set[int]:
+    """Positions of the columns that hold figures alone, in any format: ``1824010216``, ``+1.82 G``, ``12.34 %``.
+
+    A shape of one size, such as ``512``, is no figure.
+    """
+    rows = (*table.rows, table.footer) if table.footer else table.rows
+    return {
+        position
+        for position, (column, *cells) in enumerate(zip(table.columns, *rows, strict=True))
+        if not column.endswith("shape")
+        and any(map(str.strip, cells))
+        and all(_FIGURE.fullmatch(cell.strip() or "0") for cell in cells)
+    }
+
+
+_FIGURE = re.compile(r"[+-]?\d[\d,.]*( ?[%A-Z])?")

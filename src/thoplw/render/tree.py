@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from thoplw.render.table import Table
+from thoplw.render.table import Table, printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,6 +28,7 @@ def drawing(table: Table) -> RenderableType:
     from rich.table import Table as Grid
     from rich.text import Text
 
+    table = printable(table)
     names = _guided(table)
     grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for position, column in enumerate(table.columns):

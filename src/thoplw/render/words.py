@@ -26,3 +26,13 @@ def some(items: Iterable[str], most: int = 5, between: str = ", ") -> str:
 def shapes_in_words(shapes: Iterable[Shape], times: str = " x ") -> str:
     """``3 x 224 x 224, 10``; a shape without sizes is ``scalar``."""
     return ", ".join(times.join(map(str, shape)) or "scalar" for shape in shapes)
+
+
+def visible(text: str) -> str:
+    r"""What a terminal would obey, and what breaks a line, as it is typed in Python: a newline as ``\n``.
+
+    Names of modules and texts of errors are the user's, or come out of a file: they may hold anything.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from thoplw.record import Weight, Work
-from thoplw.render.units import clever_format
+from thoplw.render.units import aligned
 
 if TYPE_CHECKING:
     from thoplw.report.rows import Row
@@ -132,13 +132,18 @@ def _raw(value: int, total: int) -> str:
     return str(value)
 
 
+def _grouped(value: int, total: int) -> str:
+    return f"{value:,}"
+
+
 def _clever(value: int, total: int) -> str:
-    return clever_format(value)
+    return aligned(value)
 
 
 #: Format -> how the figure of a row, and how a total is written.
 FORMATTERS: Mapping[str, tuple[Formatter, Formatter]] = {
     "raw": (_raw, _raw),
+    "grouped": (_grouped, _grouped),
     "clever": (_clever, _clever),
     "ratio": (share, _clever),
 }

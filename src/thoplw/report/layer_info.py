@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from thoplw.errors import InputError, MissingExtraError, UnknownNameError
+from thoplw.errors import MissingExtraError, UnknownNameError
 from thoplw.pricing import Priced
 from thoplw.render import OUTLINES, TABLES, check_format, render
 from thoplw.render.grid import hypertext
@@ -146,7 +146,8 @@ class LayerInfo:
 
         Args:
             kind: one of those.
-            fmt: ``raw`` numbers, ``clever`` ones with units, or the ``ratio`` of each layer to the total.
+            fmt: ``raw`` numbers, ``grouped`` ones (``1,824,010,216``), ``clever`` ones with units, or the ``ratio`` of
+                each layer to the total.
             depth: leave out what is deeper in the tree of modules; its figures go to the module that holds it.
             columns: which, out of ``name``, ``class``, ``depth``, ``inputs``, ``outputs``, ``calls``, ``macs``,
                 ``flops``, ``params``, ``trainable``, ``share``, ``bytes`` (one for each dtype) and ``operators``.
@@ -160,20 +161,12 @@ class LayerInfo:
             InputError: options that do not go together.
         """
         check_format(kind)
+        view = View(fmt=fmt, depth=depth, columns=columns, sort=sort, top=top, own=own)
+        view.check(kind)
+        if kind == "tree":
+            return render(self._tree(fmt, depth, columns), kind)
         if kind in TABLES:
-            if kind == "tree":
-                if (sort, top, own) != (None, None, True):
-                    raise InputError(
-                        "kind 'tree' has all modules in definition order, each with what it holds: sort, top and own "
-                        f"are for {', '.join(sorted(TABLES.keys() - {kind}))}; depth makes a tree smaller"
-                    )
-                return render(self._tree(fmt, depth, columns), kind)
-            return render(self.table(fmt, depth=depth, columns=columns, sort=sort, top=top, own=own), kind)
-        if (fmt, columns, sort, top, own) != ("raw", None, None, None, True):
-            raise InputError(
-                f"kind {kind!r} has all figures of all modules, as exact numbers: of the options it takes depth "
-                f"alone; fmt, columns, sort, top and own are for {', '.join(TABLES)}"
-            )
+            return render(view.table(self.profile), kind)
         profile = self.profile.to_depth(depth)
         return render(profile.outline() if kind in OUTLINES else to_document(profile), kind)
 
@@ -275,7 +268,7 @@ class LayerInfo:
 
     def notes(self) -> tuple[str, ...]:
         """What the totals lack, a line for each kind of gap."""
-        return notes(self._gaps, self.convention)
+        return self._source.notes if isinstance(self._source, Profile) else notes(self._gaps, self.convention)
 
 
 def _record(row: Row, total: Row) -> dict[str, Any]:

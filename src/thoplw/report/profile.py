@@ -78,7 +78,9 @@ class Profile:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the totals lack, a line for each kind of gap."""
-        return notes(self.gaps, self.about.convention)
+        asleep = not any(row.calls or row.macs or row.flops for row in self.modules)
+        nothing = ("Nothing ran: no input was given, so that only parameters are known.",) if asleep else ()
+        return (*nothing, *notes(self.gaps, self.about.convention))
 
     @property
     def cost(self) -> int:

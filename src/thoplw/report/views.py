@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from thoplw.errors import InputError, UnknownNameError
+from thoplw.render import TABLES, check_format
 from thoplw.render.table import Table
+from thoplw.render.units import clever_format
 from thoplw.render.words import named, shapes_in_words, some
 from thoplw.report.figures import FIGURES, FORMATTERS, Formatter, shown_in
 from thoplw.report.profile import Profile
@@ -64,6 +66,25 @@ class View:
                 "or give depth= to see large parts of the model"
             )
 
+    def check(self, kind: str) -> None:
+        """Find options that a kind of output does not take, before the work.
+
+        Raises:
+            UnknownNameError: there is no such kind.
+            InputError: an option is for other kinds.
+        """
+        check_format(kind)
+        if kind == "tree" and (self.sort, self.top, self.own) != (None, None, True):
+            raise InputError(
+                "kind 'tree' has all modules in definition order, each with what it holds: sort, top and own "
+                f"are for {', '.join(sorted(TABLES.keys() - {kind}))}; depth makes a tree smaller"
+            )
+        if kind not in TABLES and replace(self, depth=None) != View():
+            raise InputError(
+                f"kind {kind!r} has all figures of all modules, as exact numbers: of the options it takes depth "
+                f"alone; fmt, columns, sort, top and own are for {', '.join(TABLES)}"
+            )
+
     def table(self, profile: Profile) -> Table:
         """The table of a profile."""
         columns = [column for name in self.columns or DEFAULT for column in self._columns(name, profile)]
@@ -114,6 +135,22 @@ class View:
             _Figures(f"{heading} {part}".strip(), _part(name, part), size, cell, foot)
             for part, size in (whole or {"": 0}).items()
         ]
+
+
+def total_line(profile: Profile) -> str:
+    """``1.82 GMACs, 3.64 GFLOPs, 11.70 M parameters (11.69 M trainable), 46.8 MB``."""
+    model, unit = profile.total, profile.about.unit
+    costs = [] if unit == "FLOP" else [_quantity(model.macs, f"{unit}s")]
+    trainable = "all" if model.trainable == model.params else clever_format(model.trainable)
+    parameters = f"{clever_format(model.params)} parameters ({trainable} trainable)"
+    size = _quantity(FIGURES["bytes"].number(model), "B", "%.1f")
+    return ", ".join((*costs, _quantity(model.flops, "FLOPs"), parameters, size))
+
+
+def _quantity(value: int, unit: str, fmt: str = "%.2f") -> str:
+    """``1.82 GMACs``, ``650 MACs``: the prefix goes with the unit."""
+    number, _, prefix = clever_format(value, fmt).partition(" ")
+    return f"{number} {prefix}{unit}"
 
 
 @dataclass(frozen=True, slots=True)

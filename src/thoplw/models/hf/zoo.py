@@ -7,13 +7,16 @@ import torch
 from thoplw.models.built import Built, WeightsOnMeta, build, zoo
 from thoplw.models.hf.architecture import architecture
 from thoplw.models.hf.inputs import inputs
+from thoplw.models.hf.offline import offline
 
 
 def from_hf(name: str, *, seq: int | None = None, batch: int = 1, real: bool = False) -> Built:
     """A model of transformers in a configuration, with inputs made for its modality."""
-    cls, config = architecture(name)
-    # Best, only weights lose their values: there are models that keep strides and paddings in buffers.
-    model = build(lambda: cls(config), real, WeightsOnMeta(), torch.device("meta"))
+    zoo("transformers", f"model 'hf:{name}'")
+    with offline(name):
+        cls, config = architecture(name)
+        # Best, only weights lose their values: there are models that keep strides and paddings in buffers.
+        model = build(lambda: cls(config), real, WeightsOnMeta(), torch.device("meta"))
     return model, inputs(model, seq=seq, batch=batch)
 
 

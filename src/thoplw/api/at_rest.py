@@ -1,0 +1,48 @@
+"""The profile of a model that did not run: what it holds, and nothing that it does."""
+
+from __future__ import annotations
+
+import torch
+
+from thoplw.capture.abstract import Specs
+from thoplw.capture.weights import Weights
+from thoplw.pricing import Convention
+from thoplw.record import ZERO, Weight
+from thoplw.report.figures import FIGURES, Charge
+from thoplw.report.profile import About, Profile
+from thoplw.report.rows import Row
+
+
+def at_rest(model: torch.nn.Module, convention: Convention) -> Profile:
+    """All modules of a model with their parameters, each of which is charged to the first that holds it.
+
+    Raises:
+        InputError: a parameter has no shape yet.
+    """
+    weights = Weights(Specs())
+    weights.add(model)
+    seen: set[int] = set()
+    depths: list[int] = []
+    rows = []
+    for info in weights.infos:
+        depths.append(depths[info.parent] + 1 if info.parent >= 0 else 0)
+        charge = Charge(cost=0, work=ZERO, weights=_new(info.parameters, seen), calls=0)
+        figures = {figure.name: figure.of(charge) for figure in FIGURES.values() if figure.of is not None}
+        rows.append(Row(name=info.path, cls=info.class_name, depth=depths[-1], figures=figures))
+    about = About(
+        model=weights.infos[0].class_name,
+        convention=convention.name,
+        unit=convention.unit or "MAC",
+        torch=str(torch.__version__),
+    )
+    return Profile(about=about, modules=tuple(rows))
+
+
+def _new(parameters: tuple[Weight, ...], seen: set[int]) -> tuple[Weight, ...]:
+    """Those that no module before has."""
+    first = []
+    for weight in parameters:
+        if weight.key not in seen:
+            seen.add(weight.key)
+            first.append(weight)
+    return tuple(first)

@@ -1,0 +1,25 @@
+"""Commands whose help does not say that ``--help`` is a truth value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+
+class _Plain:
+    """For options that take nothing."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)  # type: ignore[misc] # of the command beside which this stands
+        if option is not None:
+            option.metavar = ""
+        return option
+
+
+class Command(_Plain, TyperCommand):
+    """A command."""
+
+
+class Group(_Plain, TyperGroup):
+    """All commands."""

@@ -1,0 +1,61 @@
+"""Tables for who looks at them: no wider than the terminal, and figures whole."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from thoplw.render.screen import screen, width_of
+from thoplw.render.table import Table
+
+TABLE = Table(
+    columns=("Name", "Class", "Input shape", "MACs", "+/-"),
+    rows=(
+        ("layer1.0.conv1", "Conv2d", "64 x 56 x 56", "115605504", "+12"),
+        ("features.denseblock4.denselayer16.conv1", "Conv2d", "1, 2, 3, 4, 5 | 6, 7", "7", "-3"),
+        ("add", "Add", "[red]", "0", ""),
+    ),
+    footer=("Total", "Net", "3 x 224 x 224", "115605511", ""),
+    notes=("Never ran: head (650 parameters).",),
+)
+
+
+def shown(table: Table, width: int, total: str = "") -> list[str]:
+    file = io.StringIO()
+    Console(file=file, width=width, color_system=None).print(screen(table, width, total))
+    return file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 100, 200])
+def test_it_fits_and_figures_are_whole(width: int) -> None:
+    lines = shown(TABLE, width)
+    assert max(map(len, lines)) <= width
+    assert "115605504  +12" in lines[2]
+    assert lines[3].rstrip().endswith("7   -3")
+    assert "115605511" in next(line for line in lines if line.startswith("Total"))
+
+
+def test_with_room_nothing_is_shortened_but_long_lists() -> None:
+    lines = shown(TABLE, 200)
+    assert width_of(TABLE) <= 200
+    assert "features.denseblock4.denselayer16.conv1  Conv2d  1, 2, 3 and 2 more | 6, 7" in lines[3]
+    assert "64 x 56 x 56" in lines[2]
+
+
+def test_names_keep_their_ends_and_shapes_lose_blanks() -> None:
+    lines = shown(TABLE, 80)
+    assert "64x56x56" in lines[2]
+    assert lines[3].startswith("…")
+    assert lines[3].split()[0].endswith("16.conv1")
+
+
+def test_words_are_no_markup_and_totals_and_notes_stand_below() -> None:
+    lines = shown(TABLE, 80, "1.82 GMACs")
+    assert "[red]" in lines[4]
+    assert lines[-4:] == ["", "1.82 GMACs", "", "Never ran: head (650 parameters)."]
+
+
+def test_a_table_without_rows_or_footer() -> None:
+    assert shown(Table(columns=("Name", "MACs"), rows=()), 80)[0].split() == ["Name", "MACs"]
