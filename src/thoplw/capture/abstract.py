@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from thoplw.capture.torch_internals import make_wrapper, no_torch_function, stored_elements
+from thoplw.capture.torch_internals import make_wrapper, no_torch_function, running_mode, stored_elements
 from thoplw.errors import DataDependentError
 from thoplw.record import TensorSpec
 
@@ -67,12 +67,31 @@ class AbstractTensor(torch.Tensor):
         """Refuse: there are no values."""
         raise _no_values("numpy()", self)
 
+    def __format__(self, form: str) -> str:
+        """What it is; refuse to format a number as ``f"{x:.3f}"`` does, as there is none."""
+        if form and not self.dim():
+            raise _no_values(f"formatting with {form!r}", self)
+        return object.__format__(self, form)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """Refuse: whoever takes it reads memory that does not exist."""
+        raise _no_values("__dlpack__()", self)
+
+    def share_memory_(self) -> AbstractTensor:
+        """Do nothing, as torch does on a GPU: there is no memory to share."""
+        return self
+
 
 def _no_values(what: str, tensor: torch.Tensor) -> DataDependentError:
-    return DataDependentError(
+    error = DataDependentError(
         f"{what} asks for the values of a tensor of shape {tuple(tensor.shape)}, which do not exist in a run without "
         "arithmetic. execute=True counts it on real tensors."
     )
+    # Torch asks no run about this, so that the run that is on has to be told.
+    noted = getattr(running_mode(), "refuse", None)
+    if noted is not None:
+        noted(error)
+    return error
 
 
 class Specs:

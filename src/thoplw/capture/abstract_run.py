@@ -29,7 +29,7 @@ from thoplw.capture.operators import INDEXING, is_composite, is_higher_order, is
 from thoplw.capture.run import Run
 from thoplw.capture.torch_internals import make_wrapper
 from thoplw.capture.torch_names import named
-from thoplw.errors import InputError
+from thoplw.errors import InputError, ThoplwError
 from thoplw.record import Call, TensorSpec, TorchName
 
 #: What these return depends on the shape of the tensor that they are given, not on its values.
@@ -181,9 +181,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         target = target_of(func)
         shaped = shapes.RULES[target](*self.freeze(args[:3])) if target in shapes.RULES else None
         if shaped is None:
-            raise InputError(
-                f"{target} {self.where()} takes functions, and has no shape rule. "
-                "execute=True counts it on real tensors."
+            raise self.refuse(
+                InputError(
+                    f"{target} {self.where()} takes functions, and has no shape rule. "
+                    "execute=True counts it on real tensors."
+                )
             )
         output = self.thaw(shaped)
         self.record(self.call(func, args, kwargs, output))
@@ -242,7 +244,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         return output
 
     def _ask_meta(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, meta_kernel.Position]:
-        return meta_kernel.ask(func, args, kwargs, self._stand_in, self.where)
+        try:
+            return meta_kernel.ask(func, args, kwargs, self._stand_in, self.where)
+        except ThoplwError as error:
+            self.refuse(error)
+            raise
 
     def _interned(self, shaped: Any) -> Any:
         return self.specs.intern(shaped) if isinstance(shaped, TensorSpec) else tuple(map(self._interned, shaped))

@@ -69,9 +69,11 @@ class Decisions:
         statement, assumed = self._assume(target, args, kwargs)
         if assumed is NotImplemented:
             given = ", ".join(str(tuple(tensor.shape)) for tensor in tensors_in(args))
-            raise DataDependentError(
-                f"{func} {run.where()} decides on values, of tensors of shape {given}, "
-                "which do not exist in a run without arithmetic. execute=True counts it on real tensors."
+            raise run.refuse(
+                DataDependentError(
+                    f"{func} {run.where()} decides on values, of tensors of shape {given}, "
+                    "which do not exist in a run without arithmetic. execute=True counts it on real tensors."
+                )
             )
         if statement:
             run.assume(statement, target)
@@ -111,9 +113,11 @@ class Decisions:
             return
         places = int(mask.sum()) * (x.numel() // max(mask.numel(), 1))
         if places > source.numel():
-            raise InputError(
-                f"masked_scatter {run.where()} has {places} places for {source.numel()} elements, which torch refuses "
-                "on real tensors: do the tokens in the input fit the features of pictures or sounds?"
+            raise run.refuse(
+                InputError(
+                    f"masked_scatter {run.where()} has {places} places for {source.numel()} elements, which torch "
+                    "refuses on real tensors: do the tokens in the input fit the features of pictures or sounds?"
+                )
             )
 
 

@@ -15,6 +15,7 @@ from thoplw.capture.scopes import ModuleScopes
 from thoplw.capture.torch_internals import DispatchMode, views_untracked
 from thoplw.capture.torch_names import name_of
 from thoplw.capture.weights import Weights
+from thoplw.errors import ThoplwError
 from thoplw.record import Assumption, Call, Step, TensorSpec
 
 #: What records keep as it is, known without asking whether it is a tensor.
@@ -35,6 +36,7 @@ class Run(DispatchMode):
         steps: what has run so far.
         used: identities of the tensors that were arguments of some operator.
         assumptions: what was taken for granted on the way.
+        refusals: the errors of ours that the model met; it may have caught them, and gone another way.
     """
 
     def __init__(self, *, specs: Specs, weights: Weights, scopes: ModuleScopes | None, device: torch.device) -> None:
@@ -42,6 +44,7 @@ class Run(DispatchMode):
         self.steps: list[Step] = []
         self.used: set[int] = set()
         self.assumptions: list[Assumption] = []
+        self.refusals: list[ThoplwError] = []
         self.specs = specs
         self.weights = weights
         self.scopes = scopes
@@ -75,6 +78,11 @@ class Run(DispatchMode):
     def assume(self, statement: str, target: str) -> None:
         """Note what is taken for granted for an operator, in the module that runs now."""
         self.assumptions.append(Assumption(statement, target, self.scope))
+
+    def refuse(self, error: ThoplwError) -> ThoplwError:
+        """Note an error that is about to be raised into the model, which may catch it."""
+        self.refusals.append(error)
+        return error
 
     def execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operator for real, and note that."""

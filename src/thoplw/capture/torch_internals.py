@@ -20,7 +20,7 @@ from typing import Any
 import torch
 import torch.nn.modules.module as module_globals
 from torch.utils._mode_utils import no_dispatch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 
 #: Which release of torch this is.
 VERSION = str(torch.__version__)
@@ -45,6 +45,15 @@ def memory_of(tensor: torch.Tensor) -> int:
         return int(tensor.untyped_storage()._cdata)
     except (NotImplementedError, RuntimeError):  # sparse, for instance
         return 0
+
+
+#: In words of torch: something reads the memory of a tensor that has none. Since 2.2, and since 2.0.
+_NO_MEMORY = ("data is not allocated yet", "data pointer on an invalid python storage", "Cannot access data pointer of")
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether torch raised this because a tensor has no memory. Since 2.0."""
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
 
 
 def methods_of(packed: Any) -> tuple[str, ...]:
@@ -128,6 +137,9 @@ def on_shapes() -> Iterator[None]:
 
 #: ``dispatch_modes()``: how many modes are given every operator now. Since 2.0.
 dispatch_modes: Callable[[], int] = torch._C._len_torch_dispatch_stack
+
+#: ``running_mode()``: the mode that is given the next operator, or ``None``. Since 2.0.
+running_mode: Callable[[], Any] = _get_current_dispatch_mode
 
 #: ``function_modes()``: how many modes are given every function of torch now. Since 2.0.
 function_modes: Callable[[], int] = torch._C._len_torch_function_stack
