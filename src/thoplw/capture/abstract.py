@@ -139,13 +139,15 @@ class Specs:
         return known
 
     def _judge(self, spec: TensorSpec, dtype: torch.dtype) -> None:
-        if not may_steer(dtype, spec.numel):
+        # Tensors without strides are no abstract ones: see thoplw.capture.sparse.
+        if not may_steer(dtype, spec.numel) and (spec.strides or not spec.shape):
             self.valueless.add(id(spec))
 
 
 def abstract(spec: TensorSpec, device: torch.device) -> AbstractTensor:
-    """A new abstract tensor that looks like ``spec`` on ``device``."""
-    tensor: AbstractTensor = make_wrapper(AbstractTensor, spec.shape, spec.strides, dtype=dtype_of(spec), device=device)
+    """A new abstract tensor that looks like ``spec`` on ``device``; like a dense one, if that is of a sparse tensor."""
+    strides = spec.strides or None
+    tensor: AbstractTensor = make_wrapper(AbstractTensor, spec.shape, strides, dtype=dtype_of(spec), device=device)
     tensor.spec = spec
     tensor.token = id(spec)
     return tensor

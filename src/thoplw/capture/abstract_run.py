@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from thoplw import shapes
-from thoplw.capture import meta_kernel
+from thoplw.capture import meta_kernel, sparse
 from thoplw.capture.abstract import REAL_LIMIT, AbstractTensor, abstract, may_steer
 from thoplw.capture.data_dependent import Decisions, has_masks, take_for_granted
 from thoplw.capture.density import density_after, with_density
@@ -37,7 +37,7 @@ _VALUE_FREE = frozenset(
     f"aten.{name}" for name in ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
 )
 
-_ABSTRACT, _REAL = 1, 2
+_ABSTRACT, _REAL, _STRIDELESS = 1, 2, 4
 
 _INT = {int}
 
@@ -62,6 +62,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
         """Inputs are abstract but for small integers and booleans."""
+        if tensor.layout is not torch.strided:
+            return super().enter(tensor)
         if tensor.is_meta or not may_steer(tensor.dtype, tensor.numel()):
             return abstract(self.specs.of(tensor), self.device)
         return super().enter(tensor)
@@ -91,6 +93,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 kinds |= self._read((value,), parts)
         else:
             kwargs = {}
+        if kinds > _ABSTRACT | _REAL:
+            return self._without_strides(func, args, kwargs)
         if not kinds & _ABSTRACT and self._can_execute(func, args, kwargs):
             return self.execute(func, args, kwargs)
         key = tuple(parts)
@@ -147,6 +151,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 spec = self._weights.get(identity)
                 if spec is not None and id(spec) in self._valueless:
                     kinds |= _ABSTRACT
+                elif value.layout is not torch.strided:
+                    return _STRIDELESS  # the rest does not matter
                 else:
                     spec = self.specs.of(value)
                     kinds |= _ABSTRACT if value.is_meta or self._values.are_lost(value) else _REAL
@@ -176,6 +182,14 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             func, tuple(map(on_device, args)), {name: on_device(value) for name, value in kwargs.items()}
         )
 
+    def _without_strides(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answer an operator that is given a sparse tensor, or makes one."""
+        if is_composite(func) and not sparse.is_product(func, args, kwargs):
+            output, parts = self.take_apart(func, args, kwargs)
+            self.record(self.call(func, args, kwargs, output, parts))
+            return output
+        return sparse.answer(self, self._values, func, args, kwargs)
+
     def _higher_order(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer an operator that takes functions: of these, flex attention has a shape rule."""
         target = target_of(func)
@@ -198,6 +212,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         func, target, rule = operator.func, operator.target, operator.rule
         if rule is None and is_composite(func):
             return self._compose(operator, args, kwargs, key, kinds)
+        if sparse.makes_sparse(func):
+            return sparse.answer(self, self._values, func, args, kwargs)
         weights, valueless = self._weights, self._valueless  # of these the specs are known, and asked for most
         seen = tuple(
             [

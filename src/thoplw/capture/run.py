@@ -10,7 +10,7 @@ import torch
 
 from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.operators import overload_of, target_of
-from thoplw.capture.packed import geometry_of, weights_of
+from thoplw.capture.packed import geometry_of, sparse_products, weights_of
 from thoplw.capture.scopes import ModuleScopes
 from thoplw.capture.torch_internals import DispatchMode, views_untracked
 from thoplw.capture.torch_names import name_of
@@ -92,6 +92,8 @@ class Run(DispatchMode):
 
     def record_executed(self, func: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         """Note an operator that was run for real."""
+        if target_of(func) == "aten._sparse_sparse_matmul":  # how much that is, shapes do not tell
+            kwargs = {**kwargs, "products": sparse_products(*args)}
         seen, returned = self.freeze((args, tuple(kwargs.items()))), self.freeze(output)
         try:
             key = (func, repr(seen), repr(returned))

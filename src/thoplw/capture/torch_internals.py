@@ -34,9 +34,17 @@ make_wrapper: Callable[..., Any] = torch.Tensor._make_wrapper_subclass
 no_torch_function: Any = torch._C._disabled_torch_function_impl
 
 
+_COMPRESSED = frozenset({torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
+
+#: The layouts of tensors that store some of their elements. Since 2.0.
+SPARSE = _COMPRESSED | {torch.sparse_coo}
+
+
 def stored_elements(tensor: torch.Tensor) -> int:
-    """How many elements a sparse tensor stores. Since 2.0."""
-    return tensor._nnz()
+    """How many elements a tensor without strides stores: not all of them, if it is sparse. Since 2.0."""
+    if tensor.layout is torch.sparse_coo:
+        return tensor._values().numel()
+    return tensor.values().numel() if tensor.layout in _COMPRESSED else tensor.numel()
 
 
 def memory_of(tensor: torch.Tensor) -> int:

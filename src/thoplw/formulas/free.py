@@ -11,7 +11,8 @@ FREE = {
         "select slice slice_inverse split split_with_sizes split_copy squeeze swapaxes swapdims t tensor_split "
         "transpose unbind unflatten unfold unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze view view_as "
         "view_as_complex view_as_real _conj _neg_view _reshape_alias _unsafe_view hsplit vsplit dsplit ravel "
-        "adjoint atleast_1d atleast_2d atleast_3d set"
+        "adjoint atleast_1d atleast_2d atleast_3d set indices values _indices _values crow_indices col_indices "
+        "ccol_indices row_indices"
     ),
     "moves, copies or converts data": (
         "_pack_padded_sequence _pad_packed_sequence block_diag "
@@ -20,7 +21,10 @@ FREE = {
         "masked_select native_channel_shuffle pad pixel_shuffle pixel_unshuffle reflection_pad1d reflection_pad2d "
         "reflection_pad3d replication_pad1d replication_pad2d replication_pad3d repeat repeat_interleave roll rot90 "
         "stack tile to tril triu type_as vstack where zero _pad_circular _pad_enum _to_copy _to_cpu set_data im2col "
-        "col2im unfold_copy tril_indices triu_indices combinations cartesian_prod meshgrid"
+        "col2im unfold_copy tril_indices triu_indices combinations cartesian_prod meshgrid to_dense to_sparse "
+        "to_sparse_csr to_sparse_csc to_sparse_bsr to_sparse_bsc _to_dense _to_sparse "
+        "_to_sparse_csr _to_sparse_csc _to_sparse_bsr _to_sparse_bsc copy_sparse_to_sparse sparse_mask _coalesce "
+        "_sparse_mask_projection _convert_indices_from_coo_to_csr _convert_indices_from_csr_to_coo"
     ),
     "looks data up by index": (
         "max_unpool2d max_unpool3d "
@@ -34,7 +38,9 @@ FREE = {
         "full full_like hamming_window hann_window linspace logspace multinomial new_empty new_empty_strided "
         "new_full new_ones new_zeros normal ones ones_like polar rand rand_like randint randint_like randn "
         "randn_like randperm scalar_tensor uniform vander zeros zeros_like exponential cauchy geometric log_normal "
-        "random _efficientzerotensor"
+        "random _efficientzerotensor _sparse_coo_tensor_with_dims _sparse_coo_tensor_with_dims_and_tensors "
+        "_sparse_coo_tensor_unsafe _sparse_compressed_tensor_unsafe sparse_compressed_tensor sparse_coo_tensor "
+        "sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor"
     ),
     "nothing happens in inference": "alpha_dropout dropout feature_alpha_dropout feature_dropout native_dropout",
     "tells the profiler of torch where it is": (
@@ -48,7 +54,9 @@ FREE = {
         "_is_all_true _is_any_true item _local_scalar_dense _assert_async _assert_tensor_metadata _assert_scalar "
         "_functional_assert_async _linalg_check_errors "
         "sym_constrain_range sym_constrain_range_for_size is_pinned is_coalesced is_complex is_floating_point numel "
-        "size stride sym_size sym_numel sym_stride sym_storage_offset result_type can_cast"
+        "_nnz sparse_dim dense_dim _coalesced _validate_sparse_coo_tensor_args "
+        "_validate_sparse_compressed_tensor_args size stride sym_size sym_numel sym_stride sym_storage_offset "
+        "result_type can_cast"
     ),
 }
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from thoplw.formulas.common import Table, contraction, elements
+from thoplw.formulas.common import Table, contraction, elements, stored_elements
 from thoplw.record import Call, TensorSpec, Work
 
 
 def product(call: Call) -> Work:
     """``[*, L, K] [*, K, M] -> [*, L, M]``, and every case of vectors: ``L K M`` per batch.
 
-    Of a sparse first operand only the stored elements are multiplied.
+    Of a sparse operand only the stored elements are multiplied.
     """
-    return contraction(int(elements(call) * call.args[0].shape[-1] * stored(call.args[0])))
+    a, b = call.args[0], call.args[1]
+    return contraction(int(elements(call) * a.shape[-1] * stored(a) * stored(b)))
 
 
 def stored(spec: TensorSpec) -> Fraction | int:
@@ -23,13 +24,26 @@ def stored(spec: TensorSpec) -> Fraction | int:
 
 
 def linear(call: Call) -> Work:
-    """``[*, K] [M, K] -> [*, M]``, with an addition per output for the bias."""
-    return contraction(elements(call) * call.args[0].shape[-1], elements(call) if call.arg(2) else 0)
+    """``[*, K] [M, K] -> [*, M]``, with an addition per output for the bias; of a sparse weight what is stored."""
+    terms = int(elements(call) * call.args[0].shape[-1] * stored(call.args[1]))
+    return contraction(terms, elements(call) if call.arg(2) else 0)
 
 
 def added_product(call: Call) -> Work:
     """``[L, M] [L, K] [K, M] -> [L, M]``: the product is added to the first argument."""
-    return contraction(int(elements(call) * call.args[1].shape[-1] * stored(call.args[1])), elements(call))
+    a, b = call.args[1], call.args[2]
+    return contraction(int(elements(call) * a.shape[-1] * stored(a) * stored(b)), elements(call))
+
+
+def sparse_product(call: Call) -> Work:
+    """``[L, K] [K, M] -> [L, M]``, all sparse: records say how many stored elements meet, as shapes do not."""
+    return contraction(call.kwargs["products"])
+
+
+def sampled_product(call: Call) -> Work:
+    """``[L, M] [L, K] [K, M] -> [L, M]``: ``K`` for each stored element of the first argument."""
+    count = stored_elements(call.args[0])
+    return contraction(count * call.args[1].shape[-1], count)
 
 
 def summed_products(call: Call) -> Work:
@@ -110,6 +124,9 @@ FORMULAS: Table = {
     "aten.kron": outer,
     "aten.addmm": added_product,
     "aten._sparse_addmm": added_product,
+    "aten._sparse_sparse_matmul": sparse_product,
+    "aten._sparse_mm_reduce_impl": product,
+    "aten.sparse_sampled_addmm": sampled_product,
     "aten.addmv": added_product,
     "aten.baddbmm": added_product,
     "aten.addbmm": summed_products,

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from thoplw.formulas.common import Table, per_output
+from thoplw.formulas.common import Table, per_output, stored_elements
 from thoplw.record import Call, Work
 
 
 def reduction(flops: int, call: Call) -> Work:
     """So many operations for each element that goes in."""
-    return Work(flops=flops * call.inputs[0].numel if call.inputs else 0)
+    return Work(flops=flops * stored_elements(call.inputs[0]) if call.inputs else 0)
 
 
 #: Operations per output element.
@@ -44,7 +44,7 @@ _PER_OUTPUT = {
 _PER_INPUT = {
     1: (
         "all amax amin any argmax argmin count_nonzero cummax cummin cumprod cumsum max mean median min mode "
-        "nanmean nanmedian nansum prod sum logcumsumexp aminmax segment_reduce unfold_backward"
+        "nanmean nanmedian nansum prod sum logcumsumexp aminmax segment_reduce unfold_backward _sparse_sum"
     ),
     2: "dist frobenius_norm linalg_vector_norm norm",
     3: "huber_loss l1_loss mse_loss smooth_l1_loss",
