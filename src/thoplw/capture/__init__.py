@@ -19,6 +19,7 @@ import torch
 
 from thoplw.capture.abstract import Specs
 from thoplw.capture.abstract_run import AbstractRun
+from thoplw.capture.detection import boxes_cover_pictures
 from thoplw.capture.layer_cache import LayerCache
 from thoplw.capture.live_run import LiveRun
 from thoplw.capture.nesting import map_tensors, tensors_in
@@ -74,8 +75,10 @@ def capture(
         stack.callback(run.finish)
         reshaped = stack.enter_context(data_preserved(real))
         stack.enter_context(inference())
-        if reuse_layers and isinstance(run, AbstractRun):
-            stack.enter_context(LayerCache(run, scopes, weights))
+        if isinstance(run, AbstractRun):
+            stack.enter_context(boxes_cover_pictures(run))
+            if reuse_layers:
+                stack.enter_context(LayerCache(run, scopes, weights))
         stack.enter_context(scopes)
         args, kwargs = map_tensors((tuple(args), dict(kwargs)), run.enter)
         stack.enter_context(run)

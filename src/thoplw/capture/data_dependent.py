@@ -83,7 +83,7 @@ class Decisions:
         return output
 
     def _is_weight(self, run: Run, value: Any) -> bool:
-        """Whether this is one of the model's own weights, there to be read as nothing should have been written to it."""
+        """Whether this is one of the model's own weights, to be read as nothing should have been written to it."""
         return id(value) in run.weights.tensors and self._values.has(value)
 
     def _assume(self, target: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, Any]:

@@ -29,8 +29,8 @@ def constants_of(module: Any, path: str) -> dict[str, torch.Tensor]:
         if node.kind().startswith(_HIDDEN):
             raise InputError(
                 f"{f'module {path!r}' if path else 'the model'} was optimised by torch.jit.optimize_for_inference, "
-                f"which runs {node.kind()} without a sign to PyTorch's operators: profile it as it was before, or frozen by "
-                "torch.jit.freeze alone."
+                f"which runs {node.kind()} without a sign to PyTorch's operators: profile it as it was before, or "
+                "frozen by torch.jit.freeze alone."
             )
         if node.kind() == "prim::Constant" and node.output().type().kind() == "TensorType":
             value = node.t("value") if node.hasAttribute("value") else None
