@@ -12,7 +12,15 @@ from typing import Any
 
 import torch
 
-from thoplw.capture.torch_internals import make_wrapper, no_torch_function, running_mode, stored_elements
+from thoplw.capture.torch_internals import (
+    is_jagged,
+    make_wrapper,
+    no_torch_function,
+    rows_of,
+    running_mode,
+    sizes_of_nested,
+    stored_elements,
+)
 from thoplw.errors import DataDependentError
 from thoplw.record import TensorSpec
 
@@ -48,7 +56,9 @@ class AbstractTensor(torch.Tensor):
     def __torch_dispatch__(  # type: ignore[override] # torch types the disabled default of it
         cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """Refuse: only a run knows how to answer an operator."""
+        """Refuse: only a run knows how to answer an operator. Tensors of other classes may know."""
+        if any(not issubclass(each, AbstractTensor) for each in types):
+            return NotImplemented
         raise DataDependentError(
             f"{func} met a tensor that has a shape but no values, outside of the run that made it. "
             "Inside custom_ops, read shapes only (x.shape, x.numel()); execute=True gives real tensors."
@@ -106,15 +116,34 @@ class Specs:
         self._known: dict[tuple[tuple[int, ...], torch.dtype, tuple[int, ...], Fraction | int], TensorSpec] = {}
 
     def of(self, tensor: torch.Tensor) -> TensorSpec:
-        """The spec of a real, meta or abstract tensor. Sparse and other layouts without strides get ``()``."""
+        """The spec of a real, meta or abstract tensor. Sparse ones and others without strides have ``()``.
+
+        A nested tensor looks like its rows, one after the other.
+        """
         if type(tensor) is AbstractTensor:
             return tensor.spec
+        if tensor.is_nested:
+            return self._of_nested(tensor)
         if tensor.layout is torch.strided:
             # Most are known: asked here, as the parameters of a model are many.
             known = self._known.get((shape := tensor.shape, dtype := tensor.dtype, strides := tensor.stride(), 1))
             return self.make(shape, dtype, strides) if known is None else known
         stored = Fraction(stored_elements(tensor), tensor.numel() or 1)
         return self.make(tuple(tensor.shape), tensor.dtype, (), stored)
+
+    def _of_nested(self, tensor: torch.Tensor) -> TensorSpec:
+        if isinstance(tensor, AbstractTensor):
+            return tensor.spec
+        return self.of(rows_of(tensor)) if is_jagged(tensor) else self.of_parts(sizes_of_nested(tensor), tensor.dtype)
+
+    def of_parts(self, sizes: torch.Tensor, dtype: torch.dtype) -> TensorSpec:
+        """The spec of tensors of these ``[N, rank]`` sizes: of all their rows, or elements if more than rows varies."""
+        rows, *others = sizes.unbind(1)
+        if all(bool((each == each[0]).all()) for each in others):
+            shape = int(rows.sum()), *(int(each[0]) for each in others)
+        else:
+            shape = (int(sizes.prod(1).sum()),)
+        return self.of(torch.empty(shape, dtype=dtype, device="meta"))
 
     def make(
         self, shape: tuple[int, ...], dtype: torch.dtype, strides: tuple[int, ...], density: Fraction | int = 1

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from thoplw import shapes
-from thoplw.capture import meta_kernel, sparse
+from thoplw.capture import meta_kernel, nested, sparse
 from thoplw.capture.abstract import REAL_LIMIT, AbstractTensor, abstract, may_steer
 from thoplw.capture.data_dependent import Decisions, has_masks, take_for_granted
 from thoplw.capture.density import density_after, with_density
@@ -27,7 +27,7 @@ from thoplw.capture.memo import Answer, Memo, Operator
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import INDEXING, is_composite, is_higher_order, is_mutable, size_bound, target_of
 from thoplw.capture.run import Run
-from thoplw.capture.torch_internals import make_wrapper
+from thoplw.capture.torch_internals import is_jagged, make_wrapper, with_other_rows
 from thoplw.capture.torch_names import named
 from thoplw.errors import InputError, ThoplwError
 from thoplw.record import Call, TensorSpec, TorchName
@@ -62,6 +62,10 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
         """Inputs are abstract but for small integers and booleans."""
+        if tensor.is_nested and not is_jagged(tensor):
+            return nested.entered(self, tensor)
+        if is_jagged(tensor):
+            return with_other_rows(tensor, self.enter)
         if tensor.layout is not torch.strided:
             return super().enter(tensor)
         if tensor.is_meta or not may_steer(tensor.dtype, tensor.numel()):
@@ -151,7 +155,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 spec = self._weights.get(identity)
                 if spec is not None and id(spec) in self._valueless:
                     kinds |= _ABSTRACT
-                elif value.layout is not torch.strided:
+                elif value.layout is not torch.strided or value.is_nested:
                     return _STRIDELESS  # the rest does not matter
                 else:
                     spec = self.specs.of(value)
@@ -183,7 +187,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         )
 
     def _without_strides(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Answer an operator that is given a sparse tensor, or makes one."""
+        """Answer an operator that is given a sparse or nested tensor; jagged ones know what to do with their rows."""
+        if any(map(nested.is_nested, tensors_in((args, kwargs)))):
+            return nested.answer(self, func, args, kwargs)
+        if any(map(is_jagged, tensors_in((args, kwargs)))):
+            return NotImplemented
         if is_composite(func) and not sparse.is_product(func, args, kwargs):
             output, parts = self.take_apart(func, args, kwargs)
             self.record(self.call(func, args, kwargs, output, parts))
@@ -212,6 +220,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         func, target, rule = operator.func, operator.target, operator.rule
         if rule is None and is_composite(func):
             return self._compose(operator, args, kwargs, key, kinds)
+        if nested.makes_nested(func):
+            return nested.answer(self, func, args, kwargs)
         if sparse.makes_sparse(func):
             return sparse.answer(self, self._values, func, args, kwargs)
         weights, valueless = self._weights, self._valueless  # of these the specs are known, and asked for most

@@ -17,7 +17,7 @@ _STATEMENT = "boxes that are found cover their picture"
 
 @contextmanager
 def boxes_cover_pictures(run: Run) -> Iterator[None]:
-    """Have torchvision's Mask R-CNN and Keypoint R-CNN find boxes of the size of a picture, which an abstract run lacks.
+    """Have torchvision's Mask R-CNN and Keypoint R-CNN find boxes of the size of a picture, for want of values.
 
     They get values where the model has chosen among its candidates. Before that boxes stay without, as candidates that
     are alike would be dropped.

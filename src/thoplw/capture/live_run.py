@@ -7,9 +7,11 @@ from typing import Any
 import torch
 
 from thoplw import shapes
+from thoplw.capture.nested import is_nested, makes_nested, record_parts
+from thoplw.capture.nesting import tensors_in
 from thoplw.capture.operators import is_composite, is_higher_order, is_mutable, target_of, written
 from thoplw.capture.run import Run
-from thoplw.capture.torch_internals import memory_of
+from thoplw.capture.torch_internals import is_jagged, memory_of
 
 
 class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
@@ -29,6 +31,12 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Run one operator and record it."""
         kwargs = kwargs or {}
+        if types and any(map(is_jagged, tensors_in((args, kwargs)))):
+            return NotImplemented  # their class runs the operator on their rows
+        if any(map(is_nested, tensors_in((args, kwargs)))) or makes_nested(func):
+            output = func(*args, **kwargs)
+            record_parts(self, func, args, kwargs, output)
+            return output
         if is_higher_order(func):
             output = func(*args, **kwargs)
             self.record(self.call(func, args, kwargs, output))

@@ -37,7 +37,7 @@ no_torch_function: Any = torch._C._disabled_torch_function_impl
 _COMPRESSED = frozenset({torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
 
 #: The layouts of tensors that store some of their elements. Since 2.0.
-SPARSE = _COMPRESSED | {torch.sparse_coo}
+SPARSE: frozenset[torch.layout] = _COMPRESSED | {torch.sparse_coo}
 
 
 def stored_elements(tensor: torch.Tensor) -> int:
@@ -62,6 +62,49 @@ _NO_MEMORY = ("data is not allocated yet", "data pointer on an invalid python st
 def lacks_memory(error: Exception) -> bool:
     """Whether torch raised this because a tensor has no memory. Since 2.0."""
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+
+
+def is_jagged(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is a nested one of a class of its own, which keeps rows of all lengths in one. Since 2.1."""
+    return tensor.layout is _JAGGED
+
+
+_JAGGED = getattr(torch, "jagged", None)
+
+
+def rows_of(jagged: Any) -> torch.Tensor:
+    """The rows of a jagged tensor, one after the other. Since 2.1."""
+    rows: torch.Tensor = jagged._values
+    return rows
+
+
+def sizes_of_nested(nested: torch.Tensor) -> torch.Tensor:
+    """``[N, rank]``: the shapes of the tensors inside a nested one without a shape. Since 2.0."""
+    return nested._nested_tensor_size()
+
+
+def make_nested_wrapper(cls: Any, like: torch.Tensor) -> Any:
+    """A tensor of a class of its own that says to be nested, and asks the mode about its sizes. Since 2.1."""
+    return make_wrapper(
+        cls,
+        like.shape,
+        dtype=like.dtype,
+        device=like.device,
+        dispatch_sizes_strides_policy="sizes",
+        _extra_dispatch_keys=torch._C.DispatchKeySet(torch._C.DispatchKey.NestedTensor),
+    )
+
+
+def with_other_rows(jagged: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """A jagged tensor with other rows of the same lengths, which it shares, and so goes with the first. Since 2.2."""
+    names, context = jagged.__tensor_flatten__()
+    inner = {
+        name: change(value) if value is rows_of(jagged) else value
+        for name in names
+        for value in [getattr(jagged, name)]
+    }
+    other: torch.Tensor = type(jagged).__tensor_unflatten__(inner, context, jagged.size(), jagged.stride())
+    return other
 
 
 def methods_of(packed: Any) -> tuple[str, ...]:

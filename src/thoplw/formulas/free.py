@@ -24,7 +24,9 @@ FREE = {
         "col2im unfold_copy tril_indices triu_indices combinations cartesian_prod meshgrid to_dense to_sparse "
         "to_sparse_csr to_sparse_csc to_sparse_bsr to_sparse_bsc _to_dense _to_sparse "
         "_to_sparse_csr _to_sparse_csc _to_sparse_bsr _to_sparse_bsc copy_sparse_to_sparse sparse_mask _coalesce "
-        "_sparse_mask_projection _convert_indices_from_coo_to_csr _convert_indices_from_csr_to_coo"
+        "_jagged_to_padded_dense_forward _padded_dense_to_jagged_forward to_padded_tensor _nested_from_padded "
+        "_nested_tensor_from_tensor_list _sparse_mask_projection _convert_indices_from_coo_to_csr "
+        "_convert_indices_from_csr_to_coo"
     ),
     "looks data up by index": (
         "max_unpool2d max_unpool3d "
@@ -54,7 +56,7 @@ FREE = {
         "_is_all_true _is_any_true item _local_scalar_dense _assert_async _assert_tensor_metadata _assert_scalar "
         "_functional_assert_async _linalg_check_errors "
         "sym_constrain_range sym_constrain_range_for_size is_pinned is_coalesced is_complex is_floating_point numel "
-        "_nnz sparse_dim dense_dim _coalesced _validate_sparse_coo_tensor_args "
+        "_nnz sparse_dim dense_dim _coalesced _nested_tensor_size _validate_sparse_coo_tensor_args "
         "_validate_sparse_compressed_tensor_args size stride sym_size sym_numel sym_stride sym_storage_offset "
         "result_type can_cast"
     ),
