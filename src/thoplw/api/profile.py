@@ -38,7 +38,9 @@ def profile(
     Args:
         model: any module. Its weights may be on the meta device.
         tensor: what the model takes: a tensor; a tuple or list of positional inputs; a dict of keyword inputs (tensors
-            at any depth, and other values); or a shape such as ``(1, 3, 224, 224)``, which stands for a float32 tensor.
+            at any depth, and other values), or what a tokenizer returns; or a shape such as ``(1, 3, 224, 224)``, which
+            stands for a float32 tensor. A list is one input where the forward takes no more, or says that it takes a
+            list: ``profile(detector, [picture, picture])``. To have it so elsewhere, give ``([a, b],)``.
         custom_ops: ``{nn.Module subclass: f(module, inputs, output) -> MACs}`` prices a module with all under it, and
             ``{torch.ops.lib.op: f(call) -> MACs}`` an operator, see :class:`thoplw.Call`.
         verbose: say on stderr what was not counted, and which submodules never ran.
@@ -92,8 +94,9 @@ def observe(
     if not isinstance(model, torch.nn.Module):
         hint = f"; call it first: profile({model.__name__}(...), ...)" if isinstance(model, type) else ""
         raise InputError(f"profile takes a torch.nn.Module, not {type(model).__name__}: {_shorten(repr(model))}{hint}")
-    args, kwargs = arguments(tensor, real=execute)
-    return capture(_unwrapped(model), args, kwargs, execute=execute, reuse_layers=reuse_layers, watch=watch)
+    model = _unwrapped(model)
+    args, kwargs = arguments(tensor, forward=model.forward, real=execute)
+    return capture(model, args, kwargs, execute=execute, reuse_layers=reuse_layers, watch=watch)
 
 
 def _unwrapped(model: torch.nn.Module) -> torch.nn.Module:
