@@ -113,6 +113,25 @@ def test_inputs_and_weights_may_be_sparse(layout: str) -> None:
         assert (macs, params) == (2 * STORED * DIM, NODES * NODES)
 
 
+@pytest.mark.parametrize("execute", [False, True])
+def test_matrices_of_one_shape_that_store_more_or_less(execute: bool) -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.some, self.few = nn.Linear(NODES, NODES, bias=False), nn.Linear(NODES, NODES, bias=False)
+            self.some.weight = nn.Parameter(graph().to_sparse_csr())
+            self.few.weight = nn.Parameter(torch.eye(NODES).to_sparse_csr())
+            self.register_buffer("a", graph())
+            self.register_buffer("eye", torch.eye(NODES).to_sparse())
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            hops = [torch.sparse.mm(self.a, self.a), torch.sparse.mm(self.eye, self.eye)]  # 8 and 6
+            return self.few(self.some(x)) + sum(hop.to_dense()[:1] for hop in hops)
+
+    expected = STORED + NODES + 8 + 6
+    assert thoplw.profile(Two(), (1, NODES), convention="macs", execute=execute, verbose=False)[0] == expected
+
+
 @pytest.mark.parametrize(
     "read",
     [

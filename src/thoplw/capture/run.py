@@ -16,7 +16,7 @@ from thoplw.capture.torch_internals import DispatchMode, views_untracked
 from thoplw.capture.torch_names import name_of
 from thoplw.capture.weights import Weights
 from thoplw.errors import ThoplwError
-from thoplw.record import Assumption, Call, Step, TensorSpec
+from thoplw.record import Assumption, Call, Step, TensorSpec, specs_in
 
 #: What records keep as it is, known without asking whether it is a tensor.
 _PLAIN = frozenset({int, float, bool, str, type(None)})
@@ -96,7 +96,8 @@ class Run(DispatchMode):
             kwargs = {**kwargs, "products": sparse_products(*args)}
         seen, returned = self.freeze((args, tuple(kwargs.items()))), self.freeze(output)
         try:
-            key = (func, repr(seen), repr(returned))
+            densities = tuple([spec.density for spec in specs_in(seen) if not spec.strides])  # which no repr shows
+            key = (func, repr(seen), repr(returned), densities)
         except Exception:  # an argument of a foreign class whose repr fails: such calls just do not share a record
             self.record(self.call(func, args, kwargs, output))
             return
