@@ -59,7 +59,7 @@ def ask(
     except RuntimeError as error:
         if target_of(func).partition(".")[0] not in _LIBRARIES_OF_TORCH:
             raise InputError(
-                f"{func} {where()} has no fake kernel that tells the shape of its output for these arguments. Give it "
+                f"{func} {where()} has no fake kernel that tells the shape of its output from those given. Give it "
                 f'one with torch.library.register_fake("{schema_of(func).name}"), or count it on real tensors with '
                 f"execute=True. It says: {str(error).splitlines()[0]}"
             ) from error

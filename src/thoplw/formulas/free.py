@@ -41,8 +41,8 @@ FREE = {
         "new_full new_ones new_zeros normal ones ones_like polar rand rand_like randint randint_like randn "
         "randn_like randperm scalar_tensor uniform vander zeros zeros_like exponential cauchy geometric log_normal "
         "random _efficientzerotensor _sparse_coo_tensor_with_dims _sparse_coo_tensor_with_dims_and_tensors "
-        "_spdiags _sparse_coo_tensor_unsafe _sparse_compressed_tensor_unsafe sparse_compressed_tensor sparse_coo_tensor "
-        "sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor"
+        "_spdiags _sparse_coo_tensor_unsafe _sparse_compressed_tensor_unsafe sparse_compressed_tensor "
+        "sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor"
     ),
     "nothing happens in inference": "alpha_dropout dropout feature_alpha_dropout feature_dropout native_dropout",
     "tells the profiler of torch where it is": (
