@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -352,3 +354,66 @@ def test_the_longest_target_decides_on_alignments(lengths: object) -> None:
     assert flops >= 13 * 2 * 9 * (2 * 7 + 1)
     assert not info.uncounted
     assert not info.assumptions
+
+
+class _Reads(nn.Module):
+    """Goes another way where a read of a value fails, or fails in words of its own."""
+
+    def __init__(self, read: Callable[[torch.Tensor], Any], *, gives_up: bool = False) -> None:
+        super().__init__()
+        self.first, self.slow = nn.Linear(8, 8), nn.Linear(8, 64)
+        self.read, self.gives_up = read, gives_up
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.first(x)
+        try:
+            self.read(y)
+        except Exception as error:
+            if self.gives_up:
+                raise KeyError("no such thing") from error
+            return self.slow(y)
+        return y
+
+
+_READS: dict[str, Callable[[torch.Tensor], Any]] = {
+    "int": lambda y: int(y.sum()),
+    "tolist": lambda y: y.tolist(),
+    "numpy": lambda y: y.numpy(),
+    "format": lambda y: f"{y.mean():.3f}",
+    "dlpack": lambda y: y.__dlpack__(),
+    "one_hot": lambda y: nn.functional.one_hot(y.argmax(-1).abs()),
+    "no meta kernel": lambda y: y.to_sparse(),
+}
+
+
+@pytest.mark.parametrize("read", _READS.values(), ids=_READS)
+def test_a_refusal_that_the_model_catches_is_said_after_all(read: Callable[[torch.Tensor], Any]) -> None:
+    with pytest.raises(thoplw.ThoplwError, match=r"execute=True.* The forward caught this error and went another way"):
+        thoplw.profile(_Reads(read), (2, 8))
+    assert thoplw.profile(_Reads(read), (2, 8), convention="macs", execute=True, verbose=False)[0] == 2 * 8 * 8
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors take notes since 3.11")
+def test_an_error_names_what_led_there() -> None:
+    with pytest.raises(KeyError) as caught:
+        thoplw.profile(_Reads(_READS["int"], gives_up=True), (2, 8))
+    assert any("The forward had caught this: aten._local_scalar_dense" in note for note in caught.value.__notes__)
+
+    class Views(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[x > 0].view(3, 5)
+
+    with pytest.raises(RuntimeError, match="is invalid for input of size 16") as wrong:
+        thoplw.profile(Views(), (2, 8))
+    assert any("Assumed before: every candidate is kept (aten.index)" in note for note in wrong.value.__notes__)
+
+
+@pytest.mark.parametrize("read", [lambda y: torch.tensor([y.mean(), y.sum()]), lambda y: y.storage()[0]])
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+def test_reads_of_memory_say_what_to_do(read: Callable[[torch.Tensor], Any]) -> None:
+    class Reads(nn.Module):
+        def forward(self, x: torch.Tensor) -> Any:
+            return read(x * 2)
+
+    with pytest.raises(thoplw.DataDependentError, match=r"in the model itself \(Reads\) reads the mem.*execute=True"):
+        thoplw.profile(Reads(), (2, 8))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing
+from collections import UserDict
 from typing import Any
 
 import pytest
@@ -27,6 +29,47 @@ X = torch.ones(2)
 )
 def test_arguments(given: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     assert arguments(given) == (args, kwargs)
+
+
+class _Encoding(UserDict[str, torch.Tensor]):
+    """As what a tokenizer returns: a mapping that is no dict."""
+
+
+def test_a_mapping_gives_keyword_inputs() -> None:
+    assert arguments(_Encoding(input_ids=X)) == ((), {"input_ids": X})
+
+
+def _one(x: Any) -> None: ...
+def _two(x: Any, mask: Any = None) -> None: ...
+def _any(*x: Any) -> None: ...
+def _images(images: Any, targets: Any = None) -> None: ...
+def _annotated(x: list[torch.Tensor], y: Any = None) -> None: ...
+
+
+def _typed(x: Any, y: Any = None) -> None: ...
+
+
+_typed.__annotations__["x"] = typing.List[torch.Tensor]  # noqa: UP006 # as older code says it
+
+
+@pytest.mark.parametrize(
+    ("forward", "given", "whole"),
+    [
+        (_one, [X, X], True),
+        (_one, [X], False),
+        (_one, (X, X), False),
+        (_two, [X, X], False),
+        (_any, [X, X], False),
+        (_images, [X], True),
+        (_images, (X,), False),
+        (_annotated, [X], True),
+        (_typed, [X, X], True),
+        (len, [X, X], True),
+        (None, [X, X], False),
+    ],
+)
+def test_where_a_list_is_one_input(forward: Any, given: Any, whole: bool) -> None:
+    assert arguments(given, forward=forward) == (((given,) if whole else tuple(given)), {})
 
 
 @pytest.mark.parametrize(("real", "device"), [(False, "meta"), (True, "cpu")])

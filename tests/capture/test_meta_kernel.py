@@ -70,3 +70,30 @@ def test_which_argument_comes_back() -> None:
     assert position_of(x, (y,), {"out": x}) == "out"
     assert position_of(x, (y,), {}) is None
     assert position_of((x,), (x,), {}) is None
+
+
+def test_a_shape_that_depends_on_made_up_values_is_refused() -> None:
+    class Classes(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.one_hot(x.argmax(-1)).float()
+
+    with pytest.raises(thoplw.DataDependentError, match=r"aten.one_hot.*\(20,\).*num_classes.*execute=True"):
+        thoplw.profile(Classes(), (20, 8))
+
+
+def test_an_operator_of_another_library_is_not_tried_on_made_up_values() -> None:
+    @torch.library.custom_op("thoplw_test::positive", mutates_args=())
+    def positive(x: torch.Tensor) -> torch.Tensor:
+        return x[x[:, 0] > 0].clone()
+
+    class Voxels(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return positive(x) @ x.T
+
+    x = torch.ones(10, 4)
+    words = r'positive.default in the model itself.*register_fake\("thoplw_test::positive"\).*execute=True'
+    with pytest.raises(thoplw.InputError, match=words):
+        thoplw.profile(Voxels(), (x,))
+    assert thoplw.profile(Voxels(), (x,), convention="macs", execute=True, verbose=False)[0] == 10 * 4 * 10
+    positive.register_fake(torch.empty_like)
+    assert thoplw.profile(Voxels(), (x,), convention="macs", verbose=False)[0] == 10 * 4 * 10

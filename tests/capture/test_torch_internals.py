@@ -14,6 +14,7 @@ from torch import nn
 from thoplw.capture import torch_internals
 from thoplw.capture.abstract import AbstractTensor
 from thoplw.capture.torch_internals import (
+    SPARSE,
     VERSION,
     DispatchMode,
     any_module_hooks,
@@ -26,9 +27,12 @@ from thoplw.capture.torch_internals import (
     function_modes,
     hooks_of,
     is_autocast_on,
+    is_jagged,
     is_overload,
     is_written_in_operators,
     kernel_in_python,
+    lacks_memory,
+    make_nested_wrapper,
     make_wrapper,
     memory_of,
     method_of_calls,
@@ -37,10 +41,14 @@ from thoplw.capture.torch_internals import (
     no_torch_function,
     on_shapes,
     overload_name,
+    rows_of,
+    running_mode,
     schema_of,
+    sizes_of_nested,
     stored_elements,
     uncompiled,
     views_untracked,
+    with_other_rows,
 )
 
 aten = torch.ops.aten
@@ -95,8 +103,34 @@ def test_a_wrapper_has_a_shape_and_no_memory() -> None:
     assert AbstractTensor.__torch_function__ is no_torch_function
 
 
+@pytest.mark.filterwarnings("ignore:Sparse:UserWarning")
 def test_elements_of_a_sparse_tensor() -> None:
     assert stored_elements(torch.eye(3).to_sparse()) == 3
+    assert stored_elements(torch.eye(3).to_sparse_csr()) == 3
+    assert stored_elements(torch.ones(2, 2).to_sparse(1)) == 4  # each of two rows is stored whole
+    assert {torch.sparse_coo, torch.sparse_csr} < SPARSE
+    assert torch.strided not in SPARSE
+
+
+def test_words_for_a_tensor_without_memory() -> None:
+    x = make_wrapper(AbstractTensor, (1,), (1,), dtype=torch.float32, device=torch.device("cpu"))
+    for read in (lambda: torch.tensor([x]), lambda: x.untyped_storage().data_ptr()):
+        with pytest.raises(RuntimeError) as raised:
+            read()
+        assert lacks_memory(raised.value)
+    assert not lacks_memory(RuntimeError("else"))
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_nested_tensors() -> None:
+    parts = [torch.ones(3, 2), torch.ones(1, 2)]
+    jagged, nested = torch.nested.nested_tensor(parts, layout=torch.jagged), torch.nested.nested_tensor(parts)
+    assert is_jagged(jagged)
+    assert not is_jagged(nested)
+    assert rows_of(jagged).shape == (4, 2)
+    assert rows_of(with_other_rows(jagged, torch.zeros_like) + jagged).equal(torch.ones(4, 2))
+    assert sizes_of_nested(nested).tolist() == [[3, 2], [1, 2]]
+    assert make_nested_wrapper(AbstractTensor, torch.ones(2)).is_nested
 
 
 def test_views_have_one_memory() -> None:
@@ -182,9 +216,11 @@ def test_shapes_change_in_place() -> None:
 
 def test_modes_are_counted() -> None:
     before = dispatch_modes()
-    with Notes():
+    with (notes := Notes()):
         assert dispatch_modes() == before + 1
+        assert running_mode() is notes
     assert dispatch_modes() == before
+    assert running_mode() is None
     functions = function_modes()
     with torch.device("cpu"):
         assert function_modes() == functions + 1

@@ -41,9 +41,10 @@ def profile(
     Args:
         model: any module. Its weights may be on the meta device.
         tensor: what the model takes: a tensor; a tuple or list of positional inputs; a dict of keyword inputs (tensors
-            at any depth, and other values); both as ``thoplw.Inputs(x, mask=m)``; or a shape such as
-            ``(1, 3, 224, 224)``, which stands for a float32 tensor. Left out, nothing runs: parameters and their bytes
-            are known, and MACs are 0.
+            at any depth, and other values), or what a tokenizer returns; both as ``thoplw.Inputs(x, mask=m)``; or a
+            shape such as ``(1, 3, 224, 224)``, which stands for a float32 tensor. A list is one input where the forward
+            takes no more, or says that it takes a list: ``profile(detector, [picture, picture])``. To have it so
+            elsewhere, give ``([a, b],)``. Left out, nothing runs: parameters and their bytes are known, and MACs are 0.
         custom_ops: ``{nn.Module subclass: f(module, inputs, output) -> cost}`` prices a module with all under it, and
             ``{torch.ops.lib.op: f(call) -> cost}`` an operator, see :class:`thoplw.Call`: alone, or inside of what the
             convention prices as a whole. A cost is a whole number in the convention's unit, or :class:`thoplw.Work`.
@@ -107,7 +108,7 @@ def observe(
 ) -> Trace:
     """Run a model once, and say what it did; arguments and errors as for :func:`profile`."""
     model = _module(model)
-    args, kwargs = arguments(tensor, real=execute)
+    args, kwargs = arguments(tensor, forward=model.forward, real=execute)
     try:
         return capture(model, args, kwargs, execute=execute, reuse_layers=reuse_layers, watch=watch)
     except TypeError as error:

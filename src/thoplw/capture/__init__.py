@@ -19,18 +19,19 @@ import torch
 
 from thoplw.capture.abstract import Specs
 from thoplw.capture.abstract_run import AbstractRun
+from thoplw.capture.detection import boxes_cover_pictures
 from thoplw.capture.distributed import refuse_split
 from thoplw.capture.layer_cache import LayerCache
 from thoplw.capture.live_run import LiveRun
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import is_composite, operator_of
 from thoplw.capture.preserve import data_preserved, preserved
-from thoplw.capture.run import inference
+from thoplw.capture.run import Run, inference
 from thoplw.capture.scopes import ModuleScopes, Watch
 from thoplw.capture.session import Session
-from thoplw.capture.torch_internals import VERSION
+from thoplw.capture.torch_internals import VERSION, lacks_memory
 from thoplw.capture.weights import Weights
-from thoplw.errors import InputError, ThoplwError
+from thoplw.errors import DataDependentError, InputError, ThoplwError
 from thoplw.record import Call, Trace
 
 __all__ = ["Session", "capture", "expand"]
@@ -77,16 +78,28 @@ def capture(
         stack.callback(run.finish)
         reshaped = stack.enter_context(data_preserved(real))
         stack.enter_context(inference())
-        if reuse_layers and isinstance(run, AbstractRun):
-            stack.enter_context(LayerCache(run, scopes, weights))
+        if isinstance(run, AbstractRun):
+            stack.enter_context(boxes_cover_pictures(run))
+            if reuse_layers:
+                stack.enter_context(LayerCache(run, scopes, weights))
         stack.enter_context(scopes)
         args, kwargs = map_tensors((tuple(args), dict(kwargs)), run.enter)
         stack.enter_context(run)
         try:
             model(*args, **kwargs)
         except Exception as error:
-            _say_where(error, scopes, weights)
+            if lacks_memory(error) and not execute:
+                raise DataDependentError(
+                    f"something {run.where()} reads the memory of a tensor, as torch.tensor([x, y]) and x.storage()[0] "
+                    "do, which does not exist in a run without arithmetic. execute=True counts it on real tensors."
+                ) from error
+            _say_where(error, run)
             raise
+    if run.refusals:
+        caught = run.refusals[0]
+        raise type(caught)(
+            f"{caught} The forward caught this error and went another way than on real tensors."
+        ) from caught
     if reshaped and not execute:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in reshaped[:5])
         raise InputError(
@@ -128,12 +141,19 @@ def _require_values(model: torch.nn.Module, args: Sequence[Any], kwargs: Mapping
         raise InputError("execute=True needs real inputs, and one is on the meta device; leave execute out.")
 
 
-def _say_where(error: Exception, scopes: ModuleScopes, weights: Weights) -> None:
-    """Add to what a forward raised in which module it did: the innermost that had not returned."""
-    if sys.version_info < (3, 11) or isinstance(error, ThoplwError) or scopes.current < 0:
+def _say_where(error: Exception, run: Run) -> None:
+    """Add to what a forward raised in which module it did, the innermost that had not returned, and what led there."""
+    if sys.version_info < (3, 11) or isinstance(error, ThoplwError):
         return
-    info = weights.infos[scopes.scopes[scopes.current].module]
-    error.add_note(f"raised in {f'module {info.path!r}' if info.path else 'the model itself'} ({info.class_name})")
+    if where := run.where():
+        error.add_note(f"raised {where}")
+    if run.refusals:
+        error.add_note(f"The forward had caught this: {run.refusals[0]}")
+    for assumption in dict.fromkeys((assumed.statement, assumed.target) for assumed in run.assumptions):
+        error.add_note(
+            f"Assumed before: {assumption[0]} ({assumption[1]}). If a shape is wrong for that reason, execute=True "
+            "counts it on real tensors."
+        )
 
 
 def _device(args: Sequence[Any], kwargs: Mapping[str, Any], real: Sequence[torch.Tensor]) -> torch.device:

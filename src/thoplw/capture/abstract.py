@@ -12,7 +12,15 @@ from typing import Any
 
 import torch
 
-from thoplw.capture.torch_internals import make_wrapper, no_torch_function, stored_elements
+from thoplw.capture.torch_internals import (
+    is_jagged,
+    make_wrapper,
+    no_torch_function,
+    rows_of,
+    running_mode,
+    sizes_of_nested,
+    stored_elements,
+)
 from thoplw.errors import DataDependentError
 from thoplw.record import TensorSpec
 
@@ -48,7 +56,9 @@ class AbstractTensor(torch.Tensor):
     def __torch_dispatch__(  # type: ignore[override] # torch types the disabled default of it
         cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """Refuse: only a run knows how to answer an operator."""
+        """Refuse: only a run knows how to answer an operator. Tensors of other classes may know."""
+        if any(not issubclass(each, AbstractTensor) for each in types):
+            return NotImplemented
         raise DataDependentError(
             f"{func} met a tensor that has a shape but no values, outside of the run that made it. "
             "Inside custom_ops, read shapes only (x.shape, x.numel()); execute=True gives real tensors."
@@ -67,12 +77,31 @@ class AbstractTensor(torch.Tensor):
         """Refuse: there are no values."""
         raise _no_values("numpy()", self)
 
+    def __format__(self, form: str) -> str:
+        """What it is; refuse to format a number as ``f"{x:.3f}"`` does, as there is none."""
+        if form and not self.dim():
+            raise _no_values(f"formatting with {form!r}", self)
+        return object.__format__(self, form)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """Refuse: whoever takes it reads memory that does not exist."""
+        raise _no_values("__dlpack__()", self)
+
+    def share_memory_(self) -> AbstractTensor:
+        """Do nothing, as torch does on a GPU: there is no memory to share."""
+        return self
+
 
 def _no_values(what: str, tensor: torch.Tensor) -> DataDependentError:
-    return DataDependentError(
+    error = DataDependentError(
         f"{what} asks for the values of a tensor of shape {tuple(tensor.shape)}, which do not exist in a run without "
         "arithmetic. execute=True counts it on real tensors."
     )
+    # Torch asks no run about this, so that the run that is on has to be told.
+    noted = getattr(running_mode(), "refuse", None)
+    if noted is not None:
+        noted(error)
+    return error
 
 
 class Specs:
@@ -88,15 +117,34 @@ class Specs:
         self._with_values: dict[TensorSpec, TensorSpec] = {}
 
     def of(self, tensor: torch.Tensor) -> TensorSpec:
-        """The spec of a real, meta or abstract tensor. Sparse and other layouts without strides get ``()``."""
+        """The spec of a real, meta or abstract tensor. Sparse ones and others without strides have ``()``.
+
+        A nested tensor looks like its rows, one after the other.
+        """
         if type(tensor) is AbstractTensor:
             return tensor.spec
+        if tensor.is_nested:
+            return self._of_nested(tensor)
         if tensor.layout is torch.strided:
             # Most are known: asked here, as the parameters of a model are many.
             known = self._known.get((shape := tensor.shape, dtype := tensor.dtype, strides := tensor.stride(), 1))
             return self.make(shape, dtype, strides) if known is None else known
         stored = Fraction(stored_elements(tensor), tensor.numel() or 1)
         return self.make(tuple(tensor.shape), tensor.dtype, (), stored)
+
+    def _of_nested(self, tensor: torch.Tensor) -> TensorSpec:
+        if isinstance(tensor, AbstractTensor):
+            return tensor.spec
+        return self.of(rows_of(tensor)) if is_jagged(tensor) else self.of_parts(sizes_of_nested(tensor), tensor.dtype)
+
+    def of_parts(self, sizes: torch.Tensor, dtype: torch.dtype) -> TensorSpec:
+        """The spec of tensors of these ``[N, rank]`` sizes: of all their rows, or elements if more than rows varies."""
+        rows, *others = sizes.unbind(1)
+        if all(bool((each == each[0]).all()) for each in others):
+            shape = int(rows.sum()), *(int(each[0]) for each in others)
+        else:
+            shape = (int(sizes.prod(1).sum()),)
+        return self.of(torch.empty(shape, dtype=dtype, device="meta"))
 
     def make(
         self, shape: tuple[int, ...], dtype: torch.dtype, strides: tuple[int, ...], density: Fraction | int = 1
@@ -123,13 +171,15 @@ class Specs:
         return known
 
     def _judge(self, spec: TensorSpec, dtype: torch.dtype) -> None:
-        if not may_steer(dtype, spec.numel):
+        # Tensors without strides are no abstract ones: see thoplw.capture.sparse.
+        if not may_steer(dtype, spec.numel) and (spec.strides or not spec.shape):
             self.valueless.add(id(spec))
 
 
 def abstract(spec: TensorSpec, device: torch.device) -> AbstractTensor:
-    """A new abstract tensor that looks like ``spec`` on ``device``."""
-    tensor: AbstractTensor = make_wrapper(AbstractTensor, spec.shape, spec.strides, dtype=dtype_of(spec), device=device)
+    """A new abstract tensor that looks like ``spec`` on ``device``; like a dense one, if that is of a sparse tensor."""
+    strides = spec.strides or None
+    tensor: AbstractTensor = make_wrapper(AbstractTensor, spec.shape, strides, dtype=dtype_of(spec), device=device)
     tensor.spec = spec
     tensor.token = id(spec)
     return tensor

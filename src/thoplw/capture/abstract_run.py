@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from thoplw import shapes
-from thoplw.capture import higher_order, meta_kernel
+from thoplw.capture import higher_order, meta_kernel, nested, sparse
 from thoplw.capture.abstract import REAL_LIMIT, AbstractTensor, abstract, may_steer
 from thoplw.capture.data_dependent import Decisions, has_masks, take_for_granted
 from thoplw.capture.density import density_after, with_density
@@ -29,9 +29,9 @@ from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import INDEXING, is_composite, is_higher_order, is_mutable, size_bound, target_of
 from thoplw.capture.refusals import OF_SHAPES
 from thoplw.capture.run import Run
-from thoplw.capture.torch_internals import make_wrapper
+from thoplw.capture.torch_internals import is_jagged, make_wrapper, with_other_rows
 from thoplw.capture.torch_names import named
-from thoplw.errors import InputError
+from thoplw.errors import InputError, ThoplwError
 from thoplw.record import Call, TensorSpec, TorchName
 
 #: What these return depends on the shape of the tensor that they are given, not on its values.
@@ -39,7 +39,7 @@ _VALUE_FREE = frozenset(
     f"aten.{name}" for name in ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
 )
 
-_ABSTRACT, _REAL = 1, 2
+_ABSTRACT, _REAL, _STRIDELESS = 1, 2, 4
 
 _INT = {int}
 
@@ -64,6 +64,12 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
         """Inputs are abstract but for small integers and booleans."""
+        if tensor.is_nested and not is_jagged(tensor):
+            return nested.entered(self, tensor)
+        if is_jagged(tensor):
+            return with_other_rows(tensor, self.enter)
+        if tensor.layout is not torch.strided:
+            return super().enter(tensor)
         if tensor.is_meta or not may_steer(tensor.dtype, tensor.numel()):
             return self.entered.setdefault(id(tensor), abstract(self.specs.of(tensor), self.device))
         return super().enter(tensor)
@@ -99,6 +105,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 kinds |= self._read((value,), parts)
         else:
             kwargs = {}
+        if kinds > _ABSTRACT | _REAL:
+            return self._without_strides(func, args, kwargs)
         if not kinds & _ABSTRACT and self._can_execute(func, args, kwargs):
             return self.execute(func, args, kwargs)
         key = tuple(parts)
@@ -155,6 +163,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 spec = self._weights.get(identity)
                 if spec is not None and id(spec) in self._valueless:
                     kinds |= _ABSTRACT
+                elif value.layout is not torch.strided or value.is_nested:
+                    return _STRIDELESS  # the rest does not matter
                 else:
                     spec = self.specs.of(value)
                     kinds |= _ABSTRACT if value.is_meta or self._values.are_lost(value) else _REAL
@@ -184,6 +194,18 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             func, tuple(map(on_device, args)), {name: on_device(value) for name, value in kwargs.items()}
         )
 
+    def _without_strides(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answer an operator that is given a sparse or nested tensor; jagged ones know what to do with their rows."""
+        if any(map(nested.is_nested, tensors_in((args, kwargs)))):
+            return nested.answer(self, func, args, kwargs)
+        if any(map(is_jagged, tensors_in((args, kwargs)))):
+            return NotImplemented
+        if is_composite(func) and not sparse.is_product(func, args, kwargs):
+            output, parts = self.take_apart(func, args, kwargs)
+            self.record(self.call(func, args, kwargs, output, parts))
+            return output
+        return sparse.answer(self, self._values, func, args, kwargs)
+
     def knows(self, value: Any) -> bool:
         """Numbers, and tensors that have values or are taken to have some."""
         return (
@@ -197,9 +219,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         target = target_of(func)
         shaped = shapes.RULES[target](*self.freeze(args[:3])) if target in shapes.RULES else None
         if shaped is None:
-            raise InputError(
-                f"{target} {self.where()} takes functions, and thoplw knows no shape of what it returns. With "
-                "execute=True it runs on real tensors; where it has no price, custom_ops can give it one."
+            raise self.refuse(
+                InputError(
+                    f"{target} {self.where()} takes functions, and thoplw knows no shape of what it returns. With "
+                    "execute=True it runs on real tensors; where it has no price, custom_ops can give it one."
+                )
             )
         return self.thaw(shaped)
 
@@ -212,6 +236,10 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             raise self._refused(func, reason)
         if rule is None and is_composite(func):
             return self._compose(operator, args, kwargs, key, kinds)
+        if nested.makes_nested(func):
+            return nested.answer(self, func, args, kwargs)
+        if sparse.makes_sparse(func):
+            return sparse.answer(self, self._values, func, args, kwargs)
         weights, valueless = self._weights, self._valueless  # of these the specs are known, and asked for most
         seen = tuple(
             [
@@ -273,7 +301,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         return output
 
     def _ask_meta(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, meta_kernel.Position]:
-        return meta_kernel.ask(func, args, kwargs, self._stand_in, self.where)
+        try:
+            return meta_kernel.ask(func, args, kwargs, self._stand_in, self.where)
+        except ThoplwError as error:
+            self.refuse(error)
+            raise
 
     def _interned(self, shaped: Any) -> Any:
         return self.specs.intern(shaped) if isinstance(shaped, TensorSpec) else tuple(map(self._interned, shaped))

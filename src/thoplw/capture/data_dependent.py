@@ -36,6 +36,10 @@ _HERE = torch.device("cpu")
 #: What these return is the value of a tensor of one element.
 _READS = frozenset({"aten._local_scalar_dense", "aten.is_nonzero"})
 
+#: What these read of the model's own weights is known: a number, or whether two are equal, as TorchScript asks of the
+#: constants of a graph.
+_READS_OF_WEIGHTS = frozenset({"aten._local_scalar_dense", "aten.equal"})
+
 
 class Decisions:
     """What is decided in one run instead of values that it does not have.
@@ -55,13 +59,10 @@ class Decisions:
             DataDependentError: nothing is assumed of it.
         """
         target = target_of(func)
-        if target in _READS:
-            if type(args[0]) is AbstractTensor and args[0].assumed is not None:
-                return args[0].assumed().item()
-            # A number among the model's own weights is there to be read, if nothing should have been written to it.
-            number = target == "aten._local_scalar_dense" and id(args[0]) in run.weights.tensors
-            if number and self._values.has(args[0]):
-                return run.execute(func, args, kwargs)
+        if target in _READS and type(args[0]) is AbstractTensor and args[0].assumed is not None:
+            return args[0].assumed().item()
+        if target in _READS_OF_WEIGHTS and all(map(partial(self._is_weight, run), args)):
+            return run.execute(func, args, kwargs)
         if target == "aten.masked_select":
             with run:  # an index by a mask, which may be known
                 x, mask = torch.broadcast_tensors(*args[:2])  # type: ignore[no-untyped-call] # torch's own gap
@@ -69,15 +70,21 @@ class Decisions:
         statement, assumed = self._assume(target, args, kwargs)
         if assumed is NotImplemented:
             given = ", ".join(str(tuple(tensor.shape)) for tensor in tensors_in(args))
-            raise DataDependentError(
-                f"{func} {run.where()} decides on values, of tensors of shape {given}, "
-                "which do not exist in a run without arithmetic. execute=True counts it on real tensors."
+            raise run.refuse(
+                DataDependentError(
+                    f"{func} {run.where()} decides on values, of tensors of shape {given}, "
+                    "which do not exist in a run without arithmetic. execute=True counts it on real tensors."
+                )
             )
         if statement:
             run.assume(statement, target)
         output = map_tensors(assumed, partial(_made_up, run))
         run.record(run.call(func, args, kwargs, output))
         return output
+
+    def _is_weight(self, run: Run, value: Any) -> bool:
+        """Whether this is one of the model's own weights, to be read as nothing should have been written to it."""
+        return id(value) in run.weights.tensors and self._values.has(value)
 
     def _assume(self, target: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, Any]:
         """What is assumed, in words, and what an operator returns then: ``NotImplemented`` where nothing is."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -36,12 +38,15 @@ class Inputs:
         object.__setattr__(self, "kwargs", kwargs)
 
 
-def arguments(tensor: Any, *, real: bool = False) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def arguments(
+    tensor: Any, *, forward: Callable[..., Any] | None = None, real: bool = False
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments of the forward.
 
     Args:
-        tensor: a tensor; a tuple or list of positional inputs; a dict of keyword inputs; both as :class:`Inputs`; or
-            a shape.
+        tensor: a tensor; a tuple or list of positional inputs; a dict of keyword inputs, or another mapping, such as
+            what a tokenizer returns; both as :class:`Inputs`; or a shape.
+        forward: what they are arguments of. It says whether a list is one input, see :func:`takes_list`.
         real: whether the tensor that a shape stands for needs values; they are zeros then.
 
     Raises:
@@ -51,7 +56,7 @@ def arguments(tensor: Any, *, real: bool = False) -> tuple[tuple[Any, ...], dict
         return (tensor,), {}
     if isinstance(tensor, Inputs):
         return tensor.args, dict(tensor.kwargs)
-    if isinstance(tensor, dict):
+    if isinstance(tensor, Mapping):
         if not all(isinstance(name, str) for name in tensor):
             raise InputError(
                 f"a dict gives keyword inputs, by name; its keys here are {list(tensor)!r}. "
@@ -61,6 +66,8 @@ def arguments(tensor: Any, *, real: bool = False) -> tuple[tuple[Any, ...], dict
     if isinstance(tensor, (tuple, list)):
         if tensor and all(isinstance(size, Integral) and not isinstance(size, bool) for size in tensor):
             return (_zeros(tuple(map(int, tensor)), real),), {}
+        if isinstance(tensor, list) and forward is not None and takes_list(forward, len(tensor)):
+            return (tensor,), {}
         return tuple(tensor), {}
     raise InputError(f"no input to run the model on: got {tensor!r}; give {FORMS}.")
 
@@ -87,3 +94,28 @@ def copied(tensor: torch.Tensor) -> torch.Tensor:
     if not tensor.numel():
         return tensor.new_empty_strided(tensor.shape, tensor.stride())
     return tensor.as_strided((reach,), (1,)).clone().as_strided(tensor.shape, tensor.stride())
+
+
+def takes_list(forward: Callable[..., Any], count: int) -> bool:
+    """Whether a list of so many is one input of a forward, as the pictures that a detection model takes are.
+
+    It is where the first parameter is annotated as a list or named ``images``, and where the forward takes one argument
+    and the list has several. A tuple never is.
+    """
+    try:
+        parameters = list(inspect.signature(forward).parameters.values())
+    except (TypeError, ValueError):  # that of a scripted module, say
+        return False
+    positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    if not positional or any(each.kind is each.VAR_POSITIONAL for each in parameters):
+        return False
+    return (
+        positional[0].name == "images"
+        or re.match(r"(typing\.|collections\.abc\.)?([Ll]ist|Sequence)\[", _annotation(positional[0])) is not None
+        or len(positional) == 1 < count
+    )
+
+
+def _annotation(parameter: inspect.Parameter) -> str:
+    annotation = parameter.annotation  # a name, where the file says from __future__ import annotations
+    return annotation if isinstance(annotation, str) else repr(annotation)

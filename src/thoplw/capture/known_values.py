@@ -41,7 +41,7 @@ class KnownValues:
     def lose(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Note that an operator did not write what it should have, to the real tensors among its arguments."""
         for tensor in written(func, args, kwargs):
-            if type(tensor) is not AbstractTensor and not tensor.is_meta:
+            if type(tensor) is not AbstractTensor and not tensor.is_meta and tensor.layout is torch.strided:
                 self._lost[memory_of(tensor)] = tensor.untyped_storage()
 
     def writes_to_the_model(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

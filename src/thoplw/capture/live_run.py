@@ -10,9 +10,11 @@ from thoplw import shapes
 from thoplw.capture import higher_order
 from thoplw.capture.distributed import refuse_split
 from thoplw.capture.lengths import with_lengths
+from thoplw.capture.nested import is_nested, makes_nested, record_parts
+from thoplw.capture.nesting import tensors_in
 from thoplw.capture.operators import is_composite, is_higher_order, is_mutable, target_of, written
 from thoplw.capture.run import Run
-from thoplw.capture.torch_internals import memory_of
+from thoplw.capture.torch_internals import is_jagged, memory_of
 from thoplw.formulas.attention import PACKED
 
 
@@ -35,6 +37,12 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
         kwargs = kwargs or {}
         if types:
             refuse_split(f"a tensor that {target_of(func)} is given", types)
+            if any(map(is_jagged, tensors_in((args, kwargs)))):
+                return NotImplemented  # their class runs the operator on their rows
+        if any(map(is_nested, tensors_in((args, kwargs)))) or makes_nested(func):
+            output = func(*args, **kwargs)
+            record_parts(self, func, args, kwargs, output)
+            return output
         if is_higher_order(func):
             return higher_order.answer(self, func, args, kwargs)
         if is_mutable(func):

@@ -10,15 +10,18 @@ import torch
 
 from thoplw.capture.abstract import REAL_LIMIT, AbstractTensor
 from thoplw.capture.nesting import map_tensors, tensors_in
-from thoplw.capture.operators import is_mutable
+from thoplw.capture.operators import is_mutable, target_of
 from thoplw.capture.torch_internals import on_shapes, schema_of
-from thoplw.errors import InputError
+from thoplw.errors import DataDependentError, InputError
 from thoplw.record import TensorSpec
 
 #: Where the output is one of the arguments: its position or name.
 Position = int | str | None
 
 _META = torch.device("meta")
+
+#: Of the operators of others nothing is known but what their fake kernels say.
+_LIBRARIES_OF_TORCH = frozenset("_quantized aten mkldnn onednn prepacked prim prims quantized torchvision".split())
 
 #: Quantised tensors have no meta tensors, but what they are in memory has.
 _MEMORY = {torch.quint8: torch.uint8, torch.qint8: torch.int8, torch.qint32: torch.int32}
@@ -42,6 +45,7 @@ def ask(
 
     Raises:
         InputError: there is no meta kernel, or the operator gives a tensor another size.
+        DataDependentError: the shape of the output depends on values.
         RuntimeError: the operator refuses its arguments.
     """
     meta_args, meta_kwargs = _on_meta(func, args, kwargs)
@@ -52,16 +56,62 @@ def ask(
             f"{func} {where()} has no meta kernel, which would tell the shape of its output without running "
             "it. execute=True counts it on real tensors."
         ) from error
-    except RuntimeError:
+    except RuntimeError as error:
+        if target_of(func).partition(".")[0] not in _LIBRARIES_OF_TORCH:
+            raise InputError(
+                f"{func} {where()} has no fake kernel that tells the shape of its output from those given. Give it "
+                f'one with torch.library.register_fake("{schema_of(func).name}"), or count it on real tensors with '
+                f"execute=True. It says: {str(error).splitlines()[0]}"
+            ) from error
         # Meta kernels word some errors otherwise than the kernel that the user would have met, and refuse a few
         # arguments that it takes. It has the last word, unless that would cost much.
         if is_mutable(func) or sum(tensor.numel() for tensor in tensors_in((args, kwargs))) > REAL_LIMIT:
             raise
-        return func(*map_tensors(args, stand_in), **map_tensors(kwargs, stand_in)), None
+        return _on_values(func, args, kwargs, stand_in, where), None
     position = position_of(output, meta_args, meta_kwargs)
     if position is not None and torch.Tag.inplace_view not in func.tags:
         _check_size(func, output, kwargs[position] if isinstance(position, str) else args[position], where)
     return output, position
+
+
+def _on_values(
+    func: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    stand_in: Callable[[torch.Tensor], torch.Tensor],
+    where: Callable[[], str],
+) -> Any:
+    """What an operator returns for zeros, if that has the shape of what it returns for other values.
+
+    ``one_hot`` of zeros has one class, and of zeros and ones two. Constants alone would not tell: the distinct values
+    of zeros are as many as those of ones.
+    """
+
+    def varied(tensor: torch.Tensor) -> torch.Tensor:
+        twin = stand_in(tensor)
+        if twin is not tensor:
+            stored = twin.untyped_storage().nbytes() // twin.element_size()
+            twin.as_strided((stored,), (1,))[::2] = 1
+        return twin
+
+    output = func(*map_tensors(args, stand_in), **map_tensors(kwargs, stand_in))
+    try:
+        other = func(*map_tensors(args, varied), **map_tensors(kwargs, varied))
+        alike = list(map(_looks, tensors_in(output))) == list(map(_looks, tensors_in(other)))
+    except Exception:  # an index that is out of range, say: what the operator returns then is not known either
+        alike = False
+    if not alike:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors_in((args, kwargs)))
+        raise DataDependentError(
+            f"{func} {where()} returns a shape that depends on the values of its arguments, of shape {shapes}, which "
+            "do not exist in a run without arithmetic. Say the size where the operator takes one, as num_classes of "
+            "one_hot, or count it on real tensors with execute=True."
+        )
+    return output
+
+
+def _looks(tensor: torch.Tensor) -> tuple[Any, ...]:
+    return tuple(tensor.shape), tensor.dtype, tensor.layout
 
 
 def position_of(output: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Position:

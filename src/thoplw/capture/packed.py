@@ -1,4 +1,4 @@
-"""Weights that quantised modules keep packed, in objects that torch's kernels alone can read."""
+"""What shapes do not tell: weights that quantised modules keep packed, and where sparse matrices store elements."""
 
 from __future__ import annotations
 
@@ -29,3 +29,10 @@ def geometry_of(packed: Any) -> tuple[Any, ...]:
         return ()
     values = (getattr(packed, name)() for name in names)
     return tuple(tuple(value) if isinstance(value, list) else value for value in values)
+
+
+def sparse_products(a: torch.Tensor, b: torch.Tensor) -> int:
+    """How many stored elements of two sparse matrices meet in their product: ``a[i, k]`` meets those of row ``k``."""
+    columns = a.to_sparse().coalesce().indices()[1]
+    rows = b.to_sparse().coalesce().indices()[0]
+    return int(rows.bincount(minlength=b.shape[0])[columns].sum())

@@ -32,7 +32,7 @@ def preserved(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
         undo.callback(_random_state())
         undo.callback(_attributes(modules))
         for module in modules:
-            if module.training:
+            if getattr(module, "training", False):  # frozen TorchScript has no such flag
                 # Not module.eval(): that reaches the children, and may be overridden (to merge weights, say).
                 undo.callback(setattr, module, "training", True)
                 module.training = False

@@ -11,11 +11,12 @@ import torch
 from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.inputs import copied
 from thoplw.capture.operators import overload_of, target_of
-from thoplw.capture.packed import geometry_of, weights_of
+from thoplw.capture.packed import geometry_of, sparse_products, weights_of
 from thoplw.capture.scopes import ModuleScopes
 from thoplw.capture.torch_internals import DispatchMode, views_untracked
 from thoplw.capture.torch_names import name_of
 from thoplw.capture.weights import Weights
+from thoplw.errors import ThoplwError
 from thoplw.record import Assumption, Call, Step, TensorSpec, specs_in
 
 #: What records keep as it is, known without asking whether it is a tensor.
@@ -37,6 +38,7 @@ class Run(DispatchMode):
         used: identities of the tensors that were arguments of some operator.
         assumptions: what was taken for granted on the way.
         entered: what the model got for tensors of the user's, by their identity.
+        refusals: the errors of ours that the model met; it may have caught them, and gone another way.
     """
 
     def __init__(self, *, specs: Specs, weights: Weights, scopes: ModuleScopes | None, device: torch.device) -> None:
@@ -44,6 +46,7 @@ class Run(DispatchMode):
         self.steps: list[Step] = []
         self.used: set[int] = set()
         self.assumptions: list[Assumption] = []
+        self.refusals: list[ThoplwError] = []
         self.specs = specs
         self.weights = weights
         self.scopes = scopes
@@ -106,6 +109,11 @@ class Run(DispatchMode):
         """Note what is taken for granted for an operator, in the module that runs now."""
         self.assumptions.append(Assumption(statement, target, self.scope))
 
+    def refuse(self, error: ThoplwError) -> ThoplwError:
+        """Note an error that is about to be raised into the model, which may catch it."""
+        self.refusals.append(error)
+        return error
+
     def execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operator for real, and note that."""
         output = func(*args, **kwargs)
@@ -114,6 +122,8 @@ class Run(DispatchMode):
 
     def record_executed(self, func: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         """Note an operator that was run for real."""
+        if target_of(func) == "aten._sparse_sparse_matmul":  # how much that is, shapes do not tell
+            kwargs = {**kwargs, "products": sparse_products(*args)}
         seen, returned = self.freeze((args, tuple(kwargs.items()))), self.freeze(output)
         try:
             hidden = [(spec.density, spec.values) for spec in specs_in(seen)]

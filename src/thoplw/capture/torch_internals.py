@@ -20,7 +20,7 @@ from typing import Any
 import torch
 import torch.nn.modules.module as module_globals
 from torch.utils._mode_utils import no_dispatch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 
 #: Which release of torch this is.
 VERSION = str(torch.__version__)
@@ -34,9 +34,17 @@ make_wrapper: Callable[..., Any] = torch.Tensor._make_wrapper_subclass
 no_torch_function: Any = torch._C._disabled_torch_function_impl
 
 
+_COMPRESSED = frozenset({torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
+
+#: The layouts of tensors that store some of their elements. Since 2.0.
+SPARSE: frozenset[torch.layout] = _COMPRESSED | {torch.sparse_coo}
+
+
 def stored_elements(tensor: torch.Tensor) -> int:
-    """How many elements a sparse tensor stores. Since 2.0."""
-    return tensor._nnz()
+    """How many elements a tensor without strides stores: not all of them, if it is sparse. Since 2.0."""
+    if tensor.layout is torch.sparse_coo:
+        return tensor._values().numel()
+    return tensor.values().numel() if tensor.layout in _COMPRESSED else tensor.numel()
 
 
 def memory_of(tensor: torch.Tensor) -> int:
@@ -45,6 +53,58 @@ def memory_of(tensor: torch.Tensor) -> int:
         return int(tensor.untyped_storage()._cdata)
     except (NotImplementedError, RuntimeError):  # sparse, for instance
         return 0
+
+
+#: In words of torch: something reads the memory of a tensor that has none. Since 2.2, and since 2.0.
+_NO_MEMORY = ("data is not allocated yet", "data pointer on an invalid python storage", "Cannot access data pointer of")
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether torch raised this because a tensor has no memory. Since 2.0."""
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+
+
+def is_jagged(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is a nested one of a class of its own, which keeps rows of all lengths in one. Since 2.1."""
+    return tensor.layout is _JAGGED
+
+
+_JAGGED = getattr(torch, "jagged", None)
+
+
+def rows_of(jagged: Any) -> torch.Tensor:
+    """The rows of a jagged tensor, one after the other. Since 2.1."""
+    rows: torch.Tensor = jagged._values
+    return rows
+
+
+def sizes_of_nested(nested: torch.Tensor) -> torch.Tensor:
+    """``[N, rank]``: the shapes of the tensors inside a nested one without a shape. Since 2.0."""
+    return nested._nested_tensor_size()
+
+
+def make_nested_wrapper(cls: Any, like: torch.Tensor) -> Any:
+    """A tensor of a class of its own that says to be nested, and asks the mode about its sizes. Since 2.1."""
+    return make_wrapper(
+        cls,
+        like.shape,
+        dtype=like.dtype,
+        device=like.device,
+        dispatch_sizes_strides_policy="sizes",
+        _extra_dispatch_keys=torch._C.DispatchKeySet(torch._C.DispatchKey.NestedTensor),
+    )
+
+
+def with_other_rows(jagged: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """A jagged tensor with other rows of the same lengths, which it shares, and so goes with the first. Since 2.2."""
+    names, context = jagged.__tensor_flatten__()
+    inner = {
+        name: change(value) if value is rows_of(jagged) else value
+        for name in names
+        for value in [getattr(jagged, name)]
+    }
+    other: torch.Tensor = type(jagged).__tensor_unflatten__(inner, context, jagged.size(), jagged.stride())
+    return other
 
 
 def methods_of(packed: Any) -> tuple[str, ...]:
@@ -134,6 +194,9 @@ def on_shapes() -> Iterator[None]:
 
 #: ``dispatch_modes()``: how many modes are given every operator now. Since 2.0.
 dispatch_modes: Callable[[], int] = torch._C._len_torch_dispatch_stack
+
+#: ``running_mode()``: the mode that is given the next operator, or ``None``. Since 2.0.
+running_mode: Callable[[], Any] = _get_current_dispatch_mode
 
 #: ``function_modes()``: how many modes are given every function of torch now. Since 2.0.
 function_modes: Callable[[], int] = torch._C._len_torch_function_stack

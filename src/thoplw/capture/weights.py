@@ -11,6 +11,7 @@ import torch
 from thoplw.capture.abstract import PLAIN, Specs
 from thoplw.capture.distributed import refuse_split
 from thoplw.capture.packed import weights_of
+from thoplw.capture.scripted import constants_of, is_frozen
 from thoplw.errors import InputError
 from thoplw.record import ModuleInfo, TensorSpec, Weight, class_names
 
@@ -82,6 +83,8 @@ class Weights:
                 class_name = getattr(module, "original_name", class_name)
             parameters = self._weights(path, module._parameters) if module._parameters else ()
             buffers = self._weights(path, module._buffers, buffers=True) if module._buffers else ()
+            if scripted and is_frozen(module):
+                parameters = (*parameters, *self._weights(path, constants_of(module, path)))
             if quantized:
                 parameters = (*parameters, *self._packed(module))
             self.modules.append(module)

@@ -41,7 +41,12 @@ def elements(call: Call) -> int:
 
 def per_output(flops: int, call: Call) -> Work:
     """Work of so many floating-point operations for each element of all outputs."""
-    return Work(flops=flops * sum([output.numel for output in call.outputs]))
+    return Work(flops=flops * sum([stored_elements(output) for output in call.outputs]))
+
+
+def stored_elements(spec: TensorSpec) -> int:
+    """Number of elements of a tensor; of a sparse one, which has no strides, those that are stored."""
+    return spec.numel if spec.strides or not spec.shape else int(spec.numel * spec.density)
 
 
 def product(sizes: object, rank: int) -> int:

@@ -11,7 +11,8 @@ FREE = {
         "select slice slice_inverse split split_with_sizes split_copy squeeze swapaxes swapdims t tensor_split "
         "transpose unbind unflatten unfold unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze view view_as "
         "view_as_complex view_as_real _conj _neg_view _reshape_alias _unsafe_view hsplit vsplit dsplit ravel "
-        "adjoint atleast_1d atleast_2d atleast_3d set"
+        "adjoint atleast_1d atleast_2d atleast_3d set indices values _indices _values crow_indices col_indices "
+        "ccol_indices row_indices"
     ),
     "moves, copies or converts data": (
         "_pack_padded_sequence _pad_packed_sequence block_diag "
@@ -23,8 +24,12 @@ FREE = {
         "col2im unfold_copy tril_indices triu_indices combinations cartesian_prod meshgrid _chunk_cat lu_unpack "
         "alias_copy as_strided_copy detach_copy diagonal_copy lift_fresh_copy narrow_copy permute_copy select_copy "
         "slice_copy split_with_sizes_copy squeeze_copy t_copy transpose_copy unbind_copy unsqueeze_copy view_copy "
-        "view_as_complex_copy view_as_real_copy _conj_copy _neg_view_copy _reshape_alias_copy "
-        "as_strided_scatter resize resize_as _to_sparse _to_dense _coalesce sparse_mask"
+        "view_as_complex_copy view_as_real_copy _conj_copy _neg_view_copy _reshape_alias_copy as_strided_scatter "
+        "resize resize_as _to_sparse _to_dense _coalesce sparse_mask to_dense to_sparse to_sparse_csr to_sparse_csc "
+        "to_sparse_bsr to_sparse_bsc _to_sparse_csr _to_sparse_csc _to_sparse_bsr _to_sparse_bsc "
+        "copy_sparse_to_sparse _jagged_to_padded_dense_forward _padded_dense_to_jagged_forward to_padded_tensor "
+        "_nested_from_padded _nested_tensor_from_tensor_list _sparse_mask_projection "
+        "_convert_indices_from_coo_to_csr _convert_indices_from_csr_to_coo"
     ),
     "looks data up by index": (
         "max_unpool2d max_unpool3d "
@@ -39,7 +44,8 @@ FREE = {
         "new_full new_ones new_zeros normal ones ones_like polar rand rand_like randint randint_like randn "
         "randn_like randperm scalar_tensor uniform vander zeros zeros_like exponential cauchy geometric log_normal "
         "random _efficientzerotensor _sparse_coo_tensor_with_dims_and_tensors _sparse_coo_tensor_unsafe "
-        "_sparse_compressed_tensor_unsafe"
+        "_sparse_compressed_tensor_unsafe _sparse_coo_tensor_with_dims _spdiags sparse_compressed_tensor "
+        "sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor"
     ),
     "nothing happens in inference": "alpha_dropout dropout feature_alpha_dropout feature_dropout native_dropout",
     "tells the profiler of torch where it is": (
@@ -55,6 +61,7 @@ FREE = {
         "_functional_assert_async _linalg_check_errors "
         "sym_constrain_range sym_constrain_range_for_size is_pinned is_coalesced is_complex is_floating_point numel "
         "_nnz _dimI _dimV sparse_dim dense_dim size stride sym_size sym_numel sym_stride sym_storage_offset "
+        "_coalesced _nested_tensor_size _validate_sparse_coo_tensor_args _validate_sparse_compressed_tensor_args "
         "result_type can_cast"
     ),
 }

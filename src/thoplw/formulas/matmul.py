@@ -42,6 +42,11 @@ def sampled_product(call: Call) -> Work:
     return contraction(call, count * left.shape[-1], count)
 
 
+def sparse_product(call: Call) -> Work:
+    """``[L, K] [K, M] -> [L, M]``, all sparse: records say how many stored elements meet, as shapes do not."""
+    return contraction(call, call.kwargs["products"])
+
+
 def summed_products(call: Call) -> Work:
     """``[L, M] [B, L, K] [B, K, M] -> [L, M]``: the products are summed over ``B``."""
     batch = call.args[1]
@@ -133,6 +138,7 @@ FORMULAS: Table = {
     "aten.addmm": added_product,
     "aten._addmm_activation": added_product,
     "aten._sparse_addmm": added_product,
+    "aten._sparse_sparse_matmul": sparse_product,
     "aten._sparse_mm_reduce_impl": product,
     "aten.sparse_sampled_addmm": sampled_product,
     "torch_nn._linear_cross_entropy_batch_chunked": classified,

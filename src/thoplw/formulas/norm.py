@@ -72,6 +72,8 @@ FORMULAS: Table = {
     "aten._weight_norm": weight_norm,
     "aten.softmax": softmax,
     "aten._softmax": softmax,
+    "aten._sparse_softmax": softmax,
+    "aten._sparse_log_softmax": softmax,
     "aten._safe_softmax": softmax,
     "aten.log_softmax": softmax,
     "aten._log_softmax": softmax,

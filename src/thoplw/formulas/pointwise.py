@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from thoplw.formulas.common import Table, is_complex, per_output
+from thoplw.formulas.common import Table, is_complex, per_output, stored_elements
 from thoplw.record import Call, Work
 
 
 def reduction(flops: int, call: Call) -> Work:
     """So many operations for each element that goes in."""
     first = next(iter(call.inputs), None)
-    return Work(flops=flops * first.numel * (2 if is_complex(first) else 1) if first else 0)
+    return Work(flops=flops * stored_elements(first) * (2 if is_complex(first) else 1) if first else 0)
 
 
 def elementwise(flops: int, call: Call) -> Work:
@@ -71,7 +71,8 @@ _PER_OUTPUT = {
 _PER_INPUT = {
     1: (
         "all amax amin any argmax argmin count_nonzero cummax cummin cumprod cumsum max mean median min mode "
-        "nanmean nanmedian nansum prod sum logcumsumexp aminmax segment_reduce unfold_backward frexp hash_tensor"
+        "nanmean nanmedian nansum prod sum logcumsumexp aminmax segment_reduce unfold_backward frexp hash_tensor "
+        "_sparse_sum"
     ),
     2: "dist frobenius_norm linalg_vector_norm norm",
     3: "huber_loss l1_loss mse_loss smooth_l1_loss",

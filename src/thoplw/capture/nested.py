@@ -1,0 +1,157 @@
+"""Nested tensors of torch's older kind (``layout=torch.strided``), which has no shape: taken as the tensors inside.
+
+An operator on one is as many operators, each on a batch of one::
+
+    linear([2, j, 8])   of lengths 5 and 3  ->  linear([1, 5, 8]), linear([1, 3, 8])
+
+Jagged ones need nothing of the kind: their class runs operators on their rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+
+from thoplw.capture.abstract import AbstractTensor, abstract
+from thoplw.capture.nesting import map_tensors, tensors_in
+from thoplw.capture.operators import target_of
+from thoplw.capture.run import Run
+from thoplw.capture.torch_internals import is_jagged, make_nested_wrapper, sizes_of_nested
+
+#: What makes a nested tensor of a list of tensors.
+_MAKER = "aten._nested_tensor_from_tensor_list"
+
+#: Their sizes begin with the number of tensors inside.
+_RESHAPES = frozenset({"aten.view", "aten.reshape", "aten._unsafe_view", "aten.expand"})
+
+
+class AbstractNested(AbstractTensor):
+    """A nested tensor in an abstract run.
+
+    Attributes:
+        parts: the tensors inside, each a batch of one.
+    """
+
+    parts: list[torch.Tensor]
+
+
+def is_nested(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is a nested one without a shape."""
+    return tensor.is_nested and not is_jagged(tensor)
+
+
+def makes_nested(func: Any) -> bool:
+    """Whether an operator makes a nested tensor without a shape."""
+    return target_of(func) == _MAKER
+
+
+def entered(run: Run, tensor: torch.Tensor) -> torch.Tensor:
+    """What stands for a nested tensor of the user's in an abstract run."""
+    shapes = [torch.empty(1, *sizes, dtype=tensor.dtype, device="meta") for sizes in sizes_of_nested(tensor).tolist()]
+    return _of(run, [abstract(run.specs.of(part), run.device) for part in shapes])
+
+
+def record_parts(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+    """Note an operator that ran for real on nested tensors: once for each of those inside."""
+    count = next(len(sizes_of_nested(tensor)) for tensor in tensors_in((args, kwargs, output)) if is_nested(tensor))
+
+    def part(index: int, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.unbind()[index].unsqueeze(0) if is_nested(tensor) else _share(run, tensor, index, count)
+
+    for index in range(count):
+        some_args, some_kwargs, some_output = map_tensors((args, kwargs, output), partial(part, index))
+        run.record_executed(func, some_args, some_kwargs, some_output)
+
+
+def answer(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What an operator returns that is given an abstract nested tensor, or makes one."""
+    target = target_of(func)
+    if target == _MAKER:
+        with run:
+            return _of(run, [tensor.unsqueeze(0) for tensor in args[0]])
+    first = next(tensor for tensor in tensors_in((args, kwargs)) if type(tensor) is AbstractNested)
+    if target in _WHOLE:
+        return _WHOLE[target](run, first, *args[1:])
+    if target in _RESHAPES:
+        args = (args[0], [1, *args[1][1:]], *args[2:])
+    outputs = []
+    with run:
+        for index in range(len(first.parts)):
+            part = partial(_part, run, index, len(first.parts))
+            outputs.append(func(*map_tensors(args, part), **map_tensors(kwargs, part)))
+    return _gathered(run, outputs)
+
+
+def _of(run: Run, parts: list[torch.Tensor]) -> AbstractNested:
+    tensor: AbstractNested = make_nested_wrapper(AbstractNested, parts[0])
+    tensor.parts = parts
+    tensor.spec = run.specs.of_parts(torch.tensor([tuple(part.shape[1:]) for part in parts]), parts[0].dtype)
+    tensor.token = id(tensor.spec)
+    return tensor
+
+
+def _part(run: Run, index: int, count: int, tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.parts[index] if type(tensor) is AbstractNested else _share(run, tensor, index, count)
+
+
+def _share(run: Run, tensor: torch.Tensor, index: int, count: int) -> torch.Tensor:
+    """Of a dense tensor what goes with one of those inside: all of a weight, its share of a batch of as many."""
+    batch = tensor.dim() > 2 and tensor.shape[0] == count and id(tensor) not in run.weights.tensors
+    return tensor[index : index + 1] if batch else tensor
+
+
+def _gathered(run: Run, outputs: list[Any]) -> Any:
+    """Nested tensors of what came out for those inside."""
+    if isinstance(outputs[0], torch.Tensor):
+        return _of(run, outputs)
+    if isinstance(outputs[0], (tuple, list)):
+        return type(outputs[0])(_gathered(run, list(each)) for each in zip(*outputs, strict=True))
+    return outputs[0]
+
+
+def _padded(run: Run, nested: AbstractNested, *options: Any) -> torch.Tensor:
+    shape = torch.empty(len(nested.parts), *_longest(nested), dtype=nested.dtype, device="meta")
+    return abstract(run.specs.of(shape), run.device)
+
+
+def _longest(nested: AbstractNested) -> list[int]:
+    return [max(each) for each in zip(*(part.shape[1:] for part in nested.parts), strict=True)]
+
+
+def _unbound(run: Run, nested: AbstractNested, *dim: int) -> list[torch.Tensor]:
+    with run:
+        return [part.squeeze(0) for part in nested.parts]
+
+
+def _buffer(run: Run, nested: AbstractNested) -> torch.Tensor:
+    shape = torch.empty(sum(part.numel() for part in nested.parts), dtype=nested.dtype, device="meta")
+    return abstract(run.specs.of(shape), run.device)
+
+
+def _size(run: Run, nested: AbstractNested, *dim: int) -> Any:
+    """All sizes, or one: that of the longest inside, where they differ. Torch refuses to tell that one for real."""
+    sizes = len(nested.parts), *_longest(nested)
+    return sizes[dim[0]] if dim else sizes
+
+
+def _sizes(run: Run, nested: AbstractNested) -> torch.Tensor:
+    return torch.tensor([tuple(part.shape[1:]) for part in nested.parts])
+
+
+def _rank(run: Run, nested: AbstractNested) -> int:
+    return nested.parts[0].dim()
+
+
+#: Operators on the tensor as a whole.
+_WHOLE: dict[str, Callable[..., Any]] = {
+    "aten.to_padded_tensor": _padded,
+    "aten.unbind": _unbound,
+    "aten.values": _buffer,
+    "aten.size": _size,
+    "aten.sym_size": _size,
+    "aten.dim": _rank,
+    "aten._nested_tensor_size": _sizes,
+}

@@ -1,0 +1,47 @@
+"""What freezing does to TorchScript: weights become constants of the graph, and operators ones that nobody sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from thoplw.errors import InputError
+
+#: Nodes that no dispatch mode is told of, though they multiply: what ``torch.jit.optimize_for_inference`` makes.
+_HIDDEN = "prim::mkldnn_"
+
+
+def is_frozen(module: torch.nn.Module) -> bool:
+    """Whether a scripted module was frozen: it has lost even the flag that tells of training."""
+    return not hasattr(module, "training")
+
+
+def constants_of(module: Any, path: str) -> dict[str, torch.Tensor]:
+    """The weights of a frozen module by the names that its graph has for them: what is floating-point in there.
+
+    Raises:
+        InputError: the module was optimised, so that its convolutions do not show.
+    """
+    constants = {}
+    for node in _nodes(module.inlined_graph):
+        if node.kind().startswith(_HIDDEN):
+            raise InputError(
+                f"{f'module {path!r}' if path else 'the model'} was optimised by torch.jit.optimize_for_inference, "
+                f"which runs {node.kind()} without a sign to PyTorch's operators: profile it as it was before, or "
+                "frozen by torch.jit.freeze alone."
+            )
+        if node.kind() == "prim::Constant" and node.output().type().kind() == "TensorType":
+            value = node.t("value") if node.hasAttribute("value") else None
+            if value is not None and value.is_floating_point():
+                constants[node.output().debugName().replace(".", "_")] = value
+    return constants
+
+
+def _nodes(block: Any) -> Iterator[Any]:
+    """All nodes of a graph, those of branches and loops too."""
+    for node in block.nodes():
+        yield node
+        for inner in node.blocks():
+            yield from _nodes(inner)

@@ -1,0 +1,52 @@
+"""TorchScript that was frozen or optimised."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import thoplw
+
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning", "ignore:.torch.jit:DeprecationWarning")
+
+X = torch.ones(2, 3, 8, 8)
+MACS = 2 * (8 * 8 * 8 * 27 + 8 * 8 * 8 * 4 * 9 + 8 * 5)
+#: Freezing folds batch norm into the convolution before it.
+PARAMETERS = (8 * 27 + 8) + (8 * 4 * 9 + 8) + (8 * 5 + 5)
+
+
+def network() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3, padding=1, groups=2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 5),
+    ).eval()
+
+
+@pytest.mark.parametrize("execute", [False, True])
+@pytest.mark.parametrize("traced", [False, True])
+def test_a_frozen_module_has_its_weights_as_constants(traced: bool, execute: bool) -> None:
+    model = torch.jit.freeze(torch.jit.trace(network(), X) if traced else torch.jit.script(network()))
+    macs, params, info = thoplw.profile(model, (X,), convention="macs", execute=execute, verbose=False)
+    assert (macs, params) == (MACS, PARAMETERS)
+    assert not info.uncounted
+    assert model(X).shape == (2, 5)
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_a_frozen_part_of_a_model(execute: bool) -> None:
+    model = nn.Sequential(torch.jit.freeze(torch.jit.script(network())), nn.Linear(5, 2))
+    macs, params, _ = thoplw.profile(model, (X,), convention="macs", execute=execute, verbose=False)
+    assert (macs, params) == (MACS + 2 * 5 * 2, PARAMETERS + 12)
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_an_optimised_module_is_refused(execute: bool) -> None:
+    model = torch.jit.optimize_for_inference(torch.jit.script(network()))
+    with pytest.raises(thoplw.InputError, match=r"optimize_for_inference.*prim::mkldnn_convolution.*as it was before"):
+        thoplw.profile(model, (X,), execute=execute)
