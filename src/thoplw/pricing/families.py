@@ -33,7 +33,9 @@ _WORDS = {
         "_adaptive_avg_pool2d _adaptive_avg_pool3d"
     ),
     "embedding": "embedding embedding_bag _embedding_bag _embedding_bag_forward_only",
-    "reductions": "amax amin any argmax argmin count_nonzero cumsum max mean min prod sum _sparse_sum logsumexp std var",
+    "reductions": (
+        "amax amin any argmax argmin count_nonzero cumsum max mean min prod sum _sparse_sum logsumexp std var"
+    ),
     "dropout": "dropout feature_dropout alpha_dropout feature_alpha_dropout native_dropout",
 }
 
