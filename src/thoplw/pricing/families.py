@@ -17,7 +17,7 @@ _WORDS = {
     "group norm": "group_norm native_group_norm",
     "RMS norm": "rms_norm _fused_rms_norm",
     "weight norm": "_weight_norm_interface _weight_norm",
-    "softmax": "softmax _softmax _safe_softmax log_softmax _log_softmax",
+    "softmax": "softmax _softmax _safe_softmax log_softmax _log_softmax _sparse_softmax _sparse_log_softmax",
     "linear layers": "linear",
     "activations": (
         "relu relu6 sigmoid tanh hardtanh leaky_relu prelu _prelu_kernel rrelu rrelu_with_noise celu elu selu glu "
@@ -33,7 +33,9 @@ _WORDS = {
         "_adaptive_avg_pool2d _adaptive_avg_pool3d"
     ),
     "embedding": "embedding embedding_bag _embedding_bag _embedding_bag_forward_only",
-    "reductions": "amax amin any argmax argmin count_nonzero cumsum max mean min prod sum logsumexp std var",
+    "reductions": (
+        "amax amin any argmax argmin count_nonzero cumsum max mean min prod sum _sparse_sum logsumexp std var"
+    ),
     "dropout": "dropout feature_dropout alpha_dropout feature_alpha_dropout native_dropout",
 }
 
