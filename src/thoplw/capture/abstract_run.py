@@ -49,6 +49,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         memo: what operators answered so far.
     """
 
+    executes = False
+
     def __init__(self, **shared: Any) -> None:
         """Take what :class:`Run` takes."""
         super().__init__(**shared)

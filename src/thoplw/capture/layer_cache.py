@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from operator import attrgetter
+from threading import get_ident
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -105,7 +106,8 @@ class LayerCache:
                 if type(tensor) not in PLAIN:
                     del self._tokens[key]
         layers = {cls: _Layer(cls, *row) for cls, row in LAYERS.items() if _methods(cls) == _METHODS[cls]}
-        for index, module in enumerate(self._weights.modules):
+        # The model itself is called once.
+        for index, module in enumerate(self._weights.modules[1:], start=1):
             layer = layers.get(type(module))
             if layer is not None:
                 state, call = module.__dict__, partial(self._call, module, index, layer)
@@ -126,7 +128,8 @@ class LayerCache:
         if caller is not module and isinstance(caller, nn.Module) and _has_attributes_of(caller, module):
             return call_as_usual(caller, *args, **kwargs)
         if (
-            kwargs
+            get_ident() != self._scopes.thread
+            or kwargs
             or len(args) != 1
             or type(args[0]) is not AbstractTensor
             or type(module) is not layer.cls
