@@ -30,9 +30,9 @@ from thoplw.capture.random_state import random_state_kept
 from thoplw.capture.run import inference, outside
 from thoplw.capture.scopes import ModuleScopes, Watch
 from thoplw.capture.session import Session
-from thoplw.capture.torch_internals import VERSION, is_transformed
+from thoplw.capture.torch_internals import NO_MEMORY, VERSION, is_transformed
 from thoplw.capture.weights import Weights
-from thoplw.errors import InputError, ThoplwError
+from thoplw.errors import DataDependentError, InputError, ThoplwError
 from thoplw.record import Call, Trace
 
 #: A generator that gives more is taken for one that does not end.
@@ -103,6 +103,11 @@ def _capture(
         try:
             _call(model, args, kwargs, scopes)
         except Exception as error:
+            if not execute and any(words in str(error) for words in NO_MEMORY):
+                raise DataDependentError(
+                    f"the forward reads the memory of a tensor {run.where()}, which has none in a run without "
+                    "arithmetic. execute=True counts it on real tensors."
+                ) from error
             _say_where(error, scopes, weights)
             raise
         made.settle(model)

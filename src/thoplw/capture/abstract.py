@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from thoplw.capture.torch_internals import make_wrapper, no_torch_function, stored_elements
+from thoplw.capture.torch_internals import is_parameter, make_wrapper, no_torch_function, stored_elements
 from thoplw.errors import DataDependentError
 from thoplw.record import TensorSpec
 
@@ -32,6 +32,7 @@ class AbstractTensor(torch.Tensor):
         token: identity of ``spec``, for keys.
         assumed: gives the values that are taken for granted, if any are, and has that noted.
         places: in how many places a mask is taken to hold, once that was asked.
+        shown: its class, as ``x.__class__`` and ``isinstance`` tell it.
     """
 
     __slots__ = ("spec", "token")  # what all have needs no dictionary
@@ -43,6 +44,7 @@ class AbstractTensor(torch.Tensor):
     token: int
     assumed: Callable[[], torch.Tensor] | None = None
     places: int | None = None
+    shown: type = torch.Tensor
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override] # torch types the disabled default of it
@@ -51,11 +53,57 @@ class AbstractTensor(torch.Tensor):
         """Refuse: only a run knows how to answer an operator."""
         raise DataDependentError(
             f"{func} met a tensor that has a shape but no values, outside of the run that made it. "
-            "Inside custom_ops, read shapes only (x.shape, x.numel()); execute=True gives real tensors."
+            "Inside custom_ops, read shapes only (x.shape, x.numel()); a thread that was there before the run takes no "
+            "part in it. execute=True gives real tensors."
         )
+
+    @property
+    def __class__(self) -> type:  # type: ignore[override] # it may be deleted elsewhere
+        """What a model may see: a plain tensor, or what it wanted with ``as_subclass``. ``type(x)`` cannot be told so."""
+        return self.shown
+
+    @__class__.setter
+    def __class__(self, cls: type) -> None:
+        self.shown = cls
 
     def __repr__(self) -> str:  # type: ignore[override] # torch's own takes what only torch passes
         return f"AbstractTensor(shape={tuple(self.shape)}, dtype={self.dtype}, device={self.device})"
+
+    def __format__(self, spec: str) -> str:
+        """As torch does it, which asks for the value of a number only of tensors of its own class."""
+        return str(self) if not spec else format(self.item() if not self.shape else self, spec)
+
+    def __copy__(self) -> torch.Tensor:
+        return self.detach()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> torch.Tensor:  # type: ignore[override] # torch leaves it untyped
+        if id(self) not in memo:
+            twin = self.clone()
+            memo[id(self)] = torch.nn.Parameter(twin, self.requires_grad) if is_parameter(self) else twin
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Refuse: there are no values."""
+        raise _no_values("saving or sending it", self)
+
+    def __dlpack__(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse: there are no values."""
+        raise _no_values("__dlpack__()", self)
+
+    def as_subclass(self, cls: type[Any]) -> Any:
+        """An alias that shows another class, if that does nothing of its own.
+
+        Raises:
+            DataDependentError: it may do something.
+        """
+        if not vars(cls).keys() <= _EMPTY_CLASS or cls.__base__ is not torch.Tensor:
+            raise DataDependentError(
+                f"as_subclass({cls.__name__}) asks for a class that may do as it likes with what it holds, of which a "
+                "run without arithmetic has nothing. execute=True counts it on real tensors."
+            )
+        alias: Any = self.detach()
+        alias.shown = cls
+        return alias
 
     def tolist(self) -> Any:
         """What is taken for granted; else refuse, as there are no values."""
@@ -66,6 +114,35 @@ class AbstractTensor(torch.Tensor):
     def numpy(self, *, force: bool = False) -> Any:
         """Refuse: there are no values."""
         raise _no_values("numpy()", self)
+
+    # Where in which memory it would lie, nothing tells: zero for all would have tensors share what they do not share.
+
+    def data_ptr(self) -> int:
+        """Refuse: there is no memory."""
+        raise _no_memory("data_ptr()", self)
+
+    def storage_offset(self) -> int:
+        """Refuse: there is no memory."""
+        raise _no_memory("storage_offset()", self)
+
+    def untyped_storage(self) -> Any:
+        """Refuse: there is no memory."""
+        raise _no_memory("untyped_storage()", self)
+
+    def storage(self) -> Any:
+        """Refuse: there is no memory."""
+        raise _no_memory("storage()", self)
+
+
+#: What a class has in any case.
+_EMPTY_CLASS = frozenset(vars(type("", (torch.Tensor,), {"__doc__": ""})))
+
+
+def _no_memory(what: str, tensor: torch.Tensor) -> DataDependentError:
+    return DataDependentError(
+        f"{what} asks where in memory a tensor of shape {tuple(tensor.shape)} lies, which is nowhere in a run without "
+        "arithmetic. execute=True counts it on real tensors."
+    )
 
 
 def _no_values(what: str, tensor: torch.Tensor) -> DataDependentError:

@@ -128,7 +128,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         """Append to ``parts`` what tells these arguments from others; return which kinds of tensor are among them."""
         kinds = 0
         for value in values:
-            cls = value.__class__
+            cls = type(value)
             if cls is AbstractTensor:
                 parts.append(value.token)
                 kinds |= _ABSTRACT
@@ -198,6 +198,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         func, target, rule = operator.func, operator.target, operator.rule
         if rule is None and is_composite(func):
             return self._compose(operator, args, kwargs, key, kinds)
+        if _copies_buffer(target, args):
+            return self.execute(func, args, kwargs)
         weights, valueless = self._weights, self._valueless  # of these the specs are known, and asked for most
         seen = tuple(
             [
@@ -259,3 +261,10 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
 def _is_small_integer(output: Any) -> bool:
     return isinstance(output, torch.Tensor) and may_steer(output.dtype, output.numel())
+
+
+def _copies_buffer(target: str, args: tuple[Any, ...]) -> bool:
+    """Whether this is how ``copy.deepcopy`` copies a buffer, which insists on a tensor of the same class."""
+    if not args or type(args[0]) is not torch.Tensor:
+        return False
+    return (target == "aten.new_empty" and not args[1]) or (target == "aten.clone" and args[0].is_meta)

@@ -43,9 +43,19 @@ def stored_elements(tensor: torch.Tensor) -> int:
 def memory_of(tensor: torch.Tensor) -> int:
     """What tensors have in common that are views of one memory; 0 where there is none. Since 2.0."""
     try:
-        return int(tensor.untyped_storage()._cdata)
+        # Not that of a class of its own, which may refuse.
+        return int(torch.Tensor.untyped_storage(tensor)._cdata)
     except (NotImplementedError, RuntimeError):  # sparse, for instance
         return 0
+
+
+def is_parameter(tensor: torch.Tensor) -> bool:
+    """Whether a tensor of a class of its own was made a parameter. Since 2.0."""
+    return bool(getattr(tensor, "_is_param", False))
+
+
+#: What torch says where memory is read from C++ that is not there. Since 2.0, in one wording or another.
+NO_MEMORY = ("data is not allocated yet", "invalid python storage", "that doesn't have storage")
 
 
 def methods_of(packed: Any) -> tuple[str, ...]:
