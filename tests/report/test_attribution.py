@@ -158,12 +158,12 @@ def test_a_failure_that_the_model_catches_leaves_the_scopes_right() -> None:
     assert rows(nn.Sequential(Catches(), nn.Linear(3, 1)), (1, 3))["1"] == (4, 4, 1)
 
 
-def test_modules_made_during_the_forward_belong_to_the_caller() -> None:
+def test_modules_made_during_the_forward_and_let_go_are_inside_of_the_caller() -> None:
     class Maker(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return nn.Linear(3, 5)(x)
+            return nn.Linear(5, 3)(nn.Linear(3, 5)(x))
 
-    assert rows(nn.Sequential(Maker()), (1, 3)) == {"0": (20, 0, 1)}
+    assert rows(nn.Sequential(Maker()), (1, 3)) == {"0.Linear": (20, 20, 1), "0.Linear_2": (18, 18, 1)}
 
 
 class Pooled(nn.Module):

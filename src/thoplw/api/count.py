@@ -59,8 +59,8 @@ class Count:
         prices = self._custom.scopes()
         self.layer_info = self._report(seen, prices)
         reports = []
-        for first, part in seen.parts():
-            own = {at - first: work for at, work in prices.items() if 0 <= at - first < len(part.scopes)}
+        for scopes, part in seen.parts():
+            own = {position: prices[at] for position, at in enumerate(scopes) if at in prices}
             reports.append(self._report(part, own))
         self.calls = tuple(reports)
 

@@ -108,6 +108,11 @@ def _capture(
                     f"the forward reads the memory of a tensor {run.where()}, which has none in a run without "
                     "arithmetic. execute=True counts it on real tensors."
                 ) from error
+            if scopes.strangers and "Inference tensors cannot" in str(error):
+                raise InputError(
+                    "a thread that was there before the run worked on its tensors, which cannot be followed. Work is "
+                    "followed that the forward gives to a ThreadPoolExecutor, or to threads that it starts itself."
+                ) from error
             _say_where(error, scopes, weights)
             raise
         made.settle(model)
@@ -173,9 +178,7 @@ def _exhaust(output: Any) -> None:
         )
 
 
-def _given(
-    args: Sequence[Any], kwargs: Mapping[str, Any], execute: bool
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _given(args: Sequence[Any], kwargs: Mapping[str, Any], execute: bool) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The inputs, without those of ``vmap`` and its like, which are no tensors outside of them."""
     given = tuple(args), dict(kwargs)
     if not any(map(is_transformed, tensors_in(given))):

@@ -58,7 +58,7 @@ class AbstractTensor(torch.Tensor):
         )
 
     @property
-    def __class__(self) -> type:  # type: ignore[override] # it may be deleted elsewhere
+    def __class__(self) -> type:
         """What a model may see: a plain tensor, or what it wanted with ``as_subclass``. ``type(x)`` cannot be told so."""
         return self.shown
 
@@ -76,7 +76,7 @@ class AbstractTensor(torch.Tensor):
     def __copy__(self) -> torch.Tensor:
         return self.detach()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> torch.Tensor:  # type: ignore[override] # torch leaves it untyped
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if id(self) not in memo:
             twin = self.clone()
             memo[id(self)] = torch.nn.Parameter(twin, self.requires_grad) if is_parameter(self) else twin

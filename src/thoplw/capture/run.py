@@ -48,7 +48,7 @@ def inference() -> Iterator[None]:
 
 @contextmanager
 def outside() -> Iterator[None]:
-    """Leave the runs and transformations (``vmap``, say) that this thread is in: a run of its own is no part of them."""
+    """Leave the runs and the transformations (``vmap``, say) that this thread is in: what follows is no part of them."""
     with ExitStack() as undo:
         undo.enter_context(without_transforms())
         if dispatch_modes():
@@ -96,7 +96,7 @@ class _Work(DispatchMode):
         """As in the run, while it lasts."""
         if self._run.ended.is_set():
             return func(*args, **(kwargs or {}))
-        return self._run.__torch_dispatch__(func, types, args, kwargs)
+        return self._run.__torch_dispatch__(func, types, args, kwargs)  # type: ignore[no-untyped-call] # torch's
 
 
 class Run(DispatchMode):

@@ -62,14 +62,15 @@ def _watched() -> Iterator[None]:
         with followed(None):  # the thread of a pool outlives the work: it starts as ever
             return plain_submit(pool, _inside(hand_over(), function), *args, **kwargs)
 
-    Thread.start, ThreadPoolExecutor.submit = start, submit  # type: ignore[method-assign] # put back below
+    methods: Any = {Thread: ("start", plain_start, start), ThreadPoolExecutor: ("submit", plain_submit, submit)}
+    for cls, (name, _, ours) in methods.items():
+        setattr(cls, name, ours)
     try:
         yield
     finally:
-        if Thread.start is start:
-            Thread.start = plain_start  # type: ignore[method-assign]
-        if ThreadPoolExecutor.submit is submit:
-            ThreadPoolExecutor.submit = plain_submit  # type: ignore[method-assign]
+        for cls, (name, plain, ours) in methods.items():
+            if getattr(cls, name) is ours:  # or somebody has set another since
+                setattr(cls, name, plain)
 
 
 _WATCH = WhileAny(_watched)

@@ -89,9 +89,7 @@ class Weights:
                     parameters=info.parameters + parameters, buffers=info.buffers + buffers
                 )
 
-    def _tree(
-        self, model: torch.nn.Module, name: str, parent: int
-    ) -> Iterator[tuple[torch.nn.Module, str, int]]:
+    def _tree(self, model: torch.nn.Module, name: str, parent: int) -> Iterator[tuple[torch.nn.Module, str, int]]:
         """As ``named_modules`` goes, which takes longer as it joins paths anew at every level; with what holds each.
 
         Each module has to be known before the next is asked for.
@@ -108,7 +106,9 @@ class Weights:
             if children := module._modules:
                 index = self.indices[id(module)]
                 prefix = f"{path}." if path else ""
-                waiting += [(child, prefix + key, index) for key, child in reversed(children.items()) if child is not None]
+                waiting += [
+                    (child, prefix + key, index) for key, child in reversed(children.items()) if child is not None
+                ]
 
     def _add(self, module: torch.nn.Module, path: str, parent: int) -> None:
         self.indices[id(module)] = len(self.infos)
@@ -169,9 +169,7 @@ class Weights:
         return tuple(weights)
 
 
-def _others(
-    tensors: Mapping[str, torch.Tensor | None], known: Set[str]
-) -> dict[str, torch.Tensor | None]:
+def _others(tensors: Mapping[str, torch.Tensor | None], known: Set[str]) -> dict[str, torch.Tensor | None]:
     return {name: tensor for name, tensor in tensors.items() if name not in known}
 
 
