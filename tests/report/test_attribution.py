@@ -207,3 +207,16 @@ def test_shapes_of_keyword_inputs_and_several_outputs() -> None:
     (row,) = thoplw.profile(Outer(), (2, 3))[2]
     assert (row.input_shapes, row.output_shapes) == (((2, 3), (2, 3)), ((2, 3), (1, 3)))
     assert (row.name, row.cls) == ("inner", "Inner")
+
+
+def test_notes_name_a_module_and_shapes_once_in_order() -> None:
+    class Unknown(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.special.bessel_j0(torch.special.bessel_j0(x))
+
+    layer = Unknown()
+    convention = thoplw.Convention("none", {}, based_on=None)
+    info = thoplw.profile(nn.Sequential(layer, Unknown(), layer), (1, 3), convention=convention, verbose=False)[2]
+    found = info.uncounted["aten.special_bessel_j0.default"] if info.uncounted else None
+    assert found is not None
+    assert (found.calls, found.modules, found.shapes) == (6, ["0", "1"], [((1, 3),)])

@@ -82,7 +82,7 @@ def _capture(
     weights = Weights(specs)
     weights.add(model)
     if execute:
-        _require_values(model, args, kwargs)
+        _require_values(weights, args, kwargs)
     real = list(filterfalse(attrgetter("is_meta"), weights.tensors.values()))
     scopes = ModuleScopes(weights.indices, specs, watch)
     kind = LiveRun if execute else AbstractRun
@@ -198,11 +198,15 @@ def _shape_of(tensor: torch.Tensor) -> torch.Tensor:
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
 
-def _require_values(model: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+def _require_values(weights: Weights, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """A real run needs real tensors."""
-    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        if tensor.is_meta:
-            raise InputError(f"execute=True needs real weights, and {name!r} is on the meta device; leave execute out.")
+    for info in weights.infos:
+        for weight in (*info.parameters, *info.buffers):
+            if weight.key in weights.tensors and weights.tensors[weight.key].is_meta:
+                name = f"{info.path}.{weight.name}".lstrip(".")
+                raise InputError(
+                    f"execute=True needs real weights, and {name!r} is on the meta device; leave execute out."
+                )
     if any(tensor.is_meta for tensor in tensors_in((args, kwargs))):
         raise InputError("execute=True needs real inputs, and one is on the meta device; leave execute out.")
 

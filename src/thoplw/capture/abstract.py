@@ -59,7 +59,7 @@ class AbstractTensor(torch.Tensor):
 
     @property
     def __class__(self) -> type:
-        """What a model may see: a plain tensor, or what it wanted with ``as_subclass``. ``type(x)`` cannot be told so."""
+        """What a model may see: a plain tensor, or what ``as_subclass`` made it; ``type(x)`` cannot be told so."""
         return self.shown
 
     @__class__.setter

@@ -48,7 +48,7 @@ def inference() -> Iterator[None]:
 
 @contextmanager
 def outside() -> Iterator[None]:
-    """Leave the runs and the transformations (``vmap``, say) that this thread is in: what follows is no part of them."""
+    """Leave the runs and transformations (``vmap``, say) that this thread is in: what follows is no part of them."""
     with ExitStack() as undo:
         undo.enter_context(without_transforms())
         if dispatch_modes():

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from operator import itemgetter
@@ -279,7 +280,7 @@ def registration_hooks(note: Callable[[torch.nn.Module, str, Any], None]) -> Ite
     The dictionaries of hooks are replaced, not changed: a module of another thread may be in the midst of one.
     """
     before = {name: vars(module_globals)[name] for name in _REGISTRATION_HOOKS}
-    during = {name: {**hooks, id(note): note} for name, hooks in before.items()}
+    during = {name: OrderedDict([*hooks.items(), (id(note), note)]) for name, hooks in before.items()}
     vars(module_globals).update(during)
     try:
         yield
@@ -287,7 +288,8 @@ def registration_hooks(note: Callable[[torch.nn.Module, str, Any], None]) -> Ite
         for name, hooks in before.items():
             now = vars(module_globals)[name]
             if now is not during[name] or len(now) != len(hooks) + 1:  # others have come or gone
-                hooks = {key: hook for key, hook in now.items() if key != id(note)}
+                now.pop(id(note), None)
+                hooks = now
             vars(module_globals)[name] = hooks
 
 
