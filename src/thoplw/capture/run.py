@@ -19,6 +19,7 @@ from thoplw.capture.threads import followed
 from thoplw.capture.torch_internals import (
     DispatchMode,
     dispatch_modes,
+    schema_of,
     views_untracked,
     with_mode,
     without_modes,
@@ -186,7 +187,7 @@ class Run(DispatchMode):
 
     def execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operator for real, and note that."""
-        self.drew = self.drew or _DRAWS in func.tags
+        self.drew = self.drew or _draws(func, args, kwargs)
         output = func(*args, **kwargs)
         self.record_executed(func, args, kwargs, output)
         return output
@@ -260,3 +261,12 @@ class Run(DispatchMode):
             return output, tuple(call for call, _ in self.steps)
         finally:
             self.steps = outside
+
+
+def _draws(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether an operator draws random numbers: dropout, for example, does so in training only."""
+    if _DRAWS not in func.tags:
+        return False
+    given = {argument.name: argument.default_value for argument in schema_of(func).arguments}
+    given.update(zip(given, args, strict=False), **kwargs)
+    return given.get("train") is not False and given.get("training") is not False and given.get("dropout_p") != 0
