@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import io
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 import thoplw
 from thoplw.capture.abstract import Specs, abstract
+from thoplw.errors import DataDependentError
 from thoplw.record import TensorSpec
 
 
@@ -53,3 +59,82 @@ def test_an_abstract_tensor_looks_like_its_spec() -> None:
         x + 1
     with pytest.raises(thoplw.DataDependentError, match=r"numpy\(\)"):
         x.numpy()
+
+
+class Asks(nn.Module):
+    """One linear layer of 32 MACs, whose output is asked something."""
+
+    def __init__(self, ask: Callable[[torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.linear, self.ask = nn.Linear(4, 4), ask
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.linear(x)
+        self.ask(y)
+        return torch.as_tensor(y)
+
+
+class Marked(torch.Tensor):
+    pass
+
+
+class Counting(torch.Tensor):
+    def double(self) -> torch.Tensor:
+        return self
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda y: y.data_ptr(),
+        lambda y: y[1:].storage_offset(),
+        lambda y: y.untyped_storage(),
+        lambda y: y.storage(),
+        lambda y: torch.save(y, io.BytesIO()),
+        lambda y: torch.from_dlpack(y),
+        lambda y: f"{y.mean():.3f}",
+        lambda y: torch.tensor([y.mean(), y.sum()]),
+        lambda y: y.as_subclass(Counting),
+    ],
+)
+def test_what_there_is_not_is_refused_and_sends_on(ask: Callable[[torch.Tensor], Any]) -> None:
+    with pytest.raises(DataDependentError, match="execute=True"):
+        thoplw.profile(Asks(ask), (2, 4))
+
+
+def test_a_class_is_shown_as_it_would_be() -> None:
+    seen: list[Any] = []
+
+    def ask(y: torch.Tensor) -> None:
+        marked: Any = y.as_subclass(Marked)
+        seen.extend([y.__class__, isinstance(marked, Marked), isinstance(y, Marked), marked + 1, f"{y}"])
+
+    assert thoplw.profile(Asks(ask), (2, 4), convention="macs")[0] == 32
+    assert seen[:3] == [torch.Tensor, True, False]
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_copies_are_made_of_everything_in_a_forward(device: str) -> None:
+    class Copies(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            state = copy.deepcopy({"y": self.net(x), "z": copy.copy(x)})
+            made = nn.Parameter(x)
+            assert isinstance(copy.deepcopy(made), nn.Parameter)
+            return torch.as_tensor(copy.deepcopy(self.net)(state["y"]) + state["z"])
+
+    with torch.device(device):
+        model = Copies()
+    assert thoplw.profile(model, (2, 4), convention="macs")[:2] == (64, 28)
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (4, 0)])
+def test_the_best_of_nothing(shape: tuple[int, int]) -> None:
+    class Best(nn.Module):
+        def forward(self, x: torch.Tensor) -> Any:
+            return x.topk(0, dim=0), x.topk(0, dim=1), x.sum(0), x[:, :, None].argmax(2)
+
+    thoplw.profile(Best(), shape)

@@ -12,6 +12,7 @@ from torch import nn
 
 import thoplw
 from thoplw.capture import capture, expand
+from thoplw.errors import InputError
 from thoplw.record import Call, Trace
 
 
@@ -60,3 +61,110 @@ def test_a_real_run_needs_values(part: str) -> None:
     model, x = (model.to("meta"), x) if part == "weights" else (model, x.to("meta"))
     with pytest.raises(thoplw.InputError, match="on the meta device; leave execute out"):
         capture(model, (x,), {}, execute=True)
+
+
+class Linear(nn.Module):
+    """32 MACs, in a forward that does what ``way`` says."""
+
+    def __init__(self, way: Any) -> None:
+        super().__init__()
+        self.linear, self.way = nn.Linear(4, 4), way
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.way(self.linear, x)
+
+
+@pytest.mark.parametrize("execute", [False, True])
+@pytest.mark.parametrize(
+    ("way", "macs"),
+    [
+        (lambda linear, x: (linear(x) for _ in range(3)), 96),
+        (lambda linear, x: map(linear, [x, x]), 64),
+        (lambda linear, x: iter([linear(x)]), 32),
+        (lambda linear, x: (thoplw.profile(linear, torch.ones(2, 4), verbose=False, execute=True), linear(x))[1], 32),
+        (lambda linear, x: (thoplw.profile(linear, (2, 4), verbose=False), linear(x))[1], 32),
+    ],
+    ids=["generator", "map", "iterator", "nested and executed", "nested"],
+)
+def test_what_a_forward_puts_off_is_counted_and_a_run_inside_is_not(way: Any, macs: int, execute: bool) -> None:
+    info = thoplw.profile(Linear(way), (2, 4), convention="macs", verbose=False, execute=execute)[2]
+    assert {row.name: row.macs for row in info} == {"linear": macs}
+
+
+def test_a_generator_without_an_end_and_a_forward_to_await_are_refused() -> None:
+    def forever(linear: nn.Module, x: torch.Tensor) -> Any:
+        while True:
+            yield x
+
+    async def later(linear: nn.Module, x: torch.Tensor) -> Any:
+        return linear(x)
+
+    with pytest.raises(InputError, match="generator that goes on after 65,536 items"):
+        thoplw.profile(Linear(forever), (2, 4))
+    with pytest.raises(InputError, match="the forward is asynchronous"):
+        thoplw.profile(Linear(later), (2, 4))
+
+
+def test_count_does_not_take_in_a_profile_inside_of_it() -> None:
+    model = nn.Linear(4, 4)
+    with thoplw.count("macs") as counted:
+        thoplw.profile(nn.Sequential(nn.Linear(8, 8)), torch.ones(2, 8), verbose=False, execute=True)
+        model(torch.ones(2, 4))
+    assert {row.name: row.macs for row in counted.layer_info} == {"Linear": 32}
+
+
+@pytest.mark.parametrize("transform", [torch.func.grad, torch.vmap, torch.func.functionalize])
+def test_a_profile_inside_of_a_transformation_is_one_outside_of_it(transform: Any) -> None:
+    model, seen = nn.Linear(4, 4), []
+
+    def inside(x: torch.Tensor) -> torch.Tensor:
+        seen.append(thoplw.profile(model, (2, 4), convention="macs")[0])
+        seen.append(thoplw.profile(model, x, convention="macs")[0])
+        if transform is not torch.func.functionalize:
+            with pytest.raises(InputError, match="belongs to vmap, grad"):
+                thoplw.profile(model, x, execute=True)
+        return torch.as_tensor(model(x).sum())
+
+    transform(inside)(torch.ones(3, 2, 4) if transform is torch.vmap else torch.ones(2, 4))
+    assert seen == [32, 32]
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_models_nest_as_deep_as_without_a_run(execute: bool) -> None:
+    def nested(depth: int) -> nn.Module:
+        model: nn.Module = nn.Linear(4, 4)
+        for _ in range(depth):
+            model = nn.Sequential(model)
+        return model
+
+    limit = sys.getrecursionlimit()
+    deepest, x = 0, torch.ones(1, 4)
+    try:
+        while True:
+            nested(deepest + 5)(x)
+            deepest += 5
+    except RecursionError:
+        pass
+    assert thoplw.profile(nested(deepest), x, convention="macs", execute=execute)[0] == 16
+    assert sys.getrecursionlimit() == limit
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_modules_are_held_deeper_than_any_call_goes(execute: bool) -> None:
+    layer = nn.Linear(4, 4)
+    model: nn.Module = layer
+    for _ in range(2_000):
+        model = nn.Sequential(model)
+
+    class Calls(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.deep = model
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.as_tensor(layer(x))
+
+    macs, _, info = thoplw.profile(Calls(), torch.ones(1, 4), convention="macs", execute=execute)
+    assert macs == 16
+    for kind in ("text", "tree", "json"):
+        assert info.summary(kind)

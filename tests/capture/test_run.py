@@ -10,6 +10,7 @@ from torch import nn
 
 from thoplw.capture import capture
 from thoplw.capture.abstract import Specs
+from thoplw.capture.live_run import LiveRun
 from thoplw.capture.run import Run, inference
 from thoplw.capture.scopes import ModuleScopes
 from thoplw.capture.weights import Weights
@@ -92,3 +93,16 @@ def test_a_composite_without_a_rule_is_recorded_with_its_parts(execute: bool) ->
     ]
     assert call.output.shape == (4, 2)
     assert call.parts
+
+
+def test_a_run_knows_whether_it_drew_random_numbers() -> None:
+    def drew(module: nn.Module) -> bool:
+        run = LiveRun(specs=Specs(), weights=Weights(Specs()), scopes=None, device=torch.device("cpu"))
+        with inference(), run:
+            module(torch.ones(2, 4, 4))
+        return run.drew
+
+    assert not drew(nn.Sequential(nn.Dropout(), nn.RReLU()).eval())
+    assert not drew(nn.TransformerEncoderLayer(4, 1).eval())
+    assert drew(nn.Dropout())
+    assert drew(nn.RReLU())

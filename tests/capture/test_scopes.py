@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+import thoplw
 from thoplw.capture import capture
 from thoplw.capture.abstract import Specs, abstract
 from thoplw.capture.scopes import ModuleScopes
@@ -105,3 +106,52 @@ def test_a_call_that_is_not_run_is_noted() -> None:
     assert scopes.passed(4, nn.ReLU(), x, x) == 1
     assert scopes.current == outer
     assert scopes.scopes[1] == Scope(4, outer, (x.spec,), (x.spec,))
+
+
+def test_a_call_that_began_before_is_none() -> None:
+    specs = Specs()
+    model = nn.Sequential(nn.ReLU())
+    scopes = ModuleScopes({id(model): 0, id(model[0]): 1}, specs)
+    scopes.close(0, model, (), {}, None)
+    scopes.open(1)
+    scopes.close(0, model, (), {}, None)  # nothing of it is open
+    assert tree(scopes.scopes) == [(1, -1)]
+    assert scopes.current == 0
+
+
+class Own(nn.Module):
+    """Has a call of its own, in which hooks fire as often as ``times`` says."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.a, self.b, self.times = nn.Linear(8, 8), nn.Linear(8, 4), times
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        for _ in range(self.times):
+            super().__call__(x)
+        return torch.as_tensor(self.forward(x) if self.times == 0 else x)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(self.b((x @ x.t()) @ self.a(x)))
+
+
+@pytest.mark.parametrize("times", [0, 1, 2])
+@pytest.mark.parametrize("execute", [False, True])
+def test_a_call_of_its_own_is_one_call_whether_or_not_hooks_fire(times: int, execute: bool) -> None:
+    info = thoplw.profile(Own(times), (2, 8), convention="macs", verbose=False, execute=execute)[2]
+    several = max(times, 1)
+    assert {row.name: (row.macs, row.calls) for row in info} == {
+        "": (several * 64, 1),
+        "a": (several * 128, several),
+        "b": (several * 64, several),
+    }
+
+
+def test_a_model_that_calls_itself_is_called_twice() -> None:
+    class Again(nn.Module):
+        def forward(self, x: torch.Tensor, again: bool = True) -> torch.Tensor:
+            return torch.as_tensor(self(x, again=False)) if again else x @ x.t()
+
+    trace = capture(Again(), (torch.ones(2, 3),), {})
+    assert tree(list(trace.scopes)) == [(0, -1), (0, 0)]
+    assert [scope.outputs[0].shape for scope in trace.scopes] == [(2, 2), (2, 2)]

@@ -18,6 +18,7 @@ from thoplw.capture.torch_internals import (
     VERSION,
     DispatchMode,
     any_module_hooks,
+    asked_by_torch,
     attention_unfused,
     call_as_usual,
     called_instead,
@@ -29,6 +30,8 @@ from thoplw.capture.torch_internals import (
     is_autocast_on,
     is_jagged,
     is_overload,
+    is_parameter,
+    is_transformed,
     is_written_in_operators,
     kernel_in_python,
     lacks_memory,
@@ -37,10 +40,12 @@ from thoplw.capture.torch_internals import (
     memory_of,
     method_of_calls,
     methods_of,
+    mode_flags_kept,
     module_hooks,
     no_torch_function,
     on_shapes,
     overload_name,
+    registration_hooks,
     rows_of,
     running_mode,
     schema_of,
@@ -48,7 +53,10 @@ from thoplw.capture.torch_internals import (
     stored_elements,
     uncompiled,
     views_untracked,
+    with_mode,
     with_other_rows,
+    without_modes,
+    without_transforms,
 )
 
 aten = torch.ops.aten
@@ -114,7 +122,7 @@ def test_elements_of_a_sparse_tensor() -> None:
 
 def test_words_for_a_tensor_without_memory() -> None:
     x = make_wrapper(AbstractTensor, (1,), (1,), dtype=torch.float32, device=torch.device("cpu"))
-    for read in (lambda: torch.tensor([x]), lambda: x.untyped_storage().data_ptr()):
+    for read in (lambda: torch.tensor([x]), lambda: torch.Tensor.untyped_storage(x).data_ptr()):
         with pytest.raises(RuntimeError) as raised:
             read()
         assert lacks_memory(raised.value)
@@ -331,3 +339,89 @@ def test_what_calls_hooks_and_forward() -> None:
 
 def test_the_version_is_that_of_torch() -> None:
     assert VERSION.split(".")[:2] == torch.__version__.split(".")[:2]
+
+
+# -- several threads ---------------------------------------------------------------------------------------------------
+
+
+class Silent(DispatchMode):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+def test_what_torch_remembers_of_modes_is_put_back() -> None:
+    one, two = Silent(), Silent()  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
+    flags = torch.utils._python_dispatch
+    with mode_flags_kept():
+        one.__enter__()
+        two.__enter__()
+        one.__exit__(None, None, None)  # as another thread does, which has a stack of its own
+        two.__exit__(None, None, None)
+        assert flags.is_in_torch_dispatch_mode()
+    assert not flags.is_in_torch_dispatch_mode()
+    assert dispatch_modes() == 0
+
+
+def test_modes_come_and_go_quietly() -> None:
+    mine, other = Silent(), Silent()  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
+    with with_mode(mine), with_mode(other):
+        assert not torch.utils._python_dispatch.is_in_torch_dispatch_mode()
+        with without_modes(lambda mode: mode is mine) as gone:
+            assert gone == [mine]
+            assert dispatch_modes() == 1
+        assert dispatch_modes() == 2
+    assert dispatch_modes() == 0
+
+
+def test_transformations_of_functions_are_left() -> None:
+    seen = []
+
+    def inside(x: torch.Tensor) -> torch.Tensor:
+        seen.append(is_transformed(x))
+        with without_transforms():
+            seen.append(is_transformed(torch.ones(2) + 1))
+        seen.append(is_transformed(x + 1))
+        return x
+
+    torch.vmap(inside)(torch.ones(3, 2))
+    assert seen == [True, False, True]
+
+
+def test_registrations_are_told() -> None:
+    told: list[tuple[str, str]] = []
+    dictionary = torch.nn.modules.module._global_parameter_registration_hooks
+    with registration_hooks(lambda module, name, value: told.append((type(module).__name__, name))):
+        assert torch.nn.modules.module._global_parameter_registration_hooks is not dictionary
+        nn.Sequential(nn.BatchNorm1d(2, affine=False)).scale = nn.Parameter(torch.ones(1))  # type: ignore[assignment]
+    assert torch.nn.modules.module._global_parameter_registration_hooks is dictionary
+    assert told == [
+        ("BatchNorm1d", "running_mean"),
+        ("BatchNorm1d", "running_var"),
+        ("BatchNorm1d", "num_batches_tracked"),
+        ("Sequential", "0"),
+        ("Sequential", "scale"),
+    ]
+
+
+def test_registration_hooks_of_others_that_come_meanwhile_stay() -> None:
+    told: list[str] = []
+    with registration_hooks(lambda module, name, value: None):
+        nn.modules.module.register_module_parameter_registration_hook(lambda module, name, value: told.append(name))
+    nn.Linear(2, 2, bias=False)
+    nn.modules.module._global_parameter_registration_hooks.clear()
+    assert told == ["weight"]
+
+
+def test_a_parameter_of_a_class_of_its_own() -> None:
+    x = make_wrapper(AbstractTensor, (2, 3), (3, 1), dtype=torch.float16, device=torch.device("cpu"))
+    assert not is_parameter(x)
+    x._is_param = True
+    assert is_parameter(x)
+
+
+def test_who_asks_a_tensor() -> None:
+    def method() -> bool:
+        return asked_by_torch()
+
+    assert not method()
+    assert eval("method()", {"method": method, "__name__": "torch.functional"})

@@ -35,7 +35,7 @@ def linear_of_two(call: Call) -> tuple[Call, ...] | None:
 
 def test_what_a_call_of_a_module_saw_is_a_record_of_its_own() -> None:
     (at, first), (then, second) = TRACE.parts()
-    assert (at, then) == (1, 3)
+    assert (at, then) == ((1, 2), (3,))
     assert [(info.path, info.parent) for info in first.modules] == [("", -1), ("b", 0)]
     assert first.steps == ((LINEAR, 1), (RELU, 0))
     assert [(scope.module, scope.parent) for scope in first.scopes] == [(0, -1), (1, 0)]

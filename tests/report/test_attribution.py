@@ -158,12 +158,12 @@ def test_a_failure_that_the_model_catches_leaves_the_scopes_right() -> None:
     assert rows(nn.Sequential(Catches(), nn.Linear(3, 1)), (1, 3))["1"] == (4, 4, 1)
 
 
-def test_modules_made_during_the_forward_belong_to_the_caller() -> None:
+def test_modules_made_during_the_forward_and_let_go_are_inside_of_the_caller() -> None:
     class Maker(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return nn.Linear(3, 5)(x)
+            return nn.Linear(5, 3)(nn.Linear(3, 5)(x))
 
-    assert rows(nn.Sequential(Maker()), (1, 3)) == {"0": (20, 0, 1)}
+    assert rows(nn.Sequential(Maker()), (1, 3)) == {"0.Linear": (20, 20, 1), "0.Linear_2": (18, 18, 1)}
 
 
 class Pooled(nn.Module):
@@ -207,3 +207,16 @@ def test_shapes_of_keyword_inputs_and_several_outputs() -> None:
     (row,) = thoplw.profile(Outer(), (2, 3))[2]
     assert (row.input_shapes, row.output_shapes) == (((2, 3), (2, 3)), ((2, 3), (1, 3)))
     assert (row.name, row.cls) == ("inner", "Inner")
+
+
+def test_notes_name_a_module_and_shapes_once_in_order() -> None:
+    class Unknown(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.special.bessel_j0(torch.special.bessel_j0(x))
+
+    layer = Unknown()
+    convention = thoplw.Convention("none", {}, based_on=None)
+    info = thoplw.profile(nn.Sequential(layer, Unknown(), layer), (1, 3), convention=convention, verbose=False)[2]
+    found = info.uncounted["aten.special_bessel_j0.default"] if info.uncounted else None
+    assert found is not None
+    assert (found.calls, found.modules, found.shapes) == (6, ["0", "1"], [((1, 3),)])

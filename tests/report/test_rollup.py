@@ -165,3 +165,9 @@ def test_a_sum_keeps_what_the_first_is() -> None:
     both = summed([row("a", 1, 1, 2, "Linear"), row("b", 2, 10, 20, dtype="int8")])
     assert (both.name, both.cls, both.depth, both.macs, both.params) == ("a", "Linear", 1, 11, 22)
     assert both.bytes == {"float32": 8, "int8": 80}
+
+
+def test_a_chain_folds_however_deep_it_is() -> None:
+    chain = tuple(row(".".join("0" * depth), depth, macs=1) for depth in range(3_000))
+    assert folded(chain) == chain
+    assert cumulative(chain)[0].figures["macs"] == 3_000

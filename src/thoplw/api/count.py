@@ -57,8 +57,9 @@ class Count:
         seen = self._session.trace()
         self.layer_info = LayerInfo(self._custom.price(seen, expand))
         reports = []
-        for first, part in seen.parts():
-            own = {at - first: work for at, work in self._custom.scopes.items() if 0 <= at - first < len(part.scopes)}
+        for scopes, part in seen.parts():
+            prices = self._custom.scopes
+            own = {position: prices[at] for position, at in enumerate(scopes) if at in prices}
             priced = price(part, self._convention, prices=self._custom.operators, scopes=own, expand=expand)
             reports.append(LayerInfo(priced))
         self.calls = tuple(reports)

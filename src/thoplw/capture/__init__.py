@@ -9,9 +9,9 @@ somebody asks; any other is taken apart at once.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import chain, filterfalse
+from itertools import chain, filterfalse, islice
 from operator import attrgetter
 from typing import Any
 
@@ -23,16 +23,22 @@ from thoplw.capture.detection import boxes_cover_pictures
 from thoplw.capture.distributed import refuse_split
 from thoplw.capture.layer_cache import LayerCache
 from thoplw.capture.live_run import LiveRun
+from thoplw.capture.made import Made
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import is_composite, operator_of
 from thoplw.capture.preserve import data_preserved, preserved
-from thoplw.capture.run import Run, inference
+from thoplw.capture.process import turn
+from thoplw.capture.random_state import random_state_kept
+from thoplw.capture.run import Run, inference, outside
 from thoplw.capture.scopes import ModuleScopes, Watch
 from thoplw.capture.session import Session
-from thoplw.capture.torch_internals import VERSION, lacks_memory
+from thoplw.capture.torch_internals import VERSION, is_transformed, lacks_memory
 from thoplw.capture.weights import Weights
 from thoplw.errors import DataDependentError, InputError, ThoplwError
 from thoplw.record import Call, Trace
+
+#: A generator that gives more is taken for one that does not end.
+_MOST_ITEMS = 2**16
 
 __all__ = ["Session", "capture", "expand"]
 
@@ -63,17 +69,30 @@ def capture(
             cannot tell its output shape without running.
         Exception: whatever the model's forward raises, with a note that says in which module (Python 3.11 or newer).
     """
+    with turn(), outside():
+        return _capture(model, *_given(args, kwargs, execute), execute, reuse_layers, watch)
+
+
+def _capture(
+    model: torch.nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    execute: bool,
+    reuse_layers: bool,
+    watch: Watch | None,
+) -> Trace:
     specs = Specs()
     weights = Weights(specs)
     weights.add(model)
     refuse_split("an input", map(type, tensors_in((args, kwargs))))
     if execute:
-        _require_values(model, args, kwargs)
+        _require_values(weights, args, kwargs)
     real = list(filterfalse(attrgetter("is_meta"), weights.tensors.values()))
     scopes = ModuleScopes(weights.indices, specs, watch)
     kind = LiveRun if execute else AbstractRun
     run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(args, kwargs, real))
     with ExitStack() as stack:
+        stack.enter_context(random_state_kept(lambda: run.drew))
         stack.enter_context(preserved(weights.modules))
         stack.callback(run.finish)
         reshaped = stack.enter_context(data_preserved(real))
@@ -82,19 +101,27 @@ def capture(
             stack.enter_context(boxes_cover_pictures(run))
             if reuse_layers:
                 stack.enter_context(LayerCache(run, scopes, weights))
+        made = stack.enter_context(Made(weights, scopes))
         stack.enter_context(scopes)
-        args, kwargs = map_tensors((tuple(args), dict(kwargs)), run.enter)
-        stack.enter_context(run)
+        args, kwargs = map_tensors((args, kwargs), run.enter)
+        stack.callback(run.end)
+        stack.enter_context(run.entered())
         try:
-            model(*args, **kwargs)
+            _call(model, args, kwargs, scopes)
         except Exception as error:
             if lacks_memory(error) and not execute:
                 raise DataDependentError(
                     f"something {run.where()} reads the memory of a tensor, as torch.tensor([x, y]) and x.storage()[0] "
                     "do, which does not exist in a run without arithmetic. execute=True counts it on real tensors."
                 ) from error
+            if scopes.strangers and "Inference tensors cannot" in str(error):
+                raise InputError(
+                    "a thread that was there before the run worked on its tensors, which cannot be followed. Work is "
+                    "followed that the forward gives to a ThreadPoolExecutor, or to threads that it starts itself."
+                ) from error
             _say_where(error, run)
             raise
+        made.settle(model)
     if run.refusals:
         caught = run.refusals[0]
         raise type(caught)(
@@ -128,15 +155,69 @@ def expand(call: Call) -> tuple[Call, ...] | None:
         return None
     run = AbstractRun(specs=Specs(), weights=Weights(Specs()), scopes=None, device=torch.device("cpu"))
     args, kwargs = run.thaw((call.args, dict(call.kwargs)))
-    with inference():
+    with outside(), inference():
         return run.take_apart(func, args, kwargs)[1]
 
 
-def _require_values(model: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+def _call(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], scopes: ModuleScopes) -> None:
+    """Call a model, and have it do what it puts off.
+
+    Hooks do not fire for a class that has a ``__call__`` of its own, nor tell of what a generator does later.
+    """
+    with scopes.root(model, args, kwargs) as returned:
+        returned.append(model(*args, **kwargs))
+        _exhaust(returned[0])
+
+
+def _exhaust(output: Any) -> None:
+    """Take all that a generator gives: what it does, it does as it is asked.
+
+    Raises:
+        InputError: it does not end, or the forward is to be awaited.
+    """
+    if isinstance(output, Coroutine):
+        output.close()
+        raise InputError("the forward is asynchronous: profile a module whose forward awaits nothing.")
+    if not isinstance(output, Iterator):
+        return
+    for _ in islice(output, _MOST_ITEMS):
+        pass
+    if next(output, output) is not output:
+        raise InputError(
+            f"the forward returns a generator that goes on after {_MOST_ITEMS:,} items: profile a module that takes as "
+            "many as you need."
+        )
+
+
+def _given(args: Sequence[Any], kwargs: Mapping[str, Any], execute: bool) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The inputs, without those of ``vmap`` and its like, which are no tensors outside of them."""
+    given = tuple(args), dict(kwargs)
+    if not any(map(is_transformed, tensors_in(given))):
+        return given
+    if execute:
+        raise InputError(
+            "execute=True needs real inputs, and one belongs to vmap, grad or another transformation of functions: "
+            "leave execute out, or profile the model outside of it."
+        )
+    return map_tensors(given, _shape_of)  # type: ignore[no-any-return] # it keeps the containers
+
+
+def _shape_of(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor of the same shape, if it is of a transformation."""
+    if not is_transformed(tensor):
+        return tensor
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+
+
+def _require_values(weights: Weights, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """A real run needs real tensors."""
-    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        if tensor.is_meta:
-            raise InputError(f"execute=True needs real weights, and {name!r} is on the meta device; leave execute out.")
+    for info in weights.infos:
+        for weight in (*info.parameters, *info.buffers):
+            if weight.key in weights.tensors and weights.tensors[weight.key].is_meta:
+                name = f"{info.path}.{weight.name}".lstrip(".")
+                raise InputError(
+                    f"execute=True needs real weights, and {name!r} is on the meta device; leave execute out."
+                )
     if any(tensor.is_meta for tensor in tensors_in((args, kwargs))):
         raise InputError("execute=True needs real inputs, and one is on the meta device; leave execute out.")
 

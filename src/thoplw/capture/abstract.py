@@ -13,7 +13,9 @@ from typing import Any
 import torch
 
 from thoplw.capture.torch_internals import (
+    asked_by_torch,
     is_jagged,
+    is_parameter,
     make_wrapper,
     no_torch_function,
     rows_of,
@@ -40,6 +42,7 @@ class AbstractTensor(torch.Tensor):
         token: identity of ``spec``, for keys.
         assumed: gives the values that are taken for granted, if any are, and has that noted.
         places: in how many places a mask is taken to hold, once that was asked.
+        shown: its class, as ``x.__class__`` and ``isinstance`` tell it.
     """
 
     __slots__ = ("spec", "token")  # what all have needs no dictionary
@@ -51,6 +54,7 @@ class AbstractTensor(torch.Tensor):
     token: int
     assumed: Callable[[], torch.Tensor] | None = None
     places: int | None = None
+    shown: type = torch.Tensor
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override] # torch types the disabled default of it
@@ -61,11 +65,49 @@ class AbstractTensor(torch.Tensor):
             return NotImplemented
         raise DataDependentError(
             f"{func} met a tensor that has a shape but no values, outside of the run that made it. "
-            "Inside custom_ops, read shapes only (x.shape, x.numel()); execute=True gives real tensors."
+            "Inside custom_ops, read shapes only (x.shape, x.numel()); a thread that was there before the run takes no "
+            "part in it. execute=True gives real tensors."
         )
+
+    @property
+    def __class__(self) -> type:
+        """What a model may see: a plain tensor, or what ``as_subclass`` made it; ``type(x)`` cannot be told so."""
+        return self.shown
+
+    @__class__.setter
+    def __class__(self, cls: type) -> None:
+        self.shown = cls
 
     def __repr__(self) -> str:  # type: ignore[override] # torch's own takes what only torch passes
         return f"AbstractTensor(shape={tuple(self.shape)}, dtype={self.dtype}, device={self.device})"
+
+    def __copy__(self) -> torch.Tensor:
+        return self.detach()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if id(self) not in memo:
+            twin = self.clone()
+            memo[id(self)] = torch.nn.Parameter(twin, self.requires_grad) if is_parameter(self) else twin
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Refuse: there are no values."""
+        raise _no_values("saving or sending it", self)
+
+    def as_subclass(self, cls: type[Any]) -> Any:
+        """An alias that shows another class, if that does nothing of its own.
+
+        Raises:
+            DataDependentError: it may do something.
+        """
+        if not vars(cls).keys() <= _EMPTY_CLASS or cls.__base__ is not torch.Tensor:
+            raise DataDependentError(
+                f"as_subclass({cls.__name__}) asks for a class that may do as it likes with what it holds, of which a "
+                "run without arithmetic has nothing. execute=True counts it on real tensors."
+            )
+        alias: Any = self.detach()
+        alias.shown = cls
+        return alias
 
     def tolist(self) -> Any:
         """What is taken for granted; else refuse, as there are no values."""
@@ -78,9 +120,9 @@ class AbstractTensor(torch.Tensor):
         raise _no_values("numpy()", self)
 
     def __format__(self, form: str) -> str:
-        """What it is; refuse to format a number as ``f"{x:.3f}"`` does, as there is none."""
+        """What it is; ``f"{x:.3f}"`` asks for the value of a number, as ``item()`` does."""
         if form and not self.dim():
-            raise _no_values(f"formatting with {form!r}", self)
+            return format(self.item(), form)
         return object.__format__(self, form)
 
     def __dlpack__(self, **options: Any) -> Any:
@@ -91,13 +133,52 @@ class AbstractTensor(torch.Tensor):
         """Do nothing, as torch does on a GPU: there is no memory to share."""
         return self
 
+    # Where in which memory it would lie, nothing tells: zero for all would have tensors share what they do not share.
+
+    def data_ptr(self) -> int:
+        """Refuse: there is no memory."""
+        raise _no_memory("data_ptr()", self)
+
+    # Functions of torch that are written in Python ask, and do no more with the answer than hand it on.
+
+    def storage_offset(self) -> int:
+        """Refuse whoever is not torch: there is no memory."""
+        if asked_by_torch():
+            return 0
+        raise _no_memory("storage_offset()", self)
+
+    def untyped_storage(self) -> Any:
+        """Refuse whoever is not torch: there is no memory."""
+        if asked_by_torch():
+            return super().untyped_storage()
+        raise _no_memory("untyped_storage()", self)
+
+    def storage(self) -> Any:
+        """Refuse: there is no memory."""
+        raise _no_memory("storage()", self)
+
+
+#: What a class has in any case.
+_EMPTY_CLASS = frozenset(vars(type("", (torch.Tensor,), {"__doc__": ""})))
+
+
+def _no_memory(what: str, tensor: torch.Tensor) -> DataDependentError:
+    return _noted(
+        f"{what} asks where in memory a tensor of shape {tuple(tensor.shape)} lies, which is nowhere in a run without "
+        "arithmetic. execute=True counts it on real tensors."
+    )
+
 
 def _no_values(what: str, tensor: torch.Tensor) -> DataDependentError:
-    error = DataDependentError(
+    return _noted(
         f"{what} asks for the values of a tensor of shape {tuple(tensor.shape)}, which do not exist in a run without "
         "arithmetic. execute=True counts it on real tensors."
     )
-    # Torch asks no run about this, so that the run that is on has to be told.
+
+
+def _noted(message: str) -> DataDependentError:
+    """An error that the run which is on knows of: torch asks no run about what raises it."""
+    error = DataDependentError(message)
     noted = getattr(running_mode(), "refuse", None)
     if noted is not None:
         noted(error)

@@ -51,6 +51,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         memo: what operators answered so far.
     """
 
+    executes = False
+
     def __init__(self, **shared: Any) -> None:
         """Take what :class:`Run` takes."""
         super().__init__(**shared)
@@ -71,7 +73,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         if tensor.layout is not torch.strided:
             return super().enter(tensor)
         if tensor.is_meta or not may_steer(tensor.dtype, tensor.numel()):
-            return self.entered.setdefault(id(tensor), abstract(self.specs.of(tensor), self.device))
+            return self.copies.setdefault(id(tensor), abstract(self.specs.of(tensor), self.device))
         return super().enter(tensor)
 
     def has_values(self, tensor: torch.Tensor) -> bool:
@@ -142,7 +144,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         """Append to ``parts`` what tells these arguments from others; return which kinds of tensor are among them."""
         kinds = 0
         for value in values:
-            cls = value.__class__
+            cls = type(value)
             if cls is AbstractTensor:
                 parts.append(value.token)
                 kinds |= _ABSTRACT
@@ -240,6 +242,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             return nested.answer(self, func, args, kwargs)
         if sparse.makes_sparse(func):
             return sparse.answer(self, self._values, func, args, kwargs)
+        if _copies_buffer(target, args):
+            return self.execute(func, args, kwargs)
         weights, valueless = self._weights, self._valueless  # of these the specs are known, and asked for most
         seen = tuple(
             [
@@ -320,3 +324,10 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
 def _is_small_integer(output: Any) -> bool:
     return isinstance(output, torch.Tensor) and may_steer(output.dtype, output.numel())
+
+
+def _copies_buffer(target: str, args: tuple[Any, ...]) -> bool:
+    """Whether this is how ``copy.deepcopy`` copies a buffer, which insists on a tensor of the same class."""
+    if not args or type(args[0]) is not torch.Tensor:
+        return False
+    return (target == "aten.new_empty" and not args[1]) or (target == "aten.clone" and args[0].is_meta)

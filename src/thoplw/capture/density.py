@@ -54,7 +54,8 @@ def _one_hot(x: TensorSpec, args: tuple[Any, ...]) -> Density:
 
 def _scattered(x: TensorSpec, args: tuple[Any, ...]) -> Density:
     """Ones, into zeros as a rule."""
-    return (0, Fraction(args[2].numel, x.numel)) if args[3] == 1 and isinstance(args[2], TensorSpec) else None
+    known = args[3] == 1 and isinstance(args[2], TensorSpec) and x.numel
+    return (0, Fraction(args[2].numel, x.numel)) if known else None
 
 
 def _positive(x: TensorSpec, args: tuple[Any, ...]) -> Density:
@@ -63,11 +64,13 @@ def _positive(x: TensorSpec, args: tuple[Any, ...]) -> Density:
 
 def _chosen(x: TensorSpec, args: tuple[Any, ...]) -> Density:
     """Indices of the best."""
-    return 1, Fraction(1, x.shape[args[2] if len(args) > 2 else -1])
+    several = x.shape[args[2] if len(args) > 2 else -1]
+    return (1, Fraction(1, several)) if several else None
 
 
 def _largest(x: TensorSpec, args: tuple[Any, ...]) -> Density:
-    return (0, Fraction(1, x.shape[args[1]])) if len(args) > 1 and args[1] is not None else None
+    several = x.shape[args[1]] if len(args) > 1 and args[1] is not None else 0
+    return (0, Fraction(1, several)) if several else None
 
 
 def _either(mask: TensorSpec, args: tuple[Any, ...]) -> Density:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from operator import attrgetter
+from threading import get_ident
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -106,9 +107,10 @@ class LayerCache:
                 if type(tensor) not in PLAIN:
                     del self._tokens[key]
         layers = {cls: _Layer(cls, *row) for cls, row in LAYERS.items() if _methods(cls) == _METHODS[cls]}
+        # The model itself is called once.
         calls = [
             (module.__dict__, partial(self._call, module, index, layer))
-            for index, module in enumerate(self._weights.modules)
+            for index, module in enumerate(self._weights.modules[1:], start=1)
             if (layer := layers.get(type(module))) is not None
         ]
         self._undo.enter_context(calling_instead(calls))
@@ -125,7 +127,8 @@ class LayerCache:
         if caller is not module and isinstance(caller, nn.Module) and _has_attributes_of(caller, module):
             return call_as_usual(caller, *args, **kwargs)
         if (
-            kwargs
+            get_ident() != self._scopes.thread
+            or kwargs
             or len(args) != 1
             or type(args[0]) is not AbstractTensor
             or type(module) is not layer.cls

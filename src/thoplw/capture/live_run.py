@@ -51,11 +51,11 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
             output, parts = self.take_apart(func, args, kwargs)
             self.record(self.call(func, args, kwargs, output, parts))
             return output
-        output = func(*args, **kwargs)
         if target_of(func) in PACKED:
-            args, kwargs = with_lengths(self, func, args, kwargs)
-        self.record_executed(func, args, kwargs, output)
-        return output
+            output = func(*args, **kwargs)
+            self.record_executed(func, *with_lengths(self, func, args, kwargs), output)
+            return output
+        return self.execute(func, args, kwargs)
 
     def _save(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         for tensor in written(func, args, kwargs):

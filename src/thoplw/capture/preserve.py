@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import gc
-import random
-import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain, compress
-from typing import Any
 
 import torch
 
 from thoplw.capture.abstract import PLAIN
-from thoplw.capture.torch_internals import attention_unfused, uncompiled
+from thoplw.capture.process import ONE_PATH
 
 #: Containers whose content a forward might change in place; each has ``clear`` and ``copy``.
 _CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
@@ -25,18 +22,17 @@ def preserved(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
     """Put all modules of a model in evaluation mode; on the way out undo that and whatever the forward changed.
 
     Restored are, for each module: its attributes, with lists, dicts and sets among them (hooks, parameters, buffers,
-    submodules; which tensors these are, not what the tensors hold), and its training flag. Besides: the random state
-    of torch, Python and numpy, the fast path of attention, and the stance of the compiler.
+    submodules; which tensors these are, not what the tensors hold), and its training flag. Besides: the fast path of
+    attention, and the stance of the compiler.
     """
     with ExitStack() as undo:
-        undo.callback(_random_state())
         undo.callback(_attributes(modules))
         for module in modules:
             if getattr(module, "training", False):  # frozen TorchScript has no such flag
                 # Not module.eval(): that reaches the children, and may be overridden (to merge weights, say).
                 undo.callback(setattr, module, "training", True)
                 module.training = False
-        undo.enter_context(one_path())
+        undo.enter_context(ONE_PATH)
         yield
 
 
@@ -91,28 +87,3 @@ def _attributes(modules: Sequence[torch.nn.Module]) -> Callable[[], None]:
             attributes.update(before)
 
     return restore
-
-
-def _random_state() -> Callable[[], None]:
-    """Remember the state of every random generator in use; the function returned puts it back."""
-    restores: list[tuple[Callable[[Any], Any], Any]] = [
-        (random.setstate, random.getstate()),
-        (torch.set_rng_state, torch.get_rng_state()),
-    ]
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call] # torch's own gap
-        restores.append((torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()))
-    if numpy := sys.modules.get("numpy"):
-        restores.append((numpy.random.set_state, numpy.random.get_state()))
-
-    def restore() -> None:
-        for put_back, state in restores:
-            put_back(state)
-
-    return restore
-
-
-@contextmanager
-def one_path() -> Iterator[None]:
-    """Switch off what would hide operators: the fused path of attention layers, and compilation."""
-    with attention_unfused(), uncompiled():
-        yield

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from copy import copy
+from threading import Event
 from typing import Any
 
 import torch
@@ -12,12 +14,29 @@ from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.inputs import copied
 from thoplw.capture.operators import overload_of, target_of
 from thoplw.capture.packed import geometry_of, sparse_products, weights_of
+from thoplw.capture.process import guest
 from thoplw.capture.scopes import ModuleScopes
-from thoplw.capture.torch_internals import DispatchMode, views_untracked
+from thoplw.capture.threads import followed
+from thoplw.capture.torch_internals import (
+    DispatchMode,
+    dispatch_modes,
+    schema_of,
+    views_untracked,
+    with_mode,
+    without_modes,
+    without_transforms,
+)
 from thoplw.capture.torch_names import name_of
 from thoplw.capture.weights import Weights
 from thoplw.errors import ThoplwError
 from thoplw.record import Assumption, Call, Step, TensorSpec, specs_in
+
+_UNFINISHED = "what threads do that the forward started and did not wait for is no part of it"
+
+_STRANGERS = "what threads did with its modules that were there before is no part of it"
+
+#: Of operators that give other numbers every time.
+_DRAWS = torch.Tag.nondeterministic_seeded
 
 #: What records keep as it is, known without asking whether it is a tensor.
 _PLAIN = frozenset({int, float, bool, str, type(None)})
@@ -30,6 +49,59 @@ def inference() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def outside() -> Iterator[None]:
+    """Leave the runs and transformations (``vmap``, say) that this thread is in: what follows is no part of them."""
+    with ExitStack() as undo:
+        undo.enter_context(without_transforms())
+        if dispatch_modes():
+            for mode in undo.enter_context(without_modes(_is_ours)):
+                scopes = mode.scopes
+                if scopes is not None:
+                    undo.callback(setattr, scopes, "thread", scopes.thread)
+                    scopes.thread = 0
+        yield
+
+
+def _is_ours(mode: Any) -> bool:
+    return isinstance(mode, (Run, _Work))
+
+
+class _Work(DispatchMode):
+    """A piece of work that a run hands to another thread; once the run is over, a mode that does nothing."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
+        self._run = run
+        self._scope = run.scope
+        self.done = False
+
+    @property
+    def scopes(self) -> ModuleScopes | None:
+        """Where it is."""
+        return self._run.scopes
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Do it in this thread."""
+        with ExitStack() as stack:
+            stack.callback(setattr, self, "done", True)
+            if not self._run.ended.is_set():
+                scopes = self._run.scopes
+                self._run = self._run.twin(scopes and stack.enter_context(scopes.elsewhere(self._scope)))
+                stack.enter_context(guest())
+                stack.enter_context(inference())
+                stack.enter_context(followed(self._run.hand_over))
+                stack.enter_context(with_mode(self))
+            yield
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        """As in the run, while it lasts."""
+        if self._run.ended.is_set():
+            return func(*args, **(kwargs or {}))
+        return self._run.__torch_dispatch__(func, types, args, kwargs)  # type: ignore[no-untyped-call] # torch's
+
+
 class Run(DispatchMode):
     """A dispatch mode that records every operator, with one :class:`Call` for all equal ones.
 
@@ -37,9 +109,15 @@ class Run(DispatchMode):
         steps: what has run so far.
         used: identities of the tensors that were arguments of some operator.
         assumptions: what was taken for granted on the way.
-        entered: what the model got for tensors of the user's, by their identity.
+        copies: what the model got for tensors of the user's, by their identity.
         refusals: the errors of ours that the model met; it may have caught them, and gone another way.
+        drew: whether some operator drew random numbers.
+        handed: what other threads were given to do.
+        ended: whether nothing more is recorded.
+        executes: whether tensors have values, so that another thread can compute with them unseen.
     """
+
+    executes = True
 
     def __init__(self, *, specs: Specs, weights: Weights, scopes: ModuleScopes | None, device: torch.device) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
@@ -47,22 +125,53 @@ class Run(DispatchMode):
         self.used: set[int] = set()
         self.assumptions: list[Assumption] = []
         self.refusals: list[ThoplwError] = []
+        self.drew = False
+        self.handed: list[_Work] = []
+        self.ended = Event()
         self.specs = specs
         self.weights = weights
         self.scopes = scopes
         self.device = device
-        self.entered: dict[int, torch.Tensor] = {}
+        self.copies: dict[int, torch.Tensor] = {}
         self._packed: dict[int, tuple[torch.ScriptObject, Any]] = {}
         self._executed: dict[Any, Call] = {}
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Record what this thread runs, and what it hands to others."""
+        with followed(self.hand_over), self:
+            yield
+
+    def hand_over(self) -> AbstractContextManager[None]:
+        """A context for a piece of work that another thread is to do: it belongs to the module that runs now."""
+        work = _Work(self)
+        self.handed.append(work)
+        return work.entered()
+
+    def twin(self, scopes: ModuleScopes | None) -> Run:
+        """The same run for another thread: it shares all but where it is."""
+        other = copy(self)
+        DispatchMode.__init__(other)  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
+        other.scopes = scopes
+        return other
+
+    def end(self) -> None:
+        """Record no more; say what other threads may have done for the model that is not recorded."""
+        self.ended.set()
+        if unfinished := sum(not work.done for work in self.handed):
+            self.assumptions += [Assumption(_UNFINISHED, "threading.Thread", 0)] * unfinished
+        if self.executes and self.scopes is not None:
+            self.assumptions += [Assumption(_STRANGERS, "threading.Thread", 0)] * len(self.scopes.strangers)
+        self.handed.clear()  # each keeps this object
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
         """What the model gets for a tensor of the user's: a copy, as it may write to it, and one for each tensor.
 
         A forward may ask whether two inputs are the same, as attention does.
         """
-        copy = self.entered.get(id(tensor))
+        copy = self.copies.get(id(tensor))
         if copy is None:
-            copy = self.entered[id(tensor)] = copied(tensor)
+            copy = self.copies[id(tensor)] = copied(tensor)
         return copy
 
     def finish(self) -> None:
@@ -116,6 +225,7 @@ class Run(DispatchMode):
 
     def execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operator for real, and note that."""
+        self.drew = self.drew or _draws(func, args, kwargs)
         output = func(*args, **kwargs)
         self.record_executed(func, args, kwargs, output)
         return output
@@ -196,3 +306,12 @@ class Run(DispatchMode):
             return output, tuple(call for call, _ in self.steps)
         finally:
             self.steps = outside
+
+
+def _draws(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether an operator draws random numbers: dropout, for example, does so in training only."""
+    if _DRAWS not in func.tags:
+        return False
+    given = {argument.name: argument.default_value for argument in schema_of(func).arguments}
+    given.update(zip(given, args, strict=False), **kwargs)
+    return given.get("train") is not False and given.get("training") is not False and given.get("dropout_p") != 0

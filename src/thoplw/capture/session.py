@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -9,7 +10,8 @@ import torch
 
 from thoplw.capture.abstract import Specs
 from thoplw.capture.live_run import LiveRun
-from thoplw.capture.preserve import one_path
+from thoplw.capture.made import Made
+from thoplw.capture.process import ONE_PATH
 from thoplw.capture.run import inference
 from thoplw.capture.scopes import ModuleScopes, Watch
 from thoplw.capture.torch_internals import VERSION
@@ -27,17 +29,23 @@ class Session:
         specs = Specs()
         self._weights = Weights(specs)
         self._weights.add_root("count")
-        self._scopes = ModuleScopes(self._weights.indices, specs, watch, discover=self._discover)
+        self._scopes = ModuleScopes(self._weights.indices, specs, watch)
+        self._made = Made(self._weights, self._scopes)
         self._run = LiveRun(specs=specs, weights=self._weights, scopes=self._scopes, device=torch.device("cpu"))
         self._scopes.open(0)
+        self._names: Counter[str] = Counter()
+        self._models: list[tuple[str, torch.nn.Module]] = []
         self._undo = ExitStack()
 
     def __enter__(self) -> Session:
         with ExitStack() as stack:
-            stack.enter_context(one_path())
+            stack.enter_context(ONE_PATH)
             stack.enter_context(inference())
+            stack.enter_context(self._made)
+            self._scopes.discover = self._discover
             stack.enter_context(self._scopes)
-            stack.enter_context(self._run)
+            stack.callback(self._end)
+            stack.enter_context(self._run.entered())
             self._undo = stack.pop_all()
         return self
 
@@ -46,6 +54,11 @@ class Session:
     ) -> None:
         self._undo.close()
 
+    def _end(self) -> None:
+        self._run.end()
+        for path, model in self._models:
+            self._made.settle(model, path)
+
     def trace(self) -> Trace:
         """All that ran."""
         return Trace(
@@ -53,10 +66,17 @@ class Session:
             scopes=tuple(self._scopes.scopes),
             steps=tuple(self._run.steps),
             used=frozenset(self._run.used.intersection(self._weights.tensors)),
+            assumptions=tuple(self._run.assumptions),
             torch=VERSION,
         )
 
-    def _discover(self, model: torch.nn.Module) -> None:
-        name = type(model).__name__
-        twins = sum(info.parent == 0 and info.class_name == name for info in self._weights.infos)
-        self._weights.add(model, f"{name}_{twins + 1}" if twins else name, parent=0)
+    def _discover(self, module: torch.nn.Module, scope: int) -> None:
+        """Make a model known that is called from outside of any, and what is made inside of one."""
+        if scope != 0:
+            self._made.discover(module, scope)
+            return
+        name = type(module).__name__
+        self._names[name] += 1
+        path = f"{name}_{self._names[name]}" if self._names[name] > 1 else name
+        self._weights.add(module, path, parent=0)
+        self._models.append((path, module))

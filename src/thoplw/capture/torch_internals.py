@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from operator import itemgetter
@@ -19,6 +20,7 @@ from typing import Any
 
 import torch
 import torch.nn.modules.module as module_globals
+import torch.utils._python_dispatch as dispatch_globals
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 
@@ -50,7 +52,8 @@ def stored_elements(tensor: torch.Tensor) -> int:
 def memory_of(tensor: torch.Tensor) -> int:
     """What tensors have in common that are views of one memory; 0 where there is none. Since 2.0."""
     try:
-        return int(tensor.untyped_storage()._cdata)
+        # Not that of a class of its own, which may refuse.
+        return int(torch.Tensor.untyped_storage(tensor)._cdata)
     except (NotImplementedError, RuntimeError):  # sparse, for instance
         return 0
 
@@ -107,6 +110,11 @@ def with_other_rows(jagged: Any, change: Callable[[torch.Tensor], torch.Tensor])
     return other
 
 
+def is_parameter(tensor: torch.Tensor) -> bool:
+    """Whether a tensor of a class of its own was made a parameter. Since 2.0."""
+    return bool(getattr(tensor, "_is_param", False))
+
+
 def methods_of(packed: Any) -> tuple[str, ...]:
     """The names of the methods of an object that is written in C++, such as packed weights. Since 2.0."""
     return tuple(packed._method_names())
@@ -160,6 +168,73 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch 
         Releases before 2.9 do not ask.
         """
         return False
+
+
+@contextmanager
+def mode_flags_kept() -> Iterator[None]:
+    """Put back what torch remembers, for all threads alike, of whether there are modes. Since 2.7.
+
+    Each mode keeps what it found and puts it back, which goes wrong where modes of two threads overlap: left last, the
+    second puts back that there is one.
+    """
+    names = [name for name in vars(dispatch_globals) if name.startswith("_is_in_")]
+    before = {name: getattr(dispatch_globals, name) for name in names}
+    try:
+        yield
+    finally:
+        vars(dispatch_globals).update(before)
+        tell = getattr(dispatch_globals, "set_is_in_mode_without_ignore_compile_internals", None)
+        if tell is not None:
+            tell(before["_is_in_any_mode_without_ignore_compile_internals"])
+
+
+@contextmanager
+def with_mode(mode: Any) -> Iterator[None]:
+    """Give a mode the operators of this thread, without telling other threads that there is one. Since 2.0."""
+    dispatch_globals._push_mode(mode)
+    try:
+        yield
+    finally:
+        dispatch_globals._pop_mode()
+
+
+@contextmanager
+def without_modes(unwanted: Callable[[Any], bool]) -> Iterator[list[Any]]:
+    """Take some dispatch modes of this thread out of the stack; give them. Since 2.0."""
+    stack = dispatch_globals._get_current_dispatch_mode_stack()
+    chosen = list(filter(unwanted, stack))
+    if not chosen:
+        yield chosen
+        return
+    kept = [mode for mode in stack if mode not in chosen]
+    _replace_modes(kept)
+    try:
+        yield chosen
+    finally:
+        _replace_modes(stack)
+
+
+def _replace_modes(modes: list[Any]) -> None:
+    while dispatch_modes():
+        dispatch_globals._pop_mode()
+    for mode in modes:
+        dispatch_globals._push_mode(mode)
+
+
+@contextmanager
+def without_transforms() -> Iterator[None]:
+    """Leave what ``vmap``, ``grad`` and their like do to operators. Since 2.0."""
+    if torch._C._functorch.peek_interpreter_stack() is None:
+        yield
+        return
+    from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+
+    with temporarily_clear_interpreter_stack():
+        yield
+
+
+#: Whether a tensor belongs to ``vmap``, ``grad`` or their like, and has no memory of its own. Since 2.0.
+is_transformed: Callable[[torch.Tensor], bool] = torch._C._functorch.is_functorch_wrapped_tensor
 
 
 @contextmanager
@@ -289,11 +364,12 @@ hooks_of: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(
 @contextmanager
 def module_hooks(
     before: Callable[[torch.nn.Module, tuple[Any, ...]], None],
-    after: Callable[[torch.nn.Module, tuple[Any, ...], dict[str, Any], Any], None],
+    after: Callable[..., None],
 ) -> Iterator[None]:
     """Call ``before(module, args)`` and ``after(module, args, kwargs, output)`` at the calls of all modules. Since 2.6.
 
-    Older releases give hooks of this kind no keyword arguments.
+    Older releases give hooks of this kind no keyword arguments. Calls come from all threads, and to a call of another
+    thread that goes on while this is left torch may give ``after(module, args, output)``.
     """
     handles = [
         module_globals.register_module_forward_pre_hook(before),
@@ -306,6 +382,29 @@ def module_hooks(
             handle.remove()
             # torch's own handle forgets this entry.
             module_globals._global_forward_hooks_with_kwargs.pop(handle.id, None)
+
+
+@contextmanager
+def registration_hooks(note: Callable[[torch.nn.Module, str, Any], None]) -> Iterator[None]:
+    """Call ``note(module, name, value)`` when a module is given a parameter, buffer or submodule. Since 2.0.
+
+    The dictionaries of hooks are replaced, not changed: a module of another thread may be in the midst of one.
+    """
+    before = {name: vars(module_globals)[name] for name in _REGISTRATION_HOOKS}
+    during = {name: OrderedDict([*hooks.items(), (id(note), note)]) for name, hooks in before.items()}
+    vars(module_globals).update(during)
+    try:
+        yield
+    finally:
+        for name, hooks in before.items():
+            now = vars(module_globals)[name]
+            if now is not during[name] or len(now) != len(hooks) + 1:  # others have come or gone
+                now.pop(id(note), None)
+                hooks = now
+            vars(module_globals)[name] = hooks
+
+
+_REGISTRATION_HOOKS = tuple(f"_global_{kind}_registration_hooks" for kind in ("module", "parameter", "buffer"))
 
 
 _INSTEAD = "_compiled_call_impl"
@@ -349,6 +448,14 @@ def caller_of_instead() -> Any:
     two above this one, tells of ``twin``.
     """
     return sys._getframe(2).f_locals.get("self")
+
+
+def asked_by_torch() -> bool:
+    """Whether the method that asks this was called by torch's own code, or by ours. Since 2.0.
+
+    ``torch.vmap``, for example, asks every tensor for its ``storage_offset()``, and hands it on.
+    """
+    return str(sys._getframe(2).f_globals.get("__name__", "")).partition(".")[0] in ("torch", "thoplw")
 
 
 def call_as_usual(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import NamedTuple
 
 import torch
@@ -62,38 +62,74 @@ class Weights:
         Raises:
             InputError: a lazy parameter has no shape yet, or something is split over processes.
         """
-        self._add(model, name, parent, set())
+        for module, path, holder in self._tree(model, name, parent):
+            if id(module) not in self.indices:
+                self._add(module, path, holder)
 
-    def _add(self, module: torch.nn.Module, path: str, parent: int, seen: set[int]) -> None:
-        """As ``named_modules`` goes, which takes longer as it joins paths anew at every level."""
-        key = id(module)
-        if key in seen:
-            return
-        seen.add(key)
-        index = self.indices.get(key)
-        if index is None:
-            index = self.indices[key] = len(self.infos)
-            cls = type(module)
-            known = self._classes.get(cls)
-            if known is None:
-                refuse_split(f"module {path!r}" if path else "the model", (cls,))
-                known = self._classes[cls] = _read_class(cls)
-            names, class_name, scripted, quantized, container = known
-            if scripted:
-                class_name = getattr(module, "original_name", class_name)
-            parameters = self._weights(path, module._parameters) if module._parameters else ()
-            buffers = self._weights(path, module._buffers, buffers=True) if module._buffers else ()
-            if scripted and is_frozen(module):
-                parameters = (*parameters, *self._weights(path, constants_of(module, path)))
-            if quantized:
-                parameters = (*parameters, *self._packed(module))
-            self.modules.append(module)
-            self.infos.append(ModuleInfo(path, names, class_name, parent, scripted, parameters, buffers, container))
-        if children := module._modules:
-            prefix = f"{path}." if path else ""
-            for name, child in children.items():
-                if child is not None:
-                    self._add(child, prefix + name, index, seen)
+    def settle(self, model: torch.nn.Module, name: str, made: Set[int], changed: Set[int]) -> None:
+        """Read a model again whose forward made modules: where they are, and what is new.
+
+        Args:
+            model: which was added under ``name``.
+            name: its path.
+            made: the indices of modules that were added as they were called, under a path for the time being.
+            changed: the identities of modules that were given something.
+        """
+        for module, path, holder in self._tree(model, name, self.infos[self.indices[id(model)]].parent):
+            index = self.indices.get(id(module))
+            if index is None:
+                self._add(module, path, holder)
+                continue
+            if index in made:
+                self.infos[index] = self.infos[index]._replace(path=path, parent=holder)
+            if id(module) in changed:
+                info = self.infos[index]
+                known = {weight.name for weight in (*info.parameters, *info.buffers)}
+                parameters = self._weights(path, _others(module._parameters, known))
+                buffers = self._weights(path, _others(module._buffers, known), buffers=True)
+                self.infos[index] = info._replace(
+                    parameters=info.parameters + parameters, buffers=info.buffers + buffers
+                )
+
+    def _tree(self, model: torch.nn.Module, name: str, parent: int) -> Iterator[tuple[torch.nn.Module, str, int]]:
+        """As ``named_modules`` goes, which takes longer as it joins paths anew at every level; with what holds each.
+
+        Each module has to be known before the next is asked for.
+        """
+        seen: set[int] = set()
+        waiting = [(model, name, parent)]
+        while waiting:
+            each = waiting.pop()
+            module, path, _ = each
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield each
+            if children := module._modules:
+                index = self.indices[id(module)]
+                prefix = f"{path}." if path else ""
+                waiting += [
+                    (child, prefix + key, index) for key, child in reversed(children.items()) if child is not None
+                ]
+
+    def _add(self, module: torch.nn.Module, path: str, parent: int) -> None:
+        self.indices[id(module)] = len(self.infos)
+        cls = type(module)
+        known = self._classes.get(cls)
+        if known is None:
+            refuse_split(f"module {path!r}" if path else "the model", (cls,))
+            known = self._classes[cls] = _read_class(cls)
+        names, class_name, scripted, quantized, container = known
+        if scripted:
+            class_name = getattr(module, "original_name", class_name)
+        parameters = self._weights(path, module._parameters) if module._parameters else ()
+        buffers = self._weights(path, module._buffers, buffers=True) if module._buffers else ()
+        if scripted and is_frozen(module):
+            parameters = (*parameters, *self._weights(path, constants_of(module, path)))
+        if quantized:
+            parameters = (*parameters, *self._packed(module))
+        self.modules.append(module)
+        self.infos.append(ModuleInfo(path, names, class_name, parent, scripted, parameters, buffers, container))
 
     def add_root(self, name: str) -> None:
         """Add what stands for no module, and holds models that are added under it: the first of all."""
@@ -143,6 +179,10 @@ def _check(tensor: torch.Tensor, name: str, path: str) -> None:
             f"parameter {name!r} of module {path!r} is lazy: it has no shape before the first forward. "
             "Run the model once on an input, then profile it."
         )
+
+
+def _others(tensors: Mapping[str, torch.Tensor | None], known: Set[str]) -> dict[str, torch.Tensor | None]:
+    return {name: tensor for name, tensor in tensors.items() if name not in known}
 
 
 def _read_class(cls: type) -> _Class:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -155,26 +153,34 @@ class Trace:
             )
         return _recorded
 
-    def parts(self) -> Iterator[tuple[int, Trace]]:
-        """What each call from the outermost scope saw, as if its module was the whole model, by the index of its scope.
+    def parts(self) -> Iterator[tuple[tuple[int, ...], Trace]]:
+        """What each call from the outermost scope saw, as if its module was the whole model, and which its scopes are.
 
-        The scopes inside of a scope follow it.
+        Those of two calls may lie between each other, if two threads made them.
         """
-        firsts = [index for index, scope in enumerate(self.scopes) if scope.parent == 0]
-        steps: dict[int, list[Step]] = {first: [] for first in firsts}
-        for call, at in self.steps:
+        calls: dict[int, list[int]] = {}
+        place: dict[int, tuple[int, int]] = {}  # scope -> the call that it is part of, and its index there
+        for index, scope in enumerate(self.scopes):
+            if scope.parent >= 0:
+                call = index if scope.parent == 0 else place[scope.parent][0]
+                members = calls.setdefault(call, [])
+                place[index] = call, len(members)
+                members.append(index)
+        steps: dict[int, list[Step]] = {call: [] for call in calls}
+        for done, at in self.steps:
             if at > 0:
-                first = firsts[bisect_right(firsts, at) - 1]
-                steps[first].append((call, at - first))
-        for first, end in pairwise([*firsts, len(self.scopes)]):
-            yield first, self._part(first, end, steps[first])
+                call, position = place[at]
+                steps[call].append((done, position))
+        for call, members in calls.items():
+            parents = [-1, *(place[self.scopes[at].parent][1] for at in members[1:])]
+            scopes = [replace(self.scopes[at], parent=parent) for at, parent in zip(members, parents, strict=True)]
+            yield tuple(members), self._part(scopes, steps[call])
 
-    def _part(self, first: int, end: int, steps: list[Step]) -> Trace:
-        """The modules inside of a module follow it too, but for those that were known before it.
+    def _part(self, scopes: list[Scope], steps: list[Step]) -> Trace:
+        """The modules inside of a module follow it, but for those that were known before it.
 
         As these had been called by themselves, they come last, under the names that they have here.
         """
-        scopes = self.scopes[first:end]
         root = scopes[0].module
         members = [root]
         prefix = f"{self.modules[root].path}."
@@ -190,9 +196,7 @@ class Trace:
                 )
                 for index in members
             ),
-            scopes=tuple(
-                replace(each, module=place[each.module], parent=max(each.parent - first, -1)) for each in scopes
-            ),
+            scopes=tuple(replace(each, module=place[each.module]) for each in scopes),
             steps=tuple(steps),
             used=self.used,
             torch=self.torch,

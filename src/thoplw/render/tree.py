@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from operator import not_
 from typing import TYPE_CHECKING
 
 from thoplw.render.table import Table, printable
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 # Characters.
 _BAR = 16
 _NAME = 30
+
+#: Levels that are told by lines; of deeper ones the number says it, or a chain of modules would draw its square.
+_INDENTED = 100
 
 
 def tree(table: Table) -> str:
@@ -51,18 +55,34 @@ def drawing(table: Table) -> RenderableType:
 
 
 def _guided(table: Table) -> list[str]:
-    """The first column with the lines of a tree before it; a path ends in the name that its level adds."""
-    from rich.text import Text
-    from rich.tree import Tree
+    """The first column with the lines of a tree before it; a path ends in the name that its level adds.
 
-    if not table.rows:
-        return []
-    names = [Text(row[0].rpartition(".")[2], no_wrap=True) for row in table.rows]
-    branch = [Tree(names[0])]
-    for name, level in zip(names[1:], table.levels[1:], strict=True):
+    As rich draws trees, which takes time and memory with the cube of the depth.
+    """
+    depths: list[int] = []
+    branch: list[int] = []
+    for level in table.levels:
         del branch[level:]
-        branch.append(branch[-1].add(name))
-    return _plain(branch[0]).splitlines()
+        depths.append(len(branch))
+        branch.append(level)
+    goes_on: list[bool] = []  # whether, further down, there is another row of the same branch, by depth
+    more: list[bool] = []
+    for depth in reversed(depths):
+        del goes_on[depth + 1 :]
+        goes_on += [False] * (depth + 1 - len(goes_on))
+        more.append(goes_on[depth])
+        goes_on[depth] = True
+    guides: list[str] = []
+    names = []
+    for row, depth, last in zip(table.rows, depths, map(not_, reversed(more)), strict=True):
+        name = row[0].rpartition(".")[2]
+        del guides[depth:]
+        before = guides[-1] if guides else ""
+        if depth > _INDENTED:
+            name = f"[{depth}] {name}"
+        names.append(f"{before}{'└── ' if last else '├── '}{name}" if depth else name)
+        guides.append(before if depth >= _INDENTED else f"{before}{'    ' if last else '│   '}" if depth else "")
+    return names
 
 
 def _plain(what: RenderableType) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from typing import Any
 
 from thoplw.pricing import Leaf, Priced
-from thoplw.record import ZERO, Weight, Work
+from thoplw.record import ZERO, Scope, Weight, Work
 from thoplw.report.figures import FIGURES, Charge
 from thoplw.report.profile import About, Profile, batch_of, shapes_of
 from thoplw.report.rows import Assumed, Gaps, Row, Uncounted
@@ -75,8 +76,19 @@ class Attribution:
 
         A module that was priced as a whole counts as having no children.
         """
-        lineages = sorted(map(self._lineage, self._scopes.keys() | self._ancestors(self._scopes)))
-        return tuple(self._row(lineage[-1], len(lineage) - 1) for lineage in lineages)
+        shown = self._scopes.keys() | self._ancestors(self._scopes)
+        return tuple(self._row(index, depth) for index, depth in self._tree() if index in shown)
+
+    def _tree(self) -> Iterator[tuple[int, int]]:
+        """All modules with their depths, each before those that it holds."""
+        inside: dict[int, list[int]] = defaultdict(list)
+        for index, info in enumerate(self._trace.modules):
+            inside[info.parent].append(index)
+        waiting = [(index, 0) for index in reversed(inside[-1])]
+        while waiting:
+            index, depth = waiting.pop()
+            yield index, depth
+            waiting += [(each, depth + 1) for each in reversed(inside.get(index, ()))]
 
     def _row(self, index: int, depth: int) -> Row:
         info = self._trace.modules[index]
@@ -112,36 +124,38 @@ class Attribution:
             if len(call.inputs) > 1
         )
 
-    def _lineage(self, index: int) -> tuple[int, ...]:
-        """The modules that hold one, from the model down, and itself."""
-        parent = self._trace.modules[index].parent
-        return (*self._lineage(parent), index) if parent >= 0 else (index,)
-
     def _unseen(self) -> dict[str, Uncounted]:
         """Operators that multiply and accumulate, which a convention that mirrors a tool has for free."""
         return self._where(lambda leaf: leaf.call in self._priced.unseen)
 
     def _where(self, chosen: Callable[[Leaf], bool]) -> dict[str, Uncounted]:
-        found: dict[str, Uncounted] = defaultdict(Uncounted)
+        calls: Counter[str] = Counter()
+        modules: dict[str, dict[str, None]] = defaultdict(dict)  # in the order in which they came
+        shapes: dict[str, dict[Any, None]] = defaultdict(dict)
         for leaf, scope, times, _ in self._priced.entries:
             if chosen(leaf):
                 call = leaf.call
-                entry = found[call.name]
-                entry.calls += times
-                path, shapes = self._path(scope), shapes_of(call.inputs)
-                entry.modules += [path] if path not in entry.modules else []
-                entry.shapes += [shapes] if shapes not in entry.shapes else []
-        return dict(found)
+                calls[call.name] += times
+                modules[call.name][self._path(scope)] = None
+                shapes[call.name][shapes_of(call.inputs)] = None
+        return {
+            name: Uncounted(calls=times, modules=list(modules[name]), shapes=list(shapes[name]))
+            for name, times in calls.items()
+        }
 
     def _assumptions(self) -> dict[str, Assumed]:
         """Statement -> where it was assumed."""
-        found: dict[str, Assumed] = defaultdict(Assumed)
+        calls: Counter[str] = Counter()
+        operators: dict[str, dict[str, None]] = defaultdict(dict)
+        modules: dict[str, dict[str, None]] = defaultdict(dict)
         for statement, operator, scope in self._trace.assumptions:
-            entry, path = found[statement], self._path(scope)
-            entry.calls += 1
-            entry.operators += [operator] if operator not in entry.operators else []
-            entry.modules += [path] if path not in entry.modules else []
-        return dict(found)
+            calls[statement] += 1
+            operators[statement][operator] = None
+            modules[statement][self._path(scope)] = None
+        return {
+            name: Assumed(operators=list(operators[name]), calls=times, modules=list(modules[name]))
+            for name, times in calls.items()
+        }
 
     @cached_property
     def _operators(self) -> dict[int, Counter[str]]:
@@ -171,17 +185,17 @@ class Attribution:
         alive = ran | self._ancestors(ran)
         idle: dict[int, set[tuple[int, int]]] = {}
         root: dict[int, int] = {}
-        for index, info in enumerate(trace.modules):
-            if index in alive or self._is_unseen(index) or (not info.parameters and info.container):
+        unseen: set[int] = set()
+        for index, _ in self._tree():
+            info = trace.modules[index]
+            if info.parent >= 0 and (trace.modules[info.parent].opaque or info.parent in unseen):
+                unseen.add(index)
+            if index in alive or index in unseen or (not info.parameters and info.container):
                 continue
             root[index] = root.get(info.parent, index)
             weights = idle.setdefault(root[index], set())
             weights |= {(weight.key, weight.spec.numel) for weight in info.parameters}
         return {trace.modules[index].path: sum(size for _, size in weights) for index, weights in idle.items()}
-
-    def _is_unseen(self, index: int) -> bool:
-        parent = self._trace.modules[index].parent
-        return parent >= 0 and (self._trace.modules[parent].opaque or self._is_unseen(parent))
 
     def _ancestors(self, modules: Iterable[int]) -> set[int]:
         """All modules that hold one of these, at any depth."""
@@ -212,13 +226,21 @@ class Attribution:
             charged[self._payer(index)].append(weight)
         return dict(charged)
 
+    @cached_property
+    def _first_calls(self) -> dict[int, Scope]:
+        """Module -> its first call, wherever that was."""
+        found: dict[int, Scope] = {}
+        for scope in self._trace.scopes:
+            found.setdefault(scope.module, scope)
+        return found
+
     def _payer(self, index: int) -> int:
         """The module whose row has the parameters of this one: itself if it has a row."""
-        if index in self._scopes:
-            return index
-        for scope in self._trace.scopes:
-            if scope.module == index:  # it ran inside a module that was priced as a whole
-                while (parent := self._trace.scopes[scope.parent]).module not in self._scopes:
-                    scope = parent
-                return parent.module
-        return self._payer(self._trace.modules[index].parent)
+        while index not in self._scopes:
+            scope = self._first_calls.get(index)
+            if scope is not None:  # it ran inside a module that was priced as a whole
+                while scope.module not in self._scopes:
+                    scope = self._trace.scopes[scope.parent]
+                return scope.module
+            index = self._trace.modules[index].parent
+        return index

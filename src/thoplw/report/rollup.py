@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from itertools import groupby, pairwise
+from dataclasses import fields, replace
+from operator import attrgetter
 from string import digits
 
 from thoplw.errors import InputError
@@ -68,17 +68,29 @@ def layers(modules: Sequence[Row], *figures: Callable[[Row], int]) -> tuple[Row,
 
 def folded(modules: Sequence[Row]) -> tuple[Row, ...]:
     """With every run of equal siblings as one: each of its rows stands for that row of all, with the figures of all."""
-    model, *inside = modules
-    starts = [index for index, row in enumerate(inside) if row.depth == model.depth + 1]
-    blocks = [folded(inside[start:end]) for start, end in pairwise([*starts, len(inside)])]
-    runs = (list(run) for _, run in groupby(blocks, key=_likeness))
-    return (model, *(row for run in runs for row in _as_one(run)))
+    waiting: list[list[Row]] = []  # modules with all inside of them, the last first
+    for row in reversed(modules):
+        runs: list[list[list[Row]]] = []
+        while waiting and waiting[-1][0].depth > row.depth:
+            block = waiting.pop()
+            if runs and _are_alike(runs[-1][0], block):
+                runs[-1].append(block)
+            else:
+                runs.append([block])
+        waiting.append([row, *(each for run in runs for each in _as_one(run))])
+    return tuple(waiting[0])
 
 
-def _likeness(block: Sequence[Row]) -> list[Row]:
-    """What equal blocks have in common: everything but where they are."""
-    prefix = len(block[0].name)
-    return [replace(row, name=row.name[prefix:]) for row in block]
+def _are_alike(one: Sequence[Row], other: Sequence[Row]) -> bool:
+    """Whether two blocks are equal but for where they are."""
+    prefixes = len(one[0].name), len(other[0].name)
+    return len(one) == len(other) and all(
+        _all_but_name(row) == _all_but_name(twin) and row.name[prefixes[0] :] == twin.name[prefixes[1] :]
+        for row, twin in zip(one, other, strict=True)
+    )
+
+
+_all_but_name = attrgetter(*(field.name for field in fields(Row) if field.name != "name"))
 
 
 def _as_one(run: Sequence[Sequence[Row]]) -> Sequence[Row]:

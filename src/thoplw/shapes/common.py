@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 from thoplw.record import TensorSpec
@@ -20,10 +20,13 @@ Shape = tuple[int, ...]
 
 QUANTISED = frozenset({"qint8", "quint8", "qint32"})
 
+#: How many shapes are remembered: those of many models, yet not of every length that a service ever meets.
+_SHAPES = 2**14
+
 FLOATING = frozenset({"float32", "float64", "float16", "bfloat16"})
 
 
-@cache
+@lru_cache(maxsize=_SHAPES)
 def dense(shape: Shape) -> Shape:
     """Strides of a contiguous tensor."""
     strides, step = [], 1
@@ -33,7 +36,7 @@ def dense(shape: Shape) -> Shape:
     return tuple(strides[::-1])
 
 
-@cache
+@lru_cache(maxsize=_SHAPES)
 def contiguous(shape: Shape, dtype: str) -> TensorSpec:
     """A contiguous tensor."""
     return TensorSpec(shape=shape, dtype=dtype, strides=dense(shape))

@@ -64,3 +64,13 @@ def test_transformers_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
     with pytest.raises(MissingExtraError, match=r"transformers.*thoplw\[zoo\]"):
         load("hf:llama")
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_too_many_layers_are_refused_before_they_are_built(tmp_path: Path, inner: bool) -> None:
+    settings: dict[str, object] = {"model_type": "llama", "num_hidden_layers": 100_000}
+    if inner:
+        settings = {"model_type": "llava", "text_config": settings}
+    (tmp_path / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    with pytest.raises(InputError, match=r"has num_hidden_layers=100,000, and more than 10,000 layers are not built"):
+        hf.architecture(str(tmp_path))

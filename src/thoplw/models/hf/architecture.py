@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +14,12 @@ from torch import nn
 
 from thoplw.errors import InputError, MissingExtraError, UnknownNameError
 from thoplw.models.hf.defaults import COMPLETE
+
+#: Layers that a configuration may have; to build and profile as many of a small Llama takes about a minute.
+MOST_LAYERS = 10_000
+
+#: Names of settings that say how many there are: ``num_hidden_layers``, ``n_layer``, ``encoder_layers``, ``depth``.
+_COUNTS_LAYERS = re.compile(r"(layers?|^depth)$")
 
 
 def architecture(name: str) -> tuple[type[nn.Module], Any]:
@@ -28,7 +36,7 @@ def architecture(name: str) -> tuple[type[nn.Module], Any]:
     Raises:
         MissingExtraError: transformers is not installed.
         UnknownNameError: there is no such model type or directory.
-        InputError: the configuration cannot be read, or no class of transformers is built from it.
+        InputError: the configuration cannot be read, has too many layers, or no class of transformers is built from it.
     """
     try:
         from transformers import AutoConfig
@@ -40,11 +48,24 @@ def architecture(name: str) -> tuple[type[nn.Module], Any]:
             config = AutoConfig.from_pretrained(name, trust_remote_code=False, local_files_only=True)
         except (ValueError, KeyError, OSError) as error:
             raise InputError(f"cannot use the configuration in {name}: {error}") from error
+        _check_size(name, config.to_dict())
     elif name in CONFIG_MAPPING:
         config = CONFIG_MAPPING[name](**COMPLETE.get(name, {}))
     else:
         raise UnknownNameError("directory with a config.json, or model type of transformers,", name, CONFIG_MAPPING)
     return model_class(config), config
+
+
+def _check_size(name: str, settings: Mapping[str, Any]) -> None:
+    """Refuse what would be built for many minutes, of a configuration and of those inside of it."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            _check_size(name, value)
+        elif isinstance(key, str) and _COUNTS_LAYERS.search(key) and isinstance(value, int) and value > MOST_LAYERS:
+            raise InputError(
+                f"the configuration in {name} has {key}={value:,}, and more than {MOST_LAYERS:,} layers are not built. "
+                "Layers that are alike cost alike: profile it with few, and multiply."
+            )
 
 
 def model_class(config: Any) -> type[nn.Module]:

@@ -1,0 +1,67 @@
+"""Modules and parameters that a forward makes: a head whose width is known at its first call, say.
+
+They are known from when they are called. Where they hang in the model is asked once the run is over. One that was let
+go goes by its class, inside the module that called it. What is copied is not made: ``copy.deepcopy(self.net)`` has the
+parameters of the model once more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from threading import get_ident
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from thoplw.capture.scopes import ModuleScopes
+from thoplw.capture.torch_internals import registration_hooks
+from thoplw.capture.weights import Weights
+
+
+class Made:
+    """A context that notes which modules are made, or given something."""
+
+    def __init__(self, weights: Weights, scopes: ModuleScopes) -> None:
+        """Prepare, without touching anything."""
+        self._weights = weights
+        self._scopes = scopes
+        self._modules: dict[int, torch.nn.Module] = {}  # kept, they cannot lose their identity
+        self._found: set[int] = set()
+        self._names: Counter[tuple[int, str]] = Counter()
+        self._hooks = registration_hooks(self._note)
+
+    def __enter__(self) -> Made:
+        self._hooks.__enter__()
+        self._scopes.discover = self.discover
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._scopes.discover = None  # or each would keep the other
+        self._hooks.__exit__(kind, error, trace)
+
+    def _note(self, module: torch.nn.Module, name: str, value: Any) -> None:
+        if self._scopes.belongs(get_ident()):
+            self._modules[id(module)] = module
+            if isinstance(value, torch.nn.Module):
+                self._modules[id(value)] = value
+
+    def discover(self, module: torch.nn.Module, scope: int) -> None:
+        """Make a module known that was made in the run and is called for the first time, in ``scope``."""
+        if id(module) not in self._modules or scope < 0:
+            return
+        caller = self._scopes.scopes[scope].module
+        name = type(module).__name__
+        self._names[caller, name] += 1
+        path = f"{self._weights.infos[caller].path}.{name}".lstrip(".")
+        times = self._names[caller, name]
+        known = len(self._weights.infos)
+        self._weights.add(module, path if times == 1 else f"{path}_{times}", caller)
+        self._found.update(range(known, len(self._weights.infos)))
+
+    def settle(self, model: torch.nn.Module, path: str = "") -> None:
+        """Once the run is over: take in what hangs in a model that was known, whether or not it was called."""
+        if self._modules:
+            self._weights.settle(model, path, self._found, self._modules.keys())

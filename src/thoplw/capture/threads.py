@@ -1,0 +1,84 @@
+"""Follow the work that a forward hands to threads.
+
+What records operators holds for one thread. So while a run goes on, ``threading.Thread.start`` and
+``ThreadPoolExecutor.submit`` are others: called from a thread of a run, they have the work done in a context that the
+run gives for it; called from any other thread they do what they always did. Work that goes another way to a thread that
+was there before, through a queue say, is not followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from threading import Thread, get_ident
+from typing import Any
+
+from thoplw.capture.process import WhileAny
+
+#: Called in the thread that hands work over: the context in which another thread is to do it.
+HandOver = Callable[[], AbstractContextManager[Any]]
+
+#: Thread -> what it does to work that it hands over.
+_FOLLOWED: dict[int, HandOver] = {}
+
+
+@contextmanager
+def followed(hand_over: HandOver | None) -> Iterator[None]:
+    """Have work that this thread hands to others done in the contexts that ``hand_over`` gives; ``None``: as it is."""
+    me = get_ident()
+    before = _FOLLOWED.pop(me, None)
+    with _WATCH:
+        if hand_over is not None:
+            _FOLLOWED[me] = hand_over
+        try:
+            yield
+        finally:
+            _FOLLOWED.pop(me, None)
+            if before is not None:
+                _FOLLOWED[me] = before
+
+
+@contextmanager
+def _watched() -> Iterator[None]:
+    plain_start, plain_submit = Thread.start, ThreadPoolExecutor.submit
+
+    def start(thread: Thread) -> None:
+        hand_over = _FOLLOWED.get(get_ident())
+        if hand_over is not None:
+            whole = _inside(hand_over(), thread.run)
+
+            def run() -> None:
+                vars(thread).pop("run", None)
+                whole()
+
+            thread.run = run  # type: ignore[method-assign] # of this one, until it runs
+        plain_start(thread)
+
+    def submit(pool: ThreadPoolExecutor, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        hand_over = _FOLLOWED.get(get_ident())
+        if hand_over is None:
+            return plain_submit(pool, function, *args, **kwargs)
+        with followed(None):  # the thread of a pool outlives the work: it starts as ever
+            return plain_submit(pool, _inside(hand_over(), function), *args, **kwargs)
+
+    methods: Any = {Thread: ("start", plain_start, start), ThreadPoolExecutor: ("submit", plain_submit, submit)}
+    for cls, (name, _, ours) in methods.items():
+        setattr(cls, name, ours)
+    try:
+        yield
+    finally:
+        for cls, (name, plain, ours) in methods.items():
+            if getattr(cls, name) is ours:  # or somebody has set another since
+                setattr(cls, name, plain)
+
+
+_WATCH = WhileAny(_watched)
+
+
+def _inside(context: AbstractContextManager[Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    def work(*args: Any, **kwargs: Any) -> Any:
+        with context:
+            return function(*args, **kwargs)
+
+    return work
