@@ -32,7 +32,9 @@ def network() -> nn.Module:
 @pytest.mark.parametrize("traced", [False, True])
 def test_a_frozen_module_has_its_weights_as_constants(traced: bool, execute: bool) -> None:
     model = torch.jit.freeze(torch.jit.trace(network(), X) if traced else torch.jit.script(network()))
+    attributes = set(vars(model))
     macs, params, info = thoplw.profile(model, (X,), convention="macs", execute=execute, verbose=False)
+    assert set(vars(model)) == attributes
     assert (macs, params) == (MACS, PARAMETERS)
     assert not info.uncounted
     assert model(X).shape == (2, 5)

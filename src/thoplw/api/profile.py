@@ -108,7 +108,9 @@ def observe(
 ) -> Trace:
     """Run a model once, and say what it did; arguments and errors as for :func:`profile`."""
     model = _module(model)
-    args, kwargs = arguments(tensor, forward=model.forward, real=execute)
+    # TorchScript keeps its forward as an attribute once somebody has asked for it.
+    forward = None if isinstance(model, torch.jit.ScriptModule) else model.forward
+    args, kwargs = arguments(tensor, forward=forward, real=execute)
     try:
         return capture(model, args, kwargs, execute=execute, reuse_layers=reuse_layers, watch=watch)
     except TypeError as error:

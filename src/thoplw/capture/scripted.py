@@ -25,7 +25,7 @@ def constants_of(module: Any, path: str) -> dict[str, torch.Tensor]:
         InputError: the module was optimised, so that its convolutions do not show.
     """
     constants = {}
-    for node in _nodes(module.inlined_graph):
+    for node in _nodes(module.graph):
         if node.kind().startswith(_HIDDEN):
             raise InputError(
                 f"{f'module {path!r}' if path else 'the model'} was optimised by torch.jit.optimize_for_inference, "
