@@ -73,4 +73,4 @@ def test_too_many_layers_are_refused_before_they_are_built(tmp_path: Path, inner
         settings = {"model_type": "llava", "text_config": settings}
     (tmp_path / "config.json").write_text(json.dumps(settings), encoding="utf-8")
     with pytest.raises(InputError, match=r"has num_hidden_layers=100,000, and more than 10,000 layers are not built"):
-        architecture(str(tmp_path))
+        hf.architecture(str(tmp_path))
