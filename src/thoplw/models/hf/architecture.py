@@ -15,7 +15,7 @@ from torch import nn
 from thoplw.errors import InputError, MissingExtraError, UnknownNameError
 from thoplw.models.hf.defaults import COMPLETE
 
-#: Layers that a configuration may have; to build and profile as many of a small Llama takes about a minute.
+#: Layers that a configuration may have; to build and profile as many of a small Llama takes some minutes.
 MOST_LAYERS = 10_000
 
 #: Names of settings that say how many there are: ``num_hidden_layers``, ``n_layer``, ``encoder_layers``, ``depth``.
@@ -61,7 +61,7 @@ def _check_size(name: str, settings: Mapping[str, Any]) -> None:
     for key, value in settings.items():
         if isinstance(value, Mapping):
             _check_size(name, value)
-        elif isinstance(key, str) and _COUNTS_LAYERS.search(key) and isinstance(value, int) and value > MOST_LAYERS:
+        elif _COUNTS_LAYERS.search(str(key)) and isinstance(value, int) and value > MOST_LAYERS:
             raise InputError(
                 f"the configuration in {name} has {key}={value:,}, and more than {MOST_LAYERS:,} layers are not built. "
                 "Layers that are alike cost alike: profile it with few, and multiply."
