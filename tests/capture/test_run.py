@@ -10,7 +10,7 @@ from torch import nn
 
 from thoplw.capture import capture
 from thoplw.capture.abstract import Specs
-from thoplw.capture.run import Run, inference
+from thoplw.capture.run import Run
 from thoplw.capture.scopes import ModuleScopes
 from thoplw.capture.weights import Weights
 from thoplw.record import Assumption, Call, TensorSpec
@@ -66,17 +66,6 @@ def test_an_argument_whose_repr_fails_is_recorded() -> None:
     run.record_executed(torch.ops.aten.relu.default, (torch.ones(2), shy), {}, torch.ones(2))
     ((call, _),) = run.steps
     assert call.target == "aten.relu"
-
-
-def test_inference_is_left_as_it_was_found() -> None:
-    def fail() -> None:
-        with inference():
-            assert torch.is_inference_mode_enabled()
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        fail()
-    assert not torch.is_inference_mode_enabled()
 
 
 @pytest.mark.parametrize("execute", [False, True])

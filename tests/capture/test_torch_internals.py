@@ -17,6 +17,7 @@ from thoplw.capture.torch_internals import (
     DispatchMode,
     any_module_hooks,
     attention_unfused,
+    below_autograd,
     call_as_usual,
     call_instead,
     called_instead,
@@ -25,6 +26,7 @@ from thoplw.capture.torch_internals import (
     function_modes,
     hooks_of,
     is_autocast_on,
+    is_below_autograd,
     is_overload,
     is_written_in_operators,
     make_wrapper,
@@ -38,7 +40,6 @@ from thoplw.capture.torch_internals import (
     schema_of,
     stored_elements,
     uncompiled,
-    views_untracked,
 )
 
 aten = torch.ops.aten
@@ -151,24 +152,38 @@ def test_a_mode_sees_every_operator() -> None:
     assert not hasattr(Notes.__torch_dispatch__, "_torchdynamo_disable")  # torch did not wrap it
 
 
-def test_composites_reach_a_mode_whole_in_inference_mode() -> None:
+def test_composites_reach_a_mode_whole_below_autograd() -> None:
     weight = nn.Parameter(torch.ones(3, 3))
-    with torch.inference_mode(), views_untracked(), (notes := Notes()):
+    with below_autograd(), (notes := Notes()):
         x = nn.functional.linear(torch.ones(1, 3), weight.view(3, 3))
         weight.view(3, 3).copy_(x.expand(3, 3))
     assert "aten::linear" in notes.seen
 
 
-def test_what_kept_views_untracked_is_undone() -> None:
+def test_what_is_made_below_autograd_can_be_trained_on() -> None:
+    weight = nn.Parameter(torch.ones(2))
+    with below_autograd():
+        assert is_below_autograd()
+        table = torch.arange(2).float()
+        assert not (weight * table).requires_grad
+        with torch.enable_grad():
+            assert not (weight * table).requires_grad
+    (weight * table).sum().backward()
+    assert torch.equal(weight.grad, table)
+
+
+def test_what_passed_autograd_by_is_undone() -> None:
     def version_of_a_view() -> int:
         x = torch.ones(2, 2)
         x.view(4).add_(1)
         return x._version
 
     assert version_of_a_view() == 1
-    with views_untracked():
+    with below_autograd():
         assert version_of_a_view() == 0
     assert version_of_a_view() == 1
+    assert torch.is_grad_enabled()
+    assert not is_below_autograd()
 
 
 def test_shapes_change_in_place() -> None:

@@ -1,7 +1,7 @@
 """Run a model once and record every operator: abstractly, without its arithmetic, or for real.
 
-A run is a dispatch mode under ``torch.inference_mode``. There composite operators such as ``aten.linear`` reach the
-mode before they fall apart into kernels, so that a record says what the model asked for. A composite operator whose
+A run is a dispatch mode below autograd. There composite operators such as ``aten.linear`` reach the mode before they
+fall apart into kernels, so that a record says what the model asked for. A composite operator whose
 output shape is known from a rule of :mod:`thoplw.shapes` stays whole, and :func:`expand` takes it apart later if
 somebody asks; any other is taken apart at once.
 """
@@ -24,10 +24,9 @@ from thoplw.capture.live_run import LiveRun
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import is_composite, operator_of
 from thoplw.capture.preserve import data_preserved, preserved
-from thoplw.capture.run import inference
 from thoplw.capture.scopes import ModuleScopes, Watch
 from thoplw.capture.session import Session
-from thoplw.capture.torch_internals import VERSION
+from thoplw.capture.torch_internals import VERSION, below_autograd
 from thoplw.capture.weights import Weights
 from thoplw.errors import InputError, ThoplwError
 from thoplw.record import Call, Trace
@@ -73,7 +72,7 @@ def capture(
         stack.enter_context(preserved(weights.modules))
         stack.callback(run.finish)
         reshaped = stack.enter_context(data_preserved(real))
-        stack.enter_context(inference())
+        stack.enter_context(below_autograd())
         if reuse_layers and isinstance(run, AbstractRun):
             stack.enter_context(LayerCache(run, scopes, weights))
         stack.enter_context(scopes)
@@ -112,7 +111,7 @@ def expand(call: Call) -> tuple[Call, ...] | None:
         return None
     run = AbstractRun(specs=Specs(), weights=Weights(Specs()), scopes=None, device=torch.device("cpu"))
     args, kwargs = run.thaw((call.args, dict(call.kwargs)))
-    with inference():
+    with below_autograd():
         return run.take_apart(func, args, kwargs)[1]
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,20 +11,13 @@ from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.operators import overload_of, target_of
 from thoplw.capture.packed import geometry_of, weights_of
 from thoplw.capture.scopes import ModuleScopes
-from thoplw.capture.torch_internals import DispatchMode, views_untracked
+from thoplw.capture.torch_internals import DispatchMode
 from thoplw.capture.torch_names import name_of
 from thoplw.capture.weights import Weights
 from thoplw.record import Assumption, Call, Step, TensorSpec
 
 #: What records keep as it is, known without asking whether it is a tensor.
 _PLAIN = frozenset({int, float, bool, str, type(None)})
-
-
-@contextmanager
-def inference() -> Iterator[None]:
-    """Inference mode, in which composite operators reach a dispatch mode whole."""
-    with torch.inference_mode(), views_untracked():
-        yield
 
 
 class Run(DispatchMode):

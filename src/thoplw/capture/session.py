@@ -10,9 +10,8 @@ import torch
 from thoplw.capture.abstract import Specs
 from thoplw.capture.live_run import LiveRun
 from thoplw.capture.preserve import one_path
-from thoplw.capture.run import inference
 from thoplw.capture.scopes import ModuleScopes, Watch
-from thoplw.capture.torch_internals import VERSION
+from thoplw.capture.torch_internals import VERSION, below_autograd
 from thoplw.capture.weights import Weights
 from thoplw.record import Trace
 
@@ -35,7 +34,7 @@ class Session:
     def __enter__(self) -> Session:
         with ExitStack() as stack:
             stack.enter_context(one_path())
-            stack.enter_context(inference())
+            stack.enter_context(below_autograd())
             stack.enter_context(self._scopes)
             stack.enter_context(self._run)
             self._undo = stack.pop_all()

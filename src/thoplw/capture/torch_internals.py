@@ -14,6 +14,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -97,18 +98,20 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch 
 
 
 @contextmanager
-def views_untracked() -> Iterator[None]:
-    """Take views of weights in inference mode as any other view. Since 2.0.
+def below_autograd() -> Iterator[None]:
+    """Have operators pass autograd by, as in inference mode, but make ordinary tensors. Since 2.0.
 
-    Views of ordinary tensors are tracked by a kernel that refuses tensors made in inference mode.
+    Composite operators then reach a dispatch mode whole. A tensor made in inference mode is refused by every later
+    training step, and a model may keep one: a table of positions in a cache, say.
     """
-    key = torch._C.DispatchKey.ADInplaceOrView
-    before = torch._C._dispatch_tls_is_dispatch_key_excluded(key)
-    torch._C._dispatch_tls_set_dispatch_key_excluded(key, True)
-    try:
+    with torch.no_grad(), torch._C._AutoDispatchBelowADInplaceOrView():
         yield
-    finally:
-        torch._C._dispatch_tls_set_dispatch_key_excluded(key, before)
+
+
+#: ``is_below_autograd()``: whether operators pass autograd by now. Since 2.0.
+is_below_autograd: Callable[[], bool] = partial(
+    torch._C._dispatch_tls_is_dispatch_key_excluded, torch._C.DispatchKey.AutogradFunctionality
+)
 
 
 @contextmanager
