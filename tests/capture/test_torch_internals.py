@@ -24,11 +24,13 @@ from thoplw.capture.torch_internals import (
     caller_of_instead,
     dispatch_modes,
     function_modes,
+    handed_out,
     hooks_of,
     is_autocast_on,
     is_below_autograd,
     is_overload,
     is_written_in_operators,
+    leave_modes,
     make_wrapper,
     memory_of,
     method_of_calls,
@@ -201,6 +203,22 @@ def test_modes_are_counted() -> None:
     functions = function_modes()
     with torch.device("cpu"):
         assert function_modes() == functions + 1
+
+
+def test_modes_are_left() -> None:
+    before = dispatch_modes()
+    Notes().__enter__()
+    leave_modes(before)
+    assert dispatch_modes() == before
+
+
+def test_whoever_watches_sees_memory_that_is_handed_out() -> None:
+    seen: list[torch.Tensor] = []
+    usual, x = torch.Tensor.numpy, torch.ones(2)
+    with handed_out(seen.append), handed_out(seen.append):
+        assert x.numpy()[0] == 1
+    assert [each is x for each in seen] == [True, True]
+    assert torch.Tensor.numpy is usual
 
 
 @pytest.mark.parametrize("enabled", [False, True])

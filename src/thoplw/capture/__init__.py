@@ -19,14 +19,17 @@ import torch
 
 from thoplw.capture.abstract import Specs
 from thoplw.capture.abstract_run import AbstractRun
+from thoplw.capture.inputs import entered
+from thoplw.capture.interrupts import Interrupts
 from thoplw.capture.layer_cache import LayerCache
 from thoplw.capture.live_run import LiveRun
-from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import is_composite, operator_of
 from thoplw.capture.preserve import data_preserved, preserved
 from thoplw.capture.scopes import ModuleScopes, Watch
 from thoplw.capture.session import Session
-from thoplw.capture.torch_internals import VERSION, below_autograd
+from thoplw.capture.snapshot import Snapshot
+from thoplw.capture.survivors import Survivors
+from thoplw.capture.torch_internals import VERSION, below_autograd, handed_out
 from thoplw.capture.weights import Weights
 from thoplw.errors import InputError, ThoplwError
 from thoplw.record import Call, Trace
@@ -62,27 +65,40 @@ def capture(
     specs = Specs()
     weights = Weights(specs)
     weights.add(model)
+    snapshot = Snapshot()
+    inputs = tuple(args), dict(kwargs)
+    snapshot.add(inputs)
+    given, inside = dict(snapshot.tensors), dict(snapshot.modules)
     if execute:
-        _require_values(model, args, kwargs)
-    real = list(filterfalse(attrgetter("is_meta"), weights.tensors.values()))
+        _require_values(model, given)
+    snapshot.add_modules(weights.modules, weights.tensors)
+    real = list(filterfalse(attrgetter("is_meta"), snapshot.tensors.values()))
     scopes = ModuleScopes(weights.indices, specs, watch)
     kind = LiveRun if execute else AbstractRun
-    run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(args, kwargs, real))
-    with ExitStack() as stack:
-        stack.enter_context(preserved(weights.modules))
+    run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(given, real))
+    run.own(real)
+    survivors = Survivors(weights.modules, snapshot)
+    with Interrupts() as interrupts, ExitStack() as stack:
+        stack.enter_context(preserved(weights.modules, snapshot))
         stack.callback(run.finish)
         reshaped = stack.enter_context(data_preserved(real))
         stack.enter_context(below_autograd())
+        stack.enter_context(handed_out(run.save))
         if reuse_layers and isinstance(run, AbstractRun):
             stack.enter_context(LayerCache(run, scopes, weights))
         stack.enter_context(scopes)
-        args, kwargs = map_tensors((tuple(args), dict(kwargs)), run.enter)
+        args, kwargs = entered(inputs, given, inside, run.enter)
         stack.enter_context(run)
         try:
-            model(*args, **kwargs)
+            with interrupts.let_through():
+                model(*args, **kwargs)
         except Exception as error:
             _say_where(error, scopes, weights)
             raise
+        finally:
+            del args, kwargs
+    if isinstance(run, AbstractRun):
+        survivors.forget(specs, run.made)
     if reshaped and not execute:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in reshaped[:5])
         raise InputError(
@@ -115,12 +131,12 @@ def expand(call: Call) -> tuple[Call, ...] | None:
         return run.take_apart(func, args, kwargs)[1]
 
 
-def _require_values(model: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+def _require_values(model: torch.nn.Module, given: Mapping[int, torch.Tensor]) -> None:
     """A real run needs real tensors."""
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         if tensor.is_meta:
             raise InputError(f"execute=True needs real weights, and {name!r} is on the meta device; leave execute out.")
-    if any(tensor.is_meta for tensor in tensors_in((args, kwargs))):
+    if any(tensor.is_meta for tensor in given.values()):
         raise InputError("execute=True needs real inputs, and one is on the meta device; leave execute out.")
 
 
@@ -132,7 +148,7 @@ def _say_where(error: Exception, scopes: ModuleScopes, weights: Weights) -> None
     error.add_note(f"raised in {f'module {info.path!r}' if info.path else 'the model itself'} ({info.class_name})")
 
 
-def _device(args: Sequence[Any], kwargs: Mapping[str, Any], real: Sequence[torch.Tensor]) -> torch.device:
+def _device(given: Mapping[int, torch.Tensor], real: Sequence[torch.Tensor]) -> torch.device:
     """The device that the user sees: of the inputs, else of the weights, and the CPU where both have no values."""
-    known = next(filterfalse(attrgetter("is_meta"), chain(tensors_in((args, kwargs)), real)), None)
+    known = next(filterfalse(attrgetter("is_meta"), chain(given.values(), real)), None)
     return torch.device("cpu") if known is None else known.device

@@ -110,6 +110,10 @@ class Specs:
             self._judge(spec, dtype)
         return spec
 
+    def knows(self, spec: TensorSpec) -> bool:
+        """Whether a spec is one of these."""
+        return any(spec is known for known in self._known.values())
+
     def intern(self, spec: TensorSpec) -> TensorSpec:
         """The one spec equal to ``spec``, which may come from anywhere."""
         key = (spec.shape, dtype := dtype_of(spec), spec.strides, spec.density)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
+from thoplw.capture.nesting import map_tensors
 from thoplw.errors import InputError
 
 _FORMS = (
@@ -40,3 +43,27 @@ def arguments(tensor: Any, *, real: bool = False) -> tuple[tuple[Any, ...], dict
             return (torch.zeros(tuple(tensor), dtype=torch.float32, device="cpu" if real else "meta"),), {}
         return tuple(tensor), {}
     raise InputError(f"no input to run the model on: got {tensor!r}; give {_FORMS}.")
+
+
+def entered(
+    inputs: Any,
+    tensors: Mapping[int, torch.Tensor],
+    modules: Mapping[int, torch.nn.Module],
+    enter: Callable[[torch.Tensor], torch.Tensor],
+) -> Any:
+    """A copy of inputs, whatever they are, with ``enter(tensor)`` for every tensor; the user's are left alone.
+
+    What is one object in the inputs is one in the copy. What cannot be copied (a lock, a generator) is handed on as it
+    is, beside containers whose tensors are replaced.
+
+    Args:
+        inputs: what the forward is to be given.
+        tensors: all tensors inside, by their identity.
+        modules: all modules inside: they are not copied.
+        enter: gives what a tensor is replaced by.
+    """
+    memo: dict[int, Any] = {key: enter(tensor) for key, tensor in tensors.items()}
+    try:
+        return copy.deepcopy(inputs, {**memo, **modules})
+    except Exception:  # what a class does to be copied may fail in any way
+        return map_tensors(inputs, lambda tensor: memo[id(tensor)] if id(tensor) in memo else enter(tensor))

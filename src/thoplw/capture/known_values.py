@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -44,9 +45,14 @@ class KnownValues:
             if type(tensor) is not AbstractTensor and not tensor.is_meta:
                 self._lost[memory_of(tensor)] = tensor.untyped_storage()
 
-    def writes_to_the_model(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        """Whether an operator writes to a tensor that the model owns."""
-        return any(memory_of(tensor) in self._owned for tensor in written(func, args, kwargs))
+    def belong_to_the_model(self, tensors: Iterable[torch.Tensor]) -> bool:
+        """Whether the model owns one of some tensors."""
+        return any(memory_of(tensor) in self._owned for tensor in tensors)
+
+    @property
+    def any_lost(self) -> bool:
+        """Whether any values are lost."""
+        return bool(self._lost)
 
     def stand_in(self, tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
         """A tensor with values: itself, where it has some that count, else zeros of its shape and strides."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -45,8 +45,14 @@ class Run(DispatchMode):
         """What the model gets for a tensor of the user's: a copy, as it may write to it."""
         return tensor.clone()
 
+    def own(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Take tensors for the user's."""
+
+    def save(self, tensor: torch.Tensor) -> None:
+        """Save what a tensor holds, which may be written to without an operator."""
+
     def finish(self) -> None:
-        """Undo what the run did to tensors of the model."""
+        """Undo what the run did to tensors of the user's."""
 
     @property
     def scope(self) -> int:

@@ -11,6 +11,7 @@ What the forwards of torch's layers read is not here but in :data:`thoplw.captur
 from __future__ import annotations
 
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +22,7 @@ from typing import Any
 import torch
 import torch.nn.modules.module as module_globals
 from torch.utils._mode_utils import no_dispatch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode
 
 #: Which release of torch this is.
 VERSION = str(torch.__version__)
@@ -46,6 +47,49 @@ def memory_of(tensor: torch.Tensor) -> int:
         return int(tensor.untyped_storage()._cdata)
     except (NotImplementedError, RuntimeError):  # sparse, for instance
         return 0
+
+
+class _Watched:
+    """``torch.Tensor.numpy``, for as long as some run wants to know whose memory is handed out."""
+
+    def __init__(self) -> None:
+        self.watches: list[Callable[[torch.Tensor], None]] = []
+        self.lock = threading.Lock()
+        self.method: Any = torch.Tensor.numpy
+
+    def numpy(self, tensor: torch.Tensor, /, *, force: bool = False) -> Any:
+        """Tell the runs, then answer as before."""
+        for watch in self.watches:
+            watch(tensor)
+        return self.method(tensor, force=force)
+
+
+_watched = _Watched()
+
+
+@contextmanager
+def handed_out(watch: Callable[[torch.Tensor], None]) -> Iterator[None]:
+    """Call ``watch(tensor)`` before a tensor gives NumPy its memory, for anybody to write to. Since 2.0."""
+
+    def numpy(self: torch.Tensor, *, force: bool = False) -> Any:
+        return _watched.numpy(self, force=force)
+
+    try:
+        with _watched.lock:
+            _watched.watches.append(watch)
+            if len(_watched.watches) == 1:
+                setattr(torch.Tensor, "numpy", numpy)  # noqa: B010 # mypy refuses an assignment
+        yield
+    finally:
+        with _watched.lock:
+            if watch in _watched.watches:
+                _watched.watches.remove(watch)
+            if not _watched.watches and "numpy" in vars(torch.Tensor):
+                del torch.Tensor.numpy  # it is of the class that torch.Tensor is derived from
+
+
+#: Where a tensor keeps the hooks of the user's. Since 2.1.
+TENSOR_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
 def methods_of(packed: Any) -> tuple[str, ...]:
@@ -131,6 +175,13 @@ def on_shapes() -> Iterator[None]:
 
 #: ``dispatch_modes()``: how many modes are given every operator now. Since 2.0.
 dispatch_modes: Callable[[], int] = torch._C._len_torch_dispatch_stack
+
+
+def leave_modes(count: int) -> None:
+    """Leave all modes that are given every operator, but for the first ``count``. Since 2.0."""
+    while dispatch_modes() > count:
+        _pop_mode()
+
 
 #: ``function_modes()``: how many modes are given every function of torch now. Since 2.0.
 function_modes: Callable[[], int] = torch._C._len_torch_function_stack
