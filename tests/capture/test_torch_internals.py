@@ -22,6 +22,7 @@ from thoplw.capture.torch_internals import (
     call_instead,
     called_instead,
     caller_of_instead,
+    copy_of_memory,
     dispatch_modes,
     function_modes,
     handed_out,
@@ -203,6 +204,14 @@ def test_modes_are_counted() -> None:
     functions = function_modes()
     with torch.device("cpu"):
         assert function_modes() == functions + 1
+
+
+def test_a_memory_is_copied_unseen() -> None:
+    x = torch.ones(2)
+    with (notes := Notes()):
+        copied = copy_of_memory(x.untyped_storage())
+    assert notes.seen == []
+    assert copied.tolist() == x.untyped_storage().tolist()
 
 
 def test_modes_are_left() -> None:

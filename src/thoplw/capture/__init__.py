@@ -98,7 +98,9 @@ def capture(
         finally:
             del args, kwargs
     if isinstance(run, AbstractRun):
-        survivors.forget(specs, run.made)
+        survivors.forget(specs, run.made, watch)
+    # Of a tensor that is no weight the values count, and what is done to it is done for real.
+    reshaped = [tensor for tensor in reshaped if id(tensor) in weights.tensors]
     if reshaped and not execute:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in reshaped[:5])
         raise InputError(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import torch
 
-from thoplw.capture.torch_internals import memory_of
+from thoplw.capture.torch_internals import copy_of_memory, memory_of
 
 
 class Memories:
@@ -21,7 +21,7 @@ class Memories:
             memory = memory_of(tensor)
             if memory and memory not in self._saved and not tensor.is_meta:
                 storage = tensor.untyped_storage()
-                self._saved[memory] = storage, storage.clone()  # type: ignore[no-untyped-call] # torch's own gap
+                self._saved[memory] = storage, copy_of_memory(storage)
 
     def put_back(self) -> None:
         """Write what was saved."""

@@ -32,7 +32,7 @@ _ATOMS: frozenset[type] = frozenset(
 _OPAQUE = (type, types.ModuleType, types.BuiltinFunctionType, enum.Enum, property, classmethod, staticmethod)
 
 #: Packages whose objects are left alone, as far as they are neither containers nor modules: of torch, say, graphs.
-_FOREIGN = frozenset("asyncio concurrent importlib logging multiprocessing re threading torch types typing".split())
+_FOREIGN = frozenset("asyncio concurrent importlib logging multiprocessing re threading torch typing".split())
 
 #: Containers whose content can be copied at once. Most of a model's are empty: the hooks of its modules.
 _CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
@@ -73,10 +73,12 @@ class Snapshot:
         modules: likewise every module.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, beside: Snapshot | None = None) -> None:
+        """Start with nothing, and pass over the objects that another snapshot has."""
         self.tensors: dict[int, torch.Tensor] = {}
         self.modules: dict[int, torch.nn.Module] = {}
-        self._met: dict[int, Any] = {}  # kept here, they cannot lose their identity
+        # Kept here, objects cannot lose their identity.
+        self._met: dict[int, Any] = {} if beside is None else beside._met.copy()
         self._classes: dict[type, tuple[Any, ...]] = {}  # the slots of each
         self._roles = _Roles(dict.fromkeys(_ATOMS))
         self._roles.update(dict.fromkeys(_BUILTIN, True))
@@ -136,6 +138,10 @@ class Snapshot:
                 container.clear()
         for states in self._states:
             _states_back(*states)
+
+    def identities(self) -> set[int]:
+        """Those of all objects and containers that were met."""
+        return {*self._met, *self._kept}
 
     def content(self, holder: Any) -> Any:
         """What a dict or list held, or ``None`` where that is not known."""
@@ -257,8 +263,7 @@ class Snapshot:
             inner.append(content)
         inner.extend(value.__defaults__ or ())
         inner.extend((value.__kwdefaults__ or {}).values())
-        if value.__dict__:
-            inner.append(value.__dict__)
+        inner.append(value.__dict__)
 
     def _method(self, value: Any, inner: list[Any]) -> None:
         inner += (value.__self__, value.__func__)

@@ -46,19 +46,30 @@ class Survivors:
         self._around.note(surroundings)
         self._alive = sys.getrefcount(AbstractTensor)
 
-    def forget(self, specs: Specs, made: Callable[[], list[torch.Tensor]]) -> None:
+    def forget(self, specs: Specs, made: Callable[[], list[torch.Tensor]], keeper: Any = None) -> None:
         """Have everything forget the abstract tensors of a run, and other tensors that it made.
+
+        Args:
+            specs: those of the run, by which its tensors are known.
+            made: gives tensors with values.
+            keeper: what may keep them.
 
         Raises:
             InputError: something holds one, and what was there before is not known.
         """
-        if sys.getrefcount(AbstractTensor) <= self._alive and not made():
+        alive = sys.getrefcount(AbstractTensor) - self._alive
+        if alive <= 0 and not made():
             return
+        kept = Snapshot(beside=self._snapshot)
+        kept.add([keeper])
+        if alive <= sum(type(tensor) is AbstractTensor for tensor in kept.tensors.values()) and not made():
+            return
+        met = {id(self), *kept.identities()}
+        del kept
         gc.collect(1)  # what is as young as the run: as a rule nothing was collected meanwhile
         abstract = (each for each in gc.get_objects() if type(each) is AbstractTensor)
         doomed: list[Any] = [*made(), *(each for each in abstract if specs.knows(each.spec))]
         unknown: list[str] = []
-        met = {id(self)}
         for _ in range(_LEVELS):
             if not doomed:
                 break

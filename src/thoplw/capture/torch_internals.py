@@ -92,6 +92,12 @@ def handed_out(watch: Callable[[torch.Tensor], None]) -> Iterator[None]:
 TENSOR_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
+def copy_of_memory(storage: torch.UntypedStorage) -> torch.UntypedStorage:
+    """A copy that no mode sees. Since 2.0."""
+    with no_dispatch():
+        return storage.clone()  # type: ignore[no-untyped-call,no-any-return] # torch's own gap
+
+
 def methods_of(packed: Any) -> tuple[str, ...]:
     """The names of the methods of an object that is written in C++, such as packed weights. Since 2.0."""
     return tuple(packed._method_names())
