@@ -78,27 +78,34 @@ def capture(
     run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(given, real))
     run.own(real)
     survivors = Survivors(weights.modules, snapshot)
-    with Interrupts() as interrupts, ExitStack() as stack:
-        stack.enter_context(preserved(weights.modules, snapshot))
-        stack.callback(run.finish)
-        reshaped = stack.enter_context(data_preserved(real))
-        stack.enter_context(below_autograd())
-        stack.enter_context(handed_out(run.save))
-        if reuse_layers and isinstance(run, AbstractRun):
-            stack.enter_context(LayerCache(run, scopes, weights))
-        stack.enter_context(scopes)
-        args, kwargs = entered(inputs, given, inside, run.enter)
-        stack.enter_context(run)
-        try:
-            with interrupts.let_through():
-                model(*args, **kwargs)
-        except Exception as error:
-            _say_where(error, scopes, weights)
-            raise
-        finally:
-            del args, kwargs
-    if isinstance(run, AbstractRun):
-        survivors.forget(specs, run.made, watch)
+    try:
+        with Interrupts() as interrupts, ExitStack() as stack:
+            stack.enter_context(preserved(weights.modules, snapshot))
+            stack.callback(run.finish)
+            reshaped = stack.enter_context(data_preserved(real))
+            stack.enter_context(below_autograd())
+            stack.enter_context(handed_out(run.save))
+            if reuse_layers and isinstance(run, AbstractRun):
+                stack.enter_context(LayerCache(run, scopes, weights))
+            stack.enter_context(scopes)
+            args, kwargs = entered(inputs, given, inside, run.enter)
+            stack.enter_context(run)
+            try:
+                with interrupts.let_through():
+                    model(*args, **kwargs)
+            except Exception as error:
+                _say_where(error, scopes, weights)
+                raise
+            finally:
+                del args, kwargs
+    finally:
+        left = survivors.forget(specs, run.made, watch)
+    if left:
+        raise InputError(
+            f"the forward left a tensor of this run in {', '.join(left[:3])}, and what was there before is not known, "
+            "so that it cannot be put back: set it anew before the model runs. What a model keeps in its own "
+            "attributes, or in variables of the file of its class, is put back."
+        )
     # Of a tensor that is no weight the values count, and what is done to it is done for real.
     reshaped = [tensor for tensor in reshaped if id(tensor) in weights.tensors]
     if reshaped and not execute:

@@ -24,6 +24,9 @@ PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 REAL_LIMIT = 2**22
 
 
+_DATA: Any = torch.Tensor.data
+
+
 class AbstractTensor(torch.Tensor):
     """A tensor without storage.
 
@@ -56,6 +59,23 @@ class AbstractTensor(torch.Tensor):
 
     def __repr__(self) -> str:  # type: ignore[override] # torch's own takes what only torch passes
         return f"AbstractTensor(shape={tuple(self.shape)}, dtype={self.dtype}, device={self.device})"
+
+    @property
+    def data(self) -> torch.Tensor:
+        """The tensor without its history."""
+        data: torch.Tensor = _DATA.__get__(self)
+        return data
+
+    @data.setter
+    def data(self, data: torch.Tensor) -> None:
+        """Become like another abstract tensor: no operator tells of it."""
+        if type(data) is not AbstractTensor:
+            raise DataDependentError(
+                f"the forward assigned .data with values, of shape {tuple(data.shape)}, to a tensor of shape "
+                f"{tuple(self.shape)} that has none. execute=True counts it on real tensors."
+            )
+        _DATA.__set__(self, data)
+        self.spec, self.token, self.assumed, self.places = data.spec, data.token, data.assumed, data.places
 
     def tolist(self) -> Any:
         """What is taken for granted; else refuse, as there are no values."""

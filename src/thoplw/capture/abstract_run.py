@@ -184,7 +184,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         self._memories.put_back()
 
     def made(self) -> list[torch.Tensor]:
-        """The tensors with values that this run made and that are still there, if these values may not be right."""
+        """The tensors with values that are still there, once values were assumed or lost: others follow from these."""
         if not (self.assumptions or self._values.any_lost):
             return []
         return [tensor for reference in self._made if (tensor := reference()) is not None]

@@ -37,6 +37,8 @@ class KnownValues:
 
     def are_lost(self, tensor: torch.Tensor) -> bool:
         """Whether a real tensor should have been written something that is not known."""
+        if _lacks_memory(tensor):
+            return True
         return bool(self._lost) and memory_of(tensor) in self._lost
 
     def lose(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -60,3 +62,13 @@ class KnownValues:
         if self.has(tensor) and id(weight) not in self._specs.valueless:
             return tensor
         return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=device).zero_()
+
+
+def _lacks_memory(tensor: torch.Tensor) -> bool:
+    """Whether an ordinary tensor was assigned the ``.data`` of an abstract one: kernels would crash."""
+    if tensor.layout is not torch.strided or type(tensor) is not torch.Tensor:
+        return False
+    try:
+        return tensor.data_ptr() == 0 and tensor.numel() > 0 and not tensor.is_meta
+    except RuntimeError:  # inside vmap, for instance
+        return False

@@ -51,6 +51,10 @@ class Run(DispatchMode):
     def save(self, tensor: torch.Tensor) -> None:
         """Save what a tensor holds, which may be written to without an operator."""
 
+    def made(self) -> list[torch.Tensor]:
+        """The tensors that this run made, that are still there, and whose values may not be right."""
+        return []
+
     def finish(self) -> None:
         """Undo what the run did to tensors of the user's."""
 

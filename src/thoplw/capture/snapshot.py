@@ -13,7 +13,7 @@ import functools
 import random
 import sys
 import types
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, compress
 from operator import attrgetter, is_not, or_
@@ -38,6 +38,9 @@ _FOREIGN = frozenset("asyncio concurrent importlib logging multiprocessing re th
 _CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
 
 _BUILTIN = _CONTAINERS | {tuple}
+
+#: What a file may keep things in, besides objects of its own classes.
+_HOLDERS = _CONTAINERS | {defaultdict, types.SimpleNamespace}
 
 _is_no_string = functools.partial(is_not, str)
 
@@ -120,7 +123,7 @@ class Snapshot:
             name = str(variables.get("__name__"))
             self._kept[id(variables)] = variables, variables.copy()
             kinds = {*map(type, variables.values())}
-            own = {cls for cls in kinds if cls in _CONTAINERS or cls.__module__ == name}
+            own = {cls for cls in kinds if cls in _HOLDERS or cls.__module__ == name}
             self.add(compress(variables.values(), map(own.__contains__, map(type, variables.values()))))
 
     def restore(self) -> None:

@@ -21,7 +21,6 @@ import torch
 
 from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.snapshot import Snapshot
-from thoplw.errors import InputError
 
 #: Packages whose files hold nothing of a model's.
 _NOT_OF_MODELS = frozenset({"torch", "builtins", "abc", "typing", "collections"})
@@ -46,7 +45,7 @@ class Survivors:
         self._around.note(surroundings)
         self._alive = sys.getrefcount(AbstractTensor)
 
-    def forget(self, specs: Specs, made: Callable[[], list[torch.Tensor]], keeper: Any = None) -> None:
+    def forget(self, specs: Specs, made: Callable[[], list[torch.Tensor]], keeper: Any = None) -> list[str]:
         """Have everything forget the abstract tensors of a run, and other tensors that it made.
 
         Args:
@@ -54,16 +53,16 @@ class Survivors:
             made: gives tensors with values.
             keeper: what may keep them.
 
-        Raises:
-            InputError: something holds one, and what was there before is not known.
+        Returns:
+            What still holds one, as it is not known what was there before.
         """
         alive = sys.getrefcount(AbstractTensor) - self._alive
         if alive <= 0 and not made():
-            return
+            return []
         kept = Snapshot(beside=self._snapshot)
         kept.add([keeper])
         if alive <= sum(type(tensor) is AbstractTensor for tensor in kept.tensors.values()) and not made():
-            return
+            return []
         met = {id(self), *kept.identities()}
         del kept
         gc.collect(1)  # what is as young as the run: as a rule nothing was collected meanwhile
@@ -75,12 +74,7 @@ class Survivors:
                 break
             met.add(id(doomed))
             doomed = self._release(doomed, unknown, met)
-        if unknown:
-            raise InputError(
-                f"the forward left a tensor of this run in {', '.join(unknown[:3])}, and what was there before is not "
-                "known, so that it cannot be put back: set it anew before the model runs. What a model keeps in its "
-                "own attributes, or in variables of the file of its class, is put back."
-            )
+        return unknown
 
     def _release(self, doomed: list[Any], unknown: list[str], met: set[int]) -> list[Any]:
         """Have holders forget; return those that cannot, but are held in their turn."""
@@ -93,7 +87,7 @@ class Survivors:
             if isinstance(holder, _lru_cache_wrapper):
                 holder.cache_clear()
             elif isinstance(holder, dict):
-                self._from_dict(holder, identities, unknown)
+                self._from_dict(holder, identities, unknown, _owner_of(holder))
             elif isinstance(holder, list):
                 self._from_list(holder, identities, unknown)
             elif isinstance(holder, set):
@@ -130,6 +124,16 @@ class Survivors:
 
 #: What holds a tensor for a while only, or is a mere place of one.
 _PASSING: tuple[type, ...] = (types.FrameType, types.TracebackType, BaseException, type(iter([])))
+
+
+def _owner_of(attributes: dict[Any, Any]) -> Any:
+    """The object whose attributes a dict holds, if it is such a dict."""
+    if type(attributes) is not dict:
+        return None
+    for holder in gc.get_referrers(attributes):
+        if not isinstance(holder, types.ModuleType) and getattr(holder, "__dict__", None) is attributes:
+            return holder
+    return None
 
 
 def _holds_in_attributes(holder: Any, doomed: set[int]) -> bool:
