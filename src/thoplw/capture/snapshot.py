@@ -16,8 +16,8 @@ import types
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, compress
-from operator import attrgetter, is_not, or_
-from typing import Any
+from operator import attrgetter, is_not
+from typing import Any, NamedTuple
 
 import torch
 
@@ -133,14 +133,19 @@ class Snapshot:
             if len(attributes) != len(before) or next(reversed(attributes)) is not next(reversed(before)):
                 put_back(attributes, before)
         for container, before in self._kept.values():
-            _RESTORE[type(container)](container, before)
+            if type(container) is not dict:
+                _RESTORE[type(container)](container, before)
+                continue
+            container.update(before)
+            if len(container) != len(before) or any(map(is_not, container, before)):
+                put_back(container, before)
         for undo in self._undo:
             undo()
         for container in filter(None, self._emptied):
             if id(container) not in self._kept and type(container) is not tuple:
                 container.clear()
         for states in self._states:
-            _states_back(*states)
+            states.restore()
 
     def identities(self) -> set[int]:
         """Those of all objects and containers that were met."""
@@ -155,14 +160,12 @@ class Snapshot:
         tensors = list(tensors)
         requires = list(map(_REQUIRES, tensors))
         trained = list(compress(tensors, requires))  # others have neither gradients nor hooks
-        hooks = list(map(_HOOKS, trained))
-        gradients = [tensor.grad if tensor.is_leaf else None for tensor in trained]
+        leaves = list(compress(trained, map(_IS_LEAF, trained)))
+        states = _States(tensors, requires, trained, list(map(_HOOKS, trained)), leaves, list(map(_GRADIENT, leaves)))
+        self._states.append(states)
         attributes = list(map(_ATTRIBUTES, tensors))
         self._emptied += attributes
-        self._states.append(
-            (tensors, requires, dict(zip(map(id, trained), zip(gradients, hooks, strict=True), strict=True)))
-        )
-        held = (*gradients, *chain.from_iterable(hooks))
+        held = (*states.gradients, *chain.from_iterable(states.hooks))
         return [*filter(None, attributes), *(each for each in held if each is not None)]
 
     def _remember(self, values: Iterable[Any]) -> list[Any]:
@@ -331,20 +334,6 @@ def put_back(mapping: Any, before: dict[Any, Any], base: Any = dict) -> None:
             put(mapping, key, value)
 
 
-def _dict_back(mapping: dict[Any, Any], before: dict[Any, Any]) -> None:
-    mapping.update(before)
-    if len(mapping) != len(before) or not _are_alike(mapping, before):
-        put_back(mapping, before)
-
-
-def _are_alike(mapping: dict[Any, Any], before: dict[Any, Any]) -> bool:
-    """Whether two dicts of one length have the same keys in one order."""
-    try:
-        return [*mapping] == [*before]
-    except Exception:  # keys that are the same are not compared, others may refuse
-        return False
-
-
 def _list_back(items: list[Any], before: list[Any]) -> None:
     items[:] = before
 
@@ -362,7 +351,6 @@ def _deque_back(items: deque[Any], before: Iterable[Any]) -> None:
 
 
 _RESTORE: dict[type, Callable[[Any, Any], None]] = {
-    dict: _dict_back,
     OrderedDict: lambda mapping, before: put_back(mapping, before, OrderedDict),
     list: _list_back,
     set: _set_back,
@@ -385,26 +373,40 @@ def _slot_back(value: Any, slot: Any) -> None:
         slot.__delete__(value)
 
 
-_REQUIRES, _ATTRIBUTES, _HOOKS = attrgetter("requires_grad"), attrgetter("__dict__"), attrgetter(*TENSOR_HOOKS)
-
-#: Tensors, whether each requires gradients, and of those that do the gradient and the hooks.
-_States = tuple[list[torch.Tensor], list[bool], dict[int, tuple[torch.Tensor | None, tuple[Any, ...]]]]
+_REQUIRES, _IS_LEAF, _GRADIENT, _ATTRIBUTES = map(attrgetter, ("requires_grad", "is_leaf", "grad", "__dict__"))
+_HOOKS = attrgetter(*TENSOR_HOOKS)
 
 
-def _states_back(tensors: list[torch.Tensor], requires: list[bool], more: dict[int, Any]) -> None:
-    now = list(map(_REQUIRES, tensors))
-    nothing = None, (None,) * len(TENSOR_HOOKS)
-    for tensor in compress(tensors, map(or_, requires, now)):
-        gradient, hooks = more.get(id(tensor), nothing)
-        if any(map(is_not, _HOOKS(tensor), hooks)):
-            for name, before in zip(TENSOR_HOOKS, hooks, strict=True):
-                setattr(tensor, name, before)
-        if tensor.is_leaf and tensor.grad is not gradient:
-            tensor.grad = gradient
-    if now != requires:
-        for tensor, before in zip(tensors, requires, strict=True):
-            if tensor.requires_grad != before and tensor.is_leaf:
-                tensor.requires_grad_(before)
+class _States(NamedTuple):
+    """Tensors, whether they require gradients; those that do, and their hooks; the leaves of these, and gradients."""
+
+    tensors: list[torch.Tensor]
+    requires: list[bool]
+    trained: list[torch.Tensor]
+    hooks: list[tuple[Any, ...]]
+    leaves: list[torch.Tensor]
+    gradients: list[torch.Tensor | None]
+
+    def restore(self) -> None:
+        """Put all back; as a rule there is nothing to do."""
+        if list(map(_REQUIRES, self.tensors)) != self.requires:
+            for tensor, requires in zip(self.tensors, self.requires, strict=True):
+                if tensor.requires_grad != requires and tensor.is_leaf:
+                    if not requires:
+                        tensor.grad = None
+                        _set_hooks(tensor, (None,) * len(TENSOR_HOOKS))
+                    tensor.requires_grad_(requires)
+        for tensor, hooks, now in zip(self.trained, self.hooks, list(map(_HOOKS, self.trained)), strict=True):
+            if now is not hooks and now != hooks:
+                _set_hooks(tensor, hooks)
+        if any(map(is_not, map(_GRADIENT, self.leaves), self.gradients)):
+            for tensor, gradient in zip(self.leaves, self.gradients, strict=True):
+                tensor.grad = gradient
+
+
+def _set_hooks(tensor: torch.Tensor, hooks: tuple[Any, ...]) -> None:
+    for name, value in zip(TENSOR_HOOKS, hooks, strict=True):
+        setattr(tensor, name, value)
 
 
 def _package(cls: type) -> str:
