@@ -68,7 +68,7 @@ class Snapshot:
 
     Restored are: attributes, also in slots; dicts, lists, sets and deques, and what is derived from them; NumPy arrays
     and other arrays of numbers; random generators; what functions keep in their closures; the attributes of classes
-    that are not torch's; of tensors whether they require gradients, their gradient, attributes, and hooks. What a
+    of modules and of the user's objects; of tensors whether they require gradients, their gradient, attributes, and hooks. What a
     tensor holds in memory is not kept here.
 
     Attributes:
@@ -114,6 +114,11 @@ class Snapshot:
             self._put_in_slots(module, inner)
         attributes = list(map(_ATTRIBUTES, modules))
         self._attributes += [(each, each.copy()) for each in attributes]
+        # What these hold is known: they need not be looked into.
+        for state in attributes:
+            for name in ("_parameters", "_buffers", "_modules"):
+                if (registry := state.get(name)) and type(registry) is dict:
+                    self._kept[id(registry)] = registry, registry.copy()
         inner.extend(chain.from_iterable(each.values() for each in attributes))
         self.add(inner)
 
@@ -309,7 +314,8 @@ class Snapshot:
                 self._undo.append(functools.partial(slot.__set__, value, before))
 
     def _class(self, cls: type, inner: list[Any]) -> None:
-        if _package(cls) in _NOT_TO_CHANGE or id(cls) in self._met:
+        spared = _package(cls) in _NOT_TO_CHANGE and not issubclass(cls, torch.nn.Module)
+        if spared or id(cls) in self._met:
             return
         self._met[id(cls)] = cls
         before = dict(vars(cls))
@@ -317,7 +323,7 @@ class Snapshot:
         inner.extend(value for value in before.values() if type(value) is not types.FunctionType)
 
 
-#: Packages to whose classes models set no attributes of their own.
+#: Packages to whose classes, but for modules, models set no attributes of their own.
 _NOT_TO_CHANGE = frozenset({"builtins", "collections", "abc", "typing", *_FOREIGN})
 
 
