@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -103,3 +105,48 @@ def test_large_real_tensors_are_not_executed() -> None:
     found: list[str] = []
     capture(Counts(), (torch.ones(1, dtype=torch.long),), {})
     assert found == ["Tensor", "AbstractTensor"]
+
+
+def _half(x: torch.Tensor) -> torch.Tensor:
+    x.data = x.data[:2]
+    return x
+
+
+def _other(x: torch.Tensor) -> torch.Tensor:
+    y = x * 2
+    y.data = x.data.view(2, 2, 4)
+    return y
+
+
+def _plain(x: torch.Tensor) -> torch.Tensor:
+    y = torch.zeros(1)
+    y.data = x[:3]
+    return y * 2
+
+
+@pytest.mark.parametrize("execute", [False, True])
+@pytest.mark.parametrize(("assign", "rows"), [(_half, 2), (_other, 4), (_plain, 3)])
+def test_data_that_is_assigned_is_followed(assign: Any, rows: int, execute: bool) -> None:
+    class Assigns(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 4, bias=False)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(assign(x))
+
+    model, x = Assigns(), torch.ones(4, 4)
+    macs, _, info = thoplw.profile(model, x, convention="macs", execute=execute)
+    assert macs == rows * 4 * 4
+    assert list(info)[-1].input_shapes[0][-1] == 4
+    assert x.shape == (4, 4)
+
+
+def test_values_that_are_assigned_to_what_has_none_are_refused() -> None:
+    class Assigns(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x.data = torch.ones(2)
+            return x
+
+    with pytest.raises(thoplw.DataDependentError, match=r"\.data with values.*\(2,\).*execute=True"):
+        thoplw.profile(Assigns(), (4, 4))

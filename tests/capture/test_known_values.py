@@ -62,7 +62,9 @@ def test_what_has_values() -> None:
     assert not values.has(table.to("meta"))
     assert values.stand_in(table, cpu) is table
     assert torch.equal(values.stand_in(model.weight, cpu), torch.zeros(2))
-    assert values.writes_to_the_model(torch.ops.aten.add_.Tensor, (model.num_batches_tracked, 1), {})
+    assert values.belong_to_the_model([table, model.num_batches_tracked.view(1)])
+    assert not values.belong_to_the_model([table])
+    assert not values.any_lost
     values.lose(torch.ops.aten.mul_.Tensor, (table[0], 2), {})
     assert not values.has(table[1])
     assert torch.equal(values.stand_in(table, cpu), torch.zeros(2, 3))

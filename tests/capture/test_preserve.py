@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.modules.module as module_globals
+from checks.touching import KINDS, touched
 from torch import nn
 
 import thoplw
@@ -175,3 +176,13 @@ def test_data_that_a_forward_assigns_is_put_back(part: bool, execute: bool) -> N
     assert torch.equal(weight, before)
     weight.sum().backward()
     assert weight.grad is not None
+
+
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+@pytest.mark.parametrize("name", KINDS)
+def test_whatever_a_forward_touches_is_put_back(name: str, execute: bool) -> None:
+    def run(model: nn.Module, inputs: tuple[Any, ...]) -> None:
+        macs = thoplw.profile(model, inputs, convention="macs", verbose=False, execute=execute)[0]
+        assert macs == 2 * 4 * 4
+
+    assert touched(KINDS[name], run) == ""

@@ -11,8 +11,9 @@ from torch import nn
 from thoplw.capture import capture
 from thoplw.capture.abstract import Specs
 from thoplw.capture.live_run import LiveRun
-from thoplw.capture.run import Run, inference
+from thoplw.capture.run import Run
 from thoplw.capture.scopes import ModuleScopes
+from thoplw.capture.torch_internals import below_autograd
 from thoplw.capture.weights import Weights
 from thoplw.record import Assumption, Call, TensorSpec
 
@@ -69,17 +70,6 @@ def test_an_argument_whose_repr_fails_is_recorded() -> None:
     assert call.target == "aten.relu"
 
 
-def test_inference_is_left_as_it_was_found() -> None:
-    def fail() -> None:
-        with inference():
-            assert torch.is_inference_mode_enabled()
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        fail()
-    assert not torch.is_inference_mode_enabled()
-
-
 @pytest.mark.parametrize("execute", [False, True])
 def test_a_composite_without_a_rule_is_recorded_with_its_parts(execute: bool) -> None:
     class Composite(nn.Module):
@@ -98,7 +88,7 @@ def test_a_composite_without_a_rule_is_recorded_with_its_parts(execute: bool) ->
 def test_a_run_knows_whether_it_drew_random_numbers() -> None:
     def drew(module: nn.Module) -> bool:
         run = LiveRun(specs=Specs(), weights=Weights(Specs()), scopes=None, device=torch.device("cpu"))
-        with inference(), run:
+        with below_autograd(), run:
             module(torch.ones(2, 4, 4))
         return run.drew
 

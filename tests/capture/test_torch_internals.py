@@ -20,14 +20,18 @@ from thoplw.capture.torch_internals import (
     any_module_hooks,
     asked_by_torch,
     attention_unfused,
+    below_autograd,
     call_as_usual,
     called_instead,
     caller_of_instead,
     calling_instead,
+    copy_of_memory,
     dispatch_modes,
     function_modes,
+    handed_out,
     hooks_of,
     is_autocast_on,
+    is_below_autograd,
     is_jagged,
     is_overload,
     is_parameter,
@@ -35,6 +39,7 @@ from thoplw.capture.torch_internals import (
     is_written_in_operators,
     kernel_in_python,
     lacks_memory,
+    leave_modes,
     make_nested_wrapper,
     make_wrapper,
     memory_of,
@@ -52,7 +57,6 @@ from thoplw.capture.torch_internals import (
     sizes_of_nested,
     stored_elements,
     uncompiled,
-    views_untracked,
     with_mode,
     with_other_rows,
     without_modes,
@@ -195,24 +199,38 @@ def test_a_mode_sees_every_operator() -> None:
     assert not hasattr(Notes.__torch_dispatch__, "_torchdynamo_disable")  # torch did not wrap it
 
 
-def test_composites_reach_a_mode_whole_in_inference_mode() -> None:
+def test_composites_reach_a_mode_whole_below_autograd() -> None:
     weight = nn.Parameter(torch.ones(3, 3))
-    with torch.inference_mode(), views_untracked(), (notes := Notes()):
+    with below_autograd(), (notes := Notes()):
         x = nn.functional.linear(torch.ones(1, 3), weight.view(3, 3))
         weight.view(3, 3).copy_(x.expand(3, 3))
     assert "aten::linear" in notes.seen
 
 
-def test_what_kept_views_untracked_is_undone() -> None:
+def test_what_is_made_below_autograd_can_be_trained_on() -> None:
+    weight = nn.Parameter(torch.ones(2))
+    with below_autograd():
+        assert is_below_autograd()
+        table = torch.arange(2).float()
+        assert not (weight * table).requires_grad
+        with torch.enable_grad():
+            assert not (weight * table).requires_grad
+    (weight * table).sum().backward()
+    assert torch.equal(weight.grad, table)
+
+
+def test_what_passed_autograd_by_is_undone() -> None:
     def version_of_a_view() -> int:
         x = torch.ones(2, 2)
         x.view(4).add_(1)
         return x._version
 
     assert version_of_a_view() == 1
-    with views_untracked():
+    with below_autograd():
         assert version_of_a_view() == 0
     assert version_of_a_view() == 1
+    assert torch.is_grad_enabled()
+    assert not is_below_autograd()
 
 
 def test_shapes_change_in_place() -> None:
@@ -232,6 +250,30 @@ def test_modes_are_counted() -> None:
     functions = function_modes()
     with torch.device("cpu"):
         assert function_modes() == functions + 1
+
+
+def test_a_memory_is_copied_unseen() -> None:
+    x = torch.ones(2)
+    with (notes := Notes()):
+        copied = copy_of_memory(x.untyped_storage())
+    assert notes.seen == []
+    assert copied.tolist() == x.untyped_storage().tolist()
+
+
+def test_modes_are_left() -> None:
+    before = dispatch_modes()
+    Notes().__enter__()
+    leave_modes(before)
+    assert dispatch_modes() == before
+
+
+def test_whoever_watches_sees_memory_that_is_handed_out() -> None:
+    seen: list[torch.Tensor] = []
+    usual, x = torch.Tensor.numpy, torch.ones(2)
+    with handed_out(seen.append), handed_out(seen.append):
+        assert x.numpy()[0] == 1
+    assert [each is x for each in seen] == [True, True]
+    assert torch.Tensor.numpy is usual
 
 
 @pytest.mark.parametrize("enabled", [False, True])

@@ -1,7 +1,7 @@
 """Run a model once and record every operator: abstractly, without its arithmetic, or for real.
 
-A run is a dispatch mode under ``torch.inference_mode``. There composite operators such as ``aten.linear`` reach the
-mode before they fall apart into kernels, so that a record says what the model asked for. A composite operator whose
+A run is a dispatch mode below autograd. There composite operators such as ``aten.linear`` reach the mode before they
+fall apart into kernels, so that a record says what the model asked for. A composite operator whose
 output shape is known from a rule of :mod:`thoplw.shapes` stays whole, and :func:`expand` takes it apart later if
 somebody asks; any other is taken apart at once.
 """
@@ -21,6 +21,8 @@ from thoplw.capture.abstract import Specs
 from thoplw.capture.abstract_run import AbstractRun
 from thoplw.capture.detection import boxes_cover_pictures
 from thoplw.capture.distributed import refuse_split
+from thoplw.capture.inputs import entered
+from thoplw.capture.interrupts import Interrupts
 from thoplw.capture.layer_cache import LayerCache
 from thoplw.capture.live_run import LiveRun
 from thoplw.capture.made import Made
@@ -29,10 +31,12 @@ from thoplw.capture.operators import is_composite, operator_of
 from thoplw.capture.preserve import data_preserved, preserved
 from thoplw.capture.process import turn
 from thoplw.capture.random_state import random_state_kept
-from thoplw.capture.run import Run, inference, outside
+from thoplw.capture.run import Run, outside
 from thoplw.capture.scopes import ModuleScopes, Watch
 from thoplw.capture.session import Session
-from thoplw.capture.torch_internals import VERSION, is_transformed, lacks_memory
+from thoplw.capture.snapshot import Snapshot
+from thoplw.capture.survivors import Survivors
+from thoplw.capture.torch_internals import VERSION, below_autograd, handed_out, is_transformed, lacks_memory
 from thoplw.capture.weights import Weights
 from thoplw.errors import DataDependentError, InputError, ThoplwError
 from thoplw.record import Call, Trace
@@ -84,49 +88,70 @@ def _capture(
     specs = Specs()
     weights = Weights(specs)
     weights.add(model)
-    refuse_split("an input", map(type, tensors_in((args, kwargs))))
+    snapshot = Snapshot()
+    inputs = args, kwargs
+    snapshot.add(inputs)
+    given, inside = dict(snapshot.tensors), dict(snapshot.modules)
+    refuse_split("an input", map(type, given.values()))
     if execute:
-        _require_values(weights, args, kwargs)
-    real = list(filterfalse(attrgetter("is_meta"), weights.tensors.values()))
+        _require_values(weights, given)
+    snapshot.add_modules(weights.modules, weights.tensors)
+    real = list(filterfalse(attrgetter("is_meta"), snapshot.tensors.values()))
     scopes = ModuleScopes(weights.indices, specs, watch)
     kind = LiveRun if execute else AbstractRun
-    run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(args, kwargs, real))
-    with ExitStack() as stack:
-        stack.enter_context(random_state_kept(lambda: run.drew))
-        stack.enter_context(preserved(weights.modules))
-        stack.callback(run.finish)
-        reshaped = stack.enter_context(data_preserved(real))
-        stack.enter_context(inference())
-        if isinstance(run, AbstractRun):
-            stack.enter_context(boxes_cover_pictures(run))
-            if reuse_layers:
-                stack.enter_context(LayerCache(run, scopes, weights))
-        made = stack.enter_context(Made(weights, scopes))
-        stack.enter_context(scopes)
-        args, kwargs = map_tensors((args, kwargs), run.enter)
-        stack.callback(run.end)
-        stack.enter_context(run.entered())
-        try:
-            _call(model, args, kwargs, scopes)
-        except Exception as error:
-            if lacks_memory(error) and not execute:
-                raise DataDependentError(
-                    f"something {run.where()} reads the memory of a tensor, as torch.tensor([x, y]) and x.storage()[0] "
-                    "do, which does not exist in a run without arithmetic. execute=True counts it on real tensors."
-                ) from error
-            if scopes.strangers and "Inference tensors cannot" in str(error):
-                raise InputError(
-                    "a thread that was there before the run worked on its tensors, which cannot be followed. Work is "
-                    "followed that the forward gives to a ThreadPoolExecutor, or to threads that it starts itself."
-                ) from error
-            _say_where(error, run)
-            raise
-        made.settle(model)
+    run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(given, real))
+    run.own(real)
+    made = Made(weights, scopes)
+    survivors = Survivors(weights.modules, snapshot)
+    try:
+        with Interrupts() as interrupts, ExitStack() as stack:
+            stack.enter_context(random_state_kept(lambda: run.drew))
+            stack.enter_context(preserved(weights.modules, snapshot))
+            stack.callback(run.finish)
+            reshaped = stack.enter_context(data_preserved(real))
+            stack.enter_context(below_autograd())
+            stack.enter_context(handed_out(run.save))
+            if isinstance(run, AbstractRun):
+                stack.enter_context(boxes_cover_pictures(run))
+                if reuse_layers:
+                    stack.enter_context(LayerCache(run, scopes, weights))
+            stack.enter_context(made)
+            stack.enter_context(scopes)
+            args, kwargs = entered(inputs, given, inside, run.enter)
+            stack.callback(run.end)
+            stack.enter_context(run.entered())
+            try:
+                with interrupts.let_through():
+                    _call(model, args, kwargs, scopes)
+            except Exception as error:
+                if lacks_memory(error) and not execute:
+                    raise DataDependentError(
+                        f"something {run.where()} reads the memory of a tensor, as torch.tensor([x, y]) and "
+                        "x.storage()[0] do, which does not exist in a run without arithmetic. execute=True counts it "
+                        "on real tensors."
+                    ) from error
+                _say_where(error, run)
+                raise
+            finally:
+                del args, kwargs
+            made.settle(model)
+        used = frozenset(run.used.intersection(weights.tensors))
+    finally:
+        made.forget()
+        left = survivors.forget(specs, run.made, watch)
     if run.refusals:
         caught = run.refusals[0]
         raise type(caught)(
             f"{caught} The forward caught this error and went another way than on real tensors."
         ) from caught
+    if left:
+        raise InputError(
+            f"the forward left a tensor of this run in {', '.join(left[:3])}, and what was there before is not known, "
+            "so that it cannot be put back: set it anew before the model runs. What a model keeps in its own "
+            "attributes, or in variables of the file of its class, is put back."
+        )
+    # Of a tensor that is no weight the values count, and what is done to it is done for real.
+    reshaped = [tensor for tensor in reshaped if id(tensor) in weights.tensors]
     if reshaped and not execute:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in reshaped[:5])
         raise InputError(
@@ -137,7 +162,7 @@ def _capture(
         modules=tuple(weights.infos),
         scopes=tuple(scopes.scopes),
         steps=tuple(run.steps),
-        used=frozenset(run.used.intersection(weights.tensors)),
+        used=used,
         assumptions=tuple(run.assumptions),
         torch=VERSION,
     )
@@ -155,7 +180,7 @@ def expand(call: Call) -> tuple[Call, ...] | None:
         return None
     run = AbstractRun(specs=Specs(), weights=Weights(Specs()), scopes=None, device=torch.device("cpu"))
     args, kwargs = run.thaw((call.args, dict(call.kwargs)))
-    with outside(), inference():
+    with outside(), below_autograd():
         return run.take_apart(func, args, kwargs)[1]
 
 
@@ -209,7 +234,7 @@ def _shape_of(tensor: torch.Tensor) -> torch.Tensor:
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
 
-def _require_values(weights: Weights, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+def _require_values(weights: Weights, given: Mapping[int, torch.Tensor]) -> None:
     """A real run needs real tensors."""
     for info in weights.infos:
         for weight in (*info.parameters, *info.buffers):
@@ -218,7 +243,7 @@ def _require_values(weights: Weights, args: Sequence[Any], kwargs: Mapping[str, 
                 raise InputError(
                     f"execute=True needs real weights, and {name!r} is on the meta device; leave execute out."
                 )
-    if any(tensor.is_meta for tensor in tensors_in((args, kwargs))):
+    if any(tensor.is_meta for tensor in given.values()):
         raise InputError("execute=True needs real inputs, and one is on the meta device; leave execute out.")
 
 
@@ -237,7 +262,7 @@ def _say_where(error: Exception, run: Run) -> None:
         )
 
 
-def _device(args: Sequence[Any], kwargs: Mapping[str, Any], real: Sequence[torch.Tensor]) -> torch.device:
+def _device(given: Mapping[int, torch.Tensor], real: Sequence[torch.Tensor]) -> torch.device:
     """The device that the user sees: of the inputs, else of the weights, and the CPU where both have no values."""
-    known = next(filterfalse(attrgetter("is_meta"), chain(tensors_in((args, kwargs)), real)), None)
+    known = next(filterfalse(attrgetter("is_meta"), chain(given.values(), real)), None)
     return torch.device("cpu") if known is None else known.device

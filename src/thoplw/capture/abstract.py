@@ -34,6 +34,9 @@ PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 REAL_LIMIT = 2**22
 
 
+_DATA: Any = torch.Tensor.data
+
+
 class AbstractTensor(torch.Tensor):
     """A tensor without storage.
 
@@ -108,6 +111,23 @@ class AbstractTensor(torch.Tensor):
         alias: Any = self.detach()
         alias.shown = cls
         return alias
+
+    @property
+    def data(self) -> torch.Tensor:
+        """The tensor without its history."""
+        data: torch.Tensor = _DATA.__get__(self)
+        return data
+
+    @data.setter
+    def data(self, data: torch.Tensor) -> None:
+        """Become like another abstract tensor: no operator tells of it."""
+        if type(data) is not AbstractTensor:
+            raise DataDependentError(
+                f"the forward assigned .data with values, of shape {tuple(data.shape)}, to a tensor of shape "
+                f"{tuple(self.shape)} that has none. execute=True counts it on real tensors."
+            )
+        _DATA.__set__(self, data)
+        self.spec, self.token, self.assumed, self.places = data.spec, data.token, data.assumed, data.places
 
     def tolist(self) -> Any:
         """What is taken for granted; else refuse, as there are no values."""
@@ -239,6 +259,10 @@ class Specs:
             self._known[spec.shape, dtype, strides, density] = spec
             self._judge(spec, dtype)
         return spec
+
+    def knows(self, spec: TensorSpec) -> bool:
+        """Whether a spec is one of these."""
+        return any(spec is known for known in self._known.values())
 
     def intern(self, spec: TensorSpec) -> TensorSpec:
         """The one spec equal to ``spec``, which may come from anywhere."""

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -25,11 +26,12 @@ from thoplw.capture.density import density_after, with_density
 from thoplw.capture.known_values import KnownValues
 from thoplw.capture.lengths import with_lengths
 from thoplw.capture.memo import Answer, Memo, Operator
+from thoplw.capture.memories import Memories
 from thoplw.capture.nesting import map_tensors, tensors_in
-from thoplw.capture.operators import INDEXING, is_composite, is_higher_order, is_mutable, size_bound, target_of
+from thoplw.capture.operators import INDEXING, is_composite, is_higher_order, is_mutable, size_bound, target_of, written
 from thoplw.capture.refusals import OF_SHAPES
 from thoplw.capture.run import Run
-from thoplw.capture.torch_internals import is_jagged, make_wrapper, with_other_rows
+from thoplw.capture.torch_internals import is_jagged, make_wrapper, memory_of, with_other_rows
 from thoplw.capture.torch_names import named
 from thoplw.errors import InputError, ThoplwError
 from thoplw.record import Call, TensorSpec, TorchName
@@ -60,6 +62,9 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         self._operators = self.memo.operators
         self._values = KnownValues(self.specs, self.weights)
         self._decisions = Decisions(self._values)
+        self._memories = Memories()
+        self._made: list[weakref.ref[torch.Tensor]] = []
+        self._new = set[int]()  # the memories of these
         # Asked for with every weight that an operator takes.
         self._weights = self.weights.specs
         self._valueless = self.specs.valueless
@@ -73,7 +78,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         if tensor.layout is not torch.strided:
             return super().enter(tensor)
         if tensor.is_meta or not may_steer(tensor.dtype, tensor.numel()):
-            return self.copies.setdefault(id(tensor), abstract(self.specs.of(tensor), self.device))
+            return abstract(self.specs.of(tensor), self.device)
         return super().enter(tensor)
 
     def has_values(self, tensor: torch.Tensor) -> bool:
@@ -181,10 +186,28 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             return False
         if not is_mutable(func):
             return True
-        if self._values.writes_to_the_model(func, args, kwargs):
+        targets = list(written(func, args, kwargs))
+        if self._values.belong_to_the_model(targets) or any(map(_is_large, targets)):
             self._values.lose(func, args, kwargs)
             return False
+        for tensor in targets:
+            self.save(tensor)
         return True
+
+    def save(self, tensor: torch.Tensor) -> None:
+        """Save what a tensor holds, unless the run itself made it."""
+        if type(tensor) is not AbstractTensor and memory_of(tensor) not in self._new:
+            self._memories.save((tensor,))
+
+    def finish(self) -> None:
+        """Put back what was written to."""
+        self._memories.put_back()
+
+    def made(self) -> list[torch.Tensor]:
+        """The tensors with values that are still there, once values were assumed or lost: others follow from these."""
+        if not (self.assumptions or self._values.any_lost):
+            return []
+        return [tensor for reference in self._made if (tensor := reference()) is not None]
 
     def execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operator for real. Models on the meta device ask for results there: they go where the inputs are."""
@@ -192,9 +215,15 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         def on_device(value: Any) -> Any:
             return self.device if isinstance(value, torch.device) and value.type == "meta" else value
 
-        return super().execute(
+        output = super().execute(
             func, tuple(map(on_device, args)), {name: on_device(value) for name, value in kwargs.items()}
         )
+        new = list(tensors_in(output))
+        if new:
+            old = {*map(memory_of, tensors_in((args, kwargs)))}
+            self._new |= {*map(memory_of, new)} - old
+            self._made += map(weakref.ref, new)
+        return output
 
     def _without_strides(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer an operator that is given a sparse or nested tensor; jagged ones know what to do with their rows."""
@@ -320,6 +349,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
     def _stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
         return self._values.stand_in(tensor, self.device)
+
+
+def _is_large(tensor: torch.Tensor) -> bool:
+    """Whether a tensor lies in a memory that is not worth saving."""
+    return tensor.layout is torch.strided and tensor.untyped_storage().nbytes() > 8 * REAL_LIMIT
 
 
 def _is_small_integer(output: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 
+from thoplw.capture.nesting import map_tensors
 from thoplw.errors import InputError
 
 FORMS = (
@@ -87,9 +89,9 @@ def copied(tensor: torch.Tensor) -> torch.Tensor:
     Example: a mask of shape ``(4, 6)`` that is expanded from one row, of strides ``(0, 1)``, is copied as six elements
     of strides ``(0, 1)``, where ``clone`` makes 24 of strides ``(6, 1)``.
     """
-    copy = tensor.clone()
-    if tensor.layout is not torch.strided or tensor.is_nested or copy.stride() == tensor.stride():
-        return copy
+    twin = tensor.clone()
+    if tensor.layout is not torch.strided or tensor.is_nested or twin.stride() == tensor.stride():
+        return twin
     reach = 1 + sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
     if not tensor.numel():
         return tensor.new_empty_strided(tensor.shape, tensor.stride())
@@ -119,3 +121,27 @@ def takes_list(forward: Callable[..., Any], count: int) -> bool:
 def _annotation(parameter: inspect.Parameter) -> str:
     annotation = parameter.annotation  # a name, where the file says from __future__ import annotations
     return annotation if isinstance(annotation, str) else repr(annotation)
+
+
+def entered(
+    inputs: Any,
+    tensors: Mapping[int, torch.Tensor],
+    modules: Mapping[int, torch.nn.Module],
+    enter: Callable[[torch.Tensor], torch.Tensor],
+) -> Any:
+    """A copy of inputs, whatever they are, with ``enter(tensor)`` for every tensor; the user's are left alone.
+
+    What is one object in the inputs is one in the copy. What cannot be copied (a lock, a generator) is handed on as it
+    is, beside containers whose tensors are replaced.
+
+    Args:
+        inputs: what the forward is to be given.
+        tensors: all tensors inside, by their identity.
+        modules: all modules inside: they are not copied.
+        enter: gives what a tensor is replaced by.
+    """
+    memo: dict[int, Any] = {key: enter(tensor) for key, tensor in tensors.items()}
+    try:
+        return copy.deepcopy(inputs, {**memo, **modules})
+    except Exception:  # what a class does to be copied may fail in any way
+        return map_tensors(inputs, lambda tensor: memo[id(tensor)] if id(tensor) in memo else enter(tensor))

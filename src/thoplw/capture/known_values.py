@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +37,8 @@ class KnownValues:
 
     def are_lost(self, tensor: torch.Tensor) -> bool:
         """Whether a real tensor should have been written something that is not known."""
+        if _lacks_memory(tensor):
+            return True
         return bool(self._lost) and memory_of(tensor) in self._lost
 
     def lose(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -44,9 +47,14 @@ class KnownValues:
             if type(tensor) is not AbstractTensor and not tensor.is_meta and tensor.layout is torch.strided:
                 self._lost[memory_of(tensor)] = tensor.untyped_storage()
 
-    def writes_to_the_model(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        """Whether an operator writes to a tensor that the model owns."""
-        return any(memory_of(tensor) in self._owned for tensor in written(func, args, kwargs))
+    def belong_to_the_model(self, tensors: Iterable[torch.Tensor]) -> bool:
+        """Whether the model owns one of some tensors."""
+        return any(memory_of(tensor) in self._owned for tensor in tensors)
+
+    @property
+    def any_lost(self) -> bool:
+        """Whether any values are lost."""
+        return bool(self._lost)
 
     def stand_in(self, tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
         """A tensor with values: itself, where it has some that count, else zeros of its shape and strides."""
@@ -54,3 +62,13 @@ class KnownValues:
         if self.has(tensor) and id(weight) not in self._specs.valueless:
             return tensor
         return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=device).zero_()
+
+
+def _lacks_memory(tensor: torch.Tensor) -> bool:
+    """Whether an ordinary tensor was assigned the ``.data`` of an abstract one: kernels would crash."""
+    if tensor.layout is not torch.strided or type(tensor) is not torch.Tensor:
+        return False
+    try:
+        return tensor.data_ptr() == 0 and tensor.numel() > 0 and not tensor.is_meta
+    except RuntimeError:  # inside vmap, for instance
+        return False

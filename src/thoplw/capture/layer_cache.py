@@ -37,6 +37,7 @@ from thoplw.capture.torch_internals import (
     function_modes,
     hooks_of,
     is_autocast_on,
+    is_below_autograd,
     method_of_calls,
 )
 from thoplw.capture.weights import Weights
@@ -158,7 +159,7 @@ class LayerCache:
             any(hooks_of(state))
             or state["training"]
             or not state.keys().isdisjoint(_OWN)
-            or not torch.is_inference_mode_enabled()
+            or not is_below_autograd()
             or is_autocast_on()
             or function_modes()
             or dispatch_modes() != self._modes

@@ -1,7 +1,8 @@
-"""Run for real and record; what an operator wrote to a tensor of the model is put back."""
+"""Run for real and record; what an operator wrote to a tensor of the user's is put back."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -10,9 +11,10 @@ from thoplw import shapes
 from thoplw.capture import higher_order
 from thoplw.capture.distributed import refuse_split
 from thoplw.capture.lengths import with_lengths
+from thoplw.capture.memories import Memories
 from thoplw.capture.nested import is_nested, makes_nested, record_parts
 from thoplw.capture.nesting import tensors_in
-from thoplw.capture.operators import is_composite, is_higher_order, is_mutable, target_of, written
+from thoplw.capture.operators import is_composite, is_higher_order, is_mutable, target_of, writes_statistics, written
 from thoplw.capture.run import Run
 from thoplw.capture.torch_internals import is_jagged, memory_of
 from thoplw.formulas.attention import PACKED
@@ -24,13 +26,19 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
     def __init__(self, **shared: Any) -> None:
         """Take what :class:`Run` takes."""
         super().__init__(**shared)
-        self._owned = {memory_of(tensor): tensor for tensor in self.weights.tensors.values() if not tensor.is_meta}
-        # Buffers are saved beforehand: batch norm in training writes to its statistics without its schema saying so.
-        self._saved: dict[int, tuple[torch.Tensor, torch.Tensor]] = {
-            memory_of(tensor): (tensor, tensor.detach().clone())
-            for info in self.weights.infos
-            for tensor in (self.weights.tensors[buffer.key] for buffer in info.buffers)
-        }
+        self._owned = frozenset[int]()
+        self._memories = Memories()
+
+    def own(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Take tensors for the user's: what is written to them is to be put back."""
+        self._owned |= {memory_of(tensor) for tensor in tensors if not tensor.is_meta} - {0}
+        # Buffers are small, and kernels of others write to their statistics without their schemas saying so.
+        self._memories.save(self.weights.tensors[buffer.key] for info in self.weights.infos for buffer in info.buffers)
+
+    def save(self, tensor: torch.Tensor) -> None:
+        """Save what a tensor holds, if it is the user's and may be written to."""
+        if memory_of(tensor) in self._owned:
+            self._memories.save((tensor,))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Run one operator and record it."""
@@ -45,8 +53,9 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
             return output
         if is_higher_order(func):
             return higher_order.answer(self, func, args, kwargs)
-        if is_mutable(func):
-            self._save(func, args, kwargs)
+        if is_mutable(func) or writes_statistics(func):
+            for tensor in written(func, args, kwargs):
+                self.save(tensor)
         if target_of(func) not in shapes.RULES and is_composite(func):
             output, parts = self.take_apart(func, args, kwargs)
             self.record(self.call(func, args, kwargs, output, parts))
@@ -57,14 +66,6 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
             return output
         return self.execute(func, args, kwargs)
 
-    def _save(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        for tensor in written(func, args, kwargs):
-            storage = memory_of(tensor)
-            if storage in self._owned and storage not in self._saved:
-                owner = self._owned[storage]
-                self._saved[storage] = owner, owner.detach().clone()
-
     def finish(self) -> None:
         """Put back what was written to."""
-        for owner, content in self._saved.values():
-            owner.data.copy_(content)
+        self._memories.put_back()

@@ -30,6 +30,7 @@ class Made:
         self._found: set[int] = set()
         self._names: Counter[tuple[int, str]] = Counter()
         self._hooks = registration_hooks(self._note)
+        self._known = len(weights.modules)
 
     def __enter__(self) -> Made:
         self._hooks.__enter__()
@@ -65,3 +66,8 @@ class Made:
         """Once the run is over: take in what hangs in a model that was known, whether or not it was called."""
         if self._modules:
             self._weights.settle(model, path, self._found, self._modules.keys())
+
+    def forget(self) -> None:
+        """Let go of all that was made: the record has what is to be known of it."""
+        self._weights.let_go(self._known)
+        self._modules.clear()

@@ -82,10 +82,18 @@ def fills_out(func: Any) -> bool:
     return any(argument.is_out for argument in schema_of(func).arguments)
 
 
+@cache
+def writes_statistics(func: Any) -> bool:
+    """Whether an operator writes to running statistics, in training, without its schema saying so."""
+    return target_of(func).endswith(("batch_norm", "_batch_norm_impl_index", "instance_norm"))
+
+
 def written(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[torch.Tensor]:
     """The tensors that an operator writes to."""
+    statistics = writes_statistics(func)
     for position, argument in enumerate(schema_of(func).arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
+        declared = argument.alias_info is not None and argument.alias_info.is_write
+        if declared or (statistics and argument.name in ("running_mean", "running_var")):
             value = args[position] if position < len(args) else kwargs.get(argument.name)
             yield from value if isinstance(value, (list, tuple)) else () if value is None else (value,)
 

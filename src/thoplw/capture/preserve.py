@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import gc
-from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import chain, compress
 
 import torch
 
 from thoplw.capture.abstract import PLAIN
 from thoplw.capture.process import ONE_PATH
-
-#: Containers whose content a forward might change in place; each has ``clear`` and ``copy``.
-_CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
+from thoplw.capture.snapshot import Snapshot
+from thoplw.capture.torch_internals import dispatch_modes, leave_modes
 
 
 @contextmanager
-def preserved(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
+def preserved(modules: Sequence[torch.nn.Module], snapshot: Snapshot) -> Iterator[None]:
     """Put all modules of a model in evaluation mode; on the way out undo that and whatever the forward changed.
 
-    Restored are, for each module: its attributes, with lists, dicts and sets among them (hooks, parameters, buffers,
-    submodules; which tensors these are, not what the tensors hold), and its training flag. Besides: the fast path of
-    attention, and the stance of the compiler.
+    Restored are the snapshot, the fast path of attention, the stance of the compiler, and how many modes there are: one
+    that is interrupted while it is entered stays.
     """
     with ExitStack() as undo:
-        undo.callback(_attributes(modules))
+        undo.callback(_twice, snapshot.restore)
+        undo.callback(leave_modes, dispatch_modes())
         for module in modules:
             if getattr(module, "training", False):  # frozen TorchScript has no such flag
                 # Not module.eval(): that reaches the children, and may be overridden (to merge weights, say).
@@ -34,6 +31,15 @@ def preserved(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
                 module.training = False
         undo.enter_context(ONE_PATH)
         yield
+
+
+def _twice(restore: Callable[[], None]) -> None:
+    """Restore; again, if something came between."""
+    try:
+        restore()
+    except BaseException:
+        restore()
+        raise
 
 
 @contextmanager
@@ -60,30 +66,10 @@ def data_preserved(tensors: Iterable[torch.Tensor]) -> Iterator[list[torch.Tenso
 def without_collection(when: bool = True) -> Iterator[None]:
     """Garbage collection off: records are many small objects that all stay, which it would look through in vain."""
     enabled = when and gc.isenabled()
-    if enabled:
-        gc.disable()
     try:
+        if enabled:
+            gc.disable()
         yield
     finally:
         if enabled:
             gc.enable()
-
-
-def _attributes(modules: Sequence[torch.nn.Module]) -> Callable[[], None]:
-    """Remember the attributes of some modules; the function returned puts them back."""
-    owners = [(module.__dict__, module.__dict__.copy()) for module in modules]
-    values = list(chain.from_iterable(before.values() for _, before in owners))
-    containers = list(compress(values, map(_CONTAINERS.__contains__, map(type, values))))
-    filled = [(container, container.copy()) for container in containers if container]
-
-    def restore() -> None:
-        for container in filter(None, containers):  # most are empty and stay so
-            container.clear()
-        for container, content in filled:
-            if not container:  # one that modules share is full again
-                (container.extend if isinstance(container, (list, deque)) else container.update)(content)
-        for attributes, before in owners:
-            attributes.clear()
-            attributes.update(before)
-
-    return restore

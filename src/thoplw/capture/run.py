@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from copy import copy
 from threading import Event
@@ -19,9 +19,9 @@ from thoplw.capture.scopes import ModuleScopes
 from thoplw.capture.threads import followed
 from thoplw.capture.torch_internals import (
     DispatchMode,
+    below_autograd,
     dispatch_modes,
     schema_of,
-    views_untracked,
     with_mode,
     without_modes,
     without_transforms,
@@ -40,13 +40,6 @@ _DRAWS = torch.Tag.nondeterministic_seeded
 
 #: What records keep as it is, known without asking whether it is a tensor.
 _PLAIN = frozenset({int, float, bool, str, type(None)})
-
-
-@contextmanager
-def inference() -> Iterator[None]:
-    """Inference mode, in which composite operators reach a dispatch mode whole."""
-    with torch.inference_mode(), views_untracked():
-        yield
 
 
 @contextmanager
@@ -90,7 +83,7 @@ class _Work(DispatchMode):
                 scopes = self._run.scopes
                 self._run = self._run.twin(scopes and stack.enter_context(scopes.elsewhere(self._scope)))
                 stack.enter_context(guest())
-                stack.enter_context(inference())
+                stack.enter_context(below_autograd())
                 stack.enter_context(followed(self._run.hand_over))
                 stack.enter_context(with_mode(self))
             yield
@@ -109,7 +102,6 @@ class Run(DispatchMode):
         steps: what has run so far.
         used: identities of the tensors that were arguments of some operator.
         assumptions: what was taken for granted on the way.
-        copies: what the model got for tensors of the user's, by their identity.
         refusals: the errors of ours that the model met; it may have caught them, and gone another way.
         drew: whether some operator drew random numbers.
         handed: what other threads were given to do.
@@ -132,7 +124,6 @@ class Run(DispatchMode):
         self.weights = weights
         self.scopes = scopes
         self.device = device
-        self.copies: dict[int, torch.Tensor] = {}
         self._packed: dict[int, tuple[torch.ScriptObject, Any]] = {}
         self._executed: dict[Any, Call] = {}
 
@@ -165,17 +156,21 @@ class Run(DispatchMode):
         self.handed.clear()  # each keeps this object
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
-        """What the model gets for a tensor of the user's: a copy, as it may write to it, and one for each tensor.
+        """What the model gets for a tensor of the user's: a copy, as it may write to it."""
+        return copied(tensor)
 
-        A forward may ask whether two inputs are the same, as attention does.
-        """
-        copy = self.copies.get(id(tensor))
-        if copy is None:
-            copy = self.copies[id(tensor)] = copied(tensor)
-        return copy
+    def own(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Take tensors for the user's."""
+
+    def save(self, tensor: torch.Tensor) -> None:
+        """Save what a tensor holds, which may be written to without an operator."""
+
+    def made(self) -> list[torch.Tensor]:
+        """The tensors that this run made, that are still there, and whose values may not be right."""
+        return []
 
     def finish(self) -> None:
-        """Undo what the run did to tensors of the model."""
+        """Undo what the run did to tensors of the user's."""
 
     def knows(self, value: Any) -> bool:
         """Whether a number, or what a tensor holds, is known, so that it can decide."""

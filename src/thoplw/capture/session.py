@@ -12,9 +12,8 @@ from thoplw.capture.abstract import Specs
 from thoplw.capture.live_run import LiveRun
 from thoplw.capture.made import Made
 from thoplw.capture.process import ONE_PATH
-from thoplw.capture.run import inference
 from thoplw.capture.scopes import ModuleScopes, Watch
-from thoplw.capture.torch_internals import VERSION
+from thoplw.capture.torch_internals import VERSION, below_autograd
 from thoplw.capture.weights import Weights
 from thoplw.record import Trace
 
@@ -40,7 +39,7 @@ class Session:
     def __enter__(self) -> Session:
         with ExitStack() as stack:
             stack.enter_context(ONE_PATH)
-            stack.enter_context(inference())
+            stack.enter_context(below_autograd())
             stack.enter_context(self._made)
             self._scopes.discover = self._discover
             stack.enter_context(self._scopes)

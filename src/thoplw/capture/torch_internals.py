@@ -11,10 +11,12 @@ What the forwards of torch's layers read is not here but in :data:`thoplw.captur
 from __future__ import annotations
 
 import sys
+import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -22,7 +24,7 @@ import torch
 import torch.nn.modules.module as module_globals
 import torch.utils._python_dispatch as dispatch_globals
 from torch.utils._mode_utils import no_dispatch
-from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode, _pop_mode
 
 #: Which release of torch this is.
 VERSION = str(torch.__version__)
@@ -113,6 +115,55 @@ def with_other_rows(jagged: Any, change: Callable[[torch.Tensor], torch.Tensor])
 def is_parameter(tensor: torch.Tensor) -> bool:
     """Whether a tensor of a class of its own was made a parameter. Since 2.0."""
     return bool(getattr(tensor, "_is_param", False))
+
+
+class _Watched:
+    """``torch.Tensor.numpy``, for as long as some run wants to know whose memory is handed out."""
+
+    def __init__(self) -> None:
+        self.watches: list[Callable[[torch.Tensor], None]] = []
+        self.lock = threading.Lock()
+        self.method: Any = torch.Tensor.numpy
+
+    def numpy(self, tensor: torch.Tensor, /, *, force: bool = False) -> Any:
+        """Tell the runs, then answer as before."""
+        for watch in self.watches:
+            watch(tensor)
+        return self.method(tensor, force=force)
+
+
+_watched = _Watched()
+
+
+@contextmanager
+def handed_out(watch: Callable[[torch.Tensor], None]) -> Iterator[None]:
+    """Call ``watch(tensor)`` before a tensor gives NumPy its memory, for anybody to write to. Since 2.0."""
+
+    def numpy(self: torch.Tensor, *, force: bool = False) -> Any:
+        return _watched.numpy(self, force=force)
+
+    try:
+        with _watched.lock:
+            _watched.watches.append(watch)
+            if len(_watched.watches) == 1:
+                setattr(torch.Tensor, "numpy", numpy)  # noqa: B010 # mypy refuses an assignment
+        yield
+    finally:
+        with _watched.lock:
+            if watch in _watched.watches:
+                _watched.watches.remove(watch)
+            if not _watched.watches and "numpy" in vars(torch.Tensor):
+                del torch.Tensor.numpy  # it is of the class that torch.Tensor is derived from
+
+
+#: Where a tensor keeps the hooks of the user's. Since 2.1.
+TENSOR_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+
+
+def copy_of_memory(storage: torch.UntypedStorage) -> torch.UntypedStorage:
+    """A copy that no mode sees. Since 2.0."""
+    with no_dispatch():
+        return storage.clone()  # type: ignore[no-untyped-call,no-any-return] # torch's own gap
 
 
 def methods_of(packed: Any) -> tuple[str, ...]:
@@ -238,18 +289,20 @@ is_transformed: Callable[[torch.Tensor], bool] = torch._C._functorch.is_functorc
 
 
 @contextmanager
-def views_untracked() -> Iterator[None]:
-    """Take views of weights in inference mode as any other view. Since 2.0.
+def below_autograd() -> Iterator[None]:
+    """Have operators pass autograd by, as in inference mode, but make ordinary tensors. Since 2.0.
 
-    Views of ordinary tensors are tracked by a kernel that refuses tensors made in inference mode.
+    Composite operators then reach a dispatch mode whole. A tensor made in inference mode is refused by every later
+    training step, and a model may keep one: a table of positions in a cache, say.
     """
-    key = torch._C.DispatchKey.ADInplaceOrView
-    before = torch._C._dispatch_tls_is_dispatch_key_excluded(key)
-    torch._C._dispatch_tls_set_dispatch_key_excluded(key, True)
-    try:
+    with torch.no_grad(), torch._C._AutoDispatchBelowADInplaceOrView():
         yield
-    finally:
-        torch._C._dispatch_tls_set_dispatch_key_excluded(key, before)
+
+
+#: ``is_below_autograd()``: whether operators pass autograd by now. Since 2.0.
+is_below_autograd: Callable[[], bool] = partial(
+    torch._C._dispatch_tls_is_dispatch_key_excluded, torch._C.DispatchKey.AutogradFunctionality
+)
 
 
 @contextmanager
@@ -272,6 +325,13 @@ dispatch_modes: Callable[[], int] = torch._C._len_torch_dispatch_stack
 
 #: ``running_mode()``: the mode that is given the next operator, or ``None``. Since 2.0.
 running_mode: Callable[[], Any] = _get_current_dispatch_mode
+
+
+def leave_modes(count: int) -> None:
+    """Leave all modes that are given every operator, but for the first ``count``. Since 2.0."""
+    while dispatch_modes() > count:
+        _pop_mode()
+
 
 #: ``function_modes()``: how many modes are given every function of torch now. Since 2.0.
 function_modes: Callable[[], int] = torch._C._len_torch_function_stack

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from thoplw.capture.abstract import PLAIN, Specs
+from thoplw.capture.abstract import PLAIN, AbstractTensor, Specs
 from thoplw.capture.distributed import refuse_split
 from thoplw.capture.packed import weights_of
 from thoplw.capture.scripted import constants_of, is_frozen
@@ -130,6 +130,12 @@ class Weights:
             parameters = (*parameters, *self._packed(module))
         self.modules.append(module)
         self.infos.append(ModuleInfo(path, names, class_name, parent, scripted, parameters, buffers, container))
+
+    def let_go(self, known: int) -> None:
+        """Forget the modules after the first ``known``, and tensors that only have a shape: what is left is infos."""
+        del self.modules[known:]
+        for key in [key for key, tensor in self.tensors.items() if type(tensor) is AbstractTensor]:
+            del self.tensors[key]
 
     def add_root(self, name: str) -> None:
         """Add what stands for no module, and holds models that are added under it: the first of all."""

@@ -1,0 +1,213 @@
+"""Kinds of things that a forward may touch: a profile leaves each of them as it was.
+
+For example::
+
+    KINDS["list in a dict"] = Kind(
+        make=lambda: {"layers": [None]},         # model.held
+        touch=lambda held, y: held["layers"].append(y),
+        look=lambda held: len(held["layers"]),   # what may not change
+    )
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class Kind(NamedTuple):
+    """What a model holds, what its forward does to that, and what of it may not change.
+
+    Attributes:
+        make: gives ``model.held``.
+        touch: is called in the forward, with ``model.held`` and an activation.
+        look: gives what is compared, before and after, from ``model.held`` and the model.
+        given: whether what is held is given as an input instead.
+    """
+
+    make: Callable[[], Any]
+    touch: Callable[[Any, torch.Tensor], Any]
+    look: Callable[[Any], Any]
+    given: bool = False
+
+
+class Touching(nn.Module):
+    """A linear layer, and something else that the forward touches."""
+
+    def __init__(self, kind: Kind) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.kind = kind
+        self.held = kind.make()
+        if callable(getattr(self.held, "adopt", None)):
+            self.held.adopt(self)
+
+    def forward(self, x: torch.Tensor, given: Any = None) -> torch.Tensor:
+        """``[N, 4] -> [N, 4]``."""
+        y = self.layer(x)
+        self.kind.touch(self.held if given is None else given, y)
+        return y
+
+
+class Plain:
+    """A plain object."""
+
+    shared: Any = None
+
+    def __init__(self, **attributes: Any) -> None:
+        vars(self).update(attributes)
+
+
+class Slots:
+    """An object without a dictionary."""
+
+    __slots__ = ("empty", "x")
+
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+
+@dataclasses.dataclass
+class Data:
+    """A dataclass."""
+
+    x: Any
+    more: list[Any] = dataclasses.field(default_factory=list)
+
+
+class Layer:
+    """The model's own layer, as what is held."""
+
+    layer: nn.Linear
+
+    def adopt(self, model: Touching) -> None:
+        """Take the layer of the model."""
+        self.layer = model.layer
+
+
+def _counted() -> Callable[[], list[int]]:
+    calls: list[int] = []
+
+    def count() -> list[int]:
+        return calls
+
+    return count
+
+
+def _set(name: str, value: Callable[[torch.Tensor], Any] = lambda y: y) -> Callable[[Any, torch.Tensor], Any]:
+    return lambda held, y: setattr(held, name, value(y))
+
+
+def _clear_weight(held: Layer, y: torch.Tensor) -> None:
+    held.layer.weight.data.numpy()[:] = 0
+
+
+def _attempt(touch: Callable[[Any, torch.Tensor], Any]) -> Callable[[Any, torch.Tensor], Any]:
+    """What has no values in an abstract run is refused there, and that is all right."""
+
+    def attempt(held: Any, y: torch.Tensor) -> None:
+        try:
+            touch(held, y)
+        except RuntimeError:
+            return
+
+    return attempt
+
+
+def _gradient(held: Layer, y: torch.Tensor) -> None:
+    held.layer.weight.grad = torch.ones(4, 4)
+
+
+def _weight(held: Layer) -> Any:
+    weight = held.layer.weight
+    hooks = weight._backward_hooks
+    return weight.tolist(), weight.requires_grad, weight.grad is None, dict(vars(weight)), len(hooks or ())
+
+
+KINDS: dict[str, Kind] = {
+    "attribute": Kind(lambda: Plain(x=1), _set("x"), lambda held: held.x),
+    "new attribute": Kind(Plain, _set("x"), lambda held: [*vars(held)]),
+    "deleted attribute": Kind(lambda: Plain(x=1, y=2), lambda held, y: delattr(held, "x"), lambda held: [*vars(held)]),
+    "list": Kind(lambda: [1], lambda held, y: held.append(y), len),
+    "list order": Kind(lambda: [1, 2], lambda held, y: held.reverse(), list),
+    "dict": Kind(lambda: {"a": 1}, lambda held, y: held.update(a=y, b=y), lambda held: [*held.items()]),
+    "dict order": Kind(lambda: {"a": 1, "b": 2}, lambda held, y: held.update(a=held.pop("a")), lambda held: [*held]),
+    "set": Kind(lambda: {1}, lambda held, y: held.add(2), sorted),
+    "deque": Kind(lambda: deque([1, 2], 2), lambda held, y: held.append(y), list),
+    "list in a dict": Kind(lambda: {"a": [None]}, lambda held, y: held["a"].append(y), lambda held: len(held["a"])),
+    "dict in a list": Kind(lambda: [{}], lambda held, y: held[0].update(a=y), lambda held: len(held[0])),
+    "list in a tuple": Kind(lambda: ([],), lambda held, y: held[0].append(y), lambda held: len(held[0])),
+    "defaultdict": Kind(lambda: defaultdict(list), lambda held, y: held["a"].append(y), len),
+    "defaultdict of lists": Kind(
+        lambda: defaultdict(list, a=[1]), lambda held, y: held["a"].append(y), lambda held: len(held["a"])
+    ),
+    "Counter": Kind(lambda: Counter(a=1), lambda held, y: held.update("ab"), dict),
+    "OrderedDict order": Kind(
+        lambda: OrderedDict(a=1, b=2), lambda held, y: held.move_to_end("a"), lambda held: [*held]
+    ),
+    "object in an object": Kind(lambda: Plain(x=Plain(x=1)), lambda held, y: _set("x")(held.x, y), lambda h: h.x.x),
+    "namespace": Kind(lambda: SimpleNamespace(x=1), _set("x"), lambda held: held.x),
+    "slots": Kind(lambda: Slots(1), _set("x"), lambda held: held.x),
+    "empty slot": Kind(lambda: Slots(1), _set("empty"), lambda held: hasattr(held, "empty")),
+    "dataclass": Kind(lambda: Data(1), lambda held, y: held.more.append(y), lambda held: len(held.more)),
+    "class attribute": Kind(Plain, lambda held, y: setattr(Plain, "shared", y), lambda held: Plain.shared),
+    "closure": Kind(_counted, lambda held, y: held().append(1), lambda held: len(held())),
+    "function attribute": Kind(_counted, _set("x", lambda y: 1), lambda held: hasattr(held, "x")),
+    "bytearray": Kind(lambda: bytearray(b"a"), lambda held, y: held.extend(b"b"), bytes),
+    "array of NumPy": Kind(lambda: np.zeros(2), lambda held, y: held.fill(1), lambda held: held.tolist()),
+    "array in a list": Kind(lambda: [np.zeros(2)], lambda held, y: held[0].fill(1), lambda held: held[0].tolist()),
+    "float tensor": Kind(lambda: torch.zeros(2), lambda held, y: held.add_(1), lambda held: held.tolist()),
+    "int tensor": Kind(lambda: torch.zeros(2).int(), lambda held, y: held.add_(1), lambda held: held.tolist()),
+    "tensor in an object": Kind(lambda: Plain(x=torch.zeros(2)), lambda h, y: h.x.fill_(1), lambda h: h.x.tolist()),
+    "tensor through NumPy": Kind(lambda: torch.zeros(2), lambda h, y: h.numpy().fill(1), lambda h: h.tolist()),
+    "shape of a tensor": Kind(lambda: torch.zeros(1, 2), lambda held, y: held.squeeze_(), lambda held: held.shape),
+    "generator of torch": Kind(
+        lambda: torch.Generator(), lambda held, y: torch.rand(1, generator=held), lambda held: held.get_state().tolist()
+    ),
+    "random.Random": Kind(lambda: random.Random(0), lambda held, y: held.random(), lambda held: held.getstate()),
+    "generator of NumPy": Kind(
+        lambda: np.random.default_rng(0), lambda held, y: held.random(), lambda held: str(held.bit_generator.state)
+    ),
+    "requires_grad": Kind(Layer, lambda held, y: held.layer.weight.requires_grad_(False), _weight),
+    "gradient": Kind(Layer, _gradient, _weight),
+    "attribute of a weight": Kind(Layer, lambda held, y: setattr(held.layer.weight, "x", y), _weight),
+    "hook of a weight": Kind(Layer, lambda held, y: held.layer.weight.register_hook(lambda g: g), _weight),
+    "weight in place": Kind(Layer, lambda held, y: held.layer.weight.data.mul_(2), _weight),
+    "weight through NumPy": Kind(Layer, _attempt(_clear_weight), _weight),
+    "data of a weight": Kind(Layer, lambda h, y: setattr(h.layer.weight, "data", torch.zeros(4, 4)), _weight),
+    "given object": Kind(lambda: Plain(x=1), _set("x"), lambda held: held.x, given=True),
+    "given tensor in an object": Kind(
+        lambda: Plain(x=torch.zeros(2)), lambda held, y: held.x.add_(1), lambda held: held.x.tolist(), given=True
+    ),
+    "given list in a dict": Kind(
+        lambda: {"a": [torch.zeros(2)]}, lambda held, y: held["a"].append(y), lambda held: len(held["a"]), given=True
+    ),
+    "given dataclass": Kind(lambda: Data(torch.zeros(2)), _set("x"), lambda held: held.x.tolist(), given=True),
+    "given array": Kind(lambda: np.zeros(2), lambda held, y: held.fill(1), lambda held: held.tolist(), given=True),
+}
+
+
+def touched(kind: Kind, run: Callable[[nn.Module, tuple[Any, ...]], Any]) -> str:
+    """Run a model that touches something; what has changed, in words, and nothing where nothing has."""
+    model, x = Touching(kind), torch.ones(2, 4)
+    held = kind.make() if kind.given else model.held
+    before = kind.look(held)
+    run(model, (x, held) if kind.given else (x,))
+    after = kind.look(held)
+    if before != after:
+        return f"{before!r} became {after!r}"
+    if model.held is not held and not kind.given:
+        return "another object is held"
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)
+    model.kind = kind._replace(touch=lambda held, y: None)
+    model(x).sum().backward()
+    return ""

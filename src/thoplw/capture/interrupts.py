@@ -1,0 +1,72 @@
+"""Hold interrupts while something is half done: Ctrl-C may come at any time, also while a model is put back."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any
+
+#: Signals whose handlers raise exceptions, as a rule: Ctrl-C, and timers of the user's.
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGALRM", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
+)
+
+
+class Interrupts:
+    """A context in which the handlers of signals run only inside of :meth:`let_through`, and late ones at its end.
+
+    In other threads than the main one there is nothing to hold: Python runs handlers in that one alone.
+    """
+
+    def __init__(self) -> None:
+        self._hold = True
+        self._before: list[tuple[int, Callable[..., Any]]] = []
+        self._late: list[int] = []
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        try:
+            for number in _SIGNALS:
+                handler = signal.getsignal(number)
+                if callable(handler):  # else it stops the process at once, or does nothing
+                    self._before.append((number, handler))
+                    signal.signal(number, self._handle)
+        except BaseException:
+            self._restore()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._restore()
+        self._deliver()
+
+    @contextmanager
+    def let_through(self) -> Iterator[None]:
+        """Let handlers run while user code does."""
+        try:
+            self._hold = False
+            self._deliver()
+            yield
+        finally:
+            self._hold = True
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._hold:
+            self._late.append(number)
+        else:
+            dict(self._before)[number](number, frame)
+
+    def _restore(self) -> None:
+        for number, handler in self._before:
+            signal.signal(number, handler)
+
+    def _deliver(self) -> None:
+        while self._late:
+            number = self._late.pop()
+            dict(self._before)[number](number, None)

@@ -1,0 +1,159 @@
+"""Find what a run made and what outlives it, and have it forgotten.
+
+For example a model keeps its tables in a dict of its file, ``TABLES[length] = table``. After an abstract run the table
+has a shape and no values, and the next real forward would meet it. What modules and inputs hold is put back by
+:mod:`thoplw.capture.snapshot`; this is for what is held anywhere else.
+
+Every abstract tensor counts as a reference to its class. So that number tells at no cost whether any survived, and
+only then is there a search.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import types
+from collections.abc import Callable, Sequence
+from functools import _lru_cache_wrapper
+from typing import Any
+
+import torch
+
+from thoplw.capture.abstract import AbstractTensor, Specs
+from thoplw.capture.snapshot import Snapshot
+
+#: Packages whose files hold nothing of a model's.
+_NOT_OF_MODELS = frozenset({"torch", "builtins", "abc", "typing", "collections"})
+
+#: Tuples in dicts in objects: nobody nests deeper, and each level is a search.
+_LEVELS = 8
+
+
+class Survivors:
+    """The tensors that a run made and that are still there after it."""
+
+    def __init__(self, modules: Sequence[torch.nn.Module], snapshot: Snapshot) -> None:
+        """Count, and note what the variables are of the files that the classes of modules are written in."""
+        self._snapshot = snapshot
+        self._names: dict[int, tuple[str, dict[str, Any]]] = {}
+        surroundings: list[Any] = []
+        for name in {base.__module__ for cls in {*map(type, modules)} for base in cls.__mro__}:
+            file = sys.modules.get(name)
+            if file is not None and name.partition(".")[0] not in _NOT_OF_MODELS:
+                surroundings.append(vars(file))
+        self._around = Snapshot()
+        self._around.note(surroundings)
+        self._alive = sys.getrefcount(AbstractTensor)
+
+    def forget(self, specs: Specs, made: Callable[[], list[torch.Tensor]], keeper: Any = None) -> list[str]:
+        """Have everything forget the abstract tensors of a run, and other tensors that it made.
+
+        Args:
+            specs: those of the run, by which its tensors are known.
+            made: gives tensors with values.
+            keeper: what may keep them.
+
+        Returns:
+            What still holds one, as it is not known what was there before.
+        """
+        alive = sys.getrefcount(AbstractTensor) - self._alive
+        if alive <= 0 and not made():
+            return []
+        kept = Snapshot(beside=self._snapshot)
+        kept.add([keeper])
+        if alive <= sum(type(tensor) is AbstractTensor for tensor in kept.tensors.values()) and not made():
+            return []
+        met = {id(self), *kept.identities()}
+        del kept
+        gc.collect(1)  # what is as young as the run: as a rule nothing was collected meanwhile
+        abstract = (each for each in gc.get_objects() if type(each) is AbstractTensor)
+        doomed: list[Any] = [*made(), *(each for each in abstract if specs.knows(each.spec))]
+        unknown: list[str] = []
+        for _ in range(_LEVELS):
+            if not doomed:
+                break
+            met.add(id(doomed))
+            doomed = self._release(doomed, unknown, met)
+        return unknown
+
+    def _release(self, doomed: list[Any], unknown: list[str], met: set[int]) -> list[Any]:
+        """Have holders forget; return those that cannot, but are held in their turn."""
+        identities = {*map(id, doomed)}
+        higher: list[Any] = []
+        met |= {*identities, id(higher)}
+        for holder in gc.get_referrers(*doomed):
+            if id(holder) in met or isinstance(holder, _PASSING):
+                continue
+            if isinstance(holder, _lru_cache_wrapper):
+                holder.cache_clear()
+            elif isinstance(holder, dict):
+                self._from_dict(holder, identities, unknown, _owner_of(holder))
+            elif isinstance(holder, list):
+                self._from_list(holder, identities, unknown)
+            elif isinstance(holder, set):
+                for item in [item for item in holder if id(item) in identities]:
+                    holder.discard(item)
+            elif isinstance(holder, types.CellType):
+                unknown.append(_name_of_cell(holder))
+            elif _holds_in_attributes(holder, identities):
+                self._from_dict(vars(holder), identities, unknown, holder)
+            elif isinstance(holder, (tuple, frozenset)) or gc.is_tracked(holder):
+                higher.append(holder)
+        return higher
+
+    def _from_dict(self, holder: dict[Any, Any], doomed: set[int], unknown: list[str], owner: Any = None) -> None:
+        before = self._around.content(holder)
+        file = holder.get("__name__") if owner is None else None
+        is_file = isinstance(file, str) and getattr(sys.modules.get(file), "__dict__", None) is holder
+        owned = owner is not None or is_file
+        for key in [key for key, value in dict.items(holder) if id(value) in doomed or id(key) in doomed]:
+            if before is not None and key in before:
+                dict.__setitem__(holder, key, before[key])
+            elif owned and before is None:
+                unknown.append(f"{file if is_file else _describe(owner)}.{key}")
+            else:
+                dict.pop(holder, key)
+
+    def _from_list(self, holder: list[Any], doomed: set[int], unknown: list[str]) -> None:
+        before = self._around.content(holder)
+        if before is not None:
+            holder[:] = before
+        else:
+            unknown.append(_describe(holder))
+
+
+#: What holds a tensor for a while only, or is a mere place of one.
+_PASSING: tuple[type, ...] = (types.FrameType, types.TracebackType, BaseException, type(iter([])))
+
+
+def _owner_of(attributes: dict[Any, Any]) -> Any:
+    """The object whose attributes a dict holds, if it is such a dict."""
+    if type(attributes) is not dict:
+        return None
+    for holder in gc.get_referrers(attributes):
+        if not isinstance(holder, types.ModuleType) and getattr(holder, "__dict__", None) is attributes:
+            return holder
+    return None
+
+
+def _holds_in_attributes(holder: Any, doomed: set[int]) -> bool:
+    attributes = getattr(holder, "__dict__", None)
+    return type(attributes) is dict and any(id(value) in doomed for value in attributes.values())
+
+
+def _describe(holder: Any) -> str:
+    """Where something is: the variable of a file, or its class."""
+    for name, file in list(sys.modules.items()):
+        for variable, value in list(getattr(file, "__dict__", {}).items()):
+            if value is holder:
+                return f"{name}.{variable}"
+    return f"a {type(holder).__name__}"
+
+
+def _name_of_cell(cell: types.CellType) -> str:
+    """The variable of a closure."""
+    for function in gc.get_referrers(*[held for held in gc.get_referrers(cell) if isinstance(held, tuple)]):
+        if isinstance(function, types.FunctionType) and cell in (function.__closure__ or ()):
+            name = function.__code__.co_freevars[(function.__closure__ or ()).index(cell)]
+            return f"the variable {name!r} around {function.__qualname__}"
+    return "the closure of a function"

@@ -1,0 +1,164 @@
+"""Nothing that a run made outlives it, wherever a model keeps it; what cannot be put back is said."""
+
+from __future__ import annotations
+
+import functools
+import gc
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import thoplw
+from thoplw.capture.abstract import AbstractTensor
+
+TABLES: dict[Any, torch.Tensor] = {}
+NESTED: dict[str, list[Any]] = {"layers": [None, None]}
+HELPER = SimpleNamespace(last=None)
+LATEST: torch.Tensor | None = None
+
+
+@functools.lru_cache(None)
+def table(n: int, key: Any = None) -> torch.Tensor:
+    return torch.arange(n).float().sin()
+
+
+@functools.lru_cache(8)
+def doubled(x: torch.Tensor) -> tuple[torch.Tensor]:
+    return (x * 2,)
+
+
+def in_a_dict(y: torch.Tensor) -> None:
+    TABLES[y.shape] = y
+
+
+def under_a_tensor(y: torch.Tensor) -> None:
+    TABLES[y] = torch.ones(1)  # type: ignore[index]
+
+
+def in_a_tuple_in_a_dict(y: torch.Tensor) -> None:
+    TABLES["pair"] = (1, (y, 2))  # type: ignore[assignment]
+
+
+def in_a_list(y: torch.Tensor) -> None:
+    NESTED["layers"][0] = y
+
+
+def in_an_attribute(y: torch.Tensor) -> None:
+    HELPER.last = y
+
+
+def in_a_variable(y: torch.Tensor) -> None:
+    global LATEST
+    LATEST = y
+
+
+def in_a_bounded_cache(y: torch.Tensor) -> None:
+    doubled(y)
+
+
+def in_a_default(y: torch.Tensor, cache: dict[str, Any] = {}) -> None:  # noqa: B006 # that is the point
+    cache["y"] = y
+
+
+def in_a_cycle(y: torch.Tensor) -> None:
+    cycle: list[Any] = [y]
+    cycle.append(cycle)
+
+
+def as_lost_values(y: torch.Tensor) -> None:
+    angles = torch.zeros(4)
+    angles[:] = y[0]
+    TABLES["angles"] = angles
+
+
+def as_assumed_values(y: torch.Tensor) -> None:
+    TABLES["kept"] = (y > 0).nonzero() + 1
+
+
+KEEPERS = (
+    in_a_dict,
+    under_a_tensor,
+    in_a_tuple_in_a_dict,
+    in_a_list,
+    in_an_attribute,
+    in_a_variable,
+    in_a_bounded_cache,
+    in_a_default,
+    in_a_cycle,
+    as_lost_values,
+    as_assumed_values,
+)
+
+
+class Keeping(nn.Module):
+    def __init__(self, keep: Callable[[torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.keep = [keep]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.layer(x)
+        self.keep[0](y)
+        return y
+
+
+@pytest.mark.parametrize("keep", KEEPERS)
+def test_nothing_survives(keep: Callable[[torch.Tensor], Any]) -> None:
+    before = sum(type(each) is AbstractTensor for each in gc.get_objects())
+    model, x = Keeping(keep), torch.ones(2, 4)
+    macs = thoplw.profile(model, x, convention="macs", verbose=False)[0]
+    assert macs == 2 * 4 * 4
+    assert sum(type(each) is AbstractTensor for each in gc.get_objects()) == before
+    assert TABLES == {}
+    assert NESTED == {"layers": [None, None]}
+    assert HELPER.last is None
+    assert LATEST is None
+    model(x).sum().backward()
+    TABLES.clear()
+    NESTED["layers"][0] = HELPER.last = None
+    in_a_variable(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_a_table_that_was_computed_is_one_to_train_on(execute: bool) -> None:
+    class Rotary(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(x * table(4))
+
+    table.cache_clear()
+    model = Rotary().train()
+    thoplw.profile(model, (2, 4), execute=execute)
+    assert torch.equal(table(4), torch.arange(4).float().sin())
+    model(torch.ones(2, 4)).sum().backward()
+
+
+def test_what_is_overwritten_and_not_known_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    state: torch.Tensor | None = None
+
+    def keep(y: torch.Tensor) -> None:
+        nonlocal state
+        state = y
+
+    monkeypatch.setattr(functools, "keep_of_a_test", keep, raising=False)  # where nobody looks
+    model = Keeping(lambda y: functools.keep_of_a_test(y))  # type: ignore[attr-defined]
+    with pytest.raises(thoplw.InputError, match=r"variable 'state' around test_what_is_over.*set it anew"):
+        thoplw.profile(model, (2, 4))
+    assert state is not None
+
+
+def test_a_failing_forward_leaves_nothing_either() -> None:
+    def fail(y: torch.Tensor) -> None:
+        TABLES["y"] = y
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        thoplw.profile(Keeping(fail), (2, 4))
+    assert TABLES == {}
