@@ -103,14 +103,15 @@ def test_what_there_is_not_is_refused_and_sends_on(ask: Callable[[torch.Tensor],
 
 
 def test_a_class_is_shown_as_it_would_be() -> None:
-    seen: list[Any] = []
-
     def ask(y: torch.Tensor) -> None:
         marked: Any = y.as_subclass(Marked)
-        seen.extend([y.__class__, isinstance(marked, Marked), isinstance(y, Marked), marked + 1, f"{y}"])
+        assert y.__class__ is torch.Tensor
+        assert isinstance(marked, Marked)
+        assert not isinstance(y, Marked)
+        assert marked + 1 is not None
+        assert f"{y}"
 
     assert thoplw.profile(Asks(ask), (2, 4), convention="macs")[0] == 32
-    assert seen[:3] == [torch.Tensor, True, False]
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])

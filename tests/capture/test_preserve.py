@@ -182,7 +182,11 @@ def test_data_that_a_forward_assigns_is_put_back(part: bool, execute: bool) -> N
 @pytest.mark.parametrize("name", KINDS)
 def test_whatever_a_forward_touches_is_put_back(name: str, execute: bool) -> None:
     def run(model: nn.Module, inputs: tuple[Any, ...]) -> None:
-        macs = thoplw.profile(model, inputs, convention="macs", verbose=False, execute=execute)[0]
-        assert macs == 2 * 4 * 4
+        try:
+            macs = thoplw.profile(model, inputs, convention="macs", verbose=False, execute=execute)[0]
+        except thoplw.DataDependentError:  # the forward caught it, and is told all the same
+            assert (name, execute) == ("weight through NumPy", False)
+        else:
+            assert macs == 2 * 4 * 4
 
     assert touched(KINDS[name], run) == ""

@@ -130,6 +130,12 @@ def _capture(
                         "x.storage()[0] do, which does not exist in a run without arithmetic. execute=True counts it "
                         "on real tensors."
                     ) from error
+                if scopes.strangers and isinstance(error, DataDependentError):
+                    raise InputError(
+                        "a thread that was there before the run worked on its tensors, which cannot be followed. Work "
+                        "is followed that the forward gives to a ThreadPoolExecutor, or to threads that it starts "
+                        "itself."
+                    ) from error
                 _say_where(error, run)
                 raise
             finally:

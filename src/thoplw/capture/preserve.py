@@ -49,7 +49,8 @@ def data_preserved(tensors: Iterable[torch.Tensor]) -> Iterator[list[torch.Tenso
     Nothing tells of that while it happens. The list is filled on the way out, with those of another shape or type.
     Sparse tensors and those of a class of their own are left alone; ones on the meta device take no abstract data.
     """
-    kept = [(tensor, tensor.detach()) for tensor in tensors if type(tensor) in PLAIN and tensor.layout is torch.strided]
+    plain = (each for each in tensors if type(each) in PLAIN and each.layout is torch.strided and not each.is_nested)
+    kept = [(tensor, tensor.detach()) for tensor in plain]
     others: list[torch.Tensor] = []
     try:
         yield others
