@@ -144,12 +144,12 @@ def _seconds(run: Callable[[], None]) -> float:
 def main() -> int:
     """Run the attacks that are asked for."""
     parser = argparse.ArgumentParser(description="Attack a profile, and tell what it left changed.")
-    parser.add_argument("attacks", nargs="*", choices=[[], *ATTACKS], default=[*ATTACKS])
+    parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=f"of {', '.join(ATTACKS)}; else all")
     parser.add_argument("-n", "--count", type=int, default=200, help="how many interrupts")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     broken = 0
-    for name in chosen.attacks:
+    for name in chosen.attacks or ATTACKS:
         tries = list(ATTACKS[name](chosen.count, chosen.seed))
         changed = [(what, how) for what, how in tries if how]
         for what, how in changed:

@@ -218,11 +218,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         output = super().execute(
             func, tuple(map(on_device, args)), {name: on_device(value) for name, value in kwargs.items()}
         )
-        new = list(tensors_in(output))
-        if new:
-            old = {*map(memory_of, tensors_in((args, kwargs)))}
-            self._new |= {*map(memory_of, new)} - old
-            self._made += map(weakref.ref, new)
+        if returned := list(tensors_in(output)):
+            old = {*map(memory_of, tensors_in((args, kwargs)))} - self._new
+            made = [tensor for tensor in returned if memory_of(tensor) not in old]
+            self._new.update(map(memory_of, made))
+            self._made += map(weakref.ref, made)
         return output
 
     def _without_strides(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -67,9 +67,9 @@ class Snapshot:
     """The state of objects and of all that they hold.
 
     Restored are: attributes, also in slots; dicts, lists, sets and deques, and what is derived from them; NumPy arrays
-    and other arrays of numbers; random generators; what functions keep in their closures; the attributes of classes
-    of modules and of the user's objects; of tensors whether they require gradients, their gradient, attributes, and
-    hooks. What a tensor holds in memory is not kept here.
+    and other arrays of numbers; random generators; what functions keep in their closures; the attributes of classes, of
+    modules and of the user's objects; of tensors whether they require gradients, their gradient, attributes, and hooks.
+    What a tensor holds in memory is not kept here.
 
     Attributes:
         tensors: every tensor that was met, by its identity.
