@@ -35,6 +35,9 @@ _UNFINISHED = "what threads do that the forward started and did not wait for is 
 
 _STRANGERS = "what threads did with its modules that were there before is no part of it"
 
+#: How long a thread that the forward started may take to end, in seconds.
+_MOMENT = 0.2
+
 #: Of operators that give other numbers every time.
 _DRAWS = torch.Tag.nondeterministic_seeded
 
@@ -67,7 +70,7 @@ class _Work(DispatchMode):
         super().__init__()  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
         self._run = run
         self._scope = run.scope
-        self.done = False
+        self.done = Event()
 
     @property
     def scopes(self) -> ModuleScopes | None:
@@ -78,7 +81,7 @@ class _Work(DispatchMode):
     def entered(self) -> Iterator[None]:
         """Do it in this thread."""
         with ExitStack() as stack:
-            stack.callback(setattr, self, "done", True)
+            stack.callback(self.done.set)
             if not self._run.ended.is_set():
                 scopes = self._run.scopes
                 self._run = self._run.twin(scopes and stack.enter_context(scopes.elsewhere(self._scope)))
@@ -148,8 +151,10 @@ class Run(DispatchMode):
 
     def end(self) -> None:
         """Record no more; say what other threads may have done for the model that is not recorded."""
+        # A thread whose result is there may need a moment to end.
+        unfinished = sum(not work.done.wait(_MOMENT) for work in self.handed)
         self.ended.set()
-        if unfinished := sum(not work.done for work in self.handed):
+        if unfinished:
             self.assumptions += [Assumption(_UNFINISHED, "threading.Thread", 0)] * unfinished
         if self.executes and self.scopes is not None:
             self.assumptions += [Assumption(_STRANGERS, "threading.Thread", 0)] * len(self.scopes.strangers)
