@@ -35,6 +35,8 @@ def operator_name(key: object) -> str:
     return f"higher_order.{key}" if "HigherOrderOperator" in _classes(key) else str(key)
 
 
-def _classes(key: object) -> set[str]:
+def _classes(key: object) -> frozenset[str]:
     """Which of torch's classes of operators it is of."""
-    return {each.__name__ for each in type(key).__mro__ if each.__module__.startswith("torch")} & _OPERATORS
+    if type(key) is str:  # as nearly all are
+        return frozenset()
+    return _OPERATORS & {each.__name__ for each in type(key).__mro__ if each.__module__.startswith("torch")}
