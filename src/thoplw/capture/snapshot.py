@@ -15,8 +15,8 @@ import sys
 import types
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain, compress
-from operator import attrgetter, is_not
+from itertools import chain, compress, repeat
+from operator import attrgetter, is_, is_not, not_
 from typing import Any, NamedTuple
 
 import torch
@@ -147,7 +147,7 @@ class Snapshot:
         for undo in self._undo:
             undo()
         for container in filter(None, self._emptied):
-            if id(container) not in self._kept and type(container) is not tuple:
+            if id(container) not in self._kept:
                 container.clear()
         for states in self._states:
             states.restore()
@@ -182,14 +182,16 @@ class Snapshot:
             builtin = list(compress(values, map(_BUILTIN.__contains__, map(type, values))))
         else:
             builtin, values = values, []
+        # Most are tuples of numbers, such as the stride of a convolution: nothing can be done to these themselves.
+        are_tuples = list(map(is_, map(type, builtin), repeat(tuple)))
+        inner = list(chain.from_iterable(compress(builtin, are_tuples)))
+        builtin = list(compress(builtin, map(not_, are_tuples)))
         self._emptied += builtin
-        kept, inner = self._kept, list[Any]()
+        kept = self._kept
         for value in filter(None, builtin):  # most are empty: the hooks of modules
-            cls = type(value)
-            if cls is tuple:
-                inner += value  # if one holds itself, it is by way of something else
-            elif id(value) not in kept:
+            if id(value) not in kept:
                 kept[id(value)] = value, value.copy()
+                cls = type(value)
                 if cls is dict or cls is OrderedDict:
                     inner += value.values()
                     inner += compress(value, map(_is_no_string, map(type, value)))
