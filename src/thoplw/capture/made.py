@@ -69,5 +69,6 @@ class Made:
 
     def forget(self) -> None:
         """Let go of all that was made: the record has what is to be known of it."""
-        self._weights.let_go(self._known)
-        self._modules.clear()
+        if self._modules:
+            self._weights.let_go(self._known)
+            self._modules.clear()

@@ -179,7 +179,9 @@ class Snapshot:
         roles = self._roles
         values = list(compress(values, map(roles.__getitem__, map(type, values))))
         if roles.others:
-            builtin = list(compress(values, map(_BUILTIN.__contains__, map(type, values))))
+            are_builtin = list(map(_BUILTIN.__contains__, map(type, values)))
+            builtin = list(compress(values, are_builtin))
+            values = list(compress(values, map(not_, are_builtin)))
         else:
             builtin, values = values, []
         # Most are tuples of numbers, such as the stride of a convolution: nothing can be done to these themselves.
@@ -200,7 +202,7 @@ class Snapshot:
         met = self._met
         for value in values:
             key = id(value)
-            if type(value) not in _BUILTIN and key not in met:
+            if key not in met:
                 met[key] = value
                 roles[type(value)](self, value, inner)
         return inner
