@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from thoplw.capture.abstract import Specs
+from thoplw.capture.torch_internals import VERSION
 from thoplw.capture.weights import Weights
 from thoplw.pricing import Convention
 from thoplw.record import ZERO, Weight
@@ -33,7 +34,7 @@ def at_rest(model: torch.nn.Module, convention: Convention) -> Profile:
         model=weights.infos[0].class_name,
         convention=convention.name,
         unit=convention.unit or "MAC",
-        torch=str(torch.__version__),
+        torch=VERSION,
     )
     return Profile(about=about, modules=tuple(rows))
 
