@@ -97,10 +97,6 @@ class Profile:
         """Of the whole model."""
         return self.total.params
 
-    def figure(self, name: str) -> int:
-        """The total of a figure as one number."""
-        return FIGURES[name].number(self.total)
-
     def heading(self, figure: Figure) -> str:
         """The heading of a figure's column."""
         return figure.heading_in(self.about.unit)
