@@ -55,11 +55,15 @@ def check(
     model: Model,
     max_macs: Annotated[
         int | None,
-        typer.Option(metavar="AMOUNT", rich_help_panel=LIMITS, parser=_amount, help="Most MACs allowed, as in 2G or 1.5M."),
+        typer.Option(
+            metavar="AMOUNT", rich_help_panel=LIMITS, parser=_amount, help="Most MACs allowed, as in 2G or 1.5M."
+        ),
     ] = None,
     max_params: Annotated[
         int | None,
-        typer.Option(metavar="AMOUNT", rich_help_panel=LIMITS, parser=_amount, help="Most parameters allowed, as in 12M."),
+        typer.Option(
+            metavar="AMOUNT", rich_help_panel=LIMITS, parser=_amount, help="Most parameters allowed, as in 12M."
+        ),
     ] = None,
     # typer has no way to say that a parser makes something else than the annotated type.
     most: Annotated[
@@ -75,13 +79,18 @@ def check(
     baseline: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", rich_help_panel=LIMITS, help="Allow no more than this saved profile (profile --kind json -o FILE)."
+            metavar="FILE",
+            rich_help_panel=LIMITS,
+            help="Allow no more than this saved profile (profile --kind json -o FILE).",
         ),
     ] = None,
     tolerance: Annotated[
         Any,
         typer.Option(
-            metavar="PERCENT", rich_help_panel=LIMITS, parser=_share, help="How far above the baseline is still allowed."
+            metavar="PERCENT",
+            rich_help_panel=LIMITS,
+            parser=_share,
+            help="How far above the baseline is still allowed.",
         ),
     ] = "0%",
     inputs: Inputs = None,

@@ -91,4 +91,6 @@ def _tensor(typed: Typed, real: bool) -> torch.Tensor:
         return torch.full(typed.shape, dtype is torch.bool, dtype=dtype, device="meta" if abstract else "cpu")
     except (TypeError, RuntimeError, OverflowError, MemoryError) as error:
         sizes = ",".join(map(str, typed.shape))
-        raise InputError(f"--input: torch cannot make a tensor {sizes}:{typed.dtype}; give another shape or dtype") from error
+        raise InputError(
+            f"--input: torch cannot make a tensor {sizes}:{typed.dtype}; give another shape or dtype"
+        ) from error

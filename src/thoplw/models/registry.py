@@ -76,7 +76,9 @@ def _split(name: str) -> tuple[str, str]:
         return before, after
     path = Path(name)
     if path.suffix == ".py":
-        raise InputError(f"{name} is a file: add a colon and the function or class in it that builds the model, as in {name}:build")
+        raise InputError(
+            f"{name} is a file: add a colon and the function or class in it that builds the model, as in {name}:build"
+        )
     if path.suffix in _WEIGHTS:
         raise InputError(
             f"{name} is a file of weights, which thoplw neither reads nor needs: name the function or class that builds "

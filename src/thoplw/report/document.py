@@ -116,7 +116,9 @@ def read(path: Path) -> Profile:
     if not isinstance(document, dict) or "schema" not in document:
         raise InputError(f"{path} is not a profile: it has no 'schema'; {again}")
     if document["schema"] != SCHEMA:
-        raise InputError(f"{path} has schema {document['schema']!r}, but this version of thoplw reads schema {SCHEMA}; {again}")
+        raise InputError(
+            f"{path} has schema {document['schema']!r}, but this version of thoplw reads schema {SCHEMA}; {again}"
+        )
     try:
         return from_document(document)
     except InputError as error:
