@@ -73,7 +73,7 @@ def check(
             metavar="FIGURE=AMOUNT",
             rich_help_panel=LIMITS,
             parser=_limit,
-            help=f"Limit for any figure; repeat for several: {', '.join(figure.name for figure in shown_in('budget'))}.",
+            help=f"Limit for any figure; may be repeated: {', '.join(figure.name for figure in shown_in('budget'))}.",
         ),
     ] = None,
     baseline: Annotated[

@@ -46,9 +46,7 @@ def _call(builder: Callable[..., Any], name: str, real: bool) -> Any:
     try:
         inspect.signature(builder).bind()
     except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{name} cannot be called without arguments ({error}); name a function without required arguments that builds the model"
-        ) from error
+        raise InputError(f"{name} cannot be called without arguments ({error}); name one that needs none") from error
     return build(builder, real)
 
 

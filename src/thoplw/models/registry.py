@@ -81,7 +81,7 @@ def _split(name: str) -> tuple[str, str]:
         )
     if path.suffix in _WEIGHTS:
         raise InputError(
-            f"{name} is a file of weights, which thoplw neither reads nor needs: name the function or class that builds "
+            f"{name} is a file of weights, which thoplw does not need: name the function or class that builds "
             "the model, as in mypackage.models:build or path/to/file.py:build"
         )
     if (path / "config.json").is_file():

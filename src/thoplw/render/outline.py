@@ -76,7 +76,7 @@ class Outline:
         totals: figures of the whole model.
         modules: in definition order; the model itself is the first.
         uncounted: operator -> calls, modules and shapes, for operators without a price.
-        unseen: operator -> the same, for operators that multiply and accumulate, but that the mirrored tool ignores.
+        unseen: operator -> the same, for operators that multiply and accumulate, but the mirrored tool ignores.
         assumptions: statement -> operators, calls and modules.
         not_executed: path -> parameters, for modules that never ran.
     """

@@ -85,7 +85,7 @@ class LayerInfo:
 
     @property
     def unseen(self) -> dict[str, Uncounted]:
-        """Operator -> where it ran, for operators that multiply and accumulate, but that the mirrored tool ignores."""
+        """Operator -> where it ran, for operators that multiply and accumulate, but the mirrored tool ignores."""
         return self._gaps.unseen
 
     @property

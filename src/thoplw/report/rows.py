@@ -108,7 +108,7 @@ class Gaps:
 
     Attributes:
         uncounted: operator -> where it ran, for operators that have no price: the totals lack them.
-        unseen: operator -> where it ran, for operators that multiply and accumulate, but that the mirrored tool ignores.
+        unseen: operator -> where it ran, for operators that multiply and accumulate, but the mirrored tool ignores.
         assumptions: statement -> where it was assumed: with any, the figures are an estimate.
         not_executed: path -> parameters, for submodules that never ran: the totals lack these parameters.
         unused: keys of ``custom_ops`` for which nothing ran.

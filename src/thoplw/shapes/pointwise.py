@@ -31,7 +31,7 @@ def unary(x: TensorSpec, *options: Any, **more_options: Any) -> TensorSpec | Non
 
 
 def _iterated(*operands: TensorSpec) -> TensorSpec | None:
-    """The output of an elementwise kernel on tensors of one dtype; ``x`` itself, if output and input look the same."""
+    """The output of an elementwise kernel on tensors of one dtype; the first itself, if the output equals it."""
     first = operands[0]
     shape = broadcast(*(each.shape for each in operands))
     if shape is None:
