@@ -233,7 +233,7 @@ def test_a_plot_names_its_models(tmp_path: Path) -> None:
 def test_files_of_other_kinds(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"the name must end in .csv or .parquet"):
         write([GOOD], tmp_path / "zoo.xlsx")
-    with pytest.raises(InputError, match=r"it may be .png or .svg"):
+    with pytest.raises(InputError, match=r"must end in .png or .svg"):
         draw([GOOD], tmp_path / "zoo.csv")
     with pytest.raises(InputError, match="no model has MACs and parameters to draw"):
         draw([BAD], tmp_path / "zoo.svg")
@@ -272,5 +272,5 @@ def test_the_table() -> None:
 
 
 def test_one_wrong_name_among_models_is_named() -> None:
-    with pytest.raises(UnknownNameError, match="unknown model 'resnet81'. Did you mean 'resnet18'"):
+    with pytest.raises(UnknownNameError, match=r"^unknown model 'resnet81'\. Did you mean 'resnet18'"):
         chosen(["resnet18", "resnet81"])

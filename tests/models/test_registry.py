@@ -57,13 +57,13 @@ def test_other_zoos_take_shapes(name: str) -> None:
     [
         (
             "model.pt",
-            r"^model\.pt is a file of weights, .* name the function or class that builds the model, as in mypackage\.models:build",
+            r"^model\.pt is a file of weights, .* class that builds the model, as in mypackage\.models:build",
         ),
         ("out/model.safetensors", "is a file of weights"),
         ("mynet.Kw", r"^mynet\.Kw is not a model of torchvision; for Kw in the Python module mynet write mynet:Kw$"),
         (
             "mynet.py",
-            r"^mynet\.py is a file: add a colon and the function or class in it that builds the model, as in mynet\.py:build$",
+            r"^mynet\.py is a file: add a colon and the function or class .* as in mynet\.py:build$",
         ),
         ("mynet:", "^mynet: names no model; add a function or class that builds one, as in mynet:build$"),
         ("./mynet.py:Kw", r"^unknown file 'mynet\.py'. There is none\.$"),

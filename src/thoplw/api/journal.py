@@ -48,8 +48,8 @@ def read(path: Path, convention: str) -> dict[str, Entry]:
             raise InputError(f"{path}, line {number} is not a line of a survey ({error}); give another file") from error
         if entry.convention != convention:
             raise InputError(
-                f"{path} was counted by {entry.convention!r}, not {convention!r}; give another file, or start over with "
-                "--again"
+                f"{path} was counted by {entry.convention!r}, not {convention!r}; give another file, or start over "
+                "with --again"
             )
         known[entry.name] = entry
     return known
@@ -82,8 +82,8 @@ def written(path: Path, known: Iterable[Entry]) -> Iterator[Callable[[Entry], No
             file.flush()
         except OSError as error:
             raise InputError(
-                f"cannot write {path}: {error.strerror}; it keeps what was found so far, and the same command continues "
-                "from there"
+                f"cannot write {path}: {error.strerror}; it keeps what was found so far, and the same command "
+                "continues from there"
             ) from error
 
     try:
