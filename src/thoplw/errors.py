@@ -34,7 +34,9 @@ class UnknownNameError(InputError):
         names = sorted(known)
         near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.6)
         if not near and len(names) > 20 and len(str(name)) > 1:
-            near = sorted((each for each in names if str(name).lower() in each.lower()), key=len)[:3]
+            part = str(name).lower()
+            holding = [each for each in names if part in each.lower()]
+            near = sorted(holding, key=lambda each: (not each.lower().startswith(part), len(each)))[:3]
         if near:
             hint = f"Did you mean {' or '.join(map(repr, near))}?"
         elif not names:
