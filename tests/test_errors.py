@@ -24,7 +24,7 @@ def test_far_from_all_it_lists_them_sorted() -> None:
 
 def test_far_from_too_many_to_list() -> None:
     error = errors.UnknownNameError("model", "zzz", [f"net{size}" for size in range(21)])
-    assert str(error) == "unknown model 'zzz'. 21 are known."
+    assert str(error) == "unknown model 'zzz'. None of the 21 known names is similar."
 
 
 def test_a_name_that_is_no_string() -> None:
@@ -52,3 +52,8 @@ def test_every_error_is_a_thoplw_error_and_what_it_is_elsewhere(
 ) -> None:
     assert issubclass(error, errors.ThoplwError)
     assert issubclass(error, builtin)
+
+
+def test_many_names_that_contain_it_are_offered() -> None:
+    names = [f"model{number}_with_a_long_name_vit" for number in range(30)]
+    assert "Did you mean 'model0_with_a_long_name_vit' or" in str(errors.UnknownNameError("model", "vit", names))

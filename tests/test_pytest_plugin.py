@@ -24,7 +24,7 @@ def test_a_budget_that_is_kept_gives_the_profile() -> None:
 def test_a_broken_budget_fails_and_names_the_layers() -> None:
     with pytest.raises(pytest.fail.Exception) as caught:
         within(nn.Sequential(nn.Linear(10, 20, bias=False)), (1, 10), macs=199)
-    assert "MACs: 200 is more than the limit allows, 199" in str(caught.value)
+    assert "MACs: 200 is 1 more than the limit allows, which is 199" in str(caught.value)
     assert "| 0            | Linear" in str(caught.value)
 
 
@@ -50,7 +50,7 @@ def test_in_a_run_of_pytest(tmp_path: Path) -> None:
     alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
     assert "1 failed, 2 passed" in done.stdout
-    assert "Params: 16 is more than the limit allows, 15" in done.stdout
+    assert "Params: 16 is 1 more than the limit allows, which is 15" in done.stdout
 
 
 def test_the_entry_point_is_there() -> None:

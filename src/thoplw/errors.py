@@ -4,13 +4,13 @@
 
     ThoplwError
     ├── InputError (ValueError)              an argument cannot be used
-    │   └── UnknownNameError                 no such convention, kind, model, ...; says which are near
-    ├── CustomOpError (TypeError)            a function in ``custom_ops`` cannot price what it was given
-    ├── DataDependentError (RuntimeError)    the model decided on a value that a run without arithmetic lacks
-    ├── UncountedError                       ``strict=True`` and something has no price
-    └── MissingExtraError (ImportError)      an optional package is needed; says the pip line
+    │   └── UnknownNameError                 a convention, format, model, ... is unknown; suggests similar names
+    ├── CustomOpError (TypeError)            a function in ``custom_ops`` takes or returns the wrong thing
+    ├── DataDependentError (RuntimeError)    the model needs the value of a tensor, and nothing is computed
+    ├── UncountedError                       ``strict=True``, and an operator has no price
+    └── MissingExtraError (ImportError)      an optional package is needed; gives the pip command
 
-An error of the model's own forward is none of these: it comes through as it was raised.
+An error that the model's forward raises is not wrapped: it comes through as it was raised.
 """
 
 from __future__ import annotations
@@ -24,15 +24,19 @@ class ThoplwError(Exception):
 
 
 class InputError(ThoplwError, ValueError):
-    """An argument cannot be used: the message quotes it and says what would do."""
+    """An argument cannot be used: the message quotes it, and says what to give instead."""
 
 
 class UnknownNameError(InputError):
-    """A name that is not in a table: the message offers the near ones, or all of them."""
+    """An unknown name: the message suggests similar ones, or lists all of them if there are few."""
 
     def __init__(self, what: str, name: object, known: Iterable[str]) -> None:
         names = sorted(known)
         near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.6)
+        if not near and len(names) > 20 and len(str(name)) > 1:
+            part = str(name).lower()
+            holding = [each for each in names if part in each.lower()]
+            near = sorted(holding, key=lambda each: (not each.lower().startswith(part), len(each)))[:3]
         if near:
             hint = f"Did you mean {' or '.join(map(repr, near))}?"
         elif not names:
@@ -40,16 +44,16 @@ class UnknownNameError(InputError):
         elif len(names) <= 20:
             hint = f"Known: {', '.join(names)}."
         else:
-            hint = f"{len(names)} are known."
+            hint = f"None of the {len(names)} known names is similar."
         super().__init__(f"unknown {what} {name!r}. {hint}")
 
 
 class CustomOpError(ThoplwError, TypeError):
-    """A function given in ``custom_ops`` has the wrong arity, or returned no number."""
+    """A key or a function in ``custom_ops`` cannot be used: it takes other arguments, or returned no number."""
 
 
 class DataDependentError(ThoplwError, RuntimeError):
-    """The model decided on the value of a tensor that has none, as nothing was computed."""
+    """The control flow of the model depends on the value of a tensor, which an abstract run does not compute."""
 
 
 class UncountedError(ThoplwError):

@@ -1,6 +1,6 @@
 """The fixture ``thoplw_budget``, for pytest.
 
-pytest imports this file whenever it starts: what is heavy is imported when a test asks for it.
+pytest imports this file at every start, so torch is imported only when a test uses the fixture.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def thoplw_budget() -> Callable[..., LayerInfo]:
-    """Fail the test when a model costs more than it may.
+    """Fail the test when a model costs more than a limit.
 
     For example::
 
@@ -38,7 +38,7 @@ def within(
     allow_uncounted: bool = False,
     **limits: str | int,
 ) -> LayerInfo:
-    """Profile a model, and fail the test when it costs more than it may.
+    """Profile a model, and fail the test when it costs more than a limit.
 
     Args:
         model: any module.
@@ -53,8 +53,8 @@ def within(
         The profile.
 
     Raises:
-        InputError: there is no limit, or it is no amount.
-        UnknownNameError: there is no such figure.
+        InputError: no limit is given, or one is not an amount.
+        UnknownNameError: a limit names an unknown figure.
     """
     from thoplw.api.budget import Budget, amount, check
     from thoplw.api.profile import profile

@@ -108,3 +108,10 @@ def test_a_layer_called_before_the_model_that_holds_it() -> None:
     assert [(row.cls, row.macs, row.params) for row in alone] == [("Linear", 12, 12)]
     assert [(row.cls, row.macs, row.params) for row in held] == [("ReLU", 0, 0), ("ReLU", 0, 0), ("Linear", 12, 12)]
     assert counted.total_macs == 24
+
+
+def test_a_function_is_refused_with_what_to_write() -> None:
+    with pytest.raises(
+        thoplw.InputError, match=r"^count takes no function: write `with thoplw\.count\(\) as counted:`"
+    ):
+        thoplw.count(torch.matmul)  # type: ignore[arg-type] # on purpose

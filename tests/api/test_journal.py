@@ -35,9 +35,12 @@ def test_lines_are_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{}\n" + line(GOOD), "line 1 is no line of a survey"),
-        ("what\n" + line(GOOD), "line 1 is no line of a survey"),
-        (line(GOOD).replace('"macs",', '"thoplw",'), "was counted by 'thoplw'; give another file, or do it --again"),
+        ("{}\n" + line(GOOD), "line 1 is not a line of a survey"),
+        ("what\n" + line(GOOD), "line 1 is not a line of a survey"),
+        (
+            line(GOOD).replace('"macs",', '"thoplw",'),
+            "was counted by 'thoplw', not 'macs'; give another file, or start over with --again",
+        ),
     ],
 )
 def test_lines_of_something_else(text: str, message: str, tmp_path: Path) -> None:
@@ -90,7 +93,9 @@ def test_a_disk_that_fills_later_says_what_is_kept(tmp_path: Path, monkeypatch: 
         with written(file, [GOOD]) as add:
             add(BAD)
 
-    with pytest.raises(InputError, match=r"No space left on device; what was found before is in it, and the same com"):
+    with pytest.raises(
+        InputError, match=r"No space left on device; it keeps what was found so far, and the same command continues"
+    ):
         add_one()
     assert file.read_text(encoding="utf-8") == line(GOOD)
 
@@ -99,7 +104,7 @@ def test_two_surveys_on_one_output(tmp_path: Path) -> None:
     file = tmp_path / "zoo.jsonl"
     with (
         alone(file),
-        pytest.raises(InputError, match=r"^another survey writes there, .* give another file$"),
+        pytest.raises(InputError, match=r"^another survey is writing there .* give another file$"),
         alone(file),
     ):
         pass

@@ -159,7 +159,7 @@ def test_a_dict_as_the_one_positional_input_is_told_how() -> None:
             return batch["image"] * 2
 
     message = (
-        r"^a dict gives keyword inputs, and the forward of Net takes \(batch\), not 'image'.* a tuple: \(inputs,\)"
+        r"^a dict gives keyword inputs, but the forward of Net takes \(batch\), not 'image'.* a tuple: \(inputs,\)"
     )
     with pytest.raises(thoplw.InputError, match=message):
         thoplw.profile(Net(), {"image": torch.zeros(1, 3)})
@@ -186,7 +186,7 @@ def test_without_an_input_there_are_parameters_alone(capsys: pytest.CaptureFixtu
             self.body.requires_grad_(False)
 
     macs, params, layers = thoplw.profile(Tied())
-    note = "Nothing ran: no input was given, so that only parameters are known."
+    note = "Nothing ran, as no input was given: only parameters are known."
     assert (macs, params, layers.total_trainable) == (0, 40 + 20, 40)
     assert {row.name: row.params for row in layers.modules} == {
         "": 0, "embed": 40, "body": 0, "body.0": 20, "body.1": 0, "head": 0,
@@ -196,7 +196,7 @@ def test_without_an_input_there_are_parameters_alone(capsys: pytest.CaptureFixtu
     assert layers.summary().endswith(note)
     assert from_document(layers.to_dict()) == layers.profile
     for arguments in ({"execute": True}, {"custom_ops": {nn.Linear: lambda *_: 1}}):
-        with pytest.raises(thoplw.InputError, match="there is no input; give a tensor"):
+        with pytest.raises(thoplw.InputError, match="need an input to run the model on; give a tensor"):
             thoplw.profile(Tied(), **arguments)  # type: ignore[arg-type] # either
 
 
@@ -355,3 +355,15 @@ def test_boolean_masks_of_known_values() -> None:
     keep = torch.tensor([True, False, True])
     assert thoplw.profile(Masked(), (torch.randn(3, 4), keep))[0] == 2 * 4 * 3
     assert thoplw.profile(Masked(), (torch.randn(3, 4), keep), execute=True)[0] == 2 * 4 * 3
+
+
+@pytest.mark.parametrize("inputs", [[(1, 4)], {"input": (1, 4)}, thoplw.Inputs((1, 4))])
+def test_a_shape_among_inputs_is_explained(inputs: Any) -> None:
+    with pytest.raises(TypeError) as caught:
+        thoplw.profile(nn.Linear(4, 3), inputs)
+    assert any("pass torch.empty(1, 4) instead" in note for note in caught.value.__notes__)
+
+
+def test_a_name_is_for_the_command_line() -> None:
+    with pytest.raises(thoplw.InputError, match=r"not str: 'resnet18'; only the command line takes names"):
+        thoplw.profile("resnet18", (1, 3, 224, 224))  # type: ignore[arg-type] # on purpose

@@ -19,7 +19,7 @@ from distributed import LocalCluster
 
 import thoplw
 from thoplw.api.survey import LONGEST, Entry, chosen, draw, survey, table, write
-from thoplw.errors import InputError, MissingExtraError
+from thoplw.errors import InputError, MissingExtraError, UnknownNameError
 from thoplw.models.registry import load
 
 GOOD = Entry(
@@ -80,9 +80,9 @@ def test_a_bad_model_is_an_entry_and_stops_nobody(bad: str) -> None:
     found = {entry.name: entry for entry in survey(names, convention="macs", workers=2)}
     assert {name: entry.error for name, entry in found.items() if entry.error} == {
         f"{bad}:ends": "its process ended with 7",
-        "no_such_model": "unknown torchvision model 'no_such_model'. 121 are known.",
+        "no_such_model": "unknown torchvision model 'no_such_model'. None of the 121 known names is similar.",
         f"{bad}:leaves": "SystemExit: 3",
-        "torch.nn:Identity": "there is no telling what it takes",
+        "torch.nn:Identity": "nothing says which inputs it takes",
     }
     for name in ("resnet18", "timm:resnet10t"):
         assert found[name] == expected(name, "macs")
@@ -98,7 +98,7 @@ def test_whatever_a_model_raises_is_a_row(bad: str) -> None:
         f"{bad}:interrupts": "KeyboardInterrupt",
         f"{bad}:closes": "GeneratorExit: done",
         f"{bad}:breaks": r"ValueError: two lines \x1b[31m",
-        f"{bad}:says_nothing": "Silent: (what it says cannot be read)",
+        f"{bad}:says_nothing": "Silent: (its message cannot be read)",
         f"{bad}:holds": "Holds",
     }
 
@@ -136,7 +136,7 @@ def test_a_cluster_finds_the_same(bad: str, cluster: LocalCluster) -> None:
     found = {entry.name: entry for entry in survey(names, convention="macs", scheduler=address)}
     assert {name: entry.error for name, entry in found.items() if entry.error} == {
         f"{bad}:ends": "its process ended with 7",
-        "no_such_model": "unknown torchvision model 'no_such_model'. 121 are known.",
+        "no_such_model": "unknown torchvision model 'no_such_model'. None of the 121 known names is similar.",
     }
     for name in ("resnet18", "squeezenet1_1"):
         assert found[name] == expected(name, "macs")
@@ -231,9 +231,9 @@ def test_a_plot_names_its_models(tmp_path: Path) -> None:
 
 
 def test_files_of_other_kinds(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"the ending of the name says what to write; it may be .csv or .parquet"):
+    with pytest.raises(InputError, match=r"the name must end in .csv or .parquet"):
         write([GOOD], tmp_path / "zoo.xlsx")
-    with pytest.raises(InputError, match=r"it may be .png or .svg"):
+    with pytest.raises(InputError, match=r"must end in .png or .svg"):
         draw([GOOD], tmp_path / "zoo.csv")
     with pytest.raises(InputError, match="no model has MACs and parameters to draw"):
         draw([BAD], tmp_path / "zoo.svg")
@@ -269,3 +269,8 @@ def test_the_table() -> None:
         ("alexnet", "", "", "", "RuntimeError: no"),
     )
     assert table([GOOD, BAD]).footer == ("2 models", "", "", "", "1 failed")
+
+
+def test_one_wrong_name_among_models_is_named() -> None:
+    with pytest.raises(UnknownNameError, match=r"^unknown model 'resnet81'\. Did you mean 'resnet18'"):
+        chosen(["resnet18", "resnet81"])

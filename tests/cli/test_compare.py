@@ -51,7 +51,7 @@ def test_inputs_and_sizes(run: Run) -> None:
         (["resnet18", "--kind", "html"], 2, "unknown kind 'html'"),
         (["resnet18", "--fmt", "ratio"], 2, "unknown fmt 'ratio'"),
         (["resnet81"], 1, "Did you mean"),
-        (["resnet18", "--by-layer"], 2, "--by-layer is for --explain"),
+        (["resnet18", "--by-layer"], 2, "--by-layer needs --explain A B"),
         (["resnet18", "--explain", "macs", "thop", "--conventions", "macs"], 2, "leave --conventions out"),
     ],
 )

@@ -66,11 +66,11 @@ def test_no_difference_is_no_failure(run: Run, write: Write) -> None:
     [
         (["none.json", "resnet18"], "cannot read none.json: No such file or directory"),
         (["resnet18", "resnet19"], "unknown torchvision model 'resnet19'"),
-        (["broken.json", "resnet18"], "broken.json is no profile, as it is no JSON"),
-        (["old.json", "resnet18"], "old.json has schema 0, and this thoplw reads 1"),
+        (["broken.json", "resnet18"], "broken.json is not a profile: it is not JSON"),
+        (["old.json", "resnet18"], "old.json has schema 0, but this version of thoplw reads schema 1"),
         (["macs.json", "thoplw.json"], "before was counted by 'macs' and after by 'thoplw'"),
         (["macs.json", "resnet18", "--convention", "thoplw"], "before was counted by 'macs' and after by 'thoplw'"),
-        (["torch.nn:Identity", "torch.nn:Identity"], "torch.nn:Identity does not tell what it takes"),
+        (["torch.nn:Identity", "torch.nn:Identity"], "torch.nn:Identity has no default inputs"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_1(arguments: list[str], message: str, run: Run) -> None:
@@ -93,7 +93,7 @@ def test_a_mistake_is_one_line_and_exit_code_1(arguments: list[str], message: st
         ([], "Missing argument"),
         (["resnet18"], "Missing argument"),
         (["a", "b", "c"], "unexpected extra argument"),
-        (["a", "b", "--input", "x"], "'x' is no shape"),
+        (["a", "b", "--input", "x"], "'x' is not a shape"),
         (["resnet18", "resnet34", "--kind", "html"], "unknown kind 'html'"),
         (["resnet18", "resnet34", "--fmt", "ratio"], "unknown fmt 'ratio'"),
         (["resnet18", "resnet34", "--convention", "mac"], "unknown convention 'mac'"),

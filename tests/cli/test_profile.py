@@ -151,27 +151,38 @@ def test_what_never_ran_is_said_once(run: Run) -> None:
     [
         (["resnet19"], "unknown torchvision model 'resnet19'. Did you mean 'resnet1"),
         (["timm:resnet19"], "unknown timm model 'resnet19'. Did you mean 'resnet1"),
+        (
+            ["torch.nn:ReLU", "--input", "y=1,3"],
+            "--input: missing a required argument: 'input'; the forward of ReLU takes",
+        ),
+        (
+            ["torch.nn:ReLU", "--input", "1", "--input", "2"],
+            "--input: too many positional arguments; the forward of ReLU",
+        ),
         (["no_such_package:build"], "unknown zoo or Python module 'no_such_package'."),
         (["resnet18", "--input", "1,4,224,224"], "RuntimeError: Given groups=1"),
         (
             ["torch.nn:Identity"],
-            "torch.nn:Identity does not tell what it takes: add --input for each input of its forward (input), as in "
+            "torch.nn:Identity has no default inputs: add --input for each input of its forward (input), as in "
             "--input 1,3,224,224",
         ),
         (["torch.nn:Linear"], "torch.nn:Linear cannot be called without arguments (missing a required argument: 'in_f"),
         (["resnet18", "--input", "x=1,3,224,224", "--input", "x=1,3"], "--input: 'x' is given more than once"),
-        (["resnet18", "--input", "9,999999999,999999999,999999999"], "--input: torch makes no tensor 9,999999999,99"),
+        (
+            ["resnet18", "--input", "9,999999999,999999999,999999999"],
+            "--input: torch cannot make a tensor 9,999999999,99",
+        ),
         (
             ["resnet18", "--input", "99999999999999999999"],
-            "--input: torch makes no tensor 99999999999999999999:float32",
+            "--input: torch cannot make a tensor 99999999999999999999:float32",
         ),
-        (["resnet18", "--input", "1,3:uint3"], "--input: torch makes no tensor 1,3:uint3; give another"),
-        (["model.pt"], "model.pt holds weights"),
-        (["mynet.Kw"], "mynet.Kw is no model of torchvision; for Kw of the Python module mynet write mynet:Kw"),
+        (["resnet18", "--input", "1,3:uint3"], "--input: torch cannot make a tensor 1,3:uint3; give another"),
+        (["model.pt"], "model.pt is a file of weights"),
+        (["mynet.Kw"], "mynet.Kw is not a model of torchvision; for Kw in the Python module mynet write mynet:Kw"),
         (["./mynet.py:Kw"], "unknown file 'mynet.py'. There is none."),
-        (["resnet18", "--input", "1,3,224,224", "--batch", "2"], "--input says what --batch would"),
-        (["resnet18", "--seq", "4"], "seq: only for hf: models"),
-        (["torch.nn:Identity", "--batch", "4"], "batch: only for models of a zoo"),
+        (["resnet18", "--input", "1,3,224,224", "--batch", "2"], "--input already sets the shape that --batch would"),
+        (["resnet18", "--seq", "4"], "--seq: only for hf: models"),
+        (["torch.nn:Identity", "--batch", "4"], "--batch: only for models of a zoo"),
         (["resnet18", "-o", "."], "cannot write .: Is a directory"),
         (["resnet18", "-o", "no/such/folder"], "cannot write no/such/folder: No such file or directory"),
     ],
@@ -225,11 +236,11 @@ def test_an_operator_without_a_price(run: Run, write: Write) -> None:
         (["profile"], "Missing argument"),
         (
             ["profile", "resnet18", "--input", "1,3,x"],
-            "'1,3,x' is no shape; write sizes with commas, as in 1,3,224,224",
+            "'1,3,x' is not a shape; write sizes with commas, as in 1,3,224,224",
         ),
-        (["profile", "resnet18", "--input", ""], "'' is no shape"),
-        (["profile", "resnet18", "--input", "x=1,y"], "'x=1,y' is no shape"),
-        (["profile", "resnet18", "--input", "=1,3"], "'' is no name of an argument"),
+        (["profile", "resnet18", "--input", ""], "'' is not a shape"),
+        (["profile", "resnet18", "--input", "x=1,y"], "'x=1,y' is not a shape"),
+        (["profile", "resnet18", "--input", "=1,3"], "'' cannot be the name of an argument"),
         (["profile", "resnet18", "--input", "1,3:int46"], "unknown dtype 'int46'. Did you mean"),
         (["profile", "resnet18", "--batch", "0"], "--batch"),
         (["profile", "resnet18", "--kind", "texd"], "unknown kind 'texd'. Did you mean 'text'"),
@@ -239,22 +250,22 @@ def test_an_operator_without_a_price(run: Run, write: Write) -> None:
         (["profile", "resnet18", "--sort", "macz"], "unknown sort 'macz'. Did you mean 'macs'?"),
         (
             ["profile", "resnet18", "--top", "1", "--sort", "name"],
-            "--top shows the largest layers: sort by a figure, such as --sort params, not",
+            "--top shows the largest layers: sort by a number, such as --sort params, not",
         ),
         (
             ["profile", "resnet18", "--top", "1", "--cumulative"],
-            "--top with --cumulative would count what is inside of a module twice: leave one of them out, or give "
+            "--top with --cumulative would count a module inside another one twice: leave one of them out, or give "
             "--depth to",
         ),
         (
             ["profile", "resnet18", "--kind", "json", "--top", "1"],
-            "it takes --depth alone; --fmt, --columns, --sort, --top and --own are for",
+            "takes only --depth; --fmt, --columns, --sort, --top and --cumulative work only with",
         ),
         (
             ["profile", "resnet18", "--kind", "tree", "--sort", "macs"],
-            "--sort, --top and --own are for csv, latex, md, text; --depth makes a tree smaller",
+            "--sort, --top and --cumulative work only with csv, latex, md, text; use --depth for a smaller tree",
         ),
-        (["profile", "resnet18", "--input", "1,-3"], "'1,-3' is no shape"),
+        (["profile", "resnet18", "--input", "1,-3"], "'1,-3' is not a shape"),
         (["profile", "resnet18", "resnet34"], "unexpected extra argument"),
         (["profile", "resnet18", "--knid", "md"], "No such option: --knid"),
         (["porfile", "resnet18"], "No such command 'porfile'"),

@@ -118,7 +118,8 @@ def test_another_convention_does_not_go_on(asked: list[str], run: Run) -> None:
     run("survey", "vgg11", "-o", "zoo.csv")
     result = run("survey", "vgg11", "-o", "zoo.csv", "--convention", "macs")
     assert result.exit_code == 1
-    assert result.stderr.startswith("error: zoo.jsonl was counted by 'thoplw'; give another file, or do it --again")
+    said = "error: zoo.jsonl was counted by 'thoplw', not 'macs'; give another file, or start over with --again"
+    assert result.stderr.startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -129,9 +130,9 @@ def test_another_convention_does_not_go_on(asked: list[str], run: Run) -> None:
         (["vgg11", "--timeout", "soon"], "--timeout"),
         (
             ["vgg11", "-o", "zoo.xlsx"],
-            "zoo.xlsx: the ending of the name says what to write; it may be .csv or .parquet",
+            "zoo.xlsx: the name must end in .csv or .parquet",
         ),
-        (["vgg11", "--plot", "zoo.pdf"], "zoo.pdf: the ending of the name says what to write; it may be .png or .svg"),
+        (["vgg11", "--plot", "zoo.pdf"], "zoo.pdf: the name must end in .png or .svg"),
         (["vgg11", "--convention", "mac"], "unknown convention 'mac'. Did you mean 'macs'?"),
         (["vgg11", "--again", "--resume"], "leave one of them out"),
     ],
@@ -146,7 +147,7 @@ def test_two_surveys_on_one_output(asked: list[str], run: Run) -> None:
     with alone(Path("zoo.jsonl")):
         result = run("survey", "vgg11", "-o", "zoo.csv")
     assert (result.exit_code, result.stdout, asked) == (1, "", [])
-    assert result.stderr.startswith("error: another survey writes there, as zoo.lock is locked; wait for it")
+    assert result.stderr.startswith("error: another survey is writing there (zoo.lock is locked); wait for it")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="children are looked up in /proc")
@@ -175,7 +176,7 @@ def test_after_a_stop_no_child_lives_on_and_what_was_found_is_kept(sent: signal.
     _, said = started.communicate(timeout=60)
     assert started.returncode == 130
     assert said.endswith(
-        "thoplw: stopped after 1 of 2 models; zoo.jsonl has what was found, and the same command goes on\n"
+        "thoplw: stopped after 1 of 2 models; zoo.jsonl keeps the results, and the same command continues from there\n"
     )
     for _ in range(100):
         if not _session(started.pid):

@@ -52,8 +52,8 @@ def test_a_module_that_cannot_be_imported(text: str, seen: str, module: Write) -
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("def build(): return 3", "build gives int, not a torch.nn.Module"),
-        ("build = 'resnet'", "build gives str, not a torch.nn.Module"),
+        ("def build(): return 3", "build gives a value of type int, not a torch.nn.Module"),
+        ("build = 'resnet'", "build gives a value of type str, not a torch.nn.Module"),
         ("def build(size): return nn.Linear(size, size)", "build cannot be called without arguments .*'size'"),
     ],
 )
@@ -64,7 +64,7 @@ def test_what_gives_no_module(text: str, message: str, module: Write) -> None:
 
 @pytest.mark.parametrize("name", ["models/net:build", ":build", ".net:build", "my net:build"])
 def test_what_names_no_module(name: str) -> None:
-    with pytest.raises(thoplw.InputError, match=r"is no name of a Python module; write package\.module:callable"):
+    with pytest.raises(thoplw.InputError, match=r"cannot name a Python module; write package\.module:callable"):
         load(name)
 
 

@@ -18,7 +18,7 @@ from thoplw.models.registry import SOURCES, load
     ("name", "message"),
     [
         ("resnet19", r"unknown torchvision model 'resnet19'. Did you mean 'resnet1"),
-        ("", r"unknown torchvision model ''. \d+ are known."),
+        ("", r"unknown torchvision model ''. None of the \d+ known names is similar."),
         ("timm:resnet19", r"unknown timm model 'resnet19'. Did you mean 'resnet1"),
         ("timm:resnet18.a1_in2k", r"unknown timm model 'resnet18.a1_in2k'. Did you mean 'resnet18.a1_in1k'"),
         ("tim:resnet18", r"unknown zoo or Python module 'tim'. Did you mean 'timm'"),
@@ -55,14 +55,26 @@ def test_other_zoos_take_shapes(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("model.pt", r"^model\.pt holds weights, .* name what builds it, as in mypackage\.models:build"),
-        ("out/model.safetensors", "holds weights"),
-        ("mynet.Kw", r"^mynet\.Kw is no model of torchvision; for Kw of the Python module mynet write mynet:Kw$"),
-        ("mynet.py", r"^mynet\.py is a file: write what builds the model after a colon, as in mynet\.py:build$"),
-        ("mynet:", "^mynet: names no model; write what builds it after the colon, as in mynet:build$"),
+        (
+            "model.pt",
+            r"^model\.pt is a file of weights, .* class that builds the model, as in mypackage\.models:build",
+        ),
+        ("out/model.safetensors", "is a file of weights"),
+        ("mynet.Kw", r"^mynet\.Kw is not a model of torchvision; for Kw in the Python module mynet write mynet:Kw$"),
+        (
+            "mynet.py",
+            r"^mynet\.py is a file: add a colon and the function or class .* as in mynet\.py:build$",
+        ),
+        ("mynet:", "^mynet: names no model; add a function or class that builds one, as in mynet:build$"),
         ("./mynet.py:Kw", r"^unknown file 'mynet\.py'. There is none\.$"),
-        ("facebook/opt-125m", "^facebook/opt-125m is no model of a zoo, .* write hf: and a model type, as in hf:llama"),
-        ("torch.nn.functional.x:build", r"^torch\.nn\.functional is no package, .*; write torch\.nn\.functional:x for"),
+        (
+            "facebook/opt-125m",
+            "^facebook/opt-125m is not the name of a model, .* write hf: and a model type, as in hf:llama",
+        ),
+        (
+            "torch.nn.functional.x:build",
+            r"^torch\.nn\.functional is not a package, .*; write torch\.nn\.functional:x for",
+        ),
     ],
 )
 def test_what_is_typed_in_place_of_a_model(

@@ -55,3 +55,10 @@ def test_a_class_and_its_name_are_one_key(keys: tuple[type | str, type | str]) -
 def test_a_key_of_another_kind_is_refused(key: object) -> None:
     with pytest.raises(thoplw.InputError, match="a price is of an operator"):
         thoplw.Convention("mine", {key: linear})
+
+
+def test_a_price_is_a_function_and_a_unit_is_known() -> None:
+    with pytest.raises(thoplw.InputError, match=r"'mine' has 4 as the price for aten\.relu: give a function of a call"):
+        thoplw.Convention("mine", {"aten.relu": 4})
+    with pytest.raises(thoplw.InputError, match=r"'mine' has unit 'X': give 'MAC' or 'FLOP'"):
+        thoplw.Convention("mine", {}, unit="X")  # type: ignore[arg-type] # on purpose

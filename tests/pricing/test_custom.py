@@ -171,12 +171,12 @@ BAD = {
     ),
     "arity of an operator function": ({torch.ops.aten.linear: wrong_arity}, r"wrong_arity.*aten.linear.*f\(call\)"),
     "no number": ({nn.Conv2d: no_number}, "no_number, which prices Conv2d, returned None"),
-    "half a MAC": ({nn.Conv2d: lambda m, i, o: 0.5}, "returned 0.5, not a whole number"),
-    "infinitely many": ({nn.Conv2d: lambda m, i, o: float("inf")}, "returned inf, not a whole number"),
+    "half a MAC": ({nn.Conv2d: lambda m, i, o: 0.5}, "returned 0.5; return a whole number"),
+    "infinitely many": ({nn.Conv2d: lambda m, i, o: float("inf")}, "returned inf; return a whole number"),
     "no number for an operator": ({torch.ops.aten.linear: lambda call: "1"}, "prices aten.linear, returned '1'"),
     "control flow": (
         {torch.ops.higher_order.cond: lambda call: 1},
-        "higher_order.cond is counted by what its functions run",
+        "higher_order.cond cannot have a price: the operators inside the functions",
     ),
     "not callable": ({nn.Conv2d: 5}, "Conv2d is given 5, not a function"),
     "not a key": ({"conv2d": no_number}, "the key 'conv2d' is neither"),
@@ -193,3 +193,8 @@ def test_mistakes_are_named(case: str) -> None:
 def test_arithmetic_in_a_module_function_is_explained() -> None:
     with pytest.raises(thoplw.DataDependentError, match="Inside custom_ops, read shapes only"):
         thoplw.profile(MODEL, IMAGE, custom_ops={nn.Conv2d: lambda module, inputs, output: output.sum()})
+
+
+def test_a_list_of_prices_is_refused() -> None:
+    with pytest.raises(thoplw.CustomOpError, match=r"^custom_ops takes \{.*, not a list\.$"):
+        thoplw.profile(torch.nn.ReLU(), (1, 4), [1])  # type: ignore[arg-type] # on purpose

@@ -27,7 +27,7 @@ def test_numbers_of_a_spec() -> None:
 
 def test_a_dtype_of_unknown_size_is_named() -> None:
     spec = TensorSpec(shape=(2, 3), dtype="float3", strides=(3, 1))
-    with pytest.raises(InputError, match=r"dtype 'float3' of a tensor of shape \(2, 3\) has no size"):
+    with pytest.raises(InputError, match=r"a tensor of shape \(2, 3\) has dtype 'float3', whose size in bytes"):
         _ = spec.itemsize
 
 

@@ -28,10 +28,13 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "saved.json is no profile, as it is no JSON"),
-        ("[1]", "saved.json is no profile, as it has no 'schema'; write it with `thoplw profile MODEL --kind json"),
-        ('{"schema": 99}', "saved.json has schema 99, and this thoplw reads 1"),
-        (json.dumps({**document(), "schema": "1"}), "saved.json has schema '1', and this thoplw reads 1"),
+        ("{", "saved.json is not a profile: it is not JSON"),
+        ("[1]", "saved.json is not a profile: it has no 'schema'; write it with `thoplw profile MODEL --kind json"),
+        ('{"schema": 99}', "saved.json has schema 99, but this version of thoplw reads schema 1"),
+        (
+            json.dumps({**document(), "schema": "1"}),
+            "saved.json has schema '1', but this version of thoplw reads schema 1",
+        ),
         (json.dumps({k: v for k, v in document().items() if k not in ("totals", "layers")}), "no 'layers', 'totals'"),
     ],
 )
@@ -70,28 +73,28 @@ def edit(path: str, value: Any) -> Any:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("layers.0.macs", -1, "layers[0].macs is -1, no whole number from 0 on"),
-        ("layers.0.macs", 1.0, "layers[0].macs is 1.0, no whole number from 0 on"),
-        ("layers.0.macs", float("nan"), "layers[0].macs is nan, no whole number from 0 on"),
-        ("layers.0.params", "16", "layers[0].params is '16', no whole number from 0 on"),
-        ("layers.0.params", True, "layers[0].params is True, no whole number from 0 on"),
-        ("layers.0.bytes", 64, "layers[0].bytes is 64, no object"),
-        ("layers.0.bytes.float32", -4, "layers[0].bytes['float32'] is -4, no whole number"),
-        ("layers.0.name", 7, "layers[0].name is 7, no text"),
+        ("layers.0.macs", -1, "layers[0].macs is -1, not a whole number of 0 or more"),
+        ("layers.0.macs", 1.0, "layers[0].macs is 1.0, not a whole number of 0 or more"),
+        ("layers.0.macs", float("nan"), "layers[0].macs is nan, not a whole number of 0 or more"),
+        ("layers.0.params", "16", "layers[0].params is '16', not a whole number of 0 or more"),
+        ("layers.0.params", True, "layers[0].params is True, not a whole number of 0 or more"),
+        ("layers.0.bytes", 64, "layers[0].bytes is 64, not an object"),
+        ("layers.0.bytes.float32", -4, "layers[0].bytes['float32'] is -4, not a whole number"),
+        ("layers.0.name", 7, "layers[0].name is 7, not a string"),
         ("layers.0.depth", 1, "layers[0].depth is 1, which does not follow a depth of 0"),
-        ("layers.0.inputs", [["1"]], "layers[0].inputs[0] is '1', no whole number"),
-        ("layers.0.operators", [], "layers[0].operators is [], no object"),
+        ("layers.0.inputs", [["1"]], "layers[0].inputs[0] is '1', not a whole number"),
+        ("layers.0.operators", [], "layers[0].operators is [], not an object"),
         ("layers.0.calls", None, "layers[0] has no 'calls'"),
         ("layers.0.more", 1, "layers[0] has 'more', which no profile has"),
         ("layers", [], "layers is empty"),
-        ("layers", {}, "layers is {}, no list"),
+        ("layers", {}, "layers is {}, not a list"),
         ("unit", "Mac", "unit is 'Mac', neither 'MAC' nor 'FLOP'"),
-        ("model", 3, "model is 3, no text"),
+        ("model", 3, "model is 3, not a string"),
         ("totals.macs", 13, "totals.macs is 13, and the layers add up to 16"),
         ("totals.bytes", {"int8": 64}, "totals.bytes is {'int8': 64}, and the layers add up to {'float32': 64}"),
         ("uncounted", {"a": {"calls": 1, "modules": [""]}}, "uncounted['a'] has no 'shapes'"),
-        ("assumptions", {"a": 1}, "assumptions['a'] is 1, no object"),
-        ("not_executed", {"head": "10"}, "not_executed['head'] is '10', no whole number"),
+        ("assumptions", {"a": 1}, "assumptions['a'] is 1, not an object"),
+        ("not_executed", {"head": "10"}, "not_executed['head'] is '10', not a whole number"),
         ("extra", 1, "it has 'extra', which no profile has"),
     ],
 )
@@ -104,5 +107,5 @@ def test_a_damaged_profile_is_refused_with_the_place(path: str, value: Any, mess
 def test_a_document_that_is_nested_too_deep_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "saved.json"
     file.write_text("[" * 100_000, encoding="utf-8")
-    with pytest.raises(InputError, match="is no profile, as it is no JSON"):
+    with pytest.raises(InputError, match="is not a profile: it is not JSON"):
         read(file)

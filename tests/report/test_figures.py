@@ -103,7 +103,7 @@ def test_diff_has_it() -> None:
 @pytest.mark.usefixtures("tensors")
 def test_budgets_have_it() -> None:
     verdict = check(layers().profile, Budget(limits={"tensors": 2}))
-    assert verdict.problems == ("Tensors: 3 is more than the limit allows, 2, by 1",)
+    assert verdict.problems == ("Tensors: 3 is 1 more than the limit allows, which is 2",)
     with pytest.raises(pytest.fail.Exception, match="Tensors: 2"):
         within(nn.Linear(2, 2), (1, 2), tensors=1)
 

@@ -139,13 +139,13 @@ def test_a_document_is_its_own(gaps: LayerInfo) -> None:
 )
 @pytest.mark.parametrize("kind", [*DOCUMENTS, *OUTLINES])
 def test_documents_take_depth_alone(gaps: LayerInfo, kind: str, option: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=f"kind '{kind}' has all figures .* it takes depth alone"):
+    with pytest.raises(InputError, match=f"kind '{kind}' always holds all figures .* takes only depth"):
         gaps.summary(kind, **option)
 
 
 @pytest.mark.parametrize("option", [{"sort": "macs"}, {"top": 3}, {"own": False}])
 def test_trees_have_an_order_of_their_own(gaps: LayerInfo, option: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="are for csv, latex, md, text; depth makes a tree smaller"):
+    with pytest.raises(InputError, match="work only with csv, latex, md, text; use depth for a smaller tree"):
         gaps.summary("tree", **option)
 
 

@@ -226,9 +226,9 @@ def test_unknown_names(options: dict[str, Any], message: str) -> None:
         ({"columns": []}, "columns=[]: give a list of names"),
         ({"columns": "name"}, "columns='name': give a list of names"),
         ({"depth": -1}, "depth=-1: 0 is the model itself"),
-        ({"top": 0}, "top=0: show at least the 1 largest layer"),
-        ({"top": 3, "sort": "name"}, "top= shows the largest layers: sort by a figure"),
-        ({"top": 3, "own": False}, "top= with own=False would count what is inside of a module twice"),
+        ({"top": 0}, "top=0: give 1 or more layers to show"),
+        ({"top": 3, "sort": "name"}, "top= shows the largest layers: sort by a number"),
+        ({"top": 3, "own": False}, "top= with own=False would count a module inside another one twice"),
     ],
 )
 def test_options_that_do_not_go_together(options: dict[str, Any], message: str) -> None:

@@ -1,4 +1,4 @@
-"""The profile of a model that did not run: what it holds, and nothing that it does."""
+"""The profile of a model that did not run: its parameters, and no cost."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from thoplw.report.rows import Row
 
 
 def at_rest(model: torch.nn.Module, convention: Convention) -> Profile:
-    """All modules of a model with their parameters, each of which is charged to the first that holds it.
+    """A profile with the parameters of every module; a shared parameter counts for the first module that holds it.
 
     Raises:
-        InputError: a parameter has no shape yet.
+        InputError: a lazy parameter has no shape yet.
     """
     weights = Weights(Specs())
     weights.add(model)
@@ -40,7 +40,7 @@ def at_rest(model: torch.nn.Module, convention: Convention) -> Profile:
 
 
 def _new(parameters: tuple[Weight, ...], seen: set[int]) -> tuple[Weight, ...]:
-    """Those that no module before has."""
+    """The parameters that no earlier module has; they are added to ``seen``."""
     first = []
     for weight in parameters:
         if weight.key not in seen:

@@ -1,4 +1,4 @@
-"""What a model may cost at most."""
+"""Check a model's cost against limits, or against an earlier profile."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def amount(text: str | int) -> int:
     """A number with or without a unit: ``2G``, ``1.5k``, ``12 M``, ``1824010216``; exact.
 
     Raises:
-        InputError: it is none, or not a whole number.
+        InputError: the text is not a number, or not a whole one.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-z]?)", str(text).strip().replace("_", ""), re.IGNORECASE)
     unit = match[2].upper() or " " if match else ""
     if match is None or unit not in UNITS:
         raise InputError(
-            f"{text!r} is no amount; write a number with a unit ({' '.join(UNITS).strip()}), as in 2G or 1.5M"
+            f"{text!r} is not an amount; write a number with a unit ({' '.join(UNITS).strip()}), as in 2G or 1.5M"
         )
     value = Fraction(match[1]) * 1000 ** UNITS.index(unit)
     if value.denominator != 1:
-        raise InputError(f"{text!r} is no amount, as it is not a whole number")
+        raise InputError(f"{text!r} is not an amount, as it is not a whole number")
     return int(value)
 
 
@@ -43,27 +43,27 @@ def share(text: str) -> Fraction:
     """A percentage: ``1%``, ``0.5 %``; exact.
 
     Raises:
-        InputError: it is none.
+        InputError: the text is not a percentage.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", text.strip())
     if match is None:
-        raise InputError(f"{text!r} is no tolerance; write a percentage, as in 1% or 0.5%")
+        raise InputError(f"{text!r} is not a tolerance; write a percentage, as in 1% or 0.5%")
     return Fraction(match[1]) / 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """Limits, each of which may be left out.
+    """What a model may cost: limits for figures, an earlier profile, or both.
 
     Attributes:
         limits: name of a figure -> the most that it may be; ``macs`` is in the unit of the convention.
         baseline: an earlier profile that must not be exceeded.
-        tolerance: by what part of the baseline it may be exceeded after all.
-        allow_uncounted: whether operators without a price are no failure.
+        tolerance: how far above the baseline is still allowed, as a fraction: 1/100 for 1 %.
+        allow_uncounted: pass even if an operator has no price.
 
     Raises:
-        InputError: there is no limit.
-        UnknownNameError: a limit is of no such figure.
+        InputError: neither a limit nor a baseline is given.
+        UnknownNameError: a limit names an unknown figure.
     """
 
     limits: Mapping[str, int] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class Finding:
         against: where the limit is from: ``limit`` or ``baseline``.
         measured: the figure of the model.
         limit: the most that it may be.
-        layers: where the limit is broken, the largest layers, or those that grew.
+        layers: the layers to look at: the largest ones, or against a baseline those that grew.
     """
 
     what: str
@@ -106,8 +106,8 @@ class Finding:
     def __str__(self) -> str:
         over = self.measured - self.limit
         return (
-            f"{self.what}: {_told(self.measured)} is more than the {self.against} allows, {_told(self.limit)}, "
-            f"by {_told(over)}"
+            f"{self.what}: {_told(self.measured)} is {_told(over)} more than the {self.against} allows, "
+            f"which is {_told(self.limit)}"
         )
 
 
@@ -118,7 +118,7 @@ class Verdict:
     Attributes:
         model: name of its class.
         findings: one for each limit.
-        gaps: what the figures lack, in words.
+        gaps: sentences that say what the figures leave out.
         uncounted: operators without a price, if these are a failure.
     """
 
@@ -129,8 +129,8 @@ class Verdict:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong, a sentence each; nothing when the budget is kept."""
-        unknown = f"not counted, so that the figures are too low: {', '.join(self.uncounted)}"
+        """One sentence for each broken limit, and one for uncounted operators; empty when the budget is kept."""
+        unknown = f"the figures are too low, as these operators are not counted: {', '.join(self.uncounted)}"
         return (*(str(each) for each in self.findings if each.broken), *((unknown,) if self.uncounted else ()))
 
     def table(self) -> Table:
@@ -156,7 +156,7 @@ class Verdict:
         """All limits, and under them the layers of those that are broken.
 
         Args:
-            kind: as of a table: ``text`` or ``md``, as it is several tables.
+            kind: ``text`` or ``md``.
         """
         parts = [render(self.table(), kind)]
         for each in self.findings:
@@ -166,7 +166,7 @@ class Verdict:
 
 
 def check(profile: Profile, budget: Budget) -> Verdict:
-    """Hold a profile against a budget.
+    """Compare a profile with a budget.
 
     Args:
         profile: such as :attr:`thoplw.LayerInfo.profile`.
@@ -214,7 +214,7 @@ def _against_baseline(profile: Profile, figure: Figure, found: Differences, tole
         rows=tuple((*names, *_cells(pair)) for *names, pair in [*shown, ("(all others)", "", rest)]),
         footer=("Total", profile.about.model, *_cells(total)),
     )
-    # The largest whole number that is not beyond the tolerance.
+    # Round down: the largest whole number within the tolerance.
     limit = total.before * (1 + tolerance) // 1
     return Finding(what=what, against="baseline", measured=total.after, limit=limit, layers=table)
 

@@ -1,4 +1,4 @@
-"""One model by several conventions, and why they differ."""
+"""``thoplw.compare``: count one run of a model by several conventions, and explain the differences."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from thoplw.version import __version__
 
 
 class Comparison:
-    """What several conventions say of one run of a model. Iterating gives their names.
+    """The counts of several conventions for one run of a model. Iterating gives their names.
 
     Attributes:
         conventions: name -> convention, in the order asked for.
-        base: name of the one that the others are held against: ``macs`` if it is among them, else the first.
+        base: name of the one that the others are compared with: ``macs`` if it is among them, else the first.
     """
 
     def __init__(self, trace: Trace, conventions: Iterable[Convention]) -> None:
@@ -51,7 +51,7 @@ class Comparison:
         """The report by one of the conventions.
 
         Raises:
-            UnknownNameError: it is not one of them.
+            UnknownNameError: the name is not one of them.
         """
         self._require(name)
         if name not in self._reports:
@@ -73,7 +73,7 @@ class Comparison:
         return self.summary("md", "clever")
 
     def terms(self, left: str, right: str, *, by_layer: bool = False) -> tuple[Term, ...]:
-        """Why the total by ``left`` differs from that by ``right``: terms whose differences add up to it exactly.
+        """Explain why the total by ``left`` differs from that by ``right``: the terms add up to it exactly.
 
         Args:
             left: name of one convention.
@@ -81,7 +81,7 @@ class Comparison:
             by_layer: terms for each layer, not for the model as a whole.
 
         Returns:
-            The largest first; work that both count alike is left out.
+            The terms, the largest difference first; work that both count alike is left out.
 
         Raises:
             UnknownNameError: a convention is not one of those compared.
@@ -91,10 +91,10 @@ class Comparison:
         return self._families.terms(self._priced[left], self._priced[right], by_layer=by_layer)
 
     def summary(self, kind: str = "text", fmt: str = "raw") -> str:
-        """The totals of all conventions, and under them why each differs from :attr:`base`.
+        """The totals of all conventions, and below them why each differs from :attr:`base`.
 
         Args:
-            kind: as :meth:`LayerInfo.summary` takes it, of the tables; or ``json``.
+            kind: ``text``, ``csv``, ``md``, ``latex`` or ``json``.
             fmt: ``raw`` figures, or ``clever`` ones with units.
 
         Raises:
@@ -221,7 +221,7 @@ def compare(
     *,
     execute: bool = False,
 ) -> Comparison:
-    """Say what several conventions count for a model, and why they differ. The model runs once.
+    """Count a model by several conventions, and explain why they differ. The model runs once.
 
     Args:
         model: as for :func:`thoplw.profile`.
@@ -230,8 +230,8 @@ def compare(
         execute: as for :func:`thoplw.profile`.
 
     Raises:
-        InputError: there is nothing to compare, or as :func:`thoplw.profile` raises it.
-        UnknownNameError: there is no such convention.
+        InputError: ``conventions`` is empty or not a list, or as :func:`thoplw.profile` raises it.
+        UnknownNameError: a convention is unknown.
     """
     if isinstance(conventions, (str, Convention)):
         raise InputError(f"conventions={conventions!r}: give a list, such as conventions=['macs', 'fvcore']")

@@ -1,4 +1,4 @@
-"""Count whatever runs."""
+"""``thoplw.count``: count everything that runs inside a ``with`` block."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from types import TracebackType
 from typing import Any
 
 from thoplw.capture import Session, expand
+from thoplw.errors import InputError
 from thoplw.pricing import Convention, find, price
 from thoplw.pricing.custom import CustomOps
 from thoplw.report.layer_info import LayerInfo
 
 
 class Count:
-    """A context that counts what runs inside of it, on real tensors, as in inference.
+    """A context that counts everything that runs inside it, on real tensors, as in inference.
 
-    Several models, a loop, ``model.generate(...)``: everything is counted, also what runs outside of any module. Using
-    it again starts from zero.
+    For example: several models, a loop, ``model.generate(...)``, or operators outside any module. Entering the context
+    again starts from zero.
 
     Attributes:
-        layer_info: the report of all that ran, once the context is left: models go by their class names.
-        calls: a report of each call of a model from outside of any model, in order.
+        layer_info: the report of everything that ran, available after the block; its first level has one row for each
+            model, named after its class.
+        calls: one report for each outermost call of a model, in order.
     """
 
     layer_info: LayerInfo
@@ -36,9 +38,14 @@ class Count:
             custom_ops: the user's own prices, as in :func:`thoplw.profile`.
 
         Raises:
-            UnknownNameError: there is no such convention.
+            InputError: the convention is a function: the code to count goes into the block.
+            UnknownNameError: the convention is unknown.
             CustomOpError: a function in ``custom_ops`` takes other arguments.
         """
+        if callable(convention):
+            raise InputError(
+                "count takes no function: write `with thoplw.count() as counted:`, and run what you want to count in it"
+            )
         self._convention = find(convention)
         self._functions = custom_ops
         self._custom = CustomOps(custom_ops, self._convention)
@@ -66,19 +73,19 @@ class Count:
 
     @property
     def total_macs(self) -> int:
-        """Of all that ran."""
+        """The cost of everything that ran, in the unit of the convention."""
         return self.layer_info.total_macs
 
     @property
     def total_params(self) -> int:
-        """Of all modules that ran, each counted once."""
+        """The parameters of all modules that ran, each counted once."""
         return self.layer_info.total_params
 
     def summary(self, kind: str = "text", fmt: str = "raw") -> str:
-        """The table of all that ran, as :meth:`LayerInfo.summary` writes it."""
+        """The report of everything that ran, as :meth:`LayerInfo.summary` writes it."""
         return self.layer_info.summary(kind, fmt)
 
 
 def count(convention: str | Convention = "thoplw", custom_ops: Mapping[Any, Callable[..., Any]] | None = None) -> Count:
-    """Count whatever runs inside ``with thoplw.count() as counted:``; see :class:`Count`."""
+    """Count everything that runs inside ``with thoplw.count() as counted:``; see :class:`Count`."""
     return Count(convention, custom_ops)

@@ -1,4 +1,4 @@
-"""What differs between two profiles, layer by layer."""
+"""Compare two profiles, layer by layer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Pair:
 
     @property
     def grown(self) -> int:
-        """By how much; negative for what has become less."""
+        """The increase; negative for a decrease."""
         return self.after - self.before
 
     def __add__(self, other: Pair) -> Pair:
@@ -41,7 +41,7 @@ NOTHING = Pair(before=0, after=0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A layer that is not the same in both.
+    """A layer that differs between two profiles, or exists in only one.
 
     Attributes:
         name: path of the module; empty for the model itself.
@@ -74,10 +74,10 @@ class Differences:
         models: names of the classes, before and after.
         convention: what counted both.
         unit: of the convention: ``MAC`` or ``FLOP``.
-        changes: layers that differ: those there were before, then those that were added, in definition order.
+        changes: layers that differ, in definition order: first those that existed before, then those added.
         same: number of layers that do not differ.
         totals: name of a figure -> totals.
-        notes: what the figures of either lack.
+        notes: what the figures of either profile leave out, and whether their inputs differ.
     """
 
     models: tuple[str, str]
@@ -163,13 +163,13 @@ def differences(before: Profile, after: Profile) -> Differences:
         after: the other.
 
     Raises:
-        InputError: they were counted by different conventions.
+        InputError: different conventions counted the two profiles.
     """
     conventions = before.about.convention, after.about.convention
     if len(set(conventions)) > 1:
         raise InputError(
             f"before was counted by {conventions[0]!r} and after by {conventions[1]!r}: figures of different "
-            "conventions do not compare; profile one of them again"
+            "conventions cannot be compared; profile one of them again"
         )
     compared = _compared()
     old, new = (_layers(each, compared) for each in (before, after))
@@ -197,7 +197,7 @@ def _notes(before: Profile, after: Profile) -> tuple[str, ...]:
 
 
 def _layers(profile: Profile, compared: Iterable[Figure]) -> dict[str, Row]:
-    """Modules that hold no other, and those with figures of their own."""
+    """Rows by name: modules that hold no others, and those with figures of their own."""
     return {row.name: row for row in layers(profile.modules, *(figure.number for figure in compared))}
 
 

@@ -1,4 +1,4 @@
-"""Files that are whole or as they were, and that one process writes at a time."""
+"""Write files all or nothing, and by one process at a time."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from thoplw.errors import InputError
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """A file to write beside another, whose place it takes when all is written.
+    """Give a temporary file beside ``path``, which replaces it once everything is written.
 
-    When the disk is full, or the process is killed, the other is as it was.
+    If the disk is full or the process is killed, the old file stays unchanged.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -30,13 +30,13 @@ def replaced(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Let no other process have the same, until this ends: however it ends.
+    """Hold a lock that only one process can have; it is freed even if the process is killed.
 
     Args:
-        path: of the lock, a file that is there as long as it is held.
+        path: the lock file, which exists as long as the lock is held.
 
     Raises:
-        InputError: another process has it, or the file cannot be made.
+        InputError: another process holds the lock, or the file cannot be created.
     """
     try:
         file = _held(path)
@@ -58,12 +58,12 @@ def _held(path: Path) -> Any:
         except OSError as error:
             file.close()
             raise InputError(
-                f"another survey writes there, as {path} is locked; wait for it, or give another file"
+                f"another survey is writing there ({path} is locked); wait for it, or give another file"
             ) from error
         with suppress(OSError):
             if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
                 return file
-        file.close()  # Who had it has just taken the file away.
+        file.close()  # The former holder has just deleted the file: try again.
 
 
 def _lock(descriptor: int) -> None:
@@ -83,10 +83,10 @@ PLOTS = (".png", ".svg")
 
 
 def check_ending(path: Path, known: Sequence[str]) -> None:
-    """Find an unknown kind of file before the work.
+    """Refuse an unknown ending before the work begins.
 
     Raises:
-        InputError: it is none of these.
+        InputError: the path ends in none of these.
     """
     if path.suffix not in known:
-        raise InputError(f"{path}: the ending of the name says what to write; it may be {' or '.join(known)}")
+        raise InputError(f"{path}: the name must end in {' or '.join(known)}, which chooses the format")

@@ -1,4 +1,4 @@
-"""What a survey finds, a line a model, in a file beside the result: FILE.jsonl."""
+"""The journal of a survey, FILE.jsonl beside the result: one line for each model, written as soon as it is done."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def lines(path: Path) -> Path:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Keep other surveys from a file of entries.
+    """Lock a journal against other surveys.
 
     Raises:
-        InputError: another survey writes it, or its folder takes no file.
+        InputError: another survey is writing it, or its folder is not writable.
     """
     with locked(path.with_suffix(".lock")):
         yield
 
 
 def read(path: Path, convention: str) -> dict[str, Entry]:
-    """What an earlier survey wrote, by model.
+    """Read the entries of an earlier survey, by name of the model.
 
     Raises:
-        InputError: it is something else, or was counted by another convention.
+        InputError: the file is not a journal, or another convention counted it.
     """
     known = {}
     try:
@@ -45,10 +45,11 @@ def read(path: Path, convention: str) -> dict[str, Entry]:
         except (ValueError, TypeError) as error:
             if number == len(texts):
                 break  # The survey was stopped while it wrote this.
-            raise InputError(f"{path}, line {number} is no line of a survey ({error}); give another file") from error
+            raise InputError(f"{path}, line {number} is not a line of a survey ({error}); give another file") from error
         if entry.convention != convention:
             raise InputError(
-                f"{path} was counted by {entry.convention!r}; give another file, or do it --again by {convention!r}"
+                f"{path} was counted by {entry.convention!r}, not {convention!r}; give another file, or start over "
+                "with --again"
             )
         known[entry.name] = entry
     return known
@@ -61,12 +62,12 @@ def line(entry: Entry) -> str:
 
 @contextmanager
 def written(path: Path, known: Iterable[Entry]) -> Iterator[Callable[[Entry], None]]:
-    """A function that adds an entry to a file, in which are those that are known.
+    """Write the known entries to a file, and give a function that appends one more.
 
-    What was in the file before stays until these are on the disk.
+    The old file is replaced only once the known entries are on the disk.
 
     Raises:
-        InputError: the file cannot be written, now or later.
+        InputError: the file cannot be written; the function raises it too.
     """
     try:
         with replaced(path) as beside:
@@ -81,11 +82,12 @@ def written(path: Path, known: Iterable[Entry]) -> Iterator[Callable[[Entry], No
             file.flush()
         except OSError as error:
             raise InputError(
-                f"cannot write {path}: {error.strerror}; what was found before is in it, and the same command goes on"
+                f"cannot write {path}: {error.strerror}; it keeps what was found so far, and the same command "
+                "continues from there"
             ) from error
 
     try:
         yield add
     finally:
-        with suppress(OSError):  # It was said when the line was added.
+        with suppress(OSError):  # Adding the line has reported it already.
             file.close()

@@ -1,4 +1,4 @@
-"""The main job, wired together: inputs, capture, price, report."""
+"""``thoplw.profile``: run a model on abstract tensors, price what ran, and report it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def profile(
             at any depth, and other values), or what a tokenizer returns; both as ``thoplw.Inputs(x, mask=m)``; or a
             shape such as ``(1, 3, 224, 224)``, which stands for a float32 tensor. A list is one input where the forward
             takes no more, or says that it takes a list: ``profile(detector, [picture, picture])``. To have it so
-            elsewhere, give ``([a, b],)``. Left out, nothing runs: parameters and their bytes are known, and MACs are 0.
+            elsewhere, give ``([a, b],)``. Without it nothing runs: the report has parameters and their bytes, and MACs
+            are 0.
         custom_ops: ``{nn.Module subclass: f(module, inputs, output) -> cost}`` prices a module with all under it, and
             ``{torch.ops.lib.op: f(call) -> cost}`` an operator, see :class:`thoplw.Call`: alone, or inside of what the
             convention prices as a whole. A cost is a whole number in the convention's unit, or :class:`thoplw.Work`.
@@ -53,19 +54,19 @@ def profile(
         strict: raise when an operator was not counted.
         execute: really run the model on the tensors given (a shape stands for zeros), for a model whose control flow
             needs values.
-        reuse_layers: run a layer of torch once for all that are called alike. No figure depends on it: if one does,
-            that is a bug, and a report of it should say so.
-        unknown: what other tools call their inputs is refused with a sentence.
+        reuse_layers: run equal layers that are called with equal shapes only once. This changes no figure; if it does,
+            please report a bug.
+        unknown: no other argument is allowed; names from other tools, such as ``input_size=``, get a hint.
 
     Returns:
         Multiply-accumulates, parameters, and a row for every layer.
 
     Raises:
-        InputError: the model is not a module, or the input is none.
-        UnknownNameError: there is no such convention.
-        TypeError: there is no such argument.
+        InputError: the model is not a module, or the input cannot be used.
+        UnknownNameError: the convention is unknown.
+        TypeError: an argument is unknown.
         CustomOpError: a function in ``custom_ops`` takes other arguments, or returned no number.
-        DataDependentError: the model decided on a value, and ``execute`` is off.
+        DataDependentError: the control flow of the model depends on a value, and ``execute`` is off.
         UncountedError: ``strict``, and an operator has no price.
         Exception: what the forward of the model raises comes through unchanged.
     """
@@ -73,12 +74,12 @@ def profile(
         _refuse(next(iter(unknown)))
     if tensor is ...:
         if custom_ops or execute:
-            raise InputError(f"custom_ops and execute are for a run, and there is no input; give {FORMS}")
+            raise InputError(f"custom_ops and execute need an input to run the model on; give {FORMS}")
         info = LayerInfo(at_rest(_module(model), find(convention)))
         if verbose:
             _tell(info)
         return info.total_macs, info.total_params, info
-    # A real run has garbage of its own, which can be large.
+    # A real run may leave large garbage, which must be collected.
     with without_collection(when=not execute):
         table = find(convention)
         custom = CustomOps(custom_ops, table)
@@ -86,7 +87,7 @@ def profile(
         info = LayerInfo(custom.price(trace, expand))
         if strict and info.uncounted:
             raise UncountedError(
-                f"{info.notes()[0]} These lines price one of them:\n\n"
+                f"{info.notes()[0]} To give one of them a price, write a function of a call:\n\n"
                 f"    def price(call: thoplw.Call) -> int:\n"
                 f"        (output,) = call.outputs\n"
                 f"        return 2 * output.numel\n"
@@ -106,16 +107,17 @@ def observe(
     reuse_layers: bool = True,
     watch: Watch | None = None,
 ) -> Trace:
-    """Run a model once, and say what it did; arguments and errors as for :func:`profile`."""
+    """Run a model once and record what ran; arguments and errors as for :func:`profile`."""
     model = _module(model)
     # TorchScript keeps its forward as an attribute once somebody has asked for it.
     forward = None if isinstance(model, torch.jit.ScriptModule) else model.forward
     args, kwargs = arguments(tensor, forward=forward, real=execute)
     try:
         return capture(model, args, kwargs, execute=execute, reuse_layers=reuse_layers, watch=watch)
-    except TypeError as error:
-        if isinstance(tensor, dict):
+    except (TypeError, AttributeError) as error:
+        if isinstance(tensor, dict) and isinstance(error, TypeError):
             _say_if_positional(model, tensor, error)
+        _note_shapes((*args, *kwargs.values()), error)
         raise
 
 
@@ -124,19 +126,36 @@ def _tell(info: LayerInfo) -> None:
 
 
 def _module(model: object) -> torch.nn.Module:
-    """The model, out of its wrappers.
+    """The model without wrappers such as ``DataParallel``.
 
     Raises:
-        InputError: it is none.
+        InputError: the model is not a module.
     """
     if not isinstance(model, torch.nn.Module):
-        hint = f"; call it first: profile({model.__name__}(...), ...)" if isinstance(model, type) else ""
+        hint = ""
+        if isinstance(model, type):
+            hint = f"; call it first: profile({model.__name__}(...), ...)"
+        elif isinstance(model, str):
+            hint = "; only the command line takes names of models: build the model first"
         raise InputError(f"profile takes a torch.nn.Module, not {type(model).__name__}: {_shorten(repr(model))}{hint}")
     return _unwrapped(model)
 
 
+def _note_shapes(inputs: tuple[Any, ...], error: Exception) -> None:
+    """Add a hint to an error when an input looks like a shape: ``[(1, 3), (1, 4)]`` is two tuples, not two tensors."""
+    shape = next(
+        (each for each in inputs if isinstance(each, (tuple, list)) and each and all(type(at) is int for at in each)),
+        None,
+    )
+    if shape is not None:
+        error.add_note(
+            f"the input {shape!r} was passed to the model as it is; a shape stands for a tensor only if it is the "
+            f"whole input: pass torch.empty({', '.join(map(str, shape))}) instead"
+        )
+
+
 def _say_if_positional(model: torch.nn.Module, given: Mapping[str, Any], error: TypeError) -> None:
-    """A dict of keyword inputs that the forward does not have may be its one positional input."""
+    """Explain a dict whose keys the forward does not take: it may be meant as the one positional input."""
     try:
         takes = inspect.signature(model.forward).parameters
     except (TypeError, ValueError):
@@ -144,12 +163,12 @@ def _say_if_positional(model: torch.nn.Module, given: Mapping[str, Any], error: 
     unknown = [name for name in given if name not in takes]
     if unknown and not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in takes.values()):
         raise InputError(
-            f"a dict gives keyword inputs, and the forward of {type(model).__name__} takes ({', '.join(takes)}), "
+            f"a dict gives keyword inputs, but the forward of {type(model).__name__} takes ({', '.join(takes)}), "
             f"not {', '.join(map(repr, unknown))}. For a dict as the one positional input, pass a tuple: (inputs,)."
         ) from error
 
 
-#: What other tools call the input of a model.
+#: Names that other tools have for the input of a model.
 _ELSEWHERE = frozenset(
     "args data dummy_input example_inputs image_size img_size input input_data input_dims input_res input_shape "
     "input_size inputs sample_inputs shape size tensors x".split()

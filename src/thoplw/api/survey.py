@@ -1,4 +1,4 @@
-"""Many models, each profiled in a process where it can do no harm."""
+"""Profile many models, each in a separate process, so that one that crashes does not stop the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from thoplw.api.files import PLOTS, TABLES, check_ending, replaced
 from thoplw.api.profile import profile
-from thoplw.errors import InputError, MissingExtraError, ThoplwError
+from thoplw.errors import InputError, MissingExtraError, ThoplwError, UnknownNameError
 from thoplw.models.registry import available, load
 from thoplw.render.grid import no_formula
 from thoplw.render.plots import scatter
@@ -41,8 +41,8 @@ class Entry:
         convention: how it was counted.
         figures: name of a figure -> total, ``macs`` in the unit of the convention; empty where there is an error.
         uncounted: operators without a price: the figures lack them.
-        assumptions: what was taken for granted: with any, the figures are an estimate.
-        error: why there are no figures.
+        assumptions: what was assumed about unknown values: if there is any, the figures are an estimate.
+        error: why there are no figures; None where there are.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Entry:
         return self.name.rpartition(":")[0] or "torchvision"
 
     def to_dict(self) -> dict[str, Any]:
-        """As a line of the file has it: figures under their names, ``null`` where there are none."""
+        """The entry as one line of the file holds it: each figure under its name, ``null`` if it is missing."""
         return {
             "name": self.name,
             "convention": self.convention,
@@ -70,32 +70,38 @@ class Entry:
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> Entry:
-        """The same from a line.
+        """Read an entry from such a line.
 
         Raises:
-            TypeError: a field is missing or unknown, or a figure is no whole number.
+            TypeError: a field is missing or unknown, or a figure is not a whole number.
         """
         rest = dict(values)
         figures = {figure.name: rest.pop(figure.name, None) for figure in shown_in("survey")}
         known = {name: value for name, value in figures.items() if value is not None}
         for name, value in known.items():
             if type(value) is not int:
-                raise TypeError(f"{name} is {value!r}, no whole number")
+                raise TypeError(f"{name} is {value!r}, not a whole number")
         return Entry(figures=known, **rest)
 
 
 def chosen(words: Sequence[str]) -> list[str]:
-    """The models that some words mean.
+    """The models that some words name.
 
     Args:
-        words: names of models, or else words that all of a model's name must have.
+        words: names of models, such as ``vgg11 vgg13``; or words that a name must contain, such as ``timm vit tiny``.
 
     Raises:
         MissingExtraError: no zoo is installed.
+        UnknownNameError: some words are names of models, another is not, and no name contains them all.
     """
-    if set(words) <= set(available()[0]):
+    known = available()[0]
+    unknown = [word for word in words if word not in known]
+    if not unknown:
         return list(dict.fromkeys(words))
-    return available(*words)[0]
+    found = available(*words)[0]
+    if not found and len(unknown) < len(words):
+        raise UnknownNameError("model", unknown[0], known)
+    return found
 
 
 def survey(
@@ -107,9 +113,9 @@ def survey(
     scheduler: str | None = None,
     execute: bool = False,
 ) -> Generator[Entry, None, None]:
-    """Profile models in processes, each on its default input; yields what is found, as it comes.
+    """Profile models in parallel processes, each on its default input; yield each entry as soon as it is ready.
 
-    A model that fails, takes too long or ends its process is an entry with an error.
+    A model that fails, takes too long or crashes its process becomes an entry with an error.
 
     Args:
         names: of models, as :func:`thoplw.models.registry.load` takes them.
@@ -120,8 +126,8 @@ def survey(
         execute: really run the models, with random weights.
 
     Raises:
-        MissingExtraError: what runs the processes is not installed.
-        InputError: there is no scheduler at the address.
+        MissingExtraError: pebble, or distributed for a scheduler, is not installed.
+        InputError: no scheduler answers at the address.
     """
     if scheduler is None:
         return _here(names, convention, execute, workers, timeout)
@@ -152,7 +158,7 @@ def _here(
                 yield _failed(name, convention, _late(timeout))
             except ProcessExpired as error:
                 yield _failed(name, convention, _ended(error.exitcode))
-            except Exception as error:  # What the process answered cannot be read.
+            except Exception as error:  # The answer of the process cannot be unpickled.
                 yield _failed(name, convention, described(error))
     finally:
         with _uninterrupted():  # A second Ctrl-C would leave processes behind.
@@ -162,7 +168,7 @@ def _here(
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Let no Ctrl-C in."""
+    """Ignore Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -177,14 +183,14 @@ def _prepare() -> None:
     import torch
 
     torch.set_num_threads(1)
-    warnings.simplefilter("ignore")  # They are about weights that nobody asked for.
+    warnings.simplefilter("ignore")  # Models warn about missing weights, which a profile does not need.
 
 
 def _measure(name: str, convention: str, execute: bool) -> Entry:
     try:
         loaded = load(name, execute)
         if loaded.inputs is None:
-            raise InputError("there is no telling what it takes")
+            raise InputError("nothing says which inputs it takes")
         _, _, layers = profile(loaded.model, loaded.inputs, verbose=False, convention=convention, execute=execute)
         return _entry(name, layers.profile)
     except (
@@ -198,17 +204,17 @@ LONGEST = 500
 
 
 def described(error: BaseException) -> str:
-    """An error in one line, which is not too long: its class, unless it is one of ours, and what it says."""
+    """An error as one short line: its message, after its class unless thoplw raised it."""
     kind = "" if isinstance(error, ThoplwError) else type(error).__name__
     try:
         said = str(error)
-    except BaseException:  # It is the user's own.
-        said = "(what it says cannot be read)"
+    except BaseException:  # The error class is the user's: its __str__ may fail.
+        said = "(its message cannot be read)"
     return in_one_line(": ".join(part for part in (kind, said) if part))
 
 
 def in_one_line(text: str) -> str:
-    """Without line ends and other control characters, and cut where it is too long."""
+    """A text without line ends and control characters, cut after :data:`LONGEST` characters."""
     line = visible(" ".join(text[: 2 * LONGEST].split()))
     return line if len(line) <= LONGEST and len(text) <= 2 * LONGEST else f"{line[: LONGEST - 3]}..."
 
@@ -251,7 +257,7 @@ def _there(
         waiting = {task.key: name for task, name in zip(tasks, names, strict=True)}
         for done in as_completed(tasks):
             if done.cancelled():
-                continue  # The scheduler has forgotten it.
+                continue  # The scheduler lost the task.
             problem = done.exception()
             name = waiting[done.key]
             left.pop(name)
@@ -259,7 +265,7 @@ def _there(
         for name in left:
             yield _failed(name, convention, f"the Dask scheduler at {scheduler} went away")
     finally:
-        with suppress(Exception):  # There may be nobody to say goodbye to.
+        with suppress(Exception):  # The scheduler may be gone already.
             client.close(timeout=5)
 
 
@@ -268,7 +274,7 @@ def _failed(name: str, convention: str, error: str) -> Entry:
 
 
 def _remote(name: str, convention: str, execute: bool, timeout: float) -> Entry:
-    """Profile in a process of its own: threads of a Dask worker share the hooks of torch, and none can be stopped."""
+    """Profile in a new process: threads of one Dask worker share torch's hooks, and a thread cannot be stopped."""
     command = [sys.executable, "-m", "thoplw", "profile", name, "--kind", "json", "--depth", "0"]
     command += ["--convention", convention, *(["--execute"] if execute else [])]
     try:
@@ -294,7 +300,7 @@ def frame(entries: Iterable[Entry]) -> pd.DataFrame:
         import pandas as pd
     except ModuleNotFoundError as error:
         raise MissingExtraError("pandas", "report", "a survey as Parquet or CSV") from error
-    # As objects at first: beside a missing figure pandas would take integers for floats, and round them.
+    # Start with objects: pandas would turn integers beside a missing one into floats, and round them.
     made = pd.DataFrame([{"zoo": each.zoo, **each.to_dict()} for each in entries], dtype=object)
     return made.astype(dict.fromkeys((figure.name for figure in shown_in("survey")), "Int64"))
 

@@ -35,7 +35,7 @@ def _limit(text: str) -> tuple[str, int]:
     """``flops=4G`` as name and amount."""
     name, equals, most = text.partition("=")
     if not equals:
-        raise typer.BadParameter(f"{text!r} is no limit; write a figure and an amount, as in flops=4G")
+        raise typer.BadParameter(f"{text!r} is not a limit; write a figure and an amount, as in flops=4G")
     names = [figure.name for figure in shown_in("budget")]
     if name not in names:
         raise typer.BadParameter(str(UnknownNameError("figure", name, names)))
@@ -55,11 +55,15 @@ def check(
     model: Model,
     max_macs: Annotated[
         int | None,
-        typer.Option(metavar="AMOUNT", rich_help_panel=LIMITS, parser=_amount, help="The most MACs, as in 2G or 1.5M."),
+        typer.Option(
+            metavar="AMOUNT", rich_help_panel=LIMITS, parser=_amount, help="Most MACs allowed, as in 2G or 1.5M."
+        ),
     ] = None,
     max_params: Annotated[
         int | None,
-        typer.Option(metavar="AMOUNT", rich_help_panel=LIMITS, parser=_amount, help="The most parameters, as in 12M."),
+        typer.Option(
+            metavar="AMOUNT", rich_help_panel=LIMITS, parser=_amount, help="Most parameters allowed, as in 12M."
+        ),
     ] = None,
     # typer has no way to say that a parser makes something else than the annotated type.
     most: Annotated[
@@ -69,19 +73,24 @@ def check(
             metavar="FIGURE=AMOUNT",
             rich_help_panel=LIMITS,
             parser=_limit,
-            help=f"The most of any figure, once for each: {', '.join(figure.name for figure in shown_in('budget'))}.",
+            help=f"Limit for any figure; may be repeated: {', '.join(figure.name for figure in shown_in('budget'))}.",
         ),
     ] = None,
     baseline: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", rich_help_panel=LIMITS, help="No more than in this file, which profile --kind json wrote."
+            metavar="FILE",
+            rich_help_panel=LIMITS,
+            help="Allow no more than this saved profile (profile --kind json -o FILE).",
         ),
     ] = None,
     tolerance: Annotated[
         Any,
         typer.Option(
-            metavar="PERCENT", rich_help_panel=LIMITS, parser=_share, help="How far above the baseline is no failure."
+            metavar="PERCENT",
+            rich_help_panel=LIMITS,
+            parser=_share,
+            help="How far above the baseline is still allowed.",
         ),
     ] = "0%",
     inputs: Inputs = None,
@@ -104,14 +113,14 @@ def check(
             "--github",
             metavar="",
             rich_help_panel=LIMITS,
-            help="Write annotations, and a job summary, for GitHub Actions.",
+            help="Also write annotations and a job summary for GitHub Actions.",
         ),
     ] = False,
 ) -> None:
-    """Fail when a model costs more than it may: for continuous integration.
+    """Fail when a model costs more than a limit, for continuous integration.
 
-    Exits with 0 when all limits are kept, with 1 when one is broken or an operator could not be counted, and says which
-    layers to look at; with 2 when the model could not be held against them.
+    The exit code is 0 when all limits are kept; 1 when one is broken, or an operator could not be counted; and 2 when
+    the check itself failed. For a broken limit, the layers to look at are listed.
 
     For example:
 
@@ -149,7 +158,7 @@ def check(
 
 
 def _annotate(model: str, verdict: Verdict) -> None:
-    """What GitHub Actions shows: annotations from stdout, and Markdown in a file that it names."""
+    """Report to GitHub Actions: annotations on stdout, and Markdown in the file that GITHUB_STEP_SUMMARY names."""
     for level, texts in (("error", verdict.problems), ("warning", verdict.gaps)):
         for text in texts:
             show(f"::{level} title=thoplw::{_escaped(f'{model}: {text}')}")
@@ -165,5 +174,5 @@ def _annotate(model: str, verdict: Verdict) -> None:
 
 
 def _escaped(text: str) -> str:
-    """A message may have no line ends, and percent signs are how they are written."""
+    """Escape line ends and percent signs, as GitHub's annotations require."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

@@ -1,4 +1,4 @@
-"""Commands whose help does not say that ``--help`` is a truth value."""
+"""Commands whose help does not show a value type beside ``--help``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typer.core import TyperCommand, TyperGroup
 
 
 class _Plain:
-    """For options that take nothing."""
+    """Give ``--help`` no metavar, as it takes no value."""
 
     def get_help_option(self, ctx: Any) -> Any:
         option = super().get_help_option(ctx)  # type: ignore[misc] # of the command beside which this stands

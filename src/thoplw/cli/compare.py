@@ -38,7 +38,7 @@ def compare(
         typer.Option(
             metavar="NAMES",
             rich_help_panel=COUNTING,
-            help="Which, with commas, as in macs,fvcore,thop; all by default.",
+            help="Conventions to compare, separated by commas, as in macs,fvcore,thop; all by default.",
             **words("convention", options.conventions, several=True),
         ),
     ] = None,
@@ -47,15 +47,17 @@ def compare(
         typer.Option(
             metavar="A B",
             rich_help_panel=COUNTING,
-            help="Show the difference of these two conventions alone, term by term.",
+            help="Explain the difference between these two conventions, term by term.",
         ),
     ] = None,
     by_layer: Annotated[
         bool,
-        typer.Option("--by-layer", metavar="", rich_help_panel=COUNTING, help="With --explain: terms for each layer."),
+        typer.Option(
+            "--by-layer", metavar="", rich_help_panel=COUNTING, help="With --explain: show the terms of each layer."
+        ),
     ] = False,
 ) -> None:
-    """Show what other counters would say of a model, and why they differ.
+    """Show what other counters would report for a model, and why they differ.
 
     For example:
 
@@ -66,9 +68,9 @@ def compare(
     thoplw compare vit_b_16 --explain thop macs --by-layer
     """
     if conventions and explain:
-        raise typer.BadParameter("--explain names its two conventions; leave --conventions out")
+        raise typer.BadParameter("--explain already names two conventions; leave --conventions out")
     if by_layer and not explain:
-        raise typer.BadParameter("--by-layer is for --explain A B")
+        raise typer.BadParameter("--by-layer needs --explain A B, as in --explain thop macs --by-layer")
     known("convention", explain or (), options.conventions())
     with told():
         from thoplw.api.compare import compare

@@ -1,4 +1,4 @@
-"""Names of models for the shell, which asks at every press of a key: a list in a file, made at first use."""
+"""Complete names of models in the shell, from a file made at first use, as the shell asks at every key press."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import redirect_stderr, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-#: Packages whose names these are: a new version of one has others.
+#: Packages that the names come from: a new version of one has other names.
 ZOOS = ("timm", "torchvision", "transformers")
 
 
 def model_names(incomplete: str) -> list[str]:
-    """The names of models that begin so, as the commands take them."""
+    """The names of models that begin with the typed text."""
     return [name for name in _names() if name.startswith(incomplete)]
 
 

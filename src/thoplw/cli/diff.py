@@ -32,7 +32,7 @@ def diff(
         str,
         typer.Argument(
             metavar="A",
-            help=f"{NAMES}; or a file that profile --kind json wrote.",
+            help=f"The model before: {NAMES}; or a saved profile (profile --kind json -o FILE.json).",
             autocompletion=model_names,
         ),
     ],
@@ -40,7 +40,7 @@ def diff(
         str,
         typer.Argument(
             metavar="B",
-            help="The same; what is different in B is shown.",
+            help="The model after, or a saved profile.",
             autocompletion=model_names,
         ),
     ],
@@ -53,7 +53,7 @@ def diff(
     output: Output = None,
     convention: ConventionOfFile = None,
 ) -> None:
-    """Show what differs between two models, layers matched by name.
+    """Show which layers of two models differ; layers are matched by name.
 
     For example:
 
@@ -89,5 +89,5 @@ def diff(
 
 
 def is_file(name: str) -> bool:
-    """Whether this names a saved profile and not a model: no model ends so."""
+    """Whether this names a saved profile, not a model: no model's name ends in ``.json``."""
     return name.endswith(".json")

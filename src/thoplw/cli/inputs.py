@@ -1,4 +1,4 @@
-"""What is typed after ``--input``, as tensors."""
+"""Turn the text after ``--input`` into tensors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from thoplw.capture.inputs import Inputs
 
-#: Names of dtypes that plain tensors have, with the short ones of some.
+#: Names of dtypes, with the aliases that torch has for some.
 DTYPES = (
     *(name for name in ITEM_SIZES if not name.startswith("q")),
     *"half float double short int long chalf cfloat cdouble".split(),
@@ -41,7 +41,7 @@ def parse(text: str) -> Typed:
     """Read one ``--input``.
 
     Raises:
-        BadParameter: it is none.
+        BadParameter: the text is not a shape, or names an unknown dtype.
     """
     name, equals, rest = text.rpartition("=")
     sizes, _, dtype = rest.partition(":")
@@ -50,9 +50,9 @@ def parse(text: str) -> Typed:
     except ValueError:
         shape = ()
     if not shape or min(shape) < 0:
-        raise typer.BadParameter(f"{text!r} is no shape; write sizes with commas, as in 1,3,224,224 or 1,128:int64")
+        raise typer.BadParameter(f"{text!r} is not a shape; write sizes with commas, as in 1,3,224,224 or 1,128:int64")
     if equals and not name.strip().isidentifier():
-        raise typer.BadParameter(f"{text!r}: {name!r} is no name of an argument; write name=1,3,224,224")
+        raise typer.BadParameter(f"{text!r}: {name!r} cannot be the name of an argument; write name=1,3,224,224")
     dtype = dtype.strip() or "float32"
     if dtype not in DTYPES:
         raise typer.BadParameter(str(UnknownNameError("dtype", dtype, DTYPES)))
@@ -60,9 +60,9 @@ def parse(text: str) -> Typed:
 
 
 def tensors(typed: list[Typed], *, real: bool = False) -> Inputs | None:
-    """Inputs in the order of the forward, and inputs by name; None when nothing was typed.
+    """Make positional and keyword inputs; None when nothing was typed.
 
-    Integers are zeros, which any vocabulary has, and booleans are true, as nothing is masked then.
+    Integers are zeros, as every vocabulary has a token 0. Booleans are true, so that a mask hides nothing.
 
     Raises:
         InputError: two have the same name, or torch has no such tensor.
@@ -91,4 +91,6 @@ def _tensor(typed: Typed, real: bool) -> torch.Tensor:
         return torch.full(typed.shape, dtype is torch.bool, dtype=dtype, device="meta" if abstract else "cpu")
     except (TypeError, RuntimeError, OverflowError, MemoryError) as error:
         sizes = ",".join(map(str, typed.shape))
-        raise InputError(f"--input: torch makes no tensor {sizes}:{typed.dtype}; give another") from error
+        raise InputError(
+            f"--input: torch cannot make a tensor {sizes}:{typed.dtype}; give another shape or dtype"
+        ) from error

@@ -12,10 +12,10 @@ from thoplw.errors import InputError
 
 def models(
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[WORDS]...", help="Only names with all of these words in them.")
+        list[str] | None, typer.Argument(metavar="[WORDS]...", help="Show only names that contain all of these words.")
     ] = None,
 ) -> None:
-    """List the models of all zoos by name, as the other commands take them.
+    """List the names of models that the other commands take.
 
     For example:
 

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands take. What is mistyped is refused before torch is imported."""
+"""Arguments and options that several commands take. Typing errors are refused before torch is imported."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ NAMES = "resnet18 (torchvision), timm:vit_base_patch16_224, hf:llama, mypackage.
 #: Groups of options in the help.
 MODEL, TABLE, COUNTING = "Model", "Table", "Counting"
 
-#: Kinds of a table that sets one thing beside another.
+#: Output formats of the tables of compare and diff.
 BESIDE = ("text", "md", "csv", "latex", "json")
 
-#: All kinds, for the help; importing them would take longer than showing it.
+#: All output formats, for the help. Spelled out here, as importing them would make the help slow.
 KINDS = "Tables: text, csv, md, latex. Pages and pictures: tree, html. Data: json, speedscope, collapsed (stacks)."
 
 
 def conventions() -> list[str]:
-    """All that can be named."""
+    """Names of all conventions."""
     from thoplw.pricing import CONVENTIONS
 
     return list(CONVENTIONS)
@@ -46,10 +46,10 @@ def _formats() -> list[str]:
 
 
 def known(what: str, names: Iterable[str], all_names: Iterable[str]) -> None:
-    """Refuse a misspelt word as wrong usage.
+    """Refuse an unknown name as wrong usage.
 
     Raises:
-        BadParameter: a name is none of these; the message offers the near ones.
+        BadParameter: a name is unknown; the message suggests similar ones.
     """
     all_names = list(all_names)
     for name in names:
@@ -58,12 +58,12 @@ def known(what: str, names: Iterable[str], all_names: Iterable[str]) -> None:
 
 
 def words(what: str, names: Callable[[], Iterable[str]], *, several: bool = False) -> dict[str, Any]:
-    """What makes an option take words of a list alone: the check, and the completion.
+    """The check and the completion of an option that takes only words from a list.
 
     Args:
-        what: a word is.
-        names: of all words.
-        several: whether it takes some of them, with commas.
+        what: what the words name, for the message: ``column``.
+        names: gives all words.
+        several: whether the option takes several words, separated by commas.
     """
 
     def check(parameter: typer.CallbackParam, value: str | None) -> str | None:
@@ -90,17 +90,24 @@ Inputs = Annotated[
         metavar="SHAPE",
         parser=parse,
         rich_help_panel=MODEL,
-        help="Shape of an input, once for each: 1,3,224,224 in the order of the forward, or mask=1,128:int64 by name. "
-        "float32 by default; integers are zeros. A zoo knows its own inputs.",
+        help="Shape of one input; repeat for several: 1,3,224,224 by position, or mask=1,128:int64 by name. float32 by "
+        "default. Not needed for models of torchvision, timm and hf:, which have default inputs.",
     ),
 ]
 Seq = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", rich_help_panel=MODEL, help="hf: models: number of text tokens, 128 by default."),
+    typer.Option(
+        min=1, metavar="N", rich_help_panel=MODEL, help="Number of text tokens for hf: models, 128 by default."
+    ),
 ]
 Batch = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", rich_help_panel=MODEL, help="Models of a zoo: number of samples, 1 by default."),
+    typer.Option(
+        min=1,
+        metavar="N",
+        rich_help_panel=MODEL,
+        help="Number of samples for models with default inputs, 1 by default.",
+    ),
 ]
 Execute = Annotated[
     bool,
@@ -108,7 +115,7 @@ Execute = Annotated[
         "--execute",
         metavar="",
         rich_help_panel=MODEL,
-        help="Really run the model, with random weights: for one that needs values.",
+        help="Really compute, with random weights, for a model whose control flow depends on values.",
     ),
 ]
 _CONVENTIONS = (
@@ -130,7 +137,7 @@ ConventionOfFile = Annotated[
         "--convention",
         metavar="NAME",
         rich_help_panel=COUNTING,
-        help="How to count, as for profile: that of the file, or else thoplw, by default.",
+        help="How to count, as for profile. By default as in the saved profile, or else thoplw.",
         **words("convention", conventions),
     ),
 ]
@@ -154,8 +161,8 @@ Fmt = Annotated[
     typer.Option(
         metavar="FMT",
         rich_help_panel=TABLE,
-        help="Figures: raw, grouped (1,824,010,216), clever (1.82 G) or ratio (to the total). By default what is "
-        "easy to read on a terminal, and raw elsewhere.",
+        help="How to write numbers: raw, grouped (1,824,010,216), clever (1.82 G) or ratio (to the total). By default "
+        "grouped or clever on a terminal, and raw elsewhere.",
         **words("fmt", _formats),
     ),
 ]
@@ -164,7 +171,7 @@ FmtBeside = Annotated[
     typer.Option(
         metavar="FMT",
         rich_help_panel=TABLE,
-        help="Figures: raw or clever (1.82 G). By default clever on a terminal, and raw elsewhere.",
+        help="How to write numbers: raw or clever (1.82 G). By default clever on a terminal, and raw elsewhere.",
         **words("fmt", lambda: ("raw", "clever")),
     ),
 ]
@@ -173,7 +180,7 @@ Columns = Annotated[
     typer.Option(
         metavar="A,B,C",
         rich_help_panel=TABLE,
-        help=f"Which, and in which order: {', '.join(column_names())}.",
+        help=f"Columns to show, in this order: {', '.join(column_names())}.",
         **words("column", column_names, several=True),
     ),
 ]
@@ -182,11 +189,13 @@ Sort = Annotated[
     typer.Option(
         metavar="COLUMN",
         rich_help_panel=TABLE,
-        help=f"Order rows by it, figures largest first: {', '.join(sort_names())}.",
+        help=f"Sort rows by this column, numbers from the largest down: {', '.join(sort_names())}.",
         **words("sort", sort_names),
     ),
 ]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", rich_help_panel=TABLE, help="Write it there, not to the terminal."),
+    typer.Option(
+        "--output", "-o", metavar="FILE", rich_help_panel=TABLE, help="Write to this file, not to the terminal."
+    ),
 ]

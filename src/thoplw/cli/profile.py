@@ -38,7 +38,9 @@ def profile(
     sort: Sort = None,
     top: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", rich_help_panel=TABLE, help="Show so many of the largest layers."),
+        typer.Option(
+            min=1, metavar="N", rich_help_panel=TABLE, help="Show only the N largest layers, and the sum of the others."
+        ),
     ] = None,
     depth: Annotated[
         int | None,
@@ -46,7 +48,7 @@ def profile(
             min=0,
             metavar="N",
             rich_help_panel=TABLE,
-            help="Leave out what is deeper in the tree; its figures go to what holds it.",
+            help="Show modules down to this depth; deeper ones count towards the module that holds them.",
         ),
     ] = None,
     own: Annotated[bool, typer.Option("--own", hidden=True)] = False,
@@ -56,7 +58,7 @@ def profile(
             "--cumulative",
             metavar="",
             rich_help_panel=TABLE,
-            help="A row for every module, with the figures of all that it holds as well.",
+            help="Show a row for every module, with its submodules included in its figures.",
         ),
     ] = False,
     output: Output = None,
@@ -85,7 +87,7 @@ def profile(
     thoplw profile mypackage.models:build --input ids=1,128:int64 --input mask=1,128:bool
     """
     if own and cumulative:
-        raise typer.BadParameter("--own, which is the default, and --cumulative; leave one of them out")
+        raise typer.BadParameter("--own (the default) and --cumulative contradict each other; leave one of them out")
     view: dict[str, Any] = {
         "depth": depth,
         "columns": columns and columns.split(","),
@@ -109,5 +111,5 @@ def profile(
                 say(f"thoplw: {note}")
 
 
-#: Kinds that have no room for notes.
+#: Formats without room for notes, which go to stderr instead.
 _WITHOUT_NOTES = frozenset({"collapsed", "csv", "speedscope"})

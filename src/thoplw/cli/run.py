@@ -1,4 +1,4 @@
-"""From what was typed to a profile."""
+"""Load the model that was typed, and profile it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from thoplw.errors import InputError
 if TYPE_CHECKING:
     import torch
 
+    from thoplw.capture.inputs import Inputs
     from thoplw.report.layer_info import LayerInfo
 
 
@@ -32,22 +33,46 @@ def loaded(
         execute: with values, random ones for weights, to be run for real.
 
     Raises:
-        InputError: there is no telling what the model takes, or it is told twice.
+        InputError: the inputs are unknown, given twice, or not those that the forward takes.
         Exception: what loading raises comes through.
     """
     from thoplw.models.registry import load
 
     options = {option: value for option, value in (("seq", seq), ("batch", batch)) if value is not None}
     if typed and options:
-        raise InputError(f"--input says what --{' and --'.join(options)} would; leave one of them out")
+        raise InputError(
+            f"--input already sets the shape that --{' and --'.join(options)} would; leave one of them out"
+        )
     inputs = tensors(typed or [], real=execute)
     found = load(name, execute, **options)
     if inputs is None and found.inputs is None:
         raise InputError(
-            f"{name} does not tell what it takes: add --input for each input of its forward"
+            f"{name} has no default inputs: add --input for each input of its forward"
             f"{signature(found.model)}, as in --input 1,3,224,224"
         )
-    return found.model, found.inputs if inputs is None else inputs
+    if inputs is None:
+        return found.model, found.inputs
+    _check(found.model, inputs)
+    return found.model, inputs
+
+
+def _check(model: torch.nn.Module, inputs: Inputs) -> None:
+    """Refuse inputs that the forward does not take, such as one too many.
+
+    Raises:
+        InputError: the names or the number of inputs do not fit; the message has the signature.
+    """
+    try:
+        forward = inspect.signature(model.forward)
+    except (TypeError, ValueError):
+        return
+    try:
+        forward.bind(*inputs.args, **inputs.kwargs)
+    except TypeError as error:
+        raise InputError(
+            f"--input: {error}; the forward of {type(model).__name__} takes{signature(model)}. Give --input once for "
+            "each, by position or by name, as in --input 1,3,224,224 --input mask=1,128:int64"
+        ) from error
 
 
 def run(
@@ -81,7 +106,7 @@ def run(
 
 
 def signature(model: torch.nn.Module) -> str:
-    """The parameters of a forward, ``(x, mask=None)``; nothing where they cannot be told."""
+    """The parameters of a forward, ``(x, mask=None)``; empty if they are unknown."""
     try:
         parameters = inspect.signature(model.forward).parameters.values()
     except (TypeError, ValueError):

@@ -30,19 +30,25 @@ def survey(
         list[str],
         typer.Argument(
             metavar="WORDS...",
-            help="Names of models; or words that all have in their names, as for models.",
+            help="Names of models, as in vgg11 vgg13; or words that each name contains, as in timm vit tiny.",
             autocompletion=model_names,
         ),
     ],
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", rich_help_panel=RESULT, help="Write it there too, as .parquet or .csv."
+            "--output",
+            "-o",
+            metavar="FILE",
+            rich_help_panel=RESULT,
+            help="Write the table to this file too: .parquet or .csv.",
         ),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", rich_help_panel=RESULT, help="Draw MACs against parameters, as .svg or .png."),
+        typer.Option(
+            metavar="FILE", rich_help_panel=RESULT, help="Draw MACs against parameters to this file: .svg or .png."
+        ),
     ] = None,
     again: Annotated[
         bool,
@@ -50,27 +56,25 @@ def survey(
             "--again",
             metavar="",
             rich_help_panel=RESULT,
-            help="Do all again. Otherwise what an earlier survey found, in FILE.jsonl, is kept.",
+            help="Profile all models again. By default, results of an earlier survey in FILE.jsonl are kept.",
         ),
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", hidden=True)] = False,
     workers: Annotated[int, typer.Option(min=1, metavar="N", rich_help_panel=WORK, help="Number of processes.")] = 2,
     timeout: Annotated[
-        float, typer.Option(min=0.1, metavar="S", rich_help_panel=WORK, help="Seconds that one model may take.")
+        float, typer.Option(min=0.1, metavar="S", rich_help_panel=WORK, help="Most seconds for one model.")
     ] = 120,
     scheduler: Annotated[
         str | None,
-        typer.Option(
-            metavar="ADDRESS", rich_help_panel=WORK, help="A Dask cluster that does the work, as in tcp://host:8786."
-        ),
+        typer.Option(metavar="ADDRESS", rich_help_panel=WORK, help="Use this Dask cluster, as in tcp://host:8786."),
     ] = None,
     execute: Execute = False,
     convention: ConventionName = "thoplw",
 ) -> None:
-    """Profile many models, in processes: a bad one is a row with its error, and never stops the others.
+    """Profile many models in parallel; a model that fails becomes a row with its error.
 
-    What is found is written at once to a file beside the result, FILE.jsonl: when a survey was stopped, the same
-    command goes on with it, and tries again what failed.
+    With -o, each result is also written at once to FILE.jsonl, beside FILE. If a survey is stopped, the same command
+    continues it, and tries the failed models again.
 
     For example:
 
@@ -83,7 +87,7 @@ def survey(
     thoplw survey hf: -o hf.parquet --scheduler tcp://cluster:8786
     """
     if again and resume:
-        raise typer.BadParameter("--resume, which is the default, and --again; leave one of them out")
+        raise typer.BadParameter("--resume (the default) and --again contradict each other; leave one of them out")
     from thoplw.api.files import PLOTS, TABLES, check_ending
 
     with usage():
@@ -128,7 +132,7 @@ def survey(
                     if add is not None:
                         add(entry)
         except KeyboardInterrupt as error:
-            kept = "" if notes is None else f"; {notes} has what was found, and the same command goes on"
+            kept = "" if notes is None else f"; {notes} keeps the results, and the same command continues from there"
             say(f"thoplw: stopped after {len(found)} of {len(names)} models{kept}")
             raise typer.Exit(130) from error
         surveyed = [found[name] for name in names]
@@ -144,7 +148,7 @@ def survey(
 
 
 def _say_what(surveyed: Sequence[Entry], files: Sequence[Path]) -> None:
-    """How it went, and where it is written; nothing but failures is one."""
+    """Say how many models failed, and which files were written; exit with 1 if all models failed."""
     failed = sum(entry.error is not None for entry in surveyed)
     where = f"; wrote {' and '.join(map(str, files))}" if files else ""
     say(f"thoplw: {count(len(surveyed), 'model')}, {failed} failed{where}")
@@ -154,7 +158,7 @@ def _say_what(surveyed: Sequence[Entry], files: Sequence[Path]) -> None:
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Processes that are started find no code in the current folder, and end with this one when it is told to end."""
+    """Keep the current folder off the import path of new processes, and stop them when this process gets SIGTERM."""
 
     def stop(*_: object) -> NoReturn:
         raise KeyboardInterrupt
@@ -173,7 +177,7 @@ def _stoppable() -> Iterator[None]:
 
 
 def _shown(entries: Iterator[Entry], total: int) -> Iterator[Entry]:
-    """The same, with a bar on stderr that shows how far it is, and what failed, a line each."""
+    """Pass the entries on, with a progress bar on stderr and a line for each failure."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -192,7 +196,7 @@ def _shown(entries: Iterator[Entry], total: int) -> Iterator[Entry]:
             bar.update(task, advance=1, description=visible(entry.name))
             if entry.error:
                 line = visible(f"{entry.name}: {entry.error}")
-                # The table has it in full where somebody looks at it; a file gets it here.
+                # On a terminal the table shows the whole error later; elsewhere this line is the only place.
                 cut = {"no_wrap": True, "overflow": "ellipsis"} if console.is_terminal else {"soft_wrap": True}
                 console.print(line, markup=False, highlight=False, **cut)
             yield entry

@@ -1,4 +1,4 @@
-"""How the command line answers: tables to stdout, the rest to stderr, a mistake in one line and an exit code."""
+"""Output of the command line: tables go to stdout, all else to stderr; an error is one line and an exit code."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def told(code: int = 1) -> Iterator[None]:
-    """Whatever fails, say it in plain words on stderr and exit with ``code``."""
+    """Report any error as one line on stderr, and exit with ``code``."""
     try:
         yield
     except (BrokenPipeError, typer.Exit, typer.BadParameter):
-        raise  # Who reads us has had enough, as head has; typer knows what to do.
+        raise  # typer handles these; a broken pipe means that the reader, such as head, has stopped reading.
     except ThoplwError as error:
         _fail(by_option(str(error)), code, error)
     except Exception as error:
@@ -36,28 +36,29 @@ def told(code: int = 1) -> Iterator[None]:
 
 @contextmanager
 def usage() -> Iterator[None]:
-    """Take what the library refuses for wrong usage."""
+    """Turn input errors of the library into usage errors."""
     try:
         yield
     except InputError as error:
         raise typer.BadParameter(by_option(str(error))) from error
 
 
-#: What messages of the library name -> the option of the command line.
+#: Pattern of an argument in the library's messages -> the option of the command line.
 _OPTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"\b(execute|strict)=True\b", r"--\1"),
     (r"\bleave execute out\b", "leave --execute out"),
+    (r"^(seq|batch)( and (seq|batch))?: only", lambda found: f"--{found[0].replace(' and ', ' and --')}"),
     (r"\bown=False\b", "--cumulative"),
     (r"\bcolumns=\[([^]]*)\]", lambda found: f"--columns {found[1].replace(chr(39), '').replace(', ', ',')}".strip()),
     (r"\b(depth|fmt|kind|sort|top)=('?)([\w%.-]*)\2", lambda found: f"--{found[1]} {found[3]}".strip()),
-    (r"\bfmt, columns, sort, top and own\b", "--fmt, --columns, --sort, --top and --own"),
-    (r"\bsort, top and own\b", "--sort, --top and --own"),
-    (r"\bdepth (alone|makes)\b", r"--depth \1"),
+    (r"\bfmt, columns, sort, top and own\b", "--fmt, --columns, --sort, --top and --cumulative"),
+    (r"\bsort, top and own\b", "--sort, --top and --cumulative"),
+    (r"\b(only|use) depth\b", r"\1 --depth"),
 )
 
 
 def by_option(message: str) -> str:
-    """A message of the library, with options in place of arguments: ``execute=True`` is ``--execute``."""
+    """A message of the library with options in place of arguments: ``--execute`` for ``execute=True``."""
     for pattern, option in _OPTIONS:
         message = re.sub(pattern, option, message)
     return message
@@ -69,7 +70,7 @@ def _fail(message: str, code: int, error: Exception) -> None:
 
 
 def say(text: str) -> None:
-    """Tell the user, not who reads the table. What a name may hold reaches no terminal but as text."""
+    """Write to stderr, beside the table on stdout. Control characters, which a name may contain, are escaped."""
     typer.echo("\n".join(map(visible, text.split("\n"))), err=True)
 
 
@@ -89,7 +90,7 @@ def show(text: str, output: Path | None = None) -> None:
 
 
 def is_terminal() -> bool:
-    """Whether somebody looks at what is shown, and not a file or another program."""
+    """Whether stdout is a terminal, not a file or another program."""
     return sys.stdout.isatty()
 
 
@@ -101,11 +102,11 @@ def draw(what: RenderableType) -> None:
 
 
 def draw_table(tables: Iterable[Table], total: str = "") -> None:
-    """Draw the first of some tables that is no wider than the terminal, or else what fits of the last.
+    """Draw the first table that fits the width of the terminal, or else the last one, shortened.
 
     Args:
-        tables: the same in several forms, the widest first.
-        total: a line to show under it.
+        tables: the same table in several forms, the widest first.
+        total: a line to show under the table.
     """
     from rich.console import Console
 

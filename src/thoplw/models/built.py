@@ -1,4 +1,4 @@
-"""A model without weights: what every zoo builds with."""
+"""Build a model without weights: what every zoo uses."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Built = tuple[nn.Module, Inputs]
 
 
 def build(builder: Callable[[], Any], real: bool, *ways: AbstractContextManager[Any]) -> Any:
-    """Call without allocating weights, unless they are asked for, in the thriftiest way that the builder bears."""
+    """Call a builder without allocating weights, unless ``real``: try each way in order, and allocate if all fail."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # They are about weights that nobody asked for.
+        warnings.simplefilter("ignore")  # Models warn about missing weights, which a profile does not need.
         for without_weights in () if real else ways or (torch.device("meta"), WeightsOnMeta()):
             with suppress(Exception), without_weights:
                 return builder()
@@ -29,7 +29,7 @@ def build(builder: Callable[[], Any], real: bool, *ways: AbstractContextManager[
 
 
 class WeightsOnMeta(TorchFunctionMode):
-    """Weights alone on the meta device, for builders that compute sizes or rates with tensors (RegNet's widths)."""
+    """Put only weights on the meta device, for builders that compute with other tensors, such as RegNet's widths."""
 
     CREATE_WEIGHTS = frozenset({torch.empty, torch.ones, torch.rand, torch.randn, torch.zeros})
 
@@ -46,7 +46,11 @@ def empty(*shape: int) -> torch.Tensor:
 
 
 def zoo(module: str, purpose: str) -> Any:
-    """A module of an optional package."""
+    """Import a module of an optional package.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
     package = module.partition(".")[0]
     try:
         importlib.import_module(package)

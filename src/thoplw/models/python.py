@@ -1,4 +1,4 @@
-"""What a callable in a Python module, or in a file, returns."""
+"""Models that a callable in a Python module, or in a file, builds."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from thoplw.models.built import Built, build
 
 
 def from_python(source: str, name: str, *, zoos: Iterable[str] = (), real: bool = False) -> Built:
-    """What a callable in a Python module, or in a file such as ``./mynet.py``, returns.
+    """Build the model that a callable in a Python module, or in a file such as ``./mynet.py``, returns.
 
     Args:
-        source: ``package.module``, found in the current folder as well, after all else; or a path that ends in ``.py``.
-        name: of the callable.
-        zoos: names that a mistyped module may have meant.
+        source: ``package.module``, which is looked for in the current folder last; or a path that ends in ``.py``.
+        name: of the callable, or of a module that is already built.
+        zoos: names to suggest for a mistyped module.
         real: allocate random weights.
     """
     if not name:
-        raise InputError(f"{source}: names no model; write what builds it after the colon, as in {source}:build")
+        raise InputError(f"{source}: names no model; add a function or class that builds one, as in {source}:build")
     found_in = _import_file(Path(source)) if source.endswith(".py") else _import(source, zoos)
     found = getattr(found_in, name, None)
     if found is None:
@@ -38,7 +38,7 @@ def from_python(source: str, name: str, *, zoos: Iterable[str] = (), real: bool 
         raise UnknownNameError(f"name in {source}:", name, public)
     model = found if isinstance(found, nn.Module) or not callable(found) else _call(found, f"{source}:{name}", real)
     if not isinstance(model, nn.Module):
-        raise InputError(f"{source}:{name} gives {type(model).__name__}, not a torch.nn.Module")
+        raise InputError(f"{source}:{name} gives a value of type {type(model).__name__}, not a torch.nn.Module")
     return model, None
 
 
@@ -46,14 +46,14 @@ def _call(builder: Callable[..., Any], name: str, real: bool) -> Any:
     try:
         inspect.signature(builder).bind()
     except (TypeError, ValueError) as error:
-        raise InputError(f"{name} cannot be called without arguments ({error}); name a function that can") from error
+        raise InputError(f"{name} cannot be called without arguments ({error}); name one that needs none") from error
     return build(builder, real)
 
 
 def _import(module: str, zoos: Iterable[str]) -> ModuleType:
     if not all(part.isidentifier() for part in module.split(".")):
         raise InputError(
-            f"{module!r} is no name of a Python module; write package.module:callable, or path/to/file.py:callable"
+            f"{module!r} cannot name a Python module; write package.module:callable, or path/to/file.py:callable"
         )
     _search_last(str(Path.cwd()))
     try:
@@ -68,7 +68,7 @@ def _import(module: str, zoos: Iterable[str]) -> ModuleType:
         if parent and not hasattr(sys.modules[parent], "__path__"):
             inner = missing.rpartition(".")[2]
             raise InputError(
-                f"{parent} is no package, so that there is no {missing}; "
+                f"{parent} is not a package, so it has no module {missing}; "
                 f"write {parent}:{inner} for what {parent} defines"
             ) from error
         searched = getattr(sys.modules[parent], "__path__", ()) if parent else None
@@ -81,7 +81,7 @@ def _import(module: str, zoos: Iterable[str]) -> ModuleType:
 
 
 def _import_file(path: Path) -> ModuleType:
-    """A file as a module of its name, or ``torch_2`` where that is taken: ``torch.py`` is not torch."""
+    """Import a file under its own name, or as ``torch_2`` if that name is taken: a file ``torch.py`` is not torch."""
     stem = re.sub(r"\W", "_", path.stem)
     names = chain((stem,), (f"{stem}_{number}" for number in count(2)))
     name = next(name for name in names if _is_of(sys.modules.get(name), path))
@@ -102,12 +102,12 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _is_of(module: ModuleType | None, path: Path) -> bool:
-    """Whether a name is free, or that of the file."""
+    """Whether a module name is free, or already holds this file."""
     return module is None or getattr(module, "__file__", None) == str(path.resolve())
 
 
 def _search_last(folder: str) -> None:
-    """Find modules in a folder, after everything that is installed: nothing there can stand for a package."""
+    """Search a folder for modules last, so that no file in it can shadow an installed package."""
     if folder not in sys.path:
         sys.path.append(folder)
 

@@ -27,8 +27,8 @@ class Loaded:
     Attributes:
         name: as it was asked for.
         model: on the meta device, unless it could only be built with weights.
-        inputs: positional inputs, or keyword inputs by name; floating-point tensors are on the meta device. None when
-            there is no telling.
+        inputs: positional inputs, or keyword inputs by name; floating-point tensors are on the meta device. None if
+            they are unknown, as for a model from a Python module.
     """
 
     name: str
@@ -57,7 +57,7 @@ def load(name: str, real: bool = False, **options: int) -> Loaded:
     unfit = [option for option in options if option not in inspect.signature(build).parameters]
     if unfit:
         who = "hf: models" if "seq" in unfit else "models of a zoo"
-        raise InputError(f"{' and '.join(unfit)}: only for {who}; give the shapes that {name} takes instead")
+        raise InputError(f"{' and '.join(unfit)}: only for {who}; for {name}, give the shapes of its inputs instead")
     model, inputs = build(rest, real=real, **options)
     return Loaded(name=name, model=model, inputs=map_tensors(inputs, _zeros) if real else inputs)
 
@@ -76,28 +76,30 @@ def _split(name: str) -> tuple[str, str]:
         return before, after
     path = Path(name)
     if path.suffix == ".py":
-        raise InputError(f"{name} is a file: write what builds the model after a colon, as in {name}:build")
+        raise InputError(
+            f"{name} is a file: add a colon and the function or class in it that builds the model, as in {name}:build"
+        )
     if path.suffix in _WEIGHTS:
         raise InputError(
-            f"{name} holds weights, and a model is more than these: name what builds it, as in mypackage.models:build "
-            "or path/to/file.py:build; no weights are needed"
+            f"{name} is a file of weights, which thoplw does not need: name the function or class that builds "
+            "the model, as in mypackage.models:build or path/to/file.py:build"
         )
     if (path / "config.json").is_file():
         raise InputError(f"{name} is a folder with a config.json: write hf:{name}")
     if "/" in name:
         raise InputError(
-            f"{name} is no model of a zoo, and none is asked for over a network: write hf: and a model type, as in "
+            f"{name} is not the name of a model, and thoplw downloads nothing: write hf: and a model type, as in "
             "hf:llama, or hf: and a folder with a config.json"
         )
     package, dot, inner = name.rpartition(".")
     if dot and name.replace(".", "").isidentifier():
         raise InputError(
-            f"{name} is no model of torchvision; for {inner} of the Python module {package} write {package}:{inner}"
+            f"{name} is not a model of torchvision; for {inner} in the Python module {package} write {package}:{inner}"
         )
     return "torchvision", name
 
 
-#: Endings of files that hold weights, or programs that cannot be taken apart.
+#: Endings of files that hold weights, or exported programs, which thoplw does not read.
 _WEIGHTS = frozenset({".bin", ".ckpt", ".gguf", ".h5", ".onnx", ".pkl", ".pt", ".pt2", ".pth", ".safetensors"})
 
 
@@ -119,10 +121,10 @@ def names(zoo: str, *words: str) -> list[str]:
 
 
 def available(*words: str) -> tuple[list[str], list[MissingExtraError]]:
-    """The same of all zoos that are installed, and what is wrong with those that are not.
+    """The matching models of all installed zoos, and an error for each zoo that is not installed.
 
     Raises:
-        MissingExtraError: none is installed.
+        MissingExtraError: no zoo is installed.
     """
     found: list[str] = []
     missing = []
@@ -142,7 +144,7 @@ def _zeros(tensor: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zoo:
-    """Where models have names.
+    """A library that has models by name.
 
     Attributes:
         build: from a name, without the prefix, to a model and its inputs.

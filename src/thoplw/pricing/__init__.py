@@ -1,4 +1,4 @@
-"""Counting conventions: each one table, in a file of its own."""
+"""Counting conventions: each is a table of prices in a file of its own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
     "price",
 ]
 
-#: What a convention is based on that is based on no other.
+#: The base of every convention that names no other.
 _PLAIN = Convention("", {}, unit="MAC", parameters=executed)
 
 #: Name -> convention.
@@ -51,15 +51,15 @@ CONVENTIONS: Mapping[str, Convention] = MappingProxyType(
 
 
 def conventions() -> tuple[Convention, ...]:
-    """Every convention that can be named."""
+    """All built-in conventions."""
     return tuple(CONVENTIONS.values())
 
 
 def find(convention: str | Convention) -> Convention:
-    """The convention of this name, or this one; completed from the one that it is based on.
+    """Look up a convention by name; complete the user's own from the one that it is based on.
 
     Raises:
-        UnknownNameError: there is none; the message names those near.
+        UnknownNameError: the name is unknown; the message suggests similar ones.
     """
     if isinstance(convention, Convention):
         return convention.on(_PLAIN if convention.based_on is None else find(convention.based_on))

@@ -28,7 +28,7 @@ MEASURES: Mapping[str, Callable[[Work], int]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """A way to count: one table.
+    """A way to count: a table of prices, and which parameters count.
 
     Attributes:
         name: as ``profile(convention=...)`` takes it.
@@ -53,7 +53,8 @@ class Convention:
         modules: the prices of classes of modules, by ``module:qualname``.
 
     Raises:
-        InputError: a key is neither.
+        InputError: a key is neither an operator nor a class of modules, a price is not a function, or the unit is
+            unknown.
     """
 
     name: str
@@ -68,9 +69,16 @@ class Convention:
     modules: Mapping[str, ModulePrice] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if self.unit is not None and self.unit not in MEASURES:
+            raise InputError(f"convention {self.name!r} has unit {self.unit!r}: give 'MAC' or 'FLOP'")
         operators: dict[str, Price] = {}
         modules: dict[str, ModulePrice] = {}
         for key, price in self.prices.items():
+            if price is not None and not callable(price):
+                raise InputError(
+                    f"convention {self.name!r} has {price!r} as the price for {key}: give a function of a call, such "
+                    "as `lambda call: 2 * call.outputs[0].numel`, or None if it is free"
+                )
             if is_module_class(key):
                 modules[class_names(key)[0]] = price
             elif isinstance(key, str) and ":" in key:
@@ -86,11 +94,11 @@ class Convention:
         object.__setattr__(self, "modules", MappingProxyType(modules))
 
     def measure(self, work: Work) -> int:
-        """The figure that this convention reports of some work."""
+        """An amount of work as one number, in the unit of this convention."""
         return MEASURES[self.unit or "MAC"](work)
 
     def on(self, base: Convention) -> Convention:
-        """This convention with what it lacks taken from another."""
+        """This convention, with missing prices, unit, parameters and registry taken from another."""
         return Convention(
             self.name,
             {**base.prices, **self.prices},

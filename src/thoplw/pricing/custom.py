@@ -1,4 +1,4 @@
-"""``custom_ops``: the user's own functions as prices."""
+"""``custom_ops``: functions of the user that price operators and modules."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CustomOps:
     """The functions of one profile: some price operators, others whole modules.
 
     Attributes:
-        convention: what prices all else; a plain number that a function returns is in its unit.
+        convention: prices everything else; a plain number that a function returns is in its unit.
         operators: operator -> price.
     """
 
@@ -40,6 +40,8 @@ class CustomOps:
         self._functions: dict[type, Callable[..., Any]] = {}
         self._calls: list[tuple[int, Module, tuple[Any, ...], Any]] = []
         self._used: set[str] = set()
+        if not isinstance(functions, (Mapping, type(None))):
+            raise CustomOpError(f"custom_ops takes {_FORMS}, not a {type(functions).__name__}.")
         for key, function in (functions or {}).items():
             if is_module_class(key):
                 _check_arity(key.__name__, function, "module", "inputs", "output")
@@ -48,8 +50,8 @@ class CustomOps:
                 name = operator_name(key)
                 if name in CONTROL_FLOW:
                     raise CustomOpError(
-                        f"custom_ops: {name} is counted by what its functions run, and has no price of its own. Give a "
-                        "price to the operators that they run, or to the class of the module that calls it."
+                        f"custom_ops: {name} cannot have a price: the operators inside the functions that it runs are "
+                        "counted. Give a price to one of these, or to the class of the module that calls it."
                     )
                 _check_arity(name, function, "call")
                 self.operators[name] = self._price(name, function)
@@ -57,7 +59,7 @@ class CustomOps:
                 raise CustomOpError(f"custom_ops takes {_FORMS}; the key {key!r} is neither.")
 
     def watch(self, scope: int, module: Module, inputs: tuple[Any, ...], output: Any) -> None:
-        """Note the call of a module, if one of the functions prices it."""
+        """Keep the call of a module if one of the functions prices its class."""
         if self._functions and self._function_for(module) is not None:
             self._calls.append((scope, module, inputs, output))
 
@@ -76,7 +78,7 @@ class CustomOps:
         return prices
 
     def price(self, trace: Trace, expand: Expand) -> Priced:
-        """Price a trace: by the functions what they are of, all else by the convention.
+        """Price a trace with these functions, and everything that they do not price by the convention.
 
         Raises:
             CustomOpError: a function returned no number.
@@ -96,12 +98,12 @@ class CustomOps:
         return priced
 
     def _work(self, name: str, function: Callable[..., Any], *arguments: Any) -> Work:
-        """What a function says of some arguments."""
+        """Call a price function, and check that it returned an amount of work."""
         what = f"custom_ops: {_name(function)}, which prices {name},"
         return as_work(function(*arguments), what, self.convention.unit or "MAC")
 
     def _unused(self, trace: Trace, expand: Expand) -> Iterator[str]:
-        """The keys of which nothing ran, not even inside of what another function prices."""
+        """The keys for which nothing ran, not even inside a module or operator that another function prices."""
         calls = {call for call, _ in trace.steps}
         for name in self.operators:
             if name not in self._used and not any(map(Holds({name: None}, expand).at_all, calls)):

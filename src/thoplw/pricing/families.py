@@ -1,4 +1,4 @@
-"""Words for operators, as a paper would say them."""
+"""Names for kinds of work, such as ``batch norm``, to explain differences between conventions."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _BY_OPERATOR: Mapping[str, str] = MappingProxyType(
 def family_of(target: str) -> str:
     """What kind of work an operator is, in words: ``aten.addmm`` is ``matrix products``.
 
-    Quantised operators and those in place go by the plain ones; an operator that is in no table by its own name.
+    Quantised and in-place operators have the family of the plain operator. An operator without a family is its own.
     """
     plain = target if target in FAMILIES else target.removesuffix("_")
     name = plain.partition(".")[2]

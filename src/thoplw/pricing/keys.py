@@ -1,4 +1,4 @@
-"""What a price is of: an operator, or a class of modules. Both are told from anything else without torch."""
+"""The keys of prices: operators and classes of modules. Both are recognised without importing torch."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from thoplw.record import class_names
 #: What every class of modules is derived from.
 MODULE = "torch.nn.modules.module:Module"
 
-#: Operators that take functions, such as flex attention, are of the last one.
+#: Torch's classes of operators. The last one is for operators that take functions, such as flex attention.
 _OPERATORS = frozenset({"OpOverload", "OpOverloadPacket", "HigherOrderOperator"})
 
-#: Operators that stand for Python: a record has what their functions run in their place.
+#: Control-flow operators, which run functions: a record holds the operators inside these functions instead.
 CONTROL_FLOW = frozenset(
     f"higher_order.{name}"
     for name in (
@@ -21,22 +21,22 @@ CONTROL_FLOW = frozenset(
 
 
 def is_module_class(key: object) -> bool:
-    """Whether it is a class of modules, such as ``torch.nn.Linear``."""
+    """Whether a key is a class of modules, such as ``torch.nn.Linear``."""
     return isinstance(key, type) and MODULE in class_names(key)
 
 
 def is_operator(key: object) -> bool:
-    """Whether it is an operator, such as ``torch.ops.aten.linear`` or ``torch.ops.aten.linear.default``."""
+    """Whether a key is an operator, such as ``torch.ops.aten.linear`` or ``torch.ops.aten.linear.default``."""
     return bool(_classes(key))
 
 
 def operator_name(key: object) -> str:
-    """An operator as records say it: ``aten.linear``, or ``higher_order.flex_attention``."""
+    """The name of an operator in records: ``aten.linear``, or ``higher_order.flex_attention``."""
     return f"higher_order.{key}" if "HigherOrderOperator" in _classes(key) else str(key)
 
 
 def _classes(key: object) -> frozenset[str]:
-    """Which of torch's classes of operators it is of."""
+    """The names of torch's operator classes that a key is an instance of."""
     if type(key) is str:  # as nearly all are
         return frozenset()
     return _OPERATORS & {each.__name__ for each in type(key).__mro__ if each.__module__.startswith("torch")}

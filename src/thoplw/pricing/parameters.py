@@ -1,4 +1,4 @@
-"""Which parameters count: ways to choose among those that a trace shows, each with the index of its module."""
+"""Which parameters count: functions that choose from those in a trace."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Parameters = Callable[[Trace], Iterable[tuple[int, Weight]]]
 
 
 def executed(trace: Trace) -> Iterable[tuple[int, Weight]]:
-    """Parameters of modules that ran, and those that some operator took; each tensor once."""
+    """Parameters of modules that ran, and those that an operator used; each tensor once."""
     return _executed(trace, buffers=frozenset())
 
 
 def executed_with_statistics(trace: Trace) -> Iterable[tuple[int, Weight]]:
-    """The same, and the running mean and variance of norms."""
+    """As :func:`executed`, with the running mean and variance of norms."""
     return _executed(trace, buffers=frozenset({"running_mean", "running_var"}))
 
 

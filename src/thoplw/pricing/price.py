@@ -1,4 +1,4 @@
-"""Put a price on a trace: the topmost call that has a price covers everything under it."""
+"""Price a trace: the topmost call that has a price covers everything inside it."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Priced:
         own: for each scope, what its own operators cost, without those of the scopes it opened.
         entries: every leaf, by scope, in order of its first run.
         whole: scopes that were priced as a whole.
-        covered: scopes inside those that were priced as a whole: their own work is none.
+        covered: scopes inside those that were priced as a whole; their own work is zero.
         unseen: calls that multiply and accumulate, but are free in a convention that mirrors a tool.
-        unused: what the user gave a price, and never ran.
+        unused: keys of ``custom_ops`` for which nothing ran.
     """
 
     trace: Trace
@@ -64,8 +64,8 @@ def price(
     Args:
         trace: what ran.
         convention: the table of prices.
-        prices: prices of operators that go before the convention's, and before those of what they are a part of:
-            with a price of ``aten.addmm``, ``aten.linear`` is taken apart, and a module that the convention prices as a
+        prices: prices of operators that override the convention's, also inside composite operators and modules: with
+            a price for ``aten.addmm``, ``aten.linear`` is taken apart, and a module that the convention prices as a
             whole is priced by its operators.
         scopes: prices of whole calls of modules, by index of their scope: they cover all that ran inside, and go
             before the convention's prices of modules.
@@ -107,14 +107,14 @@ def price(
 
 
 def _multiplies(call: Call, expand: Expand) -> bool:
-    """Whether an operator multiplies and accumulates, as far as thoplw knows."""
+    """Whether thoplw's own formula for an operator has multiply-accumulates."""
     return any(leaf.work is not None and leaf.work.macs for leaf in leaves(call, FORMULAS, expand))
 
 
 def _whole(
     trace: Trace, convention: Convention, scopes: Mapping[int, Work], holds: Holds | None
 ) -> tuple[Mapping[int, Work], frozenset[int]]:
-    """The calls of modules that have a price of their own, and the calls inside of these."""
+    """The scopes that have a price as a whole, and the scopes inside these."""
     if not scopes and not convention.modules:
         return scopes, frozenset()
     whole = dict(scopes)
@@ -145,7 +145,7 @@ def _whole(
 
 
 def _around(trace: Trace, scopes: Mapping[int, Work], holds: Holds | None) -> set[int]:
-    """The calls of modules in which something has a price that goes before the convention's."""
+    """The scopes that contain an operator or a module with a price that overrides the convention's."""
     inner = [trace.scopes[index].parent for index in scopes]
     if holds is not None:
         inner += [at for call, at in trace.steps if holds.at_all(call)]
@@ -158,7 +158,7 @@ def _around(trace: Trace, scopes: Mapping[int, Work], holds: Holds | None) -> se
 
 
 class Holds:
-    """Whether operators are made of some that have a price among a few, which others do not know of."""
+    """Tells whether an operator contains one with a price in a given table: ``aten.linear`` contains ``aten.addmm``."""
 
     def __init__(self, prices: Mapping[str, Price], expand: Expand) -> None:
         self._prices = prices
@@ -166,11 +166,11 @@ class Holds:
         self._known: dict[Call, bool] = {}
 
     def at_all(self, call: Call) -> bool:
-        """Whether the call itself has such a price, or holds one that has."""
+        """Whether the call itself, or a part of it, has such a price."""
         return find_price(call, self._prices) is not _ABSENT or self.inside(call)
 
     def inside(self, call: Call) -> bool:
-        """Whether a part of the call has such a price, or a part of a part; the call itself has none."""
+        """Whether a part of the call, at any depth, has such a price, and the call itself has none."""
         known = self._known.get(call)
         if known is None:
             parts = () if find_price(call, self._prices) is not _ABSENT else self._parts(call)
@@ -180,16 +180,14 @@ class Holds:
     def _parts(self, call: Call) -> tuple[Call, ...]:
         try:
             return self._expand(call) or ()
-        except (
-            Exception
-        ):  # what has a price need not be one that can be taken apart: then nothing is known of its parts
+        except Exception:  # an operator that has a price may fail to be taken apart; then it has no known parts
             return ()
 
 
 def leaves(call: Call, prices: Mapping[str, Price], expand: Expand, holds: Holds | None = None) -> tuple[Leaf, ...]:
-    """A call, if it has a price; else its parts, each treated alike; else the call without a price.
+    """The call itself if it has a price, else the leaves of its parts; without parts, the call with no price.
 
-    A call that ``holds`` something with a price that goes before its own is taken apart.
+    A call is also taken apart if ``holds`` finds a part in it whose price overrides its own.
     """
     found = _ABSENT if holds is not None and holds.inside(call) else find_price(call, prices)
     if found is None:
@@ -204,7 +202,7 @@ def leaves(call: Call, prices: Mapping[str, Price], expand: Expand, holds: Holds
 
 
 def find_price(call: Call, prices: Mapping[str, Price]) -> object:
-    """The price of a call: of its overload, of its operator, or of the operator that it is the in-place variant of."""
+    """The price of a call: that of its overload, else of its operator, else of the operator without in-place ``_``."""
     for target in (call.name, call.target):
         if target in prices:
             return prices[target]

@@ -11,7 +11,7 @@ from thoplw.pricing.families import family_of
 from thoplw.pricing.price import Priced, leaves
 from thoplw.record import Call, Expand, Trace, Work
 
-#: The term of conventions that count in floating-point operations against those in multiply-accumulates.
+#: The term between a convention that counts FLOPs and one that counts MACs.
 TWO_FOR_ONE = "a multiply-accumulate counted as two operations"
 
 
@@ -34,10 +34,10 @@ class Term(NamedTuple):
 
 
 class Families:
-    """The work that conventions see in a trace, by kind.
+    """The work in a trace, grouped by family, such as ``batch norm``.
 
-    What a convention prices by the operator is of that operator's kind (of the composite's, where it prices the parts).
-    What it prices by the module is of the kind that makes up most of the operations inside.
+    Work priced by operator belongs to the family of the operator that the model called, even if its parts were priced.
+    Work priced by module belongs to the family with the most FLOPs inside.
     """
 
     def __init__(self, trace: Trace, expand: Expand | None = None) -> None:
@@ -47,14 +47,14 @@ class Families:
         self._main: dict[int, str] = {}
 
     def terms(self, left: Priced, right: Priced, *, by_layer: bool = False) -> tuple[Term, ...]:
-        """What makes up the difference of two conventions' totals, the largest first, without terms that are equal."""
+        """The terms of the difference between two totals, the largest first, without terms that are equal."""
         split = left.convention.unit != right.convention.unit
         sides = [self._figures(side, by_layer=by_layer, split=split) for side in (left, right)]
         terms = [Term(*key, sides[0].get(key, 0), sides[1].get(key, 0)) for key in {**sides[0], **sides[1]}]
         return tuple(sorted((term for term in terms if term.difference), key=lambda term: -abs(term.difference)))
 
     def _figures(self, priced: Priced, *, by_layer: bool, split: bool) -> dict[tuple[str, str], int]:
-        """(Layer, kind) -> figure. To split takes the second operation of every multiply-accumulate apart."""
+        """(Layer, family) -> figure; ``split`` makes the second operation of each MAC a term of its own."""
         convention = priced.convention
         figures: dict[tuple[str, str], int] = defaultdict(int)
         for scope, kind, work in self._parts(priced):
@@ -74,7 +74,7 @@ class Families:
             yield scope, self._family_of_scope(scope), priced.own[scope]
 
     def _family_of_scope(self, scope: int) -> str:
-        """The kind that makes up most of what runs in a call of a module; its class where nothing is computed."""
+        """The family with the most FLOPs in a call of a module; the module's class if nothing is computed."""
         if not self._main:
             self._main = self._main_families()
         return self._main[scope]
@@ -88,7 +88,7 @@ class Families:
                 priced = leaves(call, FORMULAS, self._expand)
                 known[call] = sum(leaf.work.flops for leaf in priced if leaf.work is not None)
             flops[scope][family_of(call.target)] += known[call]
-        for index in range(len(scopes) - 1, 0, -1):  # what was called follows what called it
+        for index in range(len(scopes) - 1, 0, -1):  # a called scope comes after its caller
             for kind, figure in flops[index].items():
                 flops[scopes[index].parent][kind] += figure
         return {

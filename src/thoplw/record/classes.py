@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def class_names(cls: type) -> tuple[str, ...]:
-    """``module:qualname`` of a class and of every class that it is derived from, the nearest first.
+    """The names (``module:qualname``) of a class and of its base classes, the nearest first.
 
     ``torch.nn.Conv2d`` is ``("torch.nn.modules.conv:Conv2d", "torch.nn.modules.conv:_ConvNd", ...)``.
     """

@@ -1,4 +1,4 @@
-"""What a tensor looks like, without the tensor."""
+"""The shape, dtype and strides of a tensor, without the tensor."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TensorSpec:
             classes is nonzero in an eighth. Of indices: what part of them points at one place, if they spread evenly.
             Of sparse tensors, which have no strides: what part of the elements is stored. Of the counts of blocks of
             flex attention's mask: what part of the scores is in these blocks.
-        values: what is in it, where that decides on what an operator costs, and is known: where packed sequences end.
+        values: its values, if an operator's cost depends on them and they are known: where packed sequences end.
         numel: number of elements.
     """
 
@@ -53,7 +53,7 @@ class TensorSpec:
     numel: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # Worked out once for what is asked of every weight that has this spec.
+        # Computed once, as many weights share a spec.
         object.__setattr__(self, "numel", math.prod(self.shape))
 
     @property
@@ -67,8 +67,8 @@ class TensorSpec:
             return ITEM_SIZES[self.dtype]
         except KeyError:
             raise InputError(
-                f"dtype {self.dtype!r} of a tensor of shape {self.shape} has no size in ITEM_SIZES of "
-                "thoplw.record.spec: say there how many bytes an element takes."
+                f"a tensor of shape {self.shape} has dtype {self.dtype!r}, whose size in bytes thoplw does not know: "
+                "please report it; until then, add it to ITEM_SIZES in thoplw/record/spec.py."
             ) from None
 
 

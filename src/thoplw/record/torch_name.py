@@ -1,4 +1,4 @@
-"""A thing of torch that is not a tensor, by its name: ``torch.float32``, ``cuda:0``, a function that was handed in."""
+"""The name of an argument that is not a tensor, such as ``torch.float32``, ``cuda:0`` or a function."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TorchName:
-    """What an operator was given that a record cannot hold.
+    """Stands in a record for an argument that a record cannot hold.
 
     ``torch.ops.aten._to_copy(x, dtype=torch.float16)`` is recorded with ``TorchName("dtype", "float16")``.
 

@@ -1,4 +1,4 @@
-"""One run of a model: its modules, the calls of them, and the operators that ran in each."""
+"""The record of one run of a model: its modules, their calls, and the operators that ran in each."""
 
 from __future__ import annotations
 
@@ -95,9 +95,9 @@ class ModuleCall:
 
 
 class Assumption(NamedTuple):
-    """Something that was taken for granted, as the values that would have told were not there.
+    """An assumption about values that an abstract run does not have.
 
-    ``statement`` says what, ``target`` is the operator, ``scope`` the index of the scope that it ran in.
+    ``statement`` is the assumption, ``target`` the operator that needed the value, ``scope`` the index of its scope.
     """
 
     statement: str
@@ -107,16 +107,16 @@ class Assumption(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """Everything that was seen in one run of a model.
+    """The record of one run of a model.
 
     Attributes:
         modules: all modules of the model, in definition order; the model itself is the first.
         scopes: one per call of a module, in the order in which they began; the model's own is the first.
         steps: one per operator, in order.
         used: keys of the parameters and buffers that some operator took.
-        assumptions: what was taken for granted: with any, figures are an estimate.
+        assumptions: assumptions about unknown values: if there is any, figures are an estimate.
         torch: version of torch that ran the model.
-        complete: whether every composite operator among the steps has its parts.
+        complete: whether the steps hold the parts of every composite operator.
     """
 
     modules: tuple[ModuleInfo, ...]
@@ -138,10 +138,10 @@ class Trace:
         return replace(self, steps=steps, complete=True)
 
     def expander(self, expand: Expand | None) -> Expand:
-        """How composite operators of this record are taken apart: by what is given, else into their recorded parts.
+        """The function that takes composite operators apart: ``expand``, or one that reads their recorded parts.
 
         Raises:
-            InputError: nothing is given, and the record does not have the parts.
+            InputError: ``expand`` is None, and the record does not hold the parts.
         """
         if expand is not None:
             return expand
@@ -218,11 +218,11 @@ _recorded: Expand = attrgetter("parts")
 
 
 def _with_parts(call: Call, expand: Expand, known: dict[Call, Call]) -> Call:
-    """A call with its parts, and theirs, and so on; ``known`` has what was found before, as calls are shared."""
+    """A call with its parts at every depth; ``known`` caches results, as steps share calls."""
     if call not in known:
         try:
             parts = expand(call)
-        except ThoplwError:  # its pieces decide on values, say
+        except ThoplwError:  # for example, its parts need values
             parts = None
         known[call] = call
         if parts is not None:

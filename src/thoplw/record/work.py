@@ -34,19 +34,22 @@ ZERO = Work()
 
 
 def as_work(price: object, what: str, unit: str = "MAC") -> Work:
-    """What a price, whose name is ``what``, has returned: work, or a whole number of so many of a unit.
+    """Turn what a price function returned into work: ``as_work(5, "f")`` is ``Work(macs=5, flops=10)``.
 
-    A multiply-accumulate is two floating-point operations; of so many operations (``"FLOP"``) nothing more is known.
+    Args:
+        price: what it returned: work, or a whole number.
+        what: names the function in the message.
+        unit: of a whole number: ``"MAC"``, which is two FLOPs, or ``"FLOP"``, which is no MAC.
 
     Raises:
-        CustomOpError: it is neither.
+        CustomOpError: it returned something else.
     """
     if isinstance(price, Work):
         return price
     if isinstance(price, float) and price.is_integer():
         price = int(price)
     if isinstance(price, bool) or not isinstance(price, Integral):
-        raise CustomOpError(f"{what} returned {price!r}, not a whole number of {unit}s, nor thoplw.Work.")
+        raise CustomOpError(f"{what} returned {price!r}; return a whole number of {unit}s, or thoplw.Work.")
     if unit == "FLOP":
         return Work(flops=int(price))
     return Work(macs=int(price), flops=2 * int(price))

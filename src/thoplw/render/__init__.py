@@ -1,4 +1,4 @@
-"""From a table, an outline of modules, or the document, to text in any format."""
+"""Write a table, an outline of modules, or the document as text in any format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["DOCUMENTS", "FORMATS", "OUTLINES", "TABLES", "check_format", "render
 
 
 def _html(outline: Outline) -> str:
-    """One file for a browser, which holds all that it needs."""
+    """One self-contained file for a browser."""
     from thoplw.render.page import page
 
     return page(outline)
@@ -42,7 +42,7 @@ FORMATS: Mapping[str, Callable[[Any], str]] = MappingProxyType({**TABLES, **OUTL
 
 
 def check_format(name: str) -> None:
-    """Find a misspelt format before the work.
+    """Refuse an unknown format before the work begins.
 
     Raises:
         UnknownNameError: there is no such format.

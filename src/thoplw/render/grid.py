@@ -30,7 +30,7 @@ _STYLE = """\
 .thoplw.total tr:last-child td { border-top: 1px solid; font-weight: bold; }
 </style>"""
 
-#: What Markdown, or the HTML in it, would take for more than text.
+#: Characters with a meaning in Markdown or in HTML inside it -> how they are escaped.
 _MARKDOWN = str.maketrans({"\\": "\\\\", "|": "\\|", "`": "\\`", "[": "\\[", "<": "&lt;", "&": "&amp;"})
 
 
@@ -71,7 +71,7 @@ def latex(table: Table) -> str:
 
 
 def comma_separated(table: Table) -> str:
-    """CSV: no padding, no notes; a line is a row, and no cell is a formula."""
+    """CSV without padding or notes: one line for each row; no cell is a formula."""
     table = printable(table)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

@@ -72,11 +72,11 @@ class Outline:
         about: model, convention, unit, and versions of thoplw and torch.
         inputs: shapes of the tensors that the model was given.
         outputs: shapes of the tensors that it returned.
-        figures: what the modules have.
+        figures: the figures that every module has.
         totals: figures of the whole model.
         modules: in definition order; the model itself is the first.
         uncounted: operator -> calls, modules and shapes, for operators without a price.
-        unseen: operator -> the same, for those that are nothing to the tool mirrored.
+        unseen: operator -> the same, for operators that multiply and accumulate, but the mirrored tool ignores.
         assumptions: statement -> operators, calls and modules.
         not_executed: path -> parameters, for modules that never ran.
     """

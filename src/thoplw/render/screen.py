@@ -1,4 +1,4 @@
-"""A table for who looks at it: figures to the right, no wider than the terminal."""
+"""Draw a table on the terminal: figures to the right, no wider than the screen."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ITEMS = 3
 
 
 def width_of(table: Table) -> int:
-    """Characters that it takes to show everything."""
+    """The width in characters at which nothing is cut."""
     return sum(_widths(_short(printable(table)))) + _BETWEEN * (len(table.columns) - 1)
 
 
@@ -78,12 +78,12 @@ def _widths(table: Table) -> list[int]:
 
 
 def _short(table: Table) -> Table:
-    """Lists without what comes after the third item."""
+    """Cut lists in cells after the third item."""
     return _with_cells(table, lambda cell, _: " | ".join(some(part.split(", "), _ITEMS) for part in cell.split(" | ")))
 
 
 def _tight(table: Table, width: int) -> Table:
-    """With shapes as ``64x7x7``, and of names the ends that there is room for, as it is these that differ."""
+    """Write shapes as ``64x7x7``, and cut the beginnings of long names, as these differ in their ends."""
     table = _with_cells(table, lambda cell, _: cell.replace(" x ", "x"))
     over = width_of(table) - width
     longest = _widths(table)[0] if table.columns else 0
@@ -96,7 +96,7 @@ def _tight(table: Table, width: int) -> Table:
 
 
 def _with_cells(table: Table, change: Callable[[str, int], str]) -> Table:
-    """The same with all cells changed, given each and the position of its column."""
+    """Change every cell with a function of the cell and the position of its column."""
 
     def changed(row: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(change(cell, position) for position, cell in enumerate(row))

@@ -1,4 +1,4 @@
-"""What a renderer sees: headings and formatted cells, nothing of models or counting."""
+"""The table that renderers take: headings and formatted cells, without models or counting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Table:
 
     Attributes:
         values: column -> its figures as plain numbers, those of the rows and at last the total, for columns of figures.
-        levels: of each row, how deep it is in the tree of modules.
+        levels: the depth of each row in the tree of modules.
         about: what was counted and by what: model, convention, unit and versions.
     """
 
@@ -33,7 +33,7 @@ class Table:
 
 
 def printable(table: Table) -> Table:
-    """The same with control characters of names shown, see :func:`thoplw.render.words.visible`."""
+    """Escape control characters in all cells, see :func:`thoplw.render.words.visible`."""
     return replace(
         table,
         columns=_visible(table.columns),
@@ -51,7 +51,7 @@ def _visible(cells: tuple[str, ...]) -> tuple[str, ...]:
 def figures_of(table: Table) -> set[int]:
     """Positions of the columns that hold figures alone, in any format: ``1824010216``, ``+1.82 G``, ``12.34 %``.
 
-    A shape of one size, such as ``512``, is no figure.
+    A shape of one size, such as ``512``, is not a figure.
     """
     rows = (*table.rows, table.footer) if table.footer else table.rows
     return {

@@ -29,9 +29,9 @@ def shapes_in_words(shapes: Iterable[Shape], times: str = " x ") -> str:
 
 
 def visible(text: str) -> str:
-    r"""What a terminal would obey, and what breaks a line, as it is typed in Python: a newline as ``\n``.
+    r"""Escape control characters as Python source does: a newline becomes ``\n``.
 
-    Names of modules and texts of errors are the user's, or come out of a file: they may hold anything.
+    Names of modules and texts of errors come from users or files, and a terminal would obey what they contain.
     """
     if text.isprintable():
         return text

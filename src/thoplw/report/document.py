@@ -1,4 +1,4 @@
-"""A profile as plain values, as JSON has it, and back again; ``schema.json`` describes the document."""
+"""Turn a profile into the plain values that JSON holds, and back; ``schema.json`` describes the document."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _figures() -> tuple[Figure, ...]:
 
 
 def to_document(profile: Profile) -> Document:
-    """Everything of a profile as plain values; what is returned shares nothing with it."""
+    """Copy everything in a profile into plain values; later changes to one do not touch the other."""
     root = profile.total
     return {
         "schema": SCHEMA,
@@ -103,7 +103,7 @@ def read(path: Path) -> Profile:
     """Read what ``summary("json")`` or ``thoplw profile --kind json`` wrote.
 
     Raises:
-        InputError: there is no such file, or it is something else, of another version of the schema, or damaged: the
+        InputError: the file does not exist, is not a profile, has another version of the schema, or is damaged; the
             message names the place.
     """
     again = f"write it with `thoplw profile MODEL --kind json -o {path}`"
@@ -112,19 +112,21 @@ def read(path: Path) -> Profile:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # no JSON, or no UTF-8
-        raise InputError(f"{path} is no profile, as it is no JSON ({error}); {again}") from error
+        raise InputError(f"{path} is not a profile: it is not JSON ({error}); {again}") from error
     if not isinstance(document, dict) or "schema" not in document:
-        raise InputError(f"{path} is no profile, as it has no 'schema'; {again}")
+        raise InputError(f"{path} is not a profile: it has no 'schema'; {again}")
     if document["schema"] != SCHEMA:
-        raise InputError(f"{path} has schema {document['schema']!r}, and this thoplw reads {SCHEMA}; {again}")
+        raise InputError(
+            f"{path} has schema {document['schema']!r}, but this version of thoplw reads schema {SCHEMA}; {again}"
+        )
     try:
         return from_document(document)
     except InputError as error:
-        raise InputError(f"{path} is no profile, as {error}; {again}") from None
+        raise InputError(f"{path} is not a profile: {error}; {again}") from None
 
 
 def from_document(document: Mapping[str, Any]) -> Profile:
-    """The profile that a document tells.
+    """Read a profile from a document.
 
     Raises:
         InputError: a field is missing, unknown or of another type, or figures do not add up; the message names the
@@ -133,7 +135,7 @@ def from_document(document: Mapping[str, Any]) -> Profile:
     fields = _fields(document, "", required=_KEYS, optional=("unused",))
     layers = _list(fields["layers"], "layers")
     if not layers:
-        raise InputError("layers is empty: the model itself is the first of them")
+        raise InputError("layers is empty: its first entry must be the model itself")
     modules = tuple(_row(each, f"layers[{index}]") for index, each in enumerate(layers))
     _check_depths(modules)
     unit = _text(fields["unit"], "unit")
@@ -208,7 +210,7 @@ def _assumed(value: Any, where: str) -> Assumed:
 
 
 def _check_depths(modules: tuple[Row, ...]) -> None:
-    """The first is the model, every other is at most one deeper than the one before it."""
+    """Check that the first row is the model, and that every other is at most one level deeper than the row before."""
     before = -1
     for index, row in enumerate(modules):
         if row.depth > before + 1 or (index > 0) != (row.depth > 0):
@@ -229,7 +231,7 @@ def _check_totals(profile: Profile, value: Any) -> None:
 def _fields(value: Any, where: str, *, required: Iterable[str], optional: Iterable[str] = ()) -> Mapping[str, Any]:
     required = list(required)
     if not isinstance(value, Mapping):
-        raise InputError(f"{where} is {_shown(value)}, no object")
+        raise InputError(f"{where} is {_shown(value)}, not an object")
     prefix = f"{where} has" if where else "it has"
     lacking = [key for key in required if key not in value]
     if lacking:
@@ -242,19 +244,19 @@ def _fields(value: Any, where: str, *, required: Iterable[str], optional: Iterab
 
 def _number(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InputError(f"{where} is {_shown(value)}, no whole number from 0 on")
+        raise InputError(f"{where} is {_shown(value)}, not a whole number of 0 or more")
     return value
 
 
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str):
-        raise InputError(f"{where} is {_shown(value)}, no text")
+        raise InputError(f"{where} is {_shown(value)}, not a string")
     return value
 
 
 def _list(value: Any, where: str) -> list[Any]:
     if not isinstance(value, list):
-        raise InputError(f"{where} is {_shown(value)}, no list")
+        raise InputError(f"{where} is {_shown(value)}, not a list")
     return value
 
 
@@ -271,7 +273,7 @@ def _shapes(value: Any, where: str) -> tuple[Shape, ...]:
 
 def _map(value: Any, where: str, each: Callable[[Any, str], T]) -> dict[str, T]:
     if not isinstance(value, Mapping):
-        raise InputError(f"{where} is {_shown(value)}, no object")
+        raise InputError(f"{where} is {_shown(value)}, not an object")
     return {key: each(item, f"{where}[{key!r}]") for key, item in value.items()}
 
 

@@ -1,4 +1,4 @@
-"""The one registry of figures: what a module can be asked for, and where the answer is shown.
+"""The registry of figures, such as MACs and parameters: how each is computed, and where it is shown.
 
 A figure is one entry of :data:`FIGURES`. Table columns, sums over modules, JSON and its schema, data frames, diff,
 budget, survey, the HTML page, flame graphs and the help of the command line all read it there::
@@ -26,7 +26,7 @@ from thoplw.render.units import aligned
 if TYPE_CHECKING:
     from thoplw.report.rows import Row
 
-#: What a figure says of a module: a number, or a number for each part, such as bytes for each dtype.
+#: The value of a figure for a module: a number, or a number for each part, such as bytes for each dtype.
 Value = int | Mapping[str, int]
 
 #: How a figure is written, given the figure and the total of the model.
@@ -39,11 +39,11 @@ PLACES = frozenset({"table", "document", "diff", "budget", "survey", "totals", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """What one module is charged for, its children left out.
+    """What one module itself costs, without its children.
 
     Attributes:
-        cost: its work in the unit of the convention.
-        work: its work.
+        cost: its work, in the unit of the convention.
+        work: its work, as MACs and FLOPs.
         weights: the parameters that the convention counts.
         calls: how many times it was called.
     """
@@ -56,7 +56,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One thing that a module can be asked for.
+    """One number that is known of every module, such as its MACs.
 
     Attributes:
         name: as ``columns=["name"]``, ``sort=``, ``row["name"]`` and the keys of JSON have it.
@@ -64,8 +64,8 @@ class Figure:
         label: the same at greater length, for the page and flame graphs; empty as for ``heading``.
         unit: of what it counts, in the singular; empty where the convention tells.
         description: a sentence, for the schema and for help.
-        of: the figure, from what a module is charged for; None for a figure that shows another's values.
-        shows: the name of the figure whose values it shows, if it has none of its own.
+        of: computes the figure of a module from its charge; None for a figure that shows another's values.
+        shows: name of the other figure, for one that only shows its values in another way (share shows macs).
         parts: what tells its parts apart, such as ``dtype``; empty where it is one number.
         adds_up: whether the figure of a module that holds others is the sum of its own and theirs, and the model has
             a total. A figure that does not add up is the module's own, also in sums.
@@ -86,11 +86,11 @@ class Figure:
     places: frozenset[str] = PLACES
 
     def value(self, row: Row) -> Value:
-        """What it says of a row."""
+        """The figure of a row."""
         return row.figures[self.shows or self.name]
 
     def number(self, row: Row) -> int:
-        """The same as one number: the sum of its parts."""
+        """The figure of a row as one number: the sum of its parts."""
         return number(self.value(row))
 
     def heading_in(self, unit: str) -> str:
@@ -165,7 +165,7 @@ FIGURES: dict[str, Figure] = {
             heading="Calls",
             label="Calls",
             unit="call",
-            description="How many times it was called; never, if it only holds others.",
+            description="How many times it was called; 0 if it only holds others.",
             of=lambda charge: charge.calls,
             adds_up=False,
             formatter=_raw,

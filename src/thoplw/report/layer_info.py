@@ -1,4 +1,4 @@
-"""What a profile tells: rows, totals, and what is not known."""
+"""The report that ``profile`` returns: rows, totals, notes, and every output format."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LayerInfo:
     """
 
     def __init__(self, source: Priced | Profile) -> None:
-        """Show a trace with prices, or a profile: one that was read from a file, say."""
+        """Report on a priced trace, or on a profile that was read from a file."""
         self._source = source if isinstance(source, Profile) else Attribution(source)
         self.total_macs: int = self._source.cost
         self.total_flops: int = self._source.flops
@@ -50,7 +50,7 @@ class LayerInfo:
     def __reduce__(self) -> tuple[type[LayerInfo], tuple[Profile]]:
         return LayerInfo, (self.profile,)
 
-    # What not everyone asks for is worked out when it is asked for.
+    # Rows are computed on demand: totals alone are faster.
 
     @cached_property
     def profile(self) -> Profile:
@@ -85,12 +85,12 @@ class LayerInfo:
 
     @property
     def unseen(self) -> dict[str, Uncounted]:
-        """Operator -> where it ran, for those that multiply and accumulate, but are nothing to the tool mirrored."""
+        """Operator -> where it ran, for operators that multiply and accumulate, but the mirrored tool ignores."""
         return self._gaps.unseen
 
     @property
     def assumptions(self) -> dict[str, Assumed]:
-        """Statement -> where it was assumed: with any, the figures are an estimate."""
+        """Statement -> where it was assumed: if there is any, the figures are an estimate."""
         return self._gaps.assumptions
 
     @property
@@ -148,17 +148,17 @@ class LayerInfo:
             kind: one of those.
             fmt: ``raw`` numbers, ``grouped`` ones (``1,824,010,216``), ``clever`` ones with units, or the ``ratio`` of
                 each layer to the total.
-            depth: leave out what is deeper in the tree of modules; its figures go to the module that holds it.
+            depth: show modules down to this depth; deeper ones count towards the module that holds them.
             columns: which, out of ``name``, ``class``, ``depth``, ``inputs``, ``outputs``, ``calls``, ``macs``,
                 ``flops``, ``params``, ``trainable``, ``share``, ``bytes`` (one for each dtype) and ``operators``.
             sort: order rows by ``name``, or by a number, largest first: ``calls``, ``macs``, ``flops``, ``params``,
                 ``trainable``, ``share`` or ``bytes``. They are in definition order otherwise.
-            top: show so many of the largest, by ``sort`` or else by MACs, and the sum of all others in one row.
-            own: without it, there is a row for every module, with the figures of all modules that it holds.
+            top: show only this many of the largest rows, by ``sort`` or else by MACs, and the sum of all others.
+            own: show layers with their own figures. ``own=False`` shows every module, with its submodules included.
 
         Raises:
             UnknownNameError: there is no such kind, format or column.
-            InputError: options that do not go together.
+            InputError: the options contradict each other.
         """
         check_format(kind)
         view = View(fmt=fmt, depth=depth, columns=columns, sort=sort, top=top, own=own)
@@ -210,7 +210,7 @@ class LayerInfo:
         Its layers are all modules, each with its own figures, which add up to the totals.
 
         Args:
-            depth: leave out what is deeper in the tree of modules; its figures go to the module that holds it.
+            depth: show modules down to this depth; deeper ones count towards the module that holds them.
 
         Raises:
             InputError: the depth is less than 0.
@@ -267,12 +267,12 @@ class LayerInfo:
         return self.profile.by_operator()
 
     def notes(self) -> tuple[str, ...]:
-        """What the totals lack, a line for each kind of gap."""
+        """One line for each thing that the totals leave out, such as operators without a price."""
         return self._source.notes if isinstance(self._source, Profile) else notes(self._gaps, self.convention)
 
 
 def _record(row: Row, total: Row) -> dict[str, Any]:
-    """A row of a data frame: a figure that has parts is a column for each part that the model has."""
+    """A row of a data frame: a figure with parts, such as bytes for each dtype, becomes one column for each part."""
     record = to_layer(row)
     record.pop("other_calls", None)
     operators = record.pop("operators")

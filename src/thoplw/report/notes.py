@@ -1,4 +1,4 @@
-"""What a profile lacks, in words."""
+"""Notes that say in words what the figures of a profile leave out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from thoplw.report.rows import Gaps
 
 
 def notes(gaps: Gaps, convention: str) -> tuple[str, ...]:
-    """A line for each kind of gap, with the modules where it is.
+    """One line for each kind of gap, with the modules where it occurs.
 
     Args:
         gaps: of a profile.
@@ -35,7 +35,7 @@ def notes(gaps: Gaps, convention: str) -> tuple[str, ...]:
 
 
 def brief(gaps: Gaps, where: str = "") -> tuple[str, ...]:
-    """What makes totals wrong or estimates, without the places, to stand beside figures of another profile.
+    """One line for each gap that makes totals too low or an estimate, without the modules, to compare two profiles.
 
     Args:
         gaps: of a profile.

@@ -1,4 +1,4 @@
-"""A profile: every module of a model with its figures, and what they lack. Plain values, no torch."""
+"""A profile: every module of a model with its figures, and notes on what these leave out. Plain values, no torch."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class About:
     thoplw: str = __version__
 
     def to_dict(self) -> dict[str, str]:
-        """As tables and documents begin with it."""
+        """The fields with which tables and documents begin."""
         return {
             "thoplw": self.thoplw,
             "torch": self.torch,
@@ -47,7 +47,7 @@ class About:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """Every module of a model with its figures, and what they lack.
+    """Every module of a model with its figures, and notes on what these leave out.
 
     :class:`thoplw.LayerInfo` shows it, JSON writes it and reads it back, and diff, budget, survey, the HTML page and
     flame graphs are made of it.
@@ -56,8 +56,8 @@ class Profile:
         about: what was counted, and by what.
         modules: all that ran or hold one that ran, in definition order, with their own figures, which add up to the
             totals; the model itself is the first.
-        gaps: what the figures lack.
-        batch: the size of the first dimension where that is the batch; None where there is no telling.
+        gaps: what the figures leave out, such as operators without a price.
+        batch: the size of the first dimension, if all inputs and outputs share it; otherwise None.
     """
 
     about: About
@@ -77,9 +77,9 @@ class Profile:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the totals lack, a line for each kind of gap."""
+        """One line for each thing that the totals leave out, such as operators without a price."""
         asleep = not any(row.calls or row.macs or row.flops for row in self.modules)
-        nothing = ("Nothing ran: no input was given, so that only parameters are known.",) if asleep else ()
+        nothing = ("Nothing ran, as no input was given: only parameters are known.",) if asleep else ()
         return (*nothing, *notes(self.gaps, self.about.convention))
 
     @property
@@ -102,7 +102,7 @@ class Profile:
         return figure.heading_in(self.about.unit)
 
     def to_depth(self, depth: int | None) -> Profile:
-        """The same without the modules deeper than ``depth``, whose figures go to the module that holds them.
+        """Fold modules deeper than ``depth`` into the module that holds them.
 
         Raises:
             InputError: the depth is less than 0.

@@ -1,4 +1,4 @@
-"""What one module costs, and where figures have gaps: plain values."""
+"""The row of one module, and the gaps in the figures of a model: plain values."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Uncounted:
 
 @dataclass(slots=True, kw_only=True)
 class Assumed:
-    """Where something was taken for granted.
+    """Where something was assumed about unknown values.
 
     Attributes:
         operators: names of the operators that decided on values.
@@ -104,14 +104,14 @@ class Assumed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gaps:
-    """What the figures of a profile lack.
+    """What the figures of a profile leave out or assume.
 
     Attributes:
         uncounted: operator -> where it ran, for operators that have no price: the totals lack them.
-        unseen: operator -> where it ran, for those that multiply and accumulate, but are nothing to the tool mirrored.
+        unseen: operator -> where it ran, for operators that multiply and accumulate, but the mirrored tool ignores.
         assumptions: statement -> where it was assumed: with any, the figures are an estimate.
         not_executed: path -> parameters, for submodules that never ran: the totals lack these parameters.
-        unused: what the user gave a price, and never ran.
+        unused: keys of ``custom_ops`` for which nothing ran.
     """
 
     uncounted: dict[str, Uncounted] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""From a profile to a table: which columns, which rows, in which order, and how figures are written."""
+"""Turn a profile into a table: choose columns and rows, order them, and write the figures."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from thoplw.report.rows import Row, Shape
 #: What a table shows unless told otherwise.
 DEFAULT = ("name", "class", "inputs", "outputs", "macs", "params")
 
-#: How many of the shapes of a module that is called with several are shown.
+#: How many different shapes to show for a module that is called several times.
 SHAPES = 3
 
 
 def column_names() -> tuple[str, ...]:
-    """Everything that can be a column: words, figures, and at last the operators."""
+    """Names of all columns: words, then figures, then the operators."""
     return (*_WORDS, *(figure.name for figure in shown_in("table")), "operators")
 
 
 def sort_names() -> tuple[str, ...]:
-    """Everything that rows can be ordered by: names go up, figures go down."""
+    """Names of all columns that rows can be sorted by: names ascending, figures descending."""
     return ("name", *(figure.name for figure in shown_in("table")))
 
 
@@ -57,32 +57,32 @@ class View:
         if self.columns is not None and (isinstance(self.columns, str) or not self.columns):
             raise InputError(f"columns={self.columns!r}: give a list of names, such as columns=['name', 'macs']")
         if self.top is not None and self.top < 1:
-            raise InputError(f"top={self.top}: show at least the 1 largest layer")
+            raise InputError(f"top={self.top}: give 1 or more layers to show")
         if self.top is not None and self.sort == "name":
-            raise InputError("top= shows the largest layers: sort by a figure, such as sort='params', not by name")
+            raise InputError("top= shows the largest layers: sort by a number, such as sort='params', not by name")
         if self.top is not None and not self.own:
             raise InputError(
-                "top= with own=False would count what is inside of a module twice: leave one of them out, "
+                "top= with own=False would count a module inside another one twice: leave one of them out, "
                 "or give depth= to see large parts of the model"
             )
 
     def check(self, kind: str) -> None:
-        """Find options that a kind of output does not take, before the work.
+        """Refuse options that an output format does not take, before the model runs.
 
         Raises:
-            UnknownNameError: there is no such kind.
-            InputError: an option is for other kinds.
+            UnknownNameError: the format is unknown.
+            InputError: an option works only with other formats.
         """
         check_format(kind)
         if kind == "tree" and (self.sort, self.top, self.own) != (None, None, True):
             raise InputError(
-                "kind 'tree' has all modules in definition order, each with what it holds: sort, top and own "
-                f"are for {', '.join(sorted(TABLES.keys() - {kind}))}; depth makes a tree smaller"
+                "kind 'tree' always shows all modules, in the order in which the model defines them: sort, top and own "
+                f"work only with {', '.join(sorted(TABLES.keys() - {kind}))}; use depth for a smaller tree"
             )
         if kind not in TABLES and replace(self, depth=None) != View():
             raise InputError(
-                f"kind {kind!r} has all figures of all modules, as exact numbers: of the options it takes depth "
-                f"alone; fmt, columns, sort, top and own are for {', '.join(TABLES)}"
+                f"kind {kind!r} always holds all figures of all modules, as exact numbers, and takes only depth; "
+                f"fmt, columns, sort, top and own work only with {', '.join(TABLES)}"
             )
 
     def table(self, profile: Profile) -> Table:
@@ -155,7 +155,7 @@ def _quantity(value: int, unit: str, fmt: str = "%.2f") -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """A column that has no total."""
+    """A column of text, without a total."""
 
     heading: str
     cell: Callable[[Row], str]
@@ -164,7 +164,7 @@ class _Words:
 
 @dataclass(frozen=True, slots=True)
 class _Figures:
-    """A column that adds up."""
+    """A column of figures, whose total is the sum of all rows."""
 
     heading: str
     value: Callable[[Row], int]
@@ -199,7 +199,7 @@ def _order(sort: str) -> Callable[[Row], Any]:
 
 
 def _more(rest: Sequence[Row]) -> Row:
-    """Many rows as one, which is no module."""
+    """Sum many rows in one, ``(12 more)``, which is not a module."""
     whole = summed(rest)
     return replace(
         whole,
@@ -232,12 +232,12 @@ def _outputs(row: Row, batch: int | None) -> str:
 
 
 def _operators(row: Row, written: Callable[[int], str]) -> str:
-    """Those that cost something."""
+    """The operators that cost something: ``aten.linear 1024, aten.softmax 16``."""
     return ", ".join(f"{name} {written(value).strip()}" for name, value in row.operators.items() if value)
 
 
-# Name -> heading, what it says of a row, and what stands in the footer; given the row, or that of the model, and the
-# batch size.
+# Name -> heading, the cell of a row, and the cell of the footer. Both functions take a row (the model's own, for the
+# footer) and the batch size.
 _WORDS: dict[str, tuple[str, Callable[[Row, int | None], str], Callable[[Row, int | None], str]]] = {
     "name": ("Name", lambda row, _: named(row.name), lambda *_: "Total"),
     "class": ("Class", lambda row, _: row.cls, lambda model, _: model.cls),

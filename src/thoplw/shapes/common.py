@@ -53,7 +53,7 @@ def is_contiguous(*tensors: TensorSpec | None) -> bool:
 
 
 def _steps(tensor: TensorSpec, strides: Shape | None = None) -> list[int]:
-    """The strides that matter."""
+    """The strides of dimensions of more than one element; the others are never used."""
     return [step for size, step in zip(tensor.shape, strides or tensor.strides, strict=True) if size != 1]
 
 
@@ -64,5 +64,5 @@ def pair(value: int | Shape, rank: int) -> Shape:
 
 
 def axis(index: int, rank: int) -> int | None:
-    """A dimension counted from the front, ``None`` where there is no such one."""
+    """A dimension counted from the front; ``None`` if it is out of range."""
     return index % rank if -rank <= index < rank else None

@@ -1,4 +1,4 @@
-"""Shape rules of the odd cases in which torch's meta kernels do otherwise than its kernels, or are not there."""
+"""Shape rules for odd cases, in which torch's meta kernel is missing or differs from its real kernel."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def unary(x: TensorSpec, *options: Any, **more_options: Any) -> TensorSpec | Non
 
 
 def _iterated(*operands: TensorSpec) -> TensorSpec | None:
-    """What an elementwise kernel makes of tensors of one dtype; the same object as before where that is all one."""
+    """The output of an elementwise kernel on tensors of one dtype; the first itself, if the output equals it."""
     first = operands[0]
     shape = broadcast(*(each.shape for each in operands))
     if shape is None:
@@ -55,7 +55,7 @@ _NUMBER = contiguous((), "float32")
 
 
 def hardtanh(x: TensorSpec, *options: Any) -> TensorSpec | None:
-    """``[*] -> [*]``, put into what is made like the input beforehand."""
+    """``[*] -> [*]``, laid out like the input, as the kernel allocates its output with ``empty_like``."""
     return TensorSpec(shape=x.shape, dtype=x.dtype, strides=layouts.preserved(x)) if x.dtype in FLOATING else None
 
 
@@ -127,7 +127,7 @@ def constant_pad(x: TensorSpec, amounts: Shape, value: float = 0) -> TensorSpec 
 
 
 def new_zeros(x: TensorSpec, size: Shape, **options: Any) -> TensorSpec | None:
-    """``[*] -> size``, of the same type; small integers are worth having."""
+    """``[*] -> size``, of the same dtype."""
     if x.dtype not in FLOATING or options.get("dtype") is not None or min(size, default=0) < 0:
         return None
     return contiguous(tuple(size), x.dtype)
@@ -142,7 +142,7 @@ def index(x: TensorSpec, indices: tuple[TensorSpec | None, ...]) -> TensorSpec |
 
 
 def in_place(x: TensorSpec, *options: Any, **more_options: Any) -> Any:
-    """``[*] -> [*]``, written where it was read; with numbers for options, or tensors of one element."""
+    """``[*] -> [*]``, in place; options may be numbers or tensors of one element."""
     if x.dtype not in FLOATING or any(isinstance(option, complex) for option in options):
         return None
     single = (option for option in options if isinstance(option, TensorSpec))

@@ -24,7 +24,7 @@ def convolution(x: TensorSpec, packed: Packed, *options: Any) -> TensorSpec | No
 
 
 def added_convolution(x: TensorSpec, other: TensorSpec, packed: Packed, *options: Any) -> TensorSpec | None:
-    """As :func:`convolution`; the second argument is added to what comes out."""
+    """As :func:`convolution`; the second argument is added to the output."""
     return convolution(x, packed)
 
 
@@ -45,7 +45,7 @@ def lstm(
 
 
 def quantize(x: TensorSpec, *options: Any) -> TensorSpec | None:
-    """``[*] -> [*]``, to the integers that the last argument names."""
+    """``[*] -> [*]``, quantised to the dtype that is the last argument."""
     name = options[-1].name if options else ""
     return contiguous(x.shape, name) if name in QUANTISED else None
 

@@ -25,7 +25,7 @@ def view(x: TensorSpec, size: Shape) -> TensorSpec | None:
 
 
 def _sizes(x: TensorSpec, size: Shape) -> Shape | None:
-    """A shape with the size that is to be inferred."""
+    """Replace the size -1 in a shape by the inferred one."""
     if 0 in x.shape:
         return None
     known = math.prod(n for n in size if n != -1)
@@ -41,7 +41,7 @@ def _sizes(x: TensorSpec, size: Shape) -> Shape | None:
 
 
 def _strides_of_view(x: TensorSpec, shape: Shape) -> Shape | None:
-    """Strides under which the memory of ``x`` has this shape, ``None`` where it takes a copy."""
+    """Strides that view the memory of ``x`` in this shape; ``None`` if that needs a copy."""
     if not x.shape:
         return (1,) * len(shape)
     strides: list[int] = []

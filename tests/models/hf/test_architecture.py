@@ -46,7 +46,7 @@ def test_a_configuration_that_is_no_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["lama", "no/such/directory", ""])
 def test_unknown_names(name: str) -> None:
-    with pytest.raises(UnknownNameError, match=r"unknown directory with a config.json, or model type"):
+    with pytest.raises(UnknownNameError, match=r"unknown model type of transformers \(or folder with a config.json\)"):
         load(f"hf:{name}")
 
 

@@ -45,7 +45,7 @@ DETR = {"model_type": "detr", "use_pretrained_backbone": False, "backbone_config
 )
 def test_a_backbone_on_a_hub_is_refused(config: dict[str, Any], asked: list[Any], tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    with pytest.raises(InputError, match=r"names something that lies on a hub, and no network is asked: write it out"):
+    with pytest.raises(InputError, match=r"names something on a model hub, and thoplw downloads nothing: write it out"):
         load(f"hf:{tmp_path}")
     assert asked == []
 

@@ -52,7 +52,7 @@ def architecture(name: str) -> tuple[type[nn.Module], Any]:
     elif name in CONFIG_MAPPING:
         config = CONFIG_MAPPING[name](**COMPLETE.get(name, {}))
     else:
-        raise UnknownNameError("directory with a config.json, or model type of transformers,", name, CONFIG_MAPPING)
+        raise UnknownNameError("model type of transformers (or folder with a config.json)", name, CONFIG_MAPPING)
     return model_class(config), config
 
 

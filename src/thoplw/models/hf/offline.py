@@ -1,4 +1,4 @@
-"""A configuration may name what lies on a hub; nothing asks for it."""
+"""Build models without the network, even where a configuration names something on a model hub."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from thoplw.errors import InputError
 
 @contextmanager
 def offline(name: str) -> Iterator[None]:
-    """Build model ``name`` from what is on this machine alone.
+    """Build model ``name`` only from files on this machine.
 
-    A backbone such as ``hf-hub:timm/resnet18.a1_in1k`` or ``microsoft/resnet-50`` is looked up on a hub as soon as the
-    configuration is read, or the model built, with weights or without: a switch of huggingface_hub refuses that.
+    A configuration may name a backbone such as ``hf-hub:timm/resnet18.a1_in1k``. transformers would look it up on the
+    hub even without weights; the offline switch of huggingface_hub prevents that.
 
     Raises:
-        InputError: something is not on this machine.
+        InputError: the configuration needs something that is not on this machine.
     """
     switches: Any = import_module("huggingface_hub.constants")
     before = switches.HF_HUB_OFFLINE
@@ -29,8 +29,8 @@ def offline(name: str) -> Iterator[None]:
         if not any(type(each).__module__.startswith("huggingface_hub.") for each in (error, error.__cause__)):
             raise
         raise InputError(
-            f"the configuration hf:{name} names something that lies on a hub, and no network is asked: write it out, a "
-            "backbone as backbone_config, or give the plain name of a model of timm"
+            f"the configuration hf:{name} names something on a model hub, and thoplw downloads nothing: write it out "
+            "(a backbone as backbone_config), or use the plain name of a timm model"
         ) from error
     finally:
         switches.HF_HUB_OFFLINE = before

@@ -1,4 +1,4 @@
-"""Tokens that hold the places of what is no text."""
+"""Placeholder tokens in a text: one for every feature of an image, a video or a sound."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLACEHOLDERS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
 
 
 def needed_for_features(sample: Sample) -> set[str]:
-    """Arguments that a forward may do without, but not the methods that it calls for what is no text."""
+    """Arguments that are optional for the forward, but required by the methods that encode images or sound."""
     return {
         argument
         for name, (method, _) in PLACEHOLDERS.items()
@@ -38,7 +38,7 @@ def needed_for_features(sample: Sample) -> set[str]:
 
 
 def with_placeholders(sample: Sample, made: dict[str, Any]) -> dict[str, Any]:
-    """Put a placeholder for every feature in front of the text, one token later as the first is the sign to begin."""
+    """Insert a placeholder for every feature after the first token, which marks the beginning of the text."""
     if "input_ids" not in made:
         return made
     kinds = [torch.zeros_like(made["input_ids"])]
@@ -60,7 +60,7 @@ def with_placeholders(sample: Sample, made: dict[str, Any]) -> dict[str, Any]:
 
 
 def _features(model: nn.Module, method: str, made: Mapping[str, Any]) -> int:
-    """How many features a model makes: it is asked, on abstract tensors."""
+    """Count the features that a method returns by running it on abstract tensors."""
     probe = _Probe(model, method)
     takes = arguments_of(getattr(model, method))
     trace = capture(probe, (), {name: value for name, value in made.items() if name in takes})
@@ -68,7 +68,7 @@ def _features(model: nn.Module, method: str, made: Mapping[str, Any]) -> int:
 
 
 class _Probe(nn.Module):
-    """A method of a model as a model."""
+    """Wrap a method of a model as a module, so that it can be captured."""
 
     def __init__(self, model: nn.Module, method: str) -> None:
         super().__init__()

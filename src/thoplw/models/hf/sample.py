@@ -1,4 +1,4 @@
-"""What there is to know of a model when inputs are made for it."""
+"""The facts about a model from which its inputs are made."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 import torch
 from torch import nn
 
-#: Tokens of text where nobody says how many.
+#: Default number of text tokens.
 TOKENS = 128
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """What there is to know when inputs are made.
+    """A model, and the size of the inputs to make for it.
 
     Attributes:
-        model: whose forward takes them.
+        model: the model whose forward takes the inputs.
         seq: number of text tokens asked for.
         batch: number of samples.
     """
@@ -42,7 +42,7 @@ class Sample:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Such as ``("image", "text")``."""
+        """The modalities that the model states, such as ``("image", "text")``."""
         stated = getattr(self.model, "input_modalities", ())
         return (stated,) if isinstance(stated, str) else tuple(stated)
 
@@ -50,9 +50,9 @@ class Sample:
         """The first of these attributes that the configuration or one below it has.
 
         Args:
-            names: the best first; only that matters in one configuration.
-            default: for when there is none.
-            among: configurations below with this in their name are looked at before all others.
+            names: in order of preference, within each configuration.
+            default: what to return if no configuration has any of them.
+            among: nested configurations with this in their name are searched before the others.
         """
         for config in _configs(self.config, among):
             for name in names:
@@ -100,7 +100,7 @@ def arguments_of(function: Callable[..., Any]) -> dict[str, bool]:
 
 
 def _configs(config: Any, among: str = "") -> Iterator[Any]:
-    """A configuration and all below it, the nearest first."""
+    """A configuration, then those nested in it, level by level."""
     level = [config]
     while level:
         yield from level

@@ -1,4 +1,4 @@
-"""From the outline of a profile to a page."""
+"""Write the outline of a profile as an HTML page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from thoplw.render.words import named, shapes_in_words
 
 HERE = Path(__file__).parent
 
-#: What draws, in ``vendor/``: the chart, and the table.
+#: JavaScript libraries in ``vendor/`` that draw the chart and the table.
 LIBRARIES = ("d3-hierarchy", "d3-selection", "tabulator")
 
 TIMES = " \N{MULTIPLICATION SIGN} "
@@ -48,7 +48,7 @@ def page(outline: Outline) -> str:
 
 
 def rows(outline: Outline) -> list[dict[str, Any]]:
-    """What the script of the page needs of every module: its own figures, and those with all modules under it.
+    """The data of every module for the script of the page: its own figures, and those with all modules inside it.
 
     Figures are strings, since JSON in a browser rounds integers from 2**53 on.
     """
