@@ -1,0 +1,590 @@
+"""``thoplw.formula``: how the cost of a model depends on batch, length, resolution or anything else, exactly."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from thoplw.api.budget import amount
+from thoplw.api.profile import profile
+from thoplw.errors import InputError, NoFormulaError, UnknownNameError
+from thoplw.estimate import notation
+from thoplw.estimate.expression import Check, Domain, Expression
+from thoplw.estimate.formula import MOST_DEGREE, Hints, Measure, Piece, refit, solve
+from thoplw.estimate.polynomial import Point
+from thoplw.pricing import Convention, find
+from thoplw.render import render
+from thoplw.render.plots import curves
+from thoplw.render.table import Table
+from thoplw.render.words import named
+from thoplw.report.figures import FIGURES, Figure
+from thoplw.report.profile import Profile
+from thoplw.report.rollup import cumulative
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Plot
+    from sympy import Expr
+
+#: The sizes of a variable: the first and the last, with a step or without; a range; or one size.
+Sizes = tuple[int, int] | tuple[int, int, int] | range | int
+
+#: The figures that have formulas: those that are numbers, and add up over modules.
+FORMULAS: Mapping[str, Figure] = {
+    name: figure for name, figure in FIGURES.items() if figure.of is not None and figure.adds_up
+}
+
+#: How many runs an error or a table of evidence shows.
+_MOST_ROWS = 40
+
+#: How many pieces of a formula a table shows.
+_MOST_PIECES = 3
+
+
+class Formula:
+    """How the figures of a model, or of a module in it, depend on sizes. ``print`` shows all of them.
+
+    ``f.macs``, ``f.flops``, ``f.params``, ``f.trainable`` and ``f.bytes`` are each an :class:`thoplw.Expression`;
+    ``f["encoder.layers.0"]`` has those of a module, with all that it holds. A call, and what is not said of which
+    figure, is of ``macs``: the convention's figure.
+
+    Attributes:
+        path: of the module; empty for the model itself.
+        notes: what the figures leave out, and what is narrower than what was asked for; one line each.
+    """
+
+    def __init__(
+        self,
+        variables: tuple[str, ...],
+        ranges: tuple[range, ...],
+        runs: Mapping[Point, Profile],
+        pieces: Mapping[str, tuple[Piece, ...]],
+        path: str = "",
+    ) -> None:
+        """Take what was measured, and the pieces that were found for each figure."""
+        self.path = path
+        self._variables = variables
+        self._ranges = ranges
+        self._runs = runs
+        self._pieces = pieces
+        self._rows = {point: {row.name: row for row in cumulative(each.modules)} for point, each in runs.items()}
+        self._expressions: dict[str, Expression] = {}
+        self.notes = tuple(self._notes())
+
+    def __getattr__(self, name: str) -> Expression:
+        if name in FORMULAS:
+            return self.figure(name)
+        raise AttributeError(f"a formula has no {name!r}")
+
+    def __getitem__(self, path: str) -> Formula:
+        """The formulas of a module, with all that it holds, from the same runs.
+
+        Raises:
+            UnknownNameError: no such module ran.
+        """
+        whole = f"{self.path}.{path}".strip(".")
+        known = dict.fromkeys(name for rows in self._rows.values() for name in rows)
+        if whole not in known:
+            raise UnknownNameError("module", whole, known)
+        return Formula(self._variables, self._ranges, self._runs, self._pieces, whole)
+
+    @property
+    def macs(self) -> Expression:
+        """The convention's figure, in its unit."""
+        return self.figure("macs")
+
+    def figure(self, name: str) -> Expression:
+        """One of the figures.
+
+        Raises:
+            UnknownNameError: there is no such figure.
+            NoFormulaError: no formula holds for it.
+        """
+        if name not in FORMULAS:
+            raise UnknownNameError("figure", name, FORMULAS)
+        if name not in self._expressions:
+            self._expressions[name] = self._expression(name)
+        return self._expressions[name]
+
+    def _expression(self, name: str) -> Expression:
+        def measured(point: Point) -> int:
+            row = self._rows[point].get(self.path)
+            return FORMULAS[name].number(row) if row is not None else 0
+
+        fits = (refit(piece, measured) for piece in self._pieces[name]) if self.path else self._pieces[name]
+        pieces = tuple(piece for piece in fits if piece is not None)
+        if not pieces:
+            raise NoFormulaError(
+                f"no polynomial, of a degree of {MOST_DEGREE} in each variable or less, gives the {name} of "
+                f"{named(self.path)} in all of these runs:\n\n{render(self._table(name, measured), 'text')}"
+            )
+        checks = (_checks(piece, self._variables, measured) for piece in pieces)
+        return Expression(
+            name=name,
+            variables=self._variables,
+            pieces=pieces,
+            evidence=tuple(check for each in checks for check in each),
+        )
+
+    def _table(self, name: str, measured: Callable[[Point], int]) -> Table:
+        runs = sorted(self._rows)
+        shown = [(*map(str, point), str(measured(point))) for point in runs[:_MOST_ROWS]]
+        more = f"and {len(runs) - len(shown)} more runs"
+        return Table(
+            columns=(*self._variables, name),
+            rows=tuple(shown),
+            notes=(more,) if len(shown) < len(runs) else (),
+        )
+
+    def __call__(self, **sizes: int) -> int:
+        """The convention's figure at a size for each variable, exact; raises what :class:`Expression` does."""
+        return self.macs(**sizes)
+
+    @property
+    def domain(self) -> tuple[Domain, ...]:
+        """The sizes for which the formula of the convention's figure holds."""
+        return self.macs.domain
+
+    @property
+    def evidence(self) -> tuple[Check, ...]:
+        """The runs that the formula of the convention's figure was made of, and those that it was checked at."""
+        return self.macs.evidence
+
+    def latex(self) -> str:
+        """The convention's figure for LaTeX."""
+        return self.macs.latex()
+
+    def python(self, name: str = "") -> str:
+        """The convention's figure as the source of a Python function."""
+        return self.macs.python(name)
+
+    def sympy(self) -> Expr:
+        """The convention's figure for sympy."""
+        return self.macs.sympy()
+
+    def __str__(self) -> str:
+        return render(self.table(), "text")
+
+    def __repr__(self) -> str:
+        profile = next(iter(self._runs.values()))
+        return f"<Formula of {profile.about.model}: {profile.about.unit}s = {self.macs}>"
+
+    def table(self, paths: Sequence[str] = (), figures: Sequence[str] = ()) -> Table:
+        """A row for each figure, or for each of some modules, as renderers take it.
+
+        Args:
+            paths: modules; of each, the first figure. The figures of this module if left out.
+            figures: which; all that have a formula if left out.
+
+        Raises:
+            UnknownNameError: there is no such figure or module.
+            NoFormulaError: no formula holds for the convention's figure.
+        """
+        about = next(iter(self._runs.values())).about
+        chosen = list(figures or FORMULAS)
+        if paths:
+            heading = FORMULAS[chosen[0]].heading_in(about.unit) if chosen[0] in FORMULAS else ""
+            rows = [(named(path), str(_or_none(self[path] if path else self, chosen[0]))) for path in paths]
+            columns: tuple[str, ...] = ("Name", heading)
+        else:
+            columns = "Figure", "Formula"
+            rows = [
+                (FORMULAS[name].heading_in(about.unit), str(_or_none(self, name)))
+                for name in (self._distinct() if not figures else chosen)
+            ]
+        return Table(
+            columns=columns,
+            rows=tuple(tuple(row) for row in rows for row in _lines(row)),
+            notes=(self.proof, *self.notes),
+            about=about.to_dict(),
+        )
+
+    def _distinct(self) -> list[str]:
+        """The figures, without those that repeat another's: MACs of a convention that counts in FLOPs."""
+        unit = next(iter(self._runs.values())).about.unit
+        found: dict[str, str] = {}
+        for name, figure in FORMULAS.items():
+            found.setdefault(figure.heading_in(unit), name)
+        return list(found.values())
+
+    @property
+    def proof(self) -> str:
+        """One sentence on where the formula of the convention's figure holds, and what shows it."""
+        held_out = sum(each.held_out for each in self.evidence)
+        fitted = len(self.evidence) - held_out
+        return (
+            f"Holds for {self.macs.where()}: made of {fitted} runs, and equal to the unit in {held_out} others that it "
+            "was not made of."
+        )
+
+    def largest(self, variable: str, **given: float | str) -> int:
+        """The largest size of a variable that keeps some limits, exact: ``f.largest("S", B=8, macs=10e12)``.
+
+        It is the end of the domain where no limit is reached in it.
+
+        Args:
+            variable: whose size is asked for.
+            given: a size for each other variable, and the most that a figure may be: ``macs=10e12`` or
+                ``flops="20T"``.
+
+        Raises:
+            UnknownNameError: a name is neither a variable nor a figure.
+            InputError: there is no limit, or all sizes exceed it; a variable has no size, or one outside of the domain.
+            NoFormulaError: a figure has no formula.
+        """
+        names = [*self._variables, *FORMULAS]
+        for name in given:
+            if name not in names:
+                raise UnknownNameError("variable or figure", name, names)
+        sizes = {name: _whole(name, size) for name, size in given.items() if name in self._variables}
+        limits = {name: _whole(name, most) for name, most in given.items() if name in FORMULAS}
+        if not limits:
+            raise InputError(f"largest needs a limit, such as macs=10e12; figures: {', '.join(FORMULAS)}")
+        return min(self.figure(name).largest(variable, most, **sizes) for name, most in limits.items())
+
+    def plot(self, variable: str = "", *, figure: str = "macs", **sizes: int) -> Plot:
+        """A figure against one variable, with the runs: a figure of matplotlib, which ``.savefig("cost.svg")`` writes.
+
+        Args:
+            variable: across; the last one if left out.
+            figure: which is drawn.
+            sizes: of other variables. One that has none is drawn at a few, a line each.
+
+        Raises:
+            UnknownNameError: there is no such variable or figure.
+            MissingExtraError: matplotlib is not installed.
+        """
+        expression = self.figure(figure)
+        variable = variable or self._variables[-1]
+        for name in (variable, *sizes):
+            if name not in self._variables:
+                raise UnknownNameError("variable", name, self._variables)
+        about = next(iter(self._runs.values())).about
+        lines = {}
+        for fixed in self._slices(expression, variable, sizes):
+            label = ", ".join(f"{name} = {size}" for name, size in fixed.items())
+            lines[label] = (
+                [(size, expression(**fixed, **{variable: size})) for size in _drawn(expression, variable, fixed)],
+                [
+                    (each.sizes[variable], each.measured, each.held_out)
+                    for each in expression.evidence
+                    if fixed.items() <= each.sizes.items()
+                ],
+            )
+        title = f"{about.model}{f', {self.path}' if self.path else ''}"
+        return curves(lines, title=title, variable=variable, unit=FORMULAS[figure].heading_in(about.unit))
+
+    def _slices(self, expression: Expression, variable: str, sizes: Mapping[str, int]) -> Iterator[dict[str, int]]:
+        """Sizes for all variables but one: those given, and of others the two ends of the first piece's range."""
+        ranges = expression.domain[0].ranges
+        others = [name for name in self._variables if name != variable]
+        ends = ([sizes[name]] if name in sizes else [ranges[name][0], ranges[name][-1]] for name in others)
+        for point in dict.fromkeys(product(*ends)):
+            yield dict(zip(others, point, strict=True))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for JSON: each figure that has a formula, with the runs; coefficients as text."""
+        about = next(iter(self._runs.values())).about
+        found = {name: _or_none(self, name) for name in FORMULAS}
+        return {
+            **about.to_dict(),
+            "module": self.path,
+            "variables": {
+                name: {"first": sizes[0], "last": sizes[-1], "step": sizes.step}
+                for name, sizes in zip(self._variables, self._ranges, strict=True)
+            },
+            "figures": {name: each.to_dict() for name, each in found.items() if isinstance(each, Expression)},
+            "notes": list(self.notes),
+        }
+
+    def _notes(self) -> Iterator[str]:
+        pieces = self._pieces["macs"]
+        asked = 1
+        for sizes in self._ranges:
+            asked *= len(sizes)
+        if pieces and sum(_count(piece) for piece in pieces) < asked:
+            where = Domain(dict(zip(self._variables, self._ranges, strict=True)))
+            yield f"Narrower than asked for: elsewhere in {where} no formula was found."
+        yield from max((each.notes for each in self._runs.values()), key=len)
+
+
+def formula(
+    model: torch.nn.Module | Callable[..., torch.nn.Module],
+    make_inputs: Callable[..., Any],
+    /,
+    *,
+    convention: str | Convention = "thoplw",
+    custom_ops: Mapping[Any, Callable[..., Any]] | None = None,
+    verbose: bool = True,
+    **sizes: Sizes,
+) -> Formula:
+    """Tell how the cost of a model depends on sizes, as an exact formula: ``262144*B*S^2 + 7504658432*B*S``.
+
+    The model runs at a few sizes as :func:`thoplw.profile` runs it. A polynomial with rational coefficients goes
+    through some of the costs, and has to give all others to the unit: ten runs that it was not made of, at the ends of
+    the ranges among others. Where none does, sizes are taken by residue, or ranges are cut; ``domain`` says for which
+    sizes the formula holds.
+
+    Example::
+
+        f = thoplw.formula(
+            model, lambda B, S: {"input_ids": torch.zeros(B, S, dtype=torch.long)}, B=(1, 64), S=(1, 8192)
+        )
+        print(f.macs, f(B=8, S=4096))
+
+    Args:
+        model: a module; or a function of some of the variables that builds one, for a model that is built for a size.
+        make_inputs: a function of the variables that makes what :func:`thoplw.profile` takes as ``tensor``.
+        convention: as for :func:`thoplw.profile`.
+        custom_ops: as for :func:`thoplw.profile`.
+        verbose: say on stderr what the figures leave out, and where the formula is narrower than asked for.
+        sizes: for each variable its first and last size, ``S=(1, 8192)``; with a step, ``R=(32, 1024, 32)``; a
+            ``range``; or one size.
+
+    Returns:
+        The formulas of all figures that are numbers, of the model and of each module.
+
+    Raises:
+        InputError: sizes cannot be used, functions do not take the variables, a variable changes nothing, or the model
+            cannot run at some size; the message has the size.
+        UnknownNameError: the convention is unknown, or a function takes a variable that has no sizes.
+        NoFormulaError: no formula gives the cost of all runs; the message has the table of the runs.
+    """
+    variables, ranges = tuple(sizes), tuple(_range(name, each) for name, each in sizes.items())
+    if not variables:
+        raise InputError("a formula needs a variable with its sizes, such as S=(1, 8192)")
+    clashes = [name for name in variables if name in FORMULAS]
+    if clashes:
+        raise InputError(f"{clashes[0]} is the name of a figure: call the variable otherwise")
+    runs = _Runs(model, make_inputs, variables, find(convention), custom_ops)
+    for axis, each in enumerate(ranges):
+        _require_effect(runs, ranges, axis, each)
+    known = _hints(runs.model(tuple(each[0] for each in ranges)))
+    pieces = {name: solve(runs.measure(figure), ranges, known) for name, figure in FORMULAS.items()}
+    found = Formula(variables, ranges, runs.done, pieces)
+    assert found.macs  # it raises where there is none
+    if verbose:
+        sys.stderr.write("".join(f"thoplw: {note}\n" for note in found.notes))
+    return found
+
+
+class _Runs:
+    """Profiles of a model at some sizes, each made once."""
+
+    def __init__(
+        self,
+        model: torch.nn.Module | Callable[..., torch.nn.Module],
+        make_inputs: Callable[..., Any],
+        variables: tuple[str, ...],
+        convention: Convention,
+        custom_ops: Mapping[Any, Callable[..., Any]] | None,
+    ) -> None:
+        self.done: dict[Point, Profile] = {}
+        self._make_inputs = make_inputs
+        self._variables = variables
+        self._options = {"convention": convention, "custom_ops": custom_ops}
+        _require_taken("make_inputs", make_inputs, variables)
+        self._build = None if isinstance(model, torch.nn.Module) else model
+        self._given = _taken(model, variables) if self._build is not None else ()
+        self._built: tuple[Point, Any] = ((), model)
+
+    def model(self, point: Point) -> Any:
+        """The model for some sizes; of those that are built, the last is kept."""
+        if self._build is None:
+            return self._built[1]
+        sizes = {name: size for name, size in self._sizes(point).items() if name in self._given}
+        key = tuple(sizes.values())
+        if not self.done or self._built[0] != key:
+            self._built = key, self._build(**sizes)
+        return self._built[1]
+
+    def at(self, point: Point) -> Profile:
+        """The profile at some sizes.
+
+        Raises:
+            InputError: the model cannot be built or run there; the message has the sizes.
+        """
+        if point not in self.done:
+            sizes = self._sizes(point)
+            try:
+                info = profile(self.model(point), self._make_inputs(**sizes), verbose=False, **self._options)[2]  # type: ignore[arg-type] # they are named right
+            except Exception as error:
+                where = ", ".join(f"{name}={size}" for name, size in sizes.items())
+                raise InputError(
+                    f"the model cannot run at {where}: {type(error).__name__}: {error}. Give ranges, with a step where "
+                    f"that is needed, in which it runs: {self._variables[-1]}=(first, last, step)"
+                ) from error
+            self.done[point] = info.profile
+        return self.done[point]
+
+    def measure(self, figure: Figure) -> Measure:
+        """One figure of the whole model."""
+        return Measure(at=lambda point: figure.number(self.at(point).total), known=lambda: tuple(self.done))
+
+    def _sizes(self, point: Point) -> dict[str, int]:
+        return dict(zip(self._variables, point, strict=True))
+
+
+def _require_effect(runs: _Runs, ranges: Sequence[range], axis: int, sizes: range) -> None:
+    """Refuse a variable that neither the inputs nor a figure depend on: it was forgotten in a function."""
+    if len(sizes) == 1:
+        return
+    first = tuple(each[0] for each in ranges)
+    ends = [runs.at((*first[:axis], size, *first[axis + 1 :])) for size in (sizes[0], sizes[-1])]
+    seen = [(each.total.input_shapes, each.total.figures, len(each.modules)) for each in ends]
+    if seen[0] == seen[1]:
+        name = runs._variables[axis]
+        raise InputError(
+            f"nothing depends on {name}: inputs and costs are the same for {name}={sizes[0]} and {name}={sizes[-1]}; "
+            f"use {name} in make_inputs, or leave it out"
+        )
+
+
+def _require_taken(what: str, function: Callable[..., Any], variables: Sequence[str]) -> None:
+    """Refuse a function that does not take all variables, or that takes others."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some functions written in C do not tell
+        return
+    parameters = signature.parameters.values()
+    for each in parameters:
+        named_so = each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
+        if named_so and each.default is each.empty and each.name not in variables:
+            raise UnknownNameError(f"variable of {what}", each.name, variables)
+    if any(each.kind is each.VAR_KEYWORD for each in parameters):
+        return
+    for name in variables:
+        if name not in signature.parameters:
+            raise InputError(
+                f"{what} takes {signature}, and {name} has sizes: let it take {name} and depend on it, or leave "
+                f"{name}= out"
+            )
+
+
+def _taken(build: Any, variables: Sequence[str]) -> tuple[str, ...]:
+    """The variables that a function that builds a model takes."""
+    if not callable(build) or isinstance(build, type):
+        raise InputError(f"formula takes a torch.nn.Module, or a function that builds one, not {build!r}")
+    parameters = inspect.signature(build).parameters.values()
+    unknown = [each.name for each in parameters if each.default is each.empty and each.name not in variables]
+    if unknown:
+        raise UnknownNameError("variable of the function that builds the model", unknown[0], variables)
+    return tuple(each.name for each in parameters if each.name in variables)
+
+
+def _range(name: str, sizes: Sizes) -> range:
+    """The sizes of a variable as a range."""
+    if isinstance(sizes, range):
+        found = sizes
+    elif isinstance(sizes, int):
+        found = range(sizes, sizes + 1)
+    elif isinstance(sizes, tuple) and len(sizes) in (2, 3) and all(isinstance(each, int) for each in sizes):
+        step = sizes[2] if len(sizes) == 3 else 1
+        found = range(sizes[0], sizes[1] + 1, step) if step > 0 else range(0)
+    else:
+        raise InputError(f"{name}={sizes!r} is no range: give (first, last), (first, last, step) or one size")
+    if not found or found.step < 1:
+        raise InputError(f"{name}={sizes!r} has no sizes: the first is above the last, or the step is not positive")
+    if 1 < len(found) < _FEWEST:
+        raise InputError(
+            f"{name}={sizes!r} has only {len(found)} sizes ({notation.sizes(found)}): a formula needs {_FEWEST} or "
+            "more, two of them to check it. Give a wider range or a smaller step, or one size"
+        )
+    return found
+
+
+#: Two sizes make a line, and two more check it.
+_FEWEST = 4
+
+#: Names of attributes and settings that say at which sizes a model changes its form.
+_MODULI = re.compile(r"patch|window|chunk|block_size|stride|segment|bucket|pool|divisor")
+_THRESHOLDS = re.compile(r"window|chunk|block|max\w*position|n_positions|image_size|img_size")
+
+
+def _hints(model: torch.nn.Module) -> Hints:
+    """The sizes that the attributes of modules, and configurations, name."""
+    moduli: dict[int, None] = {}
+    thresholds: dict[int, None] = {}
+    for module in model.modules():
+        for name, value in _settings(vars(module)):
+            for size in _whole_numbers(value):
+                if 1 < size <= 4096 and _MODULI.search(name):
+                    moduli[size] = None
+                if size > 1 and _THRESHOLDS.search(name):
+                    thresholds[size] = None
+    return Hints(moduli=tuple(moduli)[:16], thresholds=tuple(thresholds)[:8])
+
+
+def _settings(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Attributes by name, and those of a configuration among them, as libraries of models have it."""
+    for name, value in attributes.items():
+        yield name, value
+        if "config" in name and hasattr(value, "__dict__"):
+            yield from _settings(vars(value))
+
+
+def _whole_numbers(value: Any) -> Iterator[int]:
+    for each in value if isinstance(value, (tuple, list)) else (value,):
+        if type(each) is int:
+            yield each
+
+
+def _whole(name: str, number: float | str) -> int:
+    """A size or a limit as a whole number: ``8``, ``10e12``, ``"2G"``."""
+    if isinstance(number, float):
+        if not number.is_integer():
+            raise InputError(f"{name}={number} is not a whole number")
+        return int(number)
+    return amount(number) if isinstance(number, str) else number
+
+
+def _or_none(formula: Formula, name: str) -> Expression | str:
+    try:
+        return formula.figure(name)
+    except NoFormulaError:
+        return "no formula"
+
+
+def _lines(row: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    """A row of a table for each line of a formula, of which there may be many."""
+    first, *others = row[1].split("\n")
+    yield row[0], first
+    yield from (("", each) for each in others[: _MOST_PIECES - 1])
+    if len(others) >= _MOST_PIECES:
+        yield "", f"and {len(others) + 1 - _MOST_PIECES} more, each for sizes of its own"
+
+
+def _checks(piece: Piece, variables: Sequence[str], measured: Callable[[Point], int]) -> Iterator[Check]:
+    places: Iterable[tuple[Point, bool]] = (
+        *((point, False) for point in product(*piece.grid)),
+        *((point, True) for point in piece.held_out),
+    )
+    for point, held_out in places:
+        yield Check(
+            sizes=dict(zip(variables, point, strict=True)),
+            measured=measured(point),
+            formula=piece.polynomial(point),
+            held_out=held_out,
+        )
+
+
+def _drawn(expression: Expression, variable: str, fixed: Mapping[str, int]) -> list[int]:
+    """Up to a few hundred sizes at which a curve is drawn, in order."""
+    found: set[int] = set()
+    for domain in expression.domain:
+        sizes = domain.ranges[variable]
+        if {**fixed, variable: sizes[0]} in domain:
+            found |= {*sizes[:: max(1, len(sizes) // 200)], sizes[-1]}
+    return sorted(found)
+
+
+def _count(piece: Piece) -> int:
+    count = 1
+    for sizes in piece.ranges:
+        count *= len(sizes)
+    return count
