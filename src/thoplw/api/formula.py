@@ -355,21 +355,38 @@ def formula(
         UnknownNameError: the convention is unknown, or a function takes a variable that has no sizes.
         NoFormulaError: no formula gives the cost of all runs; the message has the table of the runs.
     """
+    found = search(model, make_inputs, sizes, find(convention), custom_ops)
+    if verbose:
+        sys.stderr.write("".join(f"thoplw: {note}\n" for note in found.notes))
+    return found
+
+
+def search(
+    model: torch.nn.Module | Callable[..., torch.nn.Module],
+    make_inputs: Callable[..., Any],
+    sizes: Mapping[str, Sizes],
+    convention: Convention,
+    custom_ops: Mapping[Any, Callable[..., Any]] | None = None,
+    *,
+    whole: bool = False,
+) -> Formula:
+    """What :func:`formula` does; ``whole`` tries one polynomial alone for the ranges, which takes few runs."""
     variables, ranges = tuple(sizes), tuple(_range(name, each) for name, each in sizes.items())
     if not variables:
         raise InputError("a formula needs a variable with its sizes, such as S=(1, 8192)")
     clashes = [name for name in variables if name in FORMULAS]
     if clashes:
         raise InputError(f"{clashes[0]} is the name of a figure: call the variable otherwise")
-    runs = _Runs(model, make_inputs, variables, find(convention), custom_ops)
+    runs = _Runs(model, make_inputs, variables, convention, custom_ops)
     for axis, each in enumerate(ranges):
         _require_effect(runs, ranges, axis, each)
     known = _hints(runs.model(tuple(each[0] for each in ranges)))
-    pieces = {name: solve(runs.measure(figure), ranges, known) for name, figure in FORMULAS.items()}
+    pieces: dict[str, tuple[Piece, ...]] = {}
+    for name, figure in FORMULAS.items():
+        if name == "macs" or pieces["macs"]:
+            pieces[name] = solve(runs.measure(figure), ranges, known, whole=whole)
     found = Formula(variables, ranges, runs.done, pieces)
     assert found.macs  # it raises where there is none
-    if verbose:
-        sys.stderr.write("".join(f"thoplw: {note}\n" for note in found.notes))
     return found
 
 

@@ -17,8 +17,9 @@ from random import Random
 
 from thoplw.estimate.polynomial import Point, Polynomial, through
 
-#: The highest degree in one variable that is tried: attention among all places of a picture is of degree 4 in its edge.
-MOST_DEGREE = 4
+#: The highest degree in one variable that is tried. Attention among all places of a picture is of degree 4 in its edge,
+#: and among all places of a volume of degree 6.
+MOST_DEGREE = 6
 
 #: A formula is checked at no fewer runs than this, if its ranges have so many; each of its pieces at no fewer than two.
 HELD_OUT = 10
@@ -26,8 +27,8 @@ HELD_OUT = 10
 #: With a larger modulus than this, only one residue gets a formula.
 MOST_RESIDUES = 32
 
-#: The fewest sizes that settle a polynomial of any of these degrees, and check it at two more.
-_FEWEST = MOST_DEGREE + 3
+#: The fewest sizes of a residue, or of half a range, that are worth a formula: they settle and check one of degree 4.
+_FEWEST = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,35 +78,39 @@ class Measure:
     known: Callable[[], Iterable[Point]]
 
 
-def solve(measure: Measure, ranges: Sequence[range], hints: Hints | None = None) -> tuple[Piece, ...]:
+def solve(
+    measure: Measure, ranges: Sequence[range], hints: Hints | None = None, *, whole: bool = False
+) -> tuple[Piece, ...]:
     """The pieces of a formula, none of which overlap; the largest first. There are none where nothing holds.
 
     Args:
         measure: the cost at a point; it is asked at many, and at some of them often.
         ranges: the sizes of each variable.
         hints: sizes at which the cost may change its form.
+        whole: try only one polynomial for the whole ranges, which takes few measurements.
     """
-    return _Search(measure, tuple(ranges), hints or Hints()).pieces()
+    return _Search(measure, tuple(ranges), hints or Hints(), whole).pieces()
 
 
 class _Search:
-    def __init__(self, measure: Measure, ranges: tuple[range, ...], hints: Hints) -> None:
+    def __init__(self, measure: Measure, ranges: tuple[range, ...], hints: Hints, whole: bool) -> None:
         self._measure = measure
         self._ranges = ranges
         self._hints = hints
+        self._whole = whole
         self._base = tuple(spread(sizes)[0] for sizes in ranges)
 
     def pieces(self) -> tuple[Piece, ...]:
         lines = [_Line(self._measure.at, self._base, axis, self._hints) for axis in range(len(self._ranges))]
-        parts = [line.parts(sizes) for line, sizes in zip(lines, self._ranges, strict=True)]
+        parts = [line.parts(sizes, whole=self._whole) for line, sizes in zip(lines, self._ranges, strict=True)]
         found: list[Piece] = []
         for cell in sorted(product(*parts), key=_size, reverse=True):
-            piece = self._piece(lines, cell, 2 if found else HELD_OUT)
+            piece = self._piece(lines, cell, 2 if found else HELD_OUT, 0 if self._whole else 3)
             if piece is not None:
                 found.append(piece)
         return tuple(found)
 
-    def _piece(self, lines: Sequence[_Line], cell: tuple[range, ...], count: int, cuts: int = 3) -> Piece | None:
+    def _piece(self, lines: Sequence[_Line], cell: tuple[range, ...], count: int, cuts: int) -> Piece | None:
         """The polynomial of a cell, or of a part of it, that agrees with all runs there; so many are held out.
 
         A miss halves the cell, so that the run that it missed is left out.
@@ -172,17 +177,20 @@ class _Line:
         assert found is not None  # it is a part that was found
         return found
 
-    def parts(self, sizes: range, cuts: int = 2) -> list[range]:
+    def parts(self, sizes: range, cuts: int = 2, *, whole: bool = False) -> list[range]:
         """Parts of a range, in each of which one polynomial holds; none of them overlap.
 
         Args:
             sizes: the range.
             cuts: how many times it may be cut.
+            whole: give the range itself, or nothing.
         """
         if not sizes:
             return []
         if self._degree(sizes) is not None:
             return [sizes]
+        if whole:
+            return []
         found = self._by_residue(sizes)
         # All residues but a few: these are not what the cost depends on.
         if found and (len(found) == 1 or sum(map(len, found)) == len(sizes)):
@@ -301,9 +309,10 @@ def spread(sizes: range) -> list[int]:
 def tests(sizes: range, hints: Hints) -> list[int]:
     """Sizes at which a formula that does not hold is likely to be found out: the ends, and both sides of thresholds.
 
-    Each comes with the one next to it, as what depends on the remainder of a division changes there.
+    The last and those at thresholds come with the one next to them: what depends on the remainder of a division
+    changes there.
     """
-    found = [sizes[0], sizes[-1], *sizes[1:2], *sizes[-2:-1]]
+    found = [sizes[0], sizes[-1], *sizes[-2:-1]]
     for threshold in hints.thresholds:
         if sizes[0] < threshold < sizes[-1]:
             place = (threshold - sizes[0]) // sizes.step
