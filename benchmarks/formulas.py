@@ -63,7 +63,7 @@ def measure(name: str) -> Record:
 
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         found = natural(name, convention="macs")
     except Exception as error:  # a bad model must not stop the others
@@ -80,7 +80,7 @@ def measure(name: str) -> Record:
         "held_out": len(held_out),
         "missed": sum(each.measured != each.formula for each in held_out),
         "notes": list(found.notes),
-        "seconds": time.perf_counter() - start,
+        "seconds": time.process_time() - start,
     }
 
 
@@ -121,8 +121,8 @@ HEAD = """\
 The MACs of models as exact formulas in their natural variables: batch; and number of tokens, or resolution where the
 model can be had at others. {tried} models were tried of the {all} that equal the [oracle](zoo.md), evenly spread over
 their names; {found} have a formula ({share:.1f} %), {wide} of them without a piece missing, and each was checked at ten
-runs or more that it was not made of, with {missed} misses. The median took {seconds:.1f} s, loading included, on a
-machine of two cores that was busy. {when}, with {versions}. Written by `benchmarks/formulas.py`.
+runs or more that it was not made of, with {missed} misses. The median took {seconds:.1f} s of one processor,
+loading included. {when}, with {versions}. Written by `benchmarks/formulas.py`.
 
 *Runs*: those that the formula was made of, and those held out. Of several pieces, such as residues of a resolution, the
 first is shown.
@@ -188,7 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", help="models; all that are confirmed if there are none")
     parser.add_argument("--spread", type=int, default=10**9, help="so many of them")
-    parser.add_argument("--timeout", type=float, default=120, help="seconds for one model")
+    parser.add_argument("--timeout", type=float, default=300, help="seconds for one model")
     parser.add_argument("--memory", type=float, default=8, help="gigabytes for one process")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--again", action="store_true", help="do those again that failed")

@@ -24,7 +24,7 @@ from thoplw.render.plots import curves
 from thoplw.render.table import Table
 from thoplw.render.words import named
 from thoplw.report.figures import FIGURES, Figure
-from thoplw.report.profile import Profile
+from thoplw.report.profile import About, Profile
 from thoplw.report.rollup import cumulative
 
 if TYPE_CHECKING:
@@ -39,8 +39,15 @@ FORMULAS: Mapping[str, Figure] = {
     name: figure for name, figure in FIGURES.items() if figure.of is not None and figure.adds_up
 }
 
+#: Formats that are tables, and all of them.
+_TABLES = ("text", "md", "csv")
+KINDS = (*_TABLES, "latex", "python", "json")
+
 #: How many runs an error or a table of evidence shows.
 _MOST_ROWS = 40
+
+#: How many lines a plot has.
+_MOST_LINES = 4
 
 #: How many pieces of a formula a table shows.
 _MOST_PIECES = 3
@@ -168,45 +175,76 @@ class Formula:
         return self.macs.sympy()
 
     def __str__(self) -> str:
-        return render(self.table(), "text")
+        return self.summary()
 
     def __repr__(self) -> str:
-        profile = next(iter(self._runs.values()))
-        return f"<Formula of {profile.about.model}: {profile.about.unit}s = {self.macs}>"
+        return f"<Formula of {self._about.model}: {self._about.unit}s = {self.macs}>"
 
-    def table(self, paths: Sequence[str] = (), figures: Sequence[str] = ()) -> Table:
-        """A row for each figure, or for each of some modules, as renderers take it.
+    @property
+    def _about(self) -> About:
+        return next(iter(self._runs.values())).about
+
+    def summary(self, kind: str = "text", *, depth: int | None = None) -> str:
+        """All figures in one of some formats.
 
         Args:
-            paths: modules; of each, the first figure. The figures of this module if left out.
-            figures: which; all that have a formula if left out.
+            kind: ``text``, ``md`` or ``csv`` for a table; ``latex`` for equations; ``python`` for functions; ``json``.
+            depth: show the convention's figure of every module down to this depth instead, in a table.
 
         Raises:
-            UnknownNameError: there is no such figure or module.
+            UnknownNameError: there is no such kind.
+            InputError: the kind has no table, and ``depth`` is given.
+        """
+        if kind not in KINDS:
+            raise UnknownNameError("kind", kind, KINDS)
+        if kind in _TABLES:
+            return render(self.table(depth=depth), kind)
+        if depth is not None:
+            raise InputError(f"kind={kind!r} has no rows of modules: leave depth out")
+        if kind == "json":
+            return render(self.to_dict(), kind)
+        found = {name: each for name in self._distinct() if isinstance(each := _or_none(self, name), Expression)}
+        if kind == "python":
+            return "\n\n".join(each.python() for each in found.values()).rstrip()
+        names = {name: FORMULAS[name].heading_in(self._about.unit) for name in found}
+        lines = " \\\\\n".join(rf"\mathrm{{{names[name]}}} &= {each.latex()}" for name, each in found.items())
+        return f"\\begin{{align*}}\n{lines}\n\\end{{align*}}"
+
+    def table(self, *, depth: int | None = None) -> Table:
+        """A row for each figure, or for each module, as renderers take it.
+
+        Args:
+            depth: show the convention's figure of every module down to this depth, with all that it holds.
+
+        Raises:
             NoFormulaError: no formula holds for the convention's figure.
         """
-        about = next(iter(self._runs.values())).about
-        chosen = list(figures or FORMULAS)
-        if paths:
-            heading = FORMULAS[chosen[0]].heading_in(about.unit) if chosen[0] in FORMULAS else ""
-            rows = [(named(path), str(_or_none(self[path] if path else self, chosen[0]))) for path in paths]
-            columns: tuple[str, ...] = ("Name", heading)
+        heading = FORMULAS["macs"].heading_in(self._about.unit)
+        if depth is None:
+            names = self._distinct()
+            rows = [(FORMULAS[name].heading_in(self._about.unit), str(_or_none(self, name))) for name in names]
         else:
-            columns = "Figure", "Formula"
-            rows = [
-                (FORMULAS[name].heading_in(about.unit), str(_or_none(self, name)))
-                for name in (self._distinct() if not figures else chosen)
-            ]
+            rows = [(named(each.path), str(_or_none(each, "macs"))) for each in self._inside(depth)]
         return Table(
-            columns=columns,
-            rows=tuple(tuple(row) for row in rows for row in _lines(row)),
+            columns=("Figure", "Formula") if depth is None else ("Name", heading),
+            rows=tuple(line for row in rows for line in _lines(row)),
             notes=(self.proof, *self.notes),
-            about=about.to_dict(),
+            about=self._about.to_dict(),
         )
+
+    def _inside(self, depth: int) -> Iterator[Formula]:
+        """The module itself, and the modules that it holds, down to a depth."""
+        known = {row.name: row.depth for rows in self._rows.values() for row in rows.values()}
+        prefix = f"{self.path}." if self.path else ""
+        for path, at in known.items():
+            if path == self.path:
+                yield self
+            elif path.startswith(prefix) and at - known[self.path] <= depth:
+                yield self[path.removeprefix(prefix)]
 
     def _distinct(self) -> list[str]:
         """The figures, without those that repeat another's: MACs of a convention that counts in FLOPs."""
-        unit = next(iter(self._runs.values())).about.unit
+        unit = self._about.unit
         found: dict[str, str] = {}
         for name, figure in FORMULAS.items():
             found.setdefault(figure.heading_in(unit), name)
@@ -264,7 +302,7 @@ class Formula:
         for name in (variable, *sizes):
             if name not in self._variables:
                 raise UnknownNameError("variable", name, self._variables)
-        about = next(iter(self._runs.values())).about
+        about = self._about
         lines = {}
         for fixed in self._slices(expression, variable, sizes):
             label = ", ".join(f"{name} = {size}" for name, size in fixed.items())
@@ -279,20 +317,21 @@ class Formula:
         title = f"{about.model}{f', {self.path}' if self.path else ''}"
         return curves(lines, title=title, variable=variable, unit=FORMULAS[figure].heading_in(about.unit))
 
-    def _slices(self, expression: Expression, variable: str, sizes: Mapping[str, int]) -> Iterator[dict[str, int]]:
-        """Sizes for all variables but one: those given, and of others the two ends of the first piece's range."""
-        ranges = expression.domain[0].ranges
+    def _slices(self, expression: Expression, variable: str, sizes: Mapping[str, int]) -> list[dict[str, int]]:
+        """Sizes for all variables but one: those given, and of others both ends, and one that was fitted."""
+        piece = expression.pieces[0]
+        known: list[list[int]] = []
         others = [name for name in self._variables if name != variable]
-        ends = ([sizes[name]] if name in sizes else [ranges[name][0], ranges[name][-1]] for name in others)
-        for point in dict.fromkeys(product(*ends)):
-            yield dict(zip(others, point, strict=True))
+        for name, own, grid in zip(self._variables, piece.ranges, piece.grid, strict=True):
+            if name != variable:
+                known.append([sizes[name]] if name in sizes else sorted({own[0], grid[0], own[-1]}))
+        return [dict(zip(others, point, strict=True)) for point in list(product(*known))[:_MOST_LINES]]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, for JSON: each figure that has a formula, with the runs; coefficients as text."""
-        about = next(iter(self._runs.values())).about
         found = {name: _or_none(self, name) for name in FORMULAS}
         return {
-            **about.to_dict(),
+            **self._about.to_dict(),
             "module": self.path,
             "variables": {
                 name: {"first": sizes[0], "last": sizes[-1], "step": sizes.step}

@@ -46,9 +46,9 @@ def sympy(polynomial: Polynomial, variables: Sequence[str]) -> Expr:
 
 
 def sizes(known: range) -> str:
-    """``1 … 64``; ``32, 64 … 1024``; ``7``."""
-    if len(known) == 1:
-        return str(known[0])
+    """``1 … 64``; ``32, 64 … 1024``; ``7``; ``1, 2``."""
+    if len(known) < 3:
+        return ", ".join(map(str, known))
     return f"{known[0]}{'' if known.step == 1 else f', {known[1]}'} … {known[-1]}"
 
 

@@ -103,6 +103,8 @@ def curves(
         MissingExtraError: matplotlib is not installed.
     """
     figure, axes = _empty(width=8, height=5.5)
+    from matplotlib.ticker import LogLocator, NullLocator
+
     colours = ("#4477aa", "#cc6677", "#228833", "#aa3377")
     for index, (label, (curve, measured)) in enumerate(lines.items()):
         colour = colours[index % len(colours)]
@@ -118,6 +120,8 @@ def curves(
         axes.plot([], [], "o", color="#555555", markerfacecolor=face, markersize=6, label=label)
     axes.set(xscale="log", yscale="log", title=title, xlabel=variable, ylabel=unit)
     for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_minor_locator(NullLocator())
         _with_units(axis)
     axes.grid(color="#dddddd")
     axes.spines[["top", "right"]].set_visible(False)
