@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from thoplw.render.words import named
 from thoplw.report.figures import FIGURES, Figure
 from thoplw.report.profile import About, Profile
 from thoplw.report.rollup import cumulative
+from thoplw.report.rows import Row
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
@@ -79,9 +81,13 @@ class Formula:
         self._ranges = ranges
         self._runs = runs
         self._pieces = pieces
-        self._rows = {point: {row.name: row for row in cumulative(each.modules)} for point, each in runs.items()}
         self._expressions: dict[str, Expression] = {}
         self.notes = tuple(self._notes())
+
+    @cached_property
+    def _rows(self) -> dict[Point, dict[str, Row]]:
+        """Of each run, all modules by their paths, with all that they hold."""
+        return {point: {row.name: row for row in cumulative(each.modules)} for point, each in self._runs.items()}
 
     def __getattr__(self, name: str) -> Expression:
         if name in FORMULAS:
@@ -120,7 +126,7 @@ class Formula:
 
     def _expression(self, name: str) -> Expression:
         def measured(point: Point) -> int:
-            row = self._rows[point].get(self.path)
+            row = self._rows[point].get(self.path) if self.path else self._runs[point].total
             return FORMULAS[name].number(row) if row is not None else 0
 
         fits = (refit(piece, measured) for piece in self._pieces[name]) if self.path else self._pieces[name]
@@ -139,7 +145,7 @@ class Formula:
         )
 
     def _table(self, name: str, measured: Callable[[Point], int]) -> Table:
-        runs = sorted(self._rows)
+        runs = sorted(self._runs)
         shown = [(*map(str, point), str(measured(point))) for point in runs[:_MOST_ROWS]]
         more = f"and {len(runs) - len(shown)} more runs"
         return Table(
