@@ -26,6 +26,7 @@ from datetime import date
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from random import Random
 from statistics import median
 from typing import Any
 
@@ -197,6 +198,7 @@ def main() -> None:
     known = read()
     if not options.table:
         wanted = spread(options.names or confirmed(), options.spread)
+        Random(0).shuffle(wanted)  # what is done when it is stopped is a spread as well
         todo = [name for name in wanted if name not in known or (options.again and known[name]["error"])]
         note(todo, options.timeout, int(options.memory * 1e9), options.workers)
     records = sorted(read().values(), key=lambda each: each["name"])

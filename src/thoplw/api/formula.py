@@ -261,10 +261,8 @@ class Formula:
         """One sentence on where the formula of the convention's figure holds, and what shows it."""
         held_out = sum(each.held_out for each in self.evidence)
         fitted = len(self.evidence) - held_out
-        return (
-            f"Holds for {self.macs.where()}: made of {fitted} runs, and equal to the unit in {held_out} others that it "
-            "was not made of."
-        )
+        shown = f"fitted to {fitted} runs, and exact in {held_out} others that were held out"
+        return f"Holds for {self.macs.where()}: {shown}."
 
     def largest(self, variable: str, **given: float | str) -> int:
         """The largest size of a variable that keeps some limits, exact: ``f.largest("S", B=8, macs=10e12)``.

@@ -20,16 +20,17 @@ KINDS = ("text", "md", "csv", "latex", "python", "json")
 
 
 def variables(text: str) -> dict[str, range | None]:
-    """Read ``batch,seq=1:8192,R=32:1024:32``: variables, with their sizes where these are given.
+    """Read ``batch=8,seq,R=32:1024:32``: variables, with their sizes where these are given.
 
     Raises:
-        BadParameter: a range is not two or three whole numbers, or has no sizes.
+        BadParameter: a range is not one, two or three whole numbers, or has no sizes.
     """
     found: dict[str, range | None] = {}
     for part in text.split(","):
         name, equals, sizes = (each.strip() for each in part.partition("="))
         try:
-            first, last, *step = (int(size) for size in sizes.split(":")) if equals else (0, 0)
+            first, *others = (int(size) for size in sizes.split(":")) if equals else (0,)
+            last, *step = others or (first,)
             known = range(first, last + 1, *step) if equals else None
         except (TypeError, ValueError):
             known = range(0)
