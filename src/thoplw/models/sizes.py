@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from thoplw.capture.nesting import map_tensors, tensors_in
+from thoplw.errors import InputError
 from thoplw.models.built import Inputs, build, empty, zoo
 from thoplw.models.hf.architecture import architecture
 from thoplw.models.hf.inputs import inputs as hf_inputs
@@ -48,11 +49,13 @@ def scalable(name: str) -> Scalable:
     A picture of another resolution is square. Where a model is built for one resolution, it is built anew for each.
 
     Raises:
+        InputError: the model has no default inputs.
         Exception: what loading raises comes through.
     """
     if name.startswith("hf:"):
         return _of_hf(name)
     loaded = load(name)
+    _require_inputs(name, loaded.inputs)
     ranges: dict[str, tuple[range, ...]] = {"batch": (_batch(),)}
     own = next((each.shape[-1] for each in tensors_in(loaded.inputs) if each.ndim > 3), None)
     if own is not None:
@@ -65,6 +68,14 @@ def scalable(name: str) -> Scalable:
         return _enlarged(loaded.inputs, batch, resolution)
 
     return Scalable(name=name, ranges=ranges, model=_kept(model), inputs=inputs)
+
+
+def _require_inputs(name: str, inputs: Inputs) -> None:
+    if inputs is None:
+        raise InputError(
+            f"{name} has no default inputs: give the shape of each, with variables in it, and the sizes of these, as in "
+            "--input B,3,R,R --vars B=1:64,R=32:512:32"
+        )
 
 
 def _kept(model: Callable[[int | None], nn.Module]) -> Callable[[int | None], nn.Module]:
@@ -139,6 +150,7 @@ def _of_hf(name: str) -> Scalable:
         return hf_inputs(model(resolution), seq=seq, batch=batch)
 
     first = model(None)
+    _require_inputs(name, inputs())
     ranges: dict[str, tuple[range, ...]] = {"batch": (_batch(),)}
     if _shapes(inputs(seq=16)) != _shapes(inputs(seq=24)):
         most = MOST_TOKENS
