@@ -35,15 +35,18 @@ from pebble import ProcessExpired, ProcessPool
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
+import thoplw  # noqa: E402
+
 ZOO, LINES, PAGE = (ROOT / "benchmarks" / name for name in ("zoo.jsonl", "formulas.jsonl", "formulas.md"))
 
 Record = dict[str, Any]
 
 
-def confirmed() -> list[str]:
-    """The models whose MACs equal the oracle's."""
+def confirmed() -> dict[str, int]:
+    """The models whose MACs equal the oracle's, with these."""
     records = [json.loads(line) for line in ZOO.read_text(encoding="utf-8").splitlines()]
-    return sorted(each["name"] for each in records if each.get("oracle") is not None and each["oracle"] == each["macs"])
+    equal = (each for each in records if each.get("oracle") is not None and each["oracle"] == each["macs"])
+    return {each["name"]: each["oracle"] for each in sorted(equal, key=lambda each: each["name"])}
 
 
 def spread(names: list[str], count: int) -> list[str]:
@@ -61,6 +64,7 @@ def limited(memory: int) -> None:
 def measure(name: str) -> Record:
     """Find the formula of a model; what goes wrong is part of the record."""
     from thoplw.api.natural import natural
+    from thoplw.models.sizes import scalable
 
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
@@ -70,6 +74,12 @@ def measure(name: str) -> Record:
     except Exception as error:  # a bad model must not stop the others
         text = " ".join(str(error).split("\n\n")[0].split())[:300]
         return {"name": name, "error": f"{type(error).__name__}: {text}"}
+    seconds = time.process_time() - start
+    own = {name: size for name, size in scalable(name).own.items() if name in found.macs.variables}
+    try:
+        at_own: int | None = found(**own)
+    except thoplw.InputError:  # it is elsewhere
+        at_own = None
     held_out = [each for each in found.evidence if each.held_out]
     return {
         "name": name,
@@ -81,7 +91,8 @@ def measure(name: str) -> Record:
         "held_out": len(held_out),
         "missed": sum(each.measured != each.formula for each in held_out),
         "notes": list(found.notes),
-        "seconds": time.process_time() - start,
+        "at_own": at_own,
+        "seconds": seconds,
     }
 
 
@@ -121,9 +132,11 @@ HEAD = """\
 
 The MACs of models as exact formulas in their natural variables: batch; and number of tokens, or resolution where the
 model can be had at others. {tried} models were tried of the {all} that equal the [oracle](zoo.md), evenly spread over
-their names; {found} have a formula ({share:.1f} %), {wide} of them without a piece missing, and each was checked at ten
-runs or more that it was not made of, with {missed} misses. The median took {seconds:.1f} s of one processor,
-loading included. {when}, with {versions}. Written by `benchmarks/formulas.py`.
+their names; {found} have a formula ({share:.1f} %), {wide} of them without a piece missing. Each was checked at ten
+runs or more that were held out, with {missed} misses. At the sizes at which the oracle ran the model for real, {equal}
+formulas give its number, and {other} another; the rest do not hold there. The median took {seconds:.1f} s of one
+processor, loading included. {when}, with {versions}. Written by
+`benchmarks/formulas.py`.
 
 *Runs*: those that the formula was made of, and those held out. Of several pieces, such as residues of a resolution, the
 first is shown.
@@ -138,16 +151,18 @@ REASONS = {
 }
 
 
-def page(records: list[Record], total: int) -> str:
+def page(records: list[Record], oracle: dict[str, int]) -> str:
     good = [each for each in records if each["error"] is None]
     bad = [each for each in records if each["error"] is not None]
     head = HEAD.format(
         tried=len(records),
-        all=total,
+        all=len(oracle),
         found=len(good),
         share=100 * len(good) / len(records),
         wide=sum(each["pieces"] == 1 and not any("Narrower" in note for note in each["notes"]) for each in good),
         missed=sum(each["missed"] for each in good),
+        equal=sum(each["at_own"] == oracle[each["name"]] for each in good),
+        other=sum(each["at_own"] not in (None, oracle[each["name"]]) for each in good),
         seconds=median(each["seconds"] for each in good),
         when=date.today().isoformat(),
         versions=", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "timm", "transformers")),
@@ -197,12 +212,12 @@ def main() -> None:
     options = parser.parse_args()
     known = read()
     if not options.table:
-        wanted = spread(options.names or confirmed(), options.spread)
+        wanted = spread(options.names or list(confirmed()), options.spread)
         Random(0).shuffle(wanted)  # what is done when it is stopped is a spread as well
         todo = [name for name in wanted if name not in known or (options.again and known[name]["error"])]
         note(todo, options.timeout, int(options.memory * 1e9), options.workers)
     records = sorted(read().values(), key=lambda each: each["name"])
-    PAGE.write_text(page(records, len(confirmed())), encoding="utf-8")
+    PAGE.write_text(page(records, confirmed()), encoding="utf-8")
 
 
 if __name__ == "__main__":

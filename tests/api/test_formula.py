@@ -214,6 +214,22 @@ def test_the_largest_size_within_limits() -> None:
         f.largest("S", B=99, macs=1e9)
 
 
+def test_the_largest_size_within_two_limits_where_costs_fall_in_between() -> None:
+    class Waves(nn.Module):
+        """Of four sizes, the second costs most in one way, and the third in another."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            long, short = (nn.functional.pad(x, (0, 40 * (x.shape[-1] % 4 == at))) for at in (1, 2))
+            return (long @ long.mT, short.exp())
+
+    f = thoplw.formula(Waves(), lambda S: (3, S), S=(1, 64), convention="macs")
+    for macs in range(60, 900, 70):
+        for flops in range(200, 2000, 150):
+            fits = [size for size in range(1, 65) if f.macs(S=size) <= macs and f.flops(S=size) <= flops]
+            if fits:
+                assert f.largest("S", macs=macs, flops=flops) == fits[-1]
+
+
 def test_a_plot_has_the_runs() -> None:
     (axes,) = mixer().plot("S", B=2).axes
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("S", "MACs", "Mixer")

@@ -40,23 +40,14 @@ def confirmed() -> dict[str, dict[str, Any]]:
     return {found["name"]: found for found in map(json.loads, ZOO.read_text(encoding="utf-8").splitlines())}
 
 
-def own_sizes(name: str, found: thoplw.Formula) -> dict[str, int]:
-    """The sizes at which the zoo was profiled: a batch of one, 128 tokens, or the model's own resolution."""
-    sizes = {"batch": 1, "seq": 128}
-    if "resolution" in found.macs.variables:
-        inputs = scalable(name).inputs()
-        sizes["resolution"] = inputs["pixel_values"].shape[-1] if isinstance(inputs, dict) else inputs[0].shape[-1]
-    return {variable: sizes[variable] for variable in found.macs.variables}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SPREAD)
 def test_at_its_own_sizes_it_is_what_the_oracle_found(name: str) -> None:
     found = natural(name, convention="macs")
     assert sum(each.held_out for each in found.evidence) >= 10
-    record = confirmed()[name]
-    assert found(**own_sizes(name, found)) == record["oracle"]
-    assert found.params(**own_sizes(name, found)) == record["params"]
+    record, own = confirmed()[name], scalable(name).own
+    assert found(**own) == record["oracle"]
+    assert found.params(**own) == record["params"]
 
 
 def test_a_variable_that_a_model_does_not_have() -> None:

@@ -23,7 +23,7 @@ SIGNS = polynomial({(1,): Fraction(-1), (2,): Fraction(-1, 2), (0,): Fraction(1)
         (SIGNS, "R", "-1/2*R^2 - R + 1", r"-\frac{1}{2} R^{2} - R + 1"),
         (polynomial({}), "R", "0", "0"),
         (polynomial({(1, 1): Fraction(1)}), ["batch", "num_tokens"], "batch*num_tokens",
-         r"\mathrm{batch} \mathrm{num\_tokens}"),
+         r"\mathrm{batch} \, \mathrm{num\_tokens}"),
     ],
 )  # fmt: skip
 def test_text_and_latex(made: Polynomial, variables: list[str], text: str, latex: str) -> None:

@@ -47,4 +47,5 @@ def test_what_is_built_for_a_resolution_is_built_anew(name: str) -> None:
 
 def test_positions_limit_the_length() -> None:
     assert scalable("hf:bert").ranges["seq"][0] == range(1, 513)
-    assert scalable("hf:roberta").ranges["seq"][0] == range(1, 513), "of 514 positions"
+    assert scalable("hf:bert").own == {"batch": 1, "seq": 128}
+    assert range(1, 73) in scalable("hf:clip").ranges["seq"], "of 77 positions"

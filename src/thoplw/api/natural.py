@@ -39,6 +39,8 @@ def natural(
             raise UnknownNameError(f"variable of {name}", variable, found.ranges)
         chosen[variable] = found.ranges[variable] if sizes is None else (sizes,)
     tries = [dict(zip(chosen, ranges, strict=True)) for ranges in product(*chosen.values())]
+    if len(tries) == 1:
+        return _search(found, tries[0], find(convention), whole=False)
     failed: InputError | NoFormulaError | None = None
     runs: list[dict[str, range]] = []  # those of which only a formula is missing
     for ranges in tries:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -115,7 +116,7 @@ def formula(
         if plot is not None:
             _save(found, plot)
         if kind == "text" and output is None and is_terminal():
-            draw_table([found.table(depth=depth)])
+            draw_table([replace(found.table(depth=depth), notes=found.notes)], found.proof)
         else:
             show(found.summary(kind, depth=depth), output)
         if kind in ("csv", "latex", "python"):

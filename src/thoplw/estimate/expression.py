@@ -137,7 +137,7 @@ class Expression:
         where = (notation.sympy_where(piece.ranges, self.variables) for piece in self.pieces)
         return sympy.Piecewise(*zip(found, where, strict=True))
 
-    def largest(self, variable: str, most: int, **sizes: int) -> int:
+    def largest(self, variable: str, most: int, last: int | None = None, /, **sizes: int) -> int:
         """The largest size of a variable at which the figure is no more than a limit.
 
         It is the end of the domain where the limit is not reached in it.
@@ -145,6 +145,7 @@ class Expression:
         Args:
             variable: whose size is asked for.
             most: the limit.
+            last: look at no larger sizes than this.
             sizes: of all other variables.
 
         Raises:
@@ -168,6 +169,10 @@ class Expression:
                 f"the formula of {self.name} is not known to hold for {given}: it holds for {self.where()}"
             )
         lines = [(piece.polynomial.along(axis, point), piece.ranges[axis]) for piece in there]
+        if last is not None:
+            lines = [
+                (line, upto) for line, known in lines if (upto := range(known[0], min(known[-1], last) + 1, known.step))
+            ]
         found = [size for line, known in lines if (size := last_within(line, most, known)) is not None]
         if not found:
             cost, size = min((line((size,)), size) for line, known in lines for size in (known[0], known[-1]))

@@ -20,7 +20,9 @@ def text(polynomial: Polynomial, variables: Sequence[str]) -> str:
 
 def latex(polynomial: Polynomial, variables: Sequence[str]) -> str:
     r"""``\frac{9}{32} R^{4} + 334224 R^{2} + 85721088``."""
-    return _sum(polynomial, [*map(_latex_name, variables)], _latex_number, "{}^{{{}}}".format, " ")
+    # Without a space between them, two words would be read as one.
+    between = " " if all(len(name) == 1 for name in variables) else r" \, "
+    return _sum(polynomial, [*map(_latex_name, variables)], _latex_number, "{}^{{{}}}".format, between)
 
 
 def python(polynomial: Polynomial, variables: Sequence[str]) -> str:

@@ -32,12 +32,14 @@ class Scalable:
 
     Attributes:
         name: as :func:`~thoplw.models.registry.load` takes it.
+        own: variable -> the size that it has by default.
         ranges: variable -> its sizes, the ranges to try in this order: a model may not run at all sizes of the first.
         model: builds it for a resolution; None stands for its own.
         inputs: makes inputs for the model of a resolution, from a size for each variable.
     """
 
     name: str
+    own: Mapping[str, int]
     ranges: Mapping[str, tuple[range, ...]]
     model: Callable[[int | None], nn.Module]
     inputs: Callable[..., Inputs]
@@ -57,24 +59,26 @@ def scalable(name: str) -> Scalable:
     loaded = load(name)
     _require_inputs(name, loaded.inputs)
     ranges: dict[str, tuple[range, ...]] = {"batch": (_batch(),)}
-    own = next((each.shape[-1] for each in tensors_in(loaded.inputs) if each.ndim > 3), None)
-    if own is not None:
-        ranges["resolution"] = tuple(_resolutions(own, loaded.model))
+    edge = next((each.shape[-1] for each in tensors_in(loaded.inputs) if each.ndim > 3), None)
+    own = {"batch": 1}
+    if edge is not None:
+        own["resolution"] = edge
+        ranges["resolution"] = tuple(_resolutions(edge, loaded.model))
 
     def model(resolution: int | None) -> nn.Module:
-        return loaded.model if resolution in (None, own) else _rebuilt(name, resolution) or loaded.model
+        return loaded.model if resolution in (None, edge) else _rebuilt(name, resolution) or loaded.model
 
     def inputs(batch: int = 1, resolution: int | None = None) -> Inputs:
         return _enlarged(loaded.inputs, batch, resolution)
 
-    return Scalable(name=name, ranges=ranges, model=_kept(model), inputs=inputs)
+    return Scalable(name=name, own=own, ranges=ranges, model=_kept(model), inputs=inputs)
 
 
 def _require_inputs(name: str, inputs: Inputs) -> None:
     if inputs is None:
         raise InputError(
-            f"{name} has no default inputs: give the shape of each, with variables in it, and the sizes of these, as in "
-            "--input B,3,R,R --vars B=1:64,R=32:512:32"
+            f"{name} has no default inputs: give the shape of each, with variables in it, and the sizes of these, as "
+            "in --input B,3,R,R --vars B=1:64,R=32:512:32"
         )
 
 
@@ -149,7 +153,7 @@ def _of_hf(name: str) -> Scalable:
     def inputs(batch: int = 1, seq: int | None = None, resolution: int | None = None) -> Inputs:
         return hf_inputs(model(resolution), seq=seq, batch=batch)
 
-    first = model(None)
+    first, own = model(None), {"batch": 1}
     _require_inputs(name, inputs())
     ranges: dict[str, tuple[range, ...]] = {"batch": (_batch(),)}
     if _shapes(inputs(seq=16)) != _shapes(inputs(seq=24)):
@@ -158,15 +162,17 @@ def _of_hf(name: str) -> Scalable:
             "max_position_embeddings", "n_positions", "max_target_positions", default=most, among="text"
         )
         if isinstance(limit, int) and limit > 0:
-            most = min(most, limit // 8 * 8 or limit)
-        # A model may need more positions than it has tokens, or take only whole blocks of them.
-        tries = range(1, most + 1), range(1, most // 2 + 1), range(64, most + 1, 64)
-        ranges["seq"] = tuple(sizes for sizes in tries if len(sizes) > 8)
+            most = min(most, limit)
+        own["seq"] = Sample(model=first, seq=None, batch=1).length
+        # A model may need a few positions, or many, besides those of its tokens, or take only whole blocks of these.
+        tries = range(1, most + 1), range(1, most - most % 8 + 1), range(1, most // 2 + 1), range(64, most + 1, 64)
+        ranges["seq"] = tuple(sizes for sizes in dict.fromkeys(tries) if len(sizes) > 8)
     else:
-        own = _set_resolution(copy.deepcopy(config), 0)
-        if own and any(each.shape[-1] == own for each in tensors_in(inputs()) if each.ndim > 3):
-            ranges["resolution"] = tuple(_resolutions(own, first))
-    return Scalable(name=name, ranges=ranges, model=model, inputs=inputs)
+        edge = _set_resolution(copy.deepcopy(config), 0)
+        if edge and any(each.shape[-1] == edge for each in tensors_in(inputs()) if each.ndim > 3):
+            own["resolution"] = edge
+            ranges["resolution"] = tuple(_resolutions(edge, first))
+    return Scalable(name=name, own=own, ranges=ranges, model=model, inputs=inputs)
 
 
 def _set_resolution(config: Any, resolution: int) -> int | None:
