@@ -75,6 +75,18 @@ def test_every_residue_has_its_own() -> None:
         assert own.polynomial((edge,)) == halved(edge)
 
 
+def test_residues_of_residues() -> None:
+    """Odd sizes are of two kinds, and even ones of one."""
+
+    def cost(size: int) -> int:
+        return size**2 + 7 * size * (size % 4 == 3)
+
+    pieces, _ = searched(cost, range(1, 65))
+    assert {piece.ranges[0] for piece in pieces} == {range(2, 65, 2), range(1, 65, 4), range(3, 65, 4)}
+    for size in range(1, 65):
+        assert [piece.polynomial((size,)) for piece in pieces if piece.holds((size,))] == [cost(size)]
+
+
 def test_a_modulus_beyond_powers_of_two_comes_from_hints() -> None:
     def windows(edge: int) -> int:
         return ceil(edge / 224) ** 2 * 1000 + edge**2

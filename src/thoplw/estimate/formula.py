@@ -198,14 +198,25 @@ class _Line:
         cut = self._by_cut(sizes, cuts) if cuts and len(sizes) >= 2 * _FEWEST else []
         return max(found, cut, key=lambda parts: sum(map(len, parts)))
 
-    def _by_residue(self, sizes: range) -> list[range]:
-        """The residues by one modulus for which a polynomial holds; only one of them where they are very many."""
+    def _by_residue(self, sizes: range, most: int = MOST_RESIDUES) -> list[range]:
+        """The residues by one modulus for which a polynomial holds; only one of them where they are more than so many.
+
+        A residue for which none holds may be several by a larger modulus: where a cost is another at 1, 5, 9 than at
+        3, 7, 11, and at even sizes all alike.
+        """
         part = self._residue(sizes)
         if part is None:
             return []
         modulus = part.step // sizes.step
-        others = (sizes[offset::modulus] for offset in range(modulus if modulus <= MOST_RESIDUES else 0))
-        return [part, *(each for each in others if each != part and self._degree(each, self.degree(part)) is not None)]
+        found = [part]
+        for other in (sizes[offset::modulus] for offset in range(modulus if modulus <= most else 0)):
+            if other == part:
+                continue
+            if self._degree(other, self.degree(part)) is not None:
+                found.append(other)
+            elif 2 * modulus <= most and len(other) >= 2 * _FEWEST:
+                found += self._by_residue(other, most // modulus)
+        return found
 
     def _by_cut(self, sizes: range, cuts: int) -> list[range]:
         """The part, from one half on, as far as its polynomial holds; and the parts below and above."""
