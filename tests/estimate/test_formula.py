@@ -125,6 +125,12 @@ def test_no_formula_is_better_than_a_wrong_one() -> None:
     assert searched(lambda tokens: tokens * (tokens.bit_length()), range(1, 65), whole=True)[0] == ()
 
 
+def test_the_search_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formula, "MOST_RUNS", 50)
+    pieces, asked = searched(lambda tokens: tokens ^ 21845, range(1, 4097), hints=Hints(moduli=tuple(range(2, 99))))
+    assert (pieces, len(asked)) == ((), 50)
+
+
 def test_a_miss_in_a_corner_leaves_the_corner_out() -> None:
     def cost(batch: int, tokens: int) -> int:
         return batch * tokens + (7 if batch * tokens > 60 * 4000 else 0)

@@ -424,10 +424,13 @@ def search(
     for axis, each in enumerate(ranges):
         require_effect(runs, ranges, axis, each)
     known = hints_of(runs.model(tuple(each[0] for each in ranges)))
-    pieces: dict[str, tuple[Piece, ...]] = {}
-    for name, figure in FORMULAS.items():
-        if name == "macs" or pieces["macs"]:
-            pieces[name] = solve(runs.measure(figure), ranges, known, whole=whole)
+    pieces = {"macs": solve(runs.measure(FORMULAS["macs"]), ranges, known, whole=whole)}
+    for name, figure in (FORMULAS if pieces["macs"] else {}).items():
+        measure = runs.measure(figure)
+        # Most often it holds where the cost does, and is of no higher degree: that takes no more runs.
+        same = [refit(piece, measure.at) for piece in pieces["macs"]]
+        found_too = tuple(piece for piece in same if piece is not None)
+        pieces[name] = found_too if len(found_too) == len(same) else solve(measure, ranges, known, whole=whole)
     found = Formula(variables, ranges, runs.done, pieces)
     assert found.macs  # it raises where there is none
     return found
