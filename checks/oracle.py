@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import contextmanager
 from math import prod
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from checks.releases import plain_attention_layers
 
 
 def oracle_macs(model: Callable[..., Any], *args: Any, **kwargs: Any) -> int:
@@ -23,23 +24,12 @@ def oracle_macs(model: Callable[..., Any], *args: Any, **kwargs: Any) -> int:
     try:
         for module, _ in flags:
             module.training = False
-        with torch.no_grad(), _plain_attention_layers(), counter:
+        with torch.no_grad(), plain_attention_layers(), counter:
             model(*args, **kwargs)
     finally:
         for module, flag in flags:
             module.training = flag
     return counter.macs
-
-
-@contextmanager
-def _plain_attention_layers():
-    """Without the fast path, which runs a whole encoder layer in one kernel."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
 
 
 class _Counter(TorchDispatchMode):

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from checks.releases import file_since
 from torch import nn
 from torch.nn import functional as F
 
 import thoplw
+
+file_since("2.2")
 
 pytestmark = pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
 

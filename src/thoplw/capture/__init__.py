@@ -33,6 +33,7 @@ from thoplw.capture.process import turn
 from thoplw.capture.random_state import random_state_kept
 from thoplw.capture.run import Run, outside
 from thoplw.capture.scopes import ModuleScopes, Watch
+from thoplw.capture.scripted import refuse_traced
 from thoplw.capture.session import Session
 from thoplw.capture.snapshot import Snapshot
 from thoplw.capture.survivors import Survivors
@@ -95,6 +96,8 @@ def _capture(
     refuse_split("an input", map(type, given.values()))
     if execute:
         _require_values(weights, given)
+    else:
+        refuse_traced(weights.modules)
     snapshot.add_modules(weights.modules, weights.tensors)
     real = list(filterfalse(attrgetter("is_meta"), snapshot.tensors.values()))
     scopes = ModuleScopes(weights.indices, specs, watch)

@@ -25,6 +25,7 @@ from thoplw.capture.torch_internals import (
 )
 from thoplw.errors import DataDependentError
 from thoplw.record import TensorSpec
+from thoplw.shapes.common import dense
 
 #: Classes of tensors that bring no operators of their own.
 PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
@@ -283,7 +284,7 @@ class Specs:
 
 def abstract(spec: TensorSpec, device: torch.device) -> AbstractTensor:
     """A new abstract tensor that looks like ``spec`` on ``device``; like a dense one, if that is of a sparse tensor."""
-    strides = spec.strides or None
+    strides = spec.strides or dense(spec.shape)
     tensor: AbstractTensor = make_wrapper(AbstractTensor, spec.shape, strides, dtype=dtype_of(spec), device=device)
     tensor.spec = spec
     tensor.token = id(spec)
