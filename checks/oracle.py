@@ -12,9 +12,8 @@ from math import prod
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-
 from checks.releases import plain_attention_layers
+from torch.utils._python_dispatch import TorchDispatchMode
 
 
 def oracle_macs(model: Callable[..., Any], *args: Any, **kwargs: Any) -> int:

@@ -16,7 +16,7 @@ RELEASE = tuple(int(part) for part in torch.__version__.split(".")[:2])
 
 def older(release: str) -> bool:
     """Whether torch is older than a release such as ``"2.4"``."""
-    return RELEASE < tuple(int(part) for part in release.split("."))
+    return tuple(int(part) for part in release.split(".")) > RELEASE
 
 
 def since(release: str, why: str = "") -> pytest.MarkDecorator:
@@ -61,3 +61,11 @@ _HAS_TORCH_FUNCTION = torch.overrides.has_torch_function
 def _true_in_attention_layers(tensors: Any) -> bool:
     asks = sys._getframe(1).f_globals["__name__"]
     return asks in ("torch.nn.modules.activation", "torch.nn.modules.transformer") or _HAS_TORCH_FUNCTION(tensors)
+
+
+def working_transformers() -> Any:
+    """The package transformers; the test, or its file, is left out where there is none that works with this torch."""
+    transformers = pytest.importorskip("transformers")
+    if not transformers.is_torch_available():
+        pytest.skip(f"transformers {transformers.__version__} needs a newer torch", allow_module_level=True)
+    return transformers

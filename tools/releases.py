@@ -100,7 +100,7 @@ def run(
             python = _environment(release, Path(place), index)
             found = {**_figures(python), **_tests(python, Path(place), only)}
         _keep({**release._asdict(), "date": date.today().isoformat(), "only": only, **found})
-        print(f"torch {release.torch}: {found['passed']} passed, {len(found['failed'])} failed", flush=True)
+        typer.echo(f"torch {release.torch}: {found['passed']} passed, {len(found['failed'])} failed")
     page()
 
 
@@ -166,7 +166,7 @@ def figures() -> None:
         loaded = load(name)
         reports = thoplw.compare(loaded.model, loaded.inputs, CONVENTIONS)
         counted[name] = {each: [reports[each].total_macs, reports[each].total_params] for each in CONVENTIONS}
-    print(json.dumps(counted))
+    typer.echo(json.dumps(counted))
 
 
 def _output(command: list[Any]) -> str:

@@ -61,7 +61,8 @@ class UncountedError(ThoplwError):
 
 
 class MissingExtraError(ThoplwError, ImportError):
-    """An optional package is not installed."""
+    """An optional package is not installed, or does not work with what is."""
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'thoplw[{extra}]'")
+    def __init__(self, package: str, extra: str, purpose: str, problem: str = "") -> None:
+        missing = f"which is not installed: pip install 'thoplw[{extra}]'"
+        super().__init__(f"{purpose} needs {package}, {problem or missing}")

@@ -32,9 +32,7 @@ aten = torch.ops.aten
         (aten.add.Tensor, "aten.add", "Tensor"),
         (aten.conv2d.default, "aten.conv2d", "default"),
         (torch.ops.torchvision.nms.default, "torchvision.nms", "default"),
-        pytest.param(
-            getattr(torch.ops.higher_order, "cond", None), "higher_order.cond", "default", marks=since("2.2")
-        ),
+        pytest.param(getattr(torch.ops.higher_order, "cond", None), "higher_order.cond", "default", marks=since("2.2")),
     ],
 )
 def test_names_in_records(func: Any, target: str, overload: str) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
-import torch
 from checks.releases import has_fast_path
 
 from thoplw.capture.process import ONE_PATH, WhileAny, guest, turn

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from checks.releases import older, has_fast_path
+from checks.releases import has_fast_path, older
 from torch import nn
 from torch.nn.modules import module as module_globals
 

@@ -14,6 +14,7 @@ import torch
 
 from thoplw.capture.torch_internals import (
     asked_by_torch,
+    become,
     is_jagged,
     is_parameter,
     make_wrapper,
@@ -129,6 +130,12 @@ class AbstractTensor(torch.Tensor):
             )
         _DATA.__set__(self, data)
         self.spec, self.token, self.assumed, self.places = data.spec, data.token, data.assumed, data.places
+
+    def change_shape(self, spec: TensorSpec) -> None:
+        """Have another shape from now on, as after ``squeeze_``, which no meta kernel of torch 2.0 can do."""
+        assumed, places = self.assumed, self.places
+        become(self, abstract(spec, self.device))
+        self.assumed, self.places = assumed, places
 
     def tolist(self) -> Any:
         """What is taken for granted; else refuse, as there are no values."""

@@ -113,6 +113,12 @@ def with_other_rows(jagged: Any, change: Callable[[torch.Tensor], torch.Tensor])
     return other
 
 
+def become(tensor: torch.Tensor, other: torch.Tensor) -> None:
+    """Give a tensor the shape, strides and type of another, unseen by any mode. Since 2.0."""
+    with no_dispatch():
+        tensor.data = other
+
+
 def is_parameter(tensor: torch.Tensor) -> bool:
     """Whether a tensor of a class of its own was made a parameter. Since 2.0."""
     return bool(getattr(tensor, "_is_param", False))
@@ -171,6 +177,18 @@ def copy_of_memory(storage: torch.UntypedStorage) -> torch.UntypedStorage:
 
 #: Whether a traced module ends the process when it is run on tensors without memory: up to 2.0 it does. Since 2.0.
 TRACED_NEEDS_MEMORY: bool = not hasattr(torch, "compiler")
+
+
+def real_type(dtype: torch.dtype) -> torch.dtype:
+    """The type of the real part of numbers of a type. Since 2.0; ``dtype.to_real()`` since 2.1."""
+    return _REAL_TYPES.get(dtype, dtype)
+
+
+_REAL_TYPES = {
+    torch.complex32: torch.float16,
+    torch.complex64: torch.float32,
+    torch.complex128: torch.float64,
+}
 
 
 def methods_of(packed: Any) -> tuple[str, ...]:
@@ -331,21 +349,6 @@ is_below_autograd: Callable[[], bool] = partial(
 )
 
 
-@contextmanager
-def on_shapes() -> Iterator[None]:
-    """Have operators run torch's own meta kernels on tensors of classes of their own. Since 2.0.
-
-    So ``y.squeeze_()`` changes the shape of an abstract tensor in place.
-    """
-    with no_dispatch():
-        before = torch._C._meta_in_tls_dispatch_include()
-        torch._C._set_meta_in_tls_dispatch_include(True)
-        try:
-            yield
-        finally:
-            torch._C._set_meta_in_tls_dispatch_include(before)
-
-
 #: ``dispatch_modes()``: how many modes are given every operator now. Since 2.0.
 dispatch_modes: Callable[[], int] = torch._C._len_torch_dispatch_stack
 
@@ -430,9 +433,7 @@ def uncompiled() -> Iterator[None]:
 
 def _rules_of_cond() -> dict[Any, Callable[..., Any]]:
     """What ``vmap`` and its like do to ``torch.cond``, which there is since 2.1."""
-    rules: dict[Any, Callable[..., Any]] = getattr(
-        getattr(torch.ops.higher_order, "cond", None), "functorch_table", {}
-    )
+    rules: dict[Any, Callable[..., Any]] = getattr(getattr(torch.ops.higher_order, "cond", None), "functorch_table", {})
     return rules
 
 
@@ -614,13 +615,21 @@ def _call_wrapped(self: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
 @contextmanager
 def _calls_by_wrapper() -> Iterator[None]:
     """Have modules look for what they are to call instead. Needed up to 2.0."""
-    before = torch.nn.Module.__call__
-    if before is _call_unwrapped:
-        torch.nn.Module.__call__ = _call_wrapped
+    if torch.nn.Module.__call__ is not _call_unwrapped:  # a run inside a run, or somebody else knows better
+        yield
+        return
+    torch.nn.Module.__call__ = _call_wrapped
+    torch.nn.Module.__getstate__ = _state_without_instead
     try:
         yield
     finally:
-        torch.nn.Module.__call__ = before
+        torch.nn.Module.__call__ = _call_unwrapped
+        del torch.nn.Module.__getstate__
+
+
+def _state_without_instead(self: torch.nn.Module) -> dict[str, Any]:
+    """What a copy of a module gets."""
+    return {name: value for name, value in self.__dict__.items() if name != _INSTEAD}
 
 
 _calls_wrapped: Any = nullcontext if hasattr(torch.nn.Module, _INSTEAD) else _calls_by_wrapper
