@@ -64,5 +64,5 @@ class MissingExtraError(ThoplwError, ImportError):
     """An optional package is not installed, or does not work with what is."""
 
     def __init__(self, package: str, extra: str, purpose: str, problem: str = "") -> None:
-        missing = f"which is not installed: pip install 'thoplw[{extra}]'"
-        super().__init__(f"{purpose} needs {package}, {problem or missing}")
+        problem = problem or f"which is not installed: pip install 'thoplw[{extra}]'"
+        super().__init__(f"{purpose} needs {package}, {problem}")

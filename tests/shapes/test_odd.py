@@ -57,7 +57,8 @@ def test_the_rule_answers_as_the_kernel(case: tuple[str, tuple[Any, ...]]) -> No
     try:
         done = getattr(torch.ops.aten, name)(*args)
     except RuntimeError as error:
-        assert "not implemented for 'Half'" in str(error)
+        if "not implemented for 'Half'" not in str(error):
+            raise
         pytest.skip("this torch has no kernel for half precision on the CPU")
     assert observable(answer) == observable(done)
 

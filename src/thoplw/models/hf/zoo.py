@@ -29,10 +29,11 @@ def _require(purpose: str) -> None:
     """
     transformers = zoo("transformers", purpose)
     if not transformers.is_torch_available():
-        reason = f"transformers {transformers.__version__} does not work with torch {torch.__version__}"
-        raise MissingExtraError(
-            "transformers", "zoo", purpose, f"{reason}: install a newer torch, or an older transformers"
+        problem = (
+            f"and transformers {transformers.__version__} does not work with torch {torch.__version__}: install a newer "
+            "torch"
         )
+        raise MissingExtraError("transformers", "zoo", purpose, problem)
 
 
 def names() -> list[str]:
