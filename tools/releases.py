@@ -89,6 +89,7 @@ def run(
     names: Annotated[list[str] | None, typer.Argument(help="releases of torch; all if left out")] = None,
     folder: Annotated[Path | None, typer.Option(help="where environments are made and deleted")] = None,
     only: Annotated[str, typer.Option(help="which tests, as for pytest -m")] = "not browser",
+    tests: Annotated[str, typer.Option(help="files and folders of tests")] = "tests",
     index: Annotated[str, typer.Option(help="packages to take torch from, as for pip --index-url")] = "",
 ) -> None:
     """Make an environment for each release, test in it, and write down what was found."""
@@ -98,8 +99,8 @@ def run(
     for release in chosen:
         with tempfile.TemporaryDirectory(prefix=f"torch-{release.torch}-", dir=folder) as place:
             python = _environment(release, Path(place), index)
-            found = {**_figures(python), **_tests(python, Path(place), only)}
-        _keep({**release._asdict(), "date": date.today().isoformat(), "only": only, **found})
+            found = {**_figures(python), **_tests(python, Path(place), only, tests.split())}
+        _keep({**release._asdict(), "date": date.today().isoformat(), "only": only, "tests": tests, **found})
         typer.echo(f"torch {release.torch}: {found['passed']} passed, {len(found['failed'])} failed")
     page()
 
@@ -125,11 +126,11 @@ def _environment(release: Release, place: Path, index: str) -> Path:
     return python
 
 
-def _tests(python: Path, place: Path, only: str) -> dict[str, Any]:
+def _tests(python: Path, place: Path, only: str, tests: list[str]) -> dict[str, Any]:
     """Run the tests; how many passed, which failed, and how many were left out for which reason."""
     report = place / "tests.xml"
     command = [python, "-m", "pytest", "-q", "-m", only, "-p", "no:cacheprovider", f"--junitxml={report}"]
-    subprocess.run([*command, "--continue-on-collection-errors"], cwd=ROOT, env=_plain(), check=False)
+    subprocess.run([*command, "--continue-on-collection-errors", *tests], cwd=ROOT, env=_plain(), check=False)
     passed, failed, skipped = 0, [], Counter[str]()
     for case in ElementTree.parse(report).iter("testcase"):
         kinds = {child.tag: child for child in case}
@@ -206,7 +207,7 @@ def _tested(found: dict[str, dict[str, Any]]) -> Iterator[str]:
             yield f"| {release.torch} | {release.torchvision} | {release.python} | not run | | | | |"
             continue
         numbers = f"{line['passed']:,} | {len(line['failed'])} | {sum(line['skipped'].values())}"
-        known = f"{line['torchvision']} | {line['python']} | `{line['only']}`"
+        known = f"{line['torchvision']} | {line['python']} | `{line['tests']} -m '{line['only']}'`"
         yield f"| {release.torch} | {known} | {numbers} | {line['date']} |"
     for name, line in found.items():
         if line["failed"]:

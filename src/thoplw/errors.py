@@ -66,3 +66,11 @@ class MissingExtraError(ThoplwError, ImportError):
     def __init__(self, package: str, extra: str, purpose: str, problem: str = "") -> None:
         problem = problem or f"which is not installed: pip install 'thoplw[{extra}]'"
         super().__init__(f"{purpose} needs {package}, {problem}")
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """Add a note to an error that is not ours, as ``error.add_note(note)`` does since Python 3.11.
+
+    Python 3.10 prints no notes below a traceback; our command line does.
+    """
+    error.__notes__ = [*getattr(error, "__notes__", ()), note]

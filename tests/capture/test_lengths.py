@@ -11,7 +11,7 @@ from torch import nn
 
 import thoplw
 
-file_since("2.1")
+file_since("2.5")  # its operators take other arguments before
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402 # where there is one
 
 LENGTHS = (30, 30, 30, 33)

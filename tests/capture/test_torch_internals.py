@@ -130,7 +130,7 @@ def test_elements_of_a_sparse_tensor() -> None:
 def test_words_for_a_tensor_without_memory() -> None:
     x = make_wrapper(AbstractTensor, (1,), (1,), dtype=torch.float32, device=torch.device("cpu"))
     reads = [lambda: torch.tensor([x])]
-    if not older("2.1"):  # before, that is 0
+    if not older("2.2"):  # before, that is 0
         reads.append(lambda: torch.Tensor.untyped_storage(x).data_ptr())
     for read in reads:
         with pytest.raises(RuntimeError) as raised:
@@ -140,7 +140,7 @@ def test_words_for_a_tensor_without_memory() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
-@since("2.2")
+@since("2.3")
 def test_nested_tensors() -> None:
     parts = [torch.ones(3, 2), torch.ones(1, 2)]
     jagged, nested = torch.nested.nested_tensor(parts, layout=torch.jagged), torch.nested.nested_tensor(parts)

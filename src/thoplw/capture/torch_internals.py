@@ -102,7 +102,7 @@ def make_nested_wrapper(cls: Any, like: torch.Tensor) -> Any:
 
 
 def with_other_rows(jagged: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    """A jagged tensor with other rows of the same lengths, which it shares, and so goes with the first. Since 2.2."""
+    """A jagged tensor with other rows of the same lengths, which it shares, and so goes with the first. Since 2.3."""
     names, context = jagged.__tensor_flatten__()
     inner = {
         name: change(value) if value is rows_of(jagged) else value
@@ -359,7 +359,9 @@ running_mode: Callable[[], Any] = _get_current_dispatch_mode
 def leave_modes(count: int) -> None:
     """Leave all modes that are given every operator, but for the first ``count``. Since 2.0."""
     while dispatch_modes() > count:
+        mode = running_mode()  # held, as torch up to 2.2 ends the process where nobody else holds it
         _pop_mode()
+        del mode
 
 
 #: ``function_modes()``: how many modes are given every function of torch now. Since 2.0.

@@ -29,10 +29,8 @@ def _require(purpose: str) -> None:
     """
     transformers = zoo("transformers", purpose)
     if not transformers.is_torch_available():
-        problem = (
-            f"and transformers {transformers.__version__} does not work with torch {torch.__version__}: install a newer "
-            "torch"
-        )
+        versions = f"transformers {transformers.__version__} does not work with torch {torch.__version__}"
+        problem = f"and {versions}: install a newer torch"
         raise MissingExtraError("transformers", "zoo", purpose, problem)
 
 
