@@ -164,6 +164,7 @@ _COUNTS: dict[str, Callable[[dict[str, Any], Any], int]] = {
     "aten.affine_grid_generator": lambda a, out: out.numel() * a["theta"].shape[-1],
     "aten._grouped_mm": _grouped,
     "transformers.grouped_mm_fallback": _grouped,
+    "aten._scaled_dot_product_flash_attention": _attention,  # that of the CPU too, before 2.2
     "aten._scaled_dot_product_flash_attention_for_cpu": _attention,
     "aten._trilinear": _bilinear,
     "aten.addbmm": lambda a, _: _matrices(a["batch1"], a["batch2"]),

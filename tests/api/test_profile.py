@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from checks.releases import since
 import torch.nn.functional as F
 import torchvision
+from checks.releases import since
 from torch import nn
 
 import thoplw
