@@ -17,6 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
+from importlib import import_module
 from inspect import signature
 from operator import itemgetter
 from typing import Any
@@ -331,8 +332,9 @@ def below_autograd() -> Iterator[None]:
 @contextmanager
 def _past_autograd_by_hand() -> Iterator[None]:
     """Pass by what computes gradients, and what counts changes in place. Needed up to 2.0."""
-    outer = torch._C._AutoDispatchBelowAutograd()
-    inner = torch._C.ExcludeDispatchKeyGuard(torch._C.DispatchKeySet(torch._C.DispatchKey.ADInplaceOrView))
+    guards: Any = torch._C
+    outer = guards._AutoDispatchBelowAutograd()
+    inner = guards.ExcludeDispatchKeyGuard(torch._C.DispatchKeySet(torch._C.DispatchKey.ADInplaceOrView))
     try:
         yield
     finally:
@@ -395,17 +397,18 @@ def _with_functions_of_others() -> Iterator[None]:
 
     Needed up to 2.2.
     """
-    before = torch.overrides.has_torch_function
+    overrides: Any = torch.overrides
+    before = overrides.has_torch_function
 
     def has_torch_function(tensors: Any) -> bool:
         asks = str(sys._getframe(1).f_globals.get("__name__"))
         return asks in ("torch.nn.modules.activation", "torch.nn.modules.transformer") or before(tensors)
 
-    torch.overrides.has_torch_function = has_torch_function
+    overrides.has_torch_function = has_torch_function
     try:
         yield
     finally:
-        torch.overrides.has_torch_function = before
+        overrides.has_torch_function = before
 
 
 _unfused = _switched_off if hasattr(torch.backends, "mha") else _with_functions_of_others
@@ -442,8 +445,7 @@ def _rules_of_cond() -> dict[Any, Callable[..., Any]]:
 @contextmanager
 def _eager_frames() -> Iterator[None]:
     """Have the compiler leave every frame alone, those included that it has compiled. Needed up to 2.5."""
-    import torch._dynamo.eval_frame as frames
-
+    frames: Any = import_module("torch._dynamo.eval_frame")
     set_eval_frame = frames.set_eval_frame
     frames.set_eval_frame = lambda callback: set_eval_frame(None if callable(callback) else callback)
     try:
@@ -617,16 +619,17 @@ def _call_wrapped(self: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
 @contextmanager
 def _calls_by_wrapper() -> Iterator[None]:
     """Have modules look for what they are to call instead. Needed up to 2.0."""
-    if torch.nn.Module.__call__ is not _call_unwrapped:  # a run inside a run, or somebody else knows better
+    cls: Any = torch.nn.Module
+    if cls.__call__ is not _call_unwrapped:  # a run inside a run, or somebody else knows better
         yield
         return
-    torch.nn.Module.__call__ = _call_wrapped
-    torch.nn.Module.__getstate__ = _state_without_instead
+    cls.__call__ = _call_wrapped
+    cls.__getstate__ = _state_without_instead
     try:
         yield
     finally:
-        torch.nn.Module.__call__ = _call_unwrapped
-        del torch.nn.Module.__getstate__
+        cls.__call__ = _call_unwrapped
+        del cls.__getstate__
 
 
 def _state_without_instead(self: torch.nn.Module) -> dict[str, Any]:
