@@ -66,7 +66,16 @@ class NoFormulaError(ThoplwError):
 
 
 class MissingExtraError(ThoplwError, ImportError):
-    """An optional package is not installed."""
+    """An optional package is not installed, or does not work with what is."""
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'thoplw[{extra}]'")
+    def __init__(self, package: str, extra: str, purpose: str, problem: str = "") -> None:
+        problem = problem or f"which is not installed: pip install 'thoplw[{extra}]'"
+        super().__init__(f"{purpose} needs {package}, {problem}")
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """Add a note to an error that is not ours, as ``error.add_note(note)`` does since Python 3.11.
+
+    Python 3.10 prints no notes below a traceback; our command line does.
+    """
+    error.__notes__ = [*getattr(error, "__notes__", ()), note]
