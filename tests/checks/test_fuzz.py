@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from checks.releases import since
 from checks.fuzz import KNOWN, Finding, examined, known
+from checks.releases import since
 
 SEEDS = 160
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from checks.releases import since
 from checks.drawn import Draw
+from checks.releases import since
 
 from thoplw.capture.abstract import Specs
 from thoplw.capture.operators import target_of
