@@ -8,6 +8,7 @@
     ├── CustomOpError (TypeError)            a function in ``custom_ops`` takes or returns the wrong thing
     ├── DataDependentError (RuntimeError)    the model needs the value of a tensor, and nothing is computed
     ├── UncountedError                       ``strict=True``, and an operator has no price
+    ├── NoFormulaError                       no formula gives the cost of all runs; the message lists them
     └── MissingExtraError (ImportError)      an optional package is needed; gives the pip command
 
 An error that the model's forward raises is not wrapped: it comes through as it was raised.
@@ -58,6 +59,10 @@ class DataDependentError(ThoplwError, RuntimeError):
 
 class UncountedError(ThoplwError):
     """``strict=True``, and at least one operator has no price in the convention."""
+
+
+class NoFormulaError(ThoplwError):
+    """No polynomial gives the cost of a model at all sizes that were tried: the message has the table of the runs."""
 
 
 class MissingExtraError(ThoplwError, ImportError):

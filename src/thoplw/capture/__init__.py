@@ -108,7 +108,7 @@ def _capture(
     try:
         with Interrupts() as interrupts, ExitStack() as stack:
             stack.enter_context(random_state_kept(lambda: run.drew))
-            stack.enter_context(preserved(weights.modules, snapshot))
+            stack.enter_context(preserved(snapshot))
             stack.callback(run.finish)
             reshaped = stack.enter_context(data_preserved(real))
             stack.enter_context(below_autograd())

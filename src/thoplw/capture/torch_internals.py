@@ -247,6 +247,9 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch 
         return False
 
 
+_MODE_FLAGS = [name for name in vars(dispatch_globals) if name.startswith("_is_in_")]
+
+
 @contextmanager
 def mode_flags_kept() -> Iterator[None]:
     """Put back what torch remembers, for all threads alike, of whether there are modes. Since 2.7.
@@ -254,8 +257,7 @@ def mode_flags_kept() -> Iterator[None]:
     Each mode keeps what it found and puts it back, which goes wrong where modes of two threads overlap: left last, the
     second puts back that there is one.
     """
-    names = [name for name in vars(dispatch_globals) if name.startswith("_is_in_")]
-    before = {name: getattr(dispatch_globals, name) for name in names}
+    before = {name: getattr(dispatch_globals, name) for name in _MODE_FLAGS}
     try:
         yield
     finally:
