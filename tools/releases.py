@@ -73,7 +73,7 @@ MODELS = """
     lraspp_mobilenet_v3_large fasterrcnn_resnet50_fpn ssd300_vgg16 r3d_18 mvit_v1_b s3d
 """
 
-#: What CI runs on the oldest release: the 33 models of the results, ``count``, ``compare``, ``summary``, the command line.
+#: What CI runs on the oldest release: the 33 models, ``count``, ``compare``, ``summary`` and the command line.
 CORE = """
     tests/checks/test_results.py tests/api/test_count.py tests/api/test_compare.py tests/report/test_layer_info.py
     tests/cli/test_compare.py tests/capture/test_scripted.py tests/capture/test_scopes.py
@@ -81,8 +81,8 @@ CORE = """
 
 #: Models whose own code has changed, so that releases may differ.
 CHANGED = {
-    "fasterrcnn_resnet50_fpn": "torchvision 0.15 and 0.16 work out the size of a picture with tensors, which is 9 FLOPs "
-    "(`models/detection/transform.py`)",
+    "fasterrcnn_resnet50_fpn": "torchvision 0.15 and 0.16 work out the size of a picture with tensors, which is 9 "
+    "FLOPs (`models/detection/transform.py`)",
 }
 
 CONVENTIONS = ("thoplw", "macs", "flops")
