@@ -233,6 +233,8 @@ def _tested(found: dict[str, dict[str, Any]]) -> Iterator[str]:
 def _left_out(found: dict[str, dict[str, Any]]) -> Iterator[str]:
     """Why tests were left out: reason by release."""
     reasons = list(dict.fromkeys(reason for line in found.values() for reason in line["skipped"]))
+    if not reasons:
+        return
     yield from ("", "## Tests that were left out", "")
     yield f"| reason | {' | '.join(found)} |"
     yield f"|---|{'---:|' * len(found)}"
