@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from checks.drawn import Draw
+from checks.releases import since
 
 from thoplw.capture.abstract import Specs
 from thoplw.capture.operators import target_of
@@ -132,6 +133,7 @@ def frozen(value: Any, specs: Specs) -> Any:
     return specs.of(value) if isinstance(value, torch.Tensor) else value
 
 
+@since("2.1", "kernels lay some results out otherwise before")
 @pytest.mark.parametrize("func", CASES, ids=str)
 def test_a_layout_is_that_of_the_kernel_for_the_cpu(func: Any) -> None:
     layout, specs, compared = (
