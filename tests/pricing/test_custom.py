@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,20 @@ def test_an_operator_that_takes_functions_can_be_priced(execute: bool) -> None:
     assert thoplw.profile(Flex(), (1, 2, 16, 8), prices, execute=execute)[0] == 2 * 16 * 8
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors take notes since Python 3.11")
+@pytest.mark.parametrize(
+    ("key", "function", "note"),
+    [
+        (torch.ops.aten.linear, lambda call: call.nothing, "prices aten.linear"),
+        (nn.Linear, lambda module, inputs, output: module.nothing, "prices Linear"),
+    ],
+)
+def test_an_error_of_a_function_names_what_it_prices(key: Any, function: Any, note: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        thoplw.profile(nn.Linear(8, 8), (2, 8), {key: function})
+    assert any(each.startswith("raised in custom_ops by ") and each.endswith(note) for each in caught.value.__notes__)
+
+
 def wrong_arity(module: nn.Module, inputs: Any) -> int:
     return 0
 
@@ -174,10 +189,6 @@ BAD = {
     "half a MAC": ({nn.Conv2d: lambda m, i, o: 0.5}, "returned 0.5; return a whole number"),
     "infinitely many": ({nn.Conv2d: lambda m, i, o: float("inf")}, "returned inf; return a whole number"),
     "no number for an operator": ({torch.ops.aten.linear: lambda call: "1"}, "prices aten.linear, returned '1'"),
-    "control flow": (
-        {torch.ops.higher_order.cond: lambda call: 1},
-        "higher_order.cond cannot have a price: the operators inside the functions",
-    ),
     "not callable": ({nn.Conv2d: 5}, "Conv2d is given 5, not a function"),
     "not a key": ({"conv2d": no_number}, "the key 'conv2d' is neither"),
 }

@@ -9,7 +9,7 @@ somebody asks; any other is taken apart at once.
 from __future__ import annotations
 
 import sys
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Container, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import chain, filterfalse, islice
 from operator import attrgetter
@@ -55,6 +55,7 @@ def capture(
     execute: bool = False,
     reuse_layers: bool = True,
     watch: Watch | None = None,
+    priced: Container[str] = (),
 ) -> Trace:
     """Run ``model(*args, **kwargs)`` as in inference and record it; the model is left exactly as it was.
 
@@ -66,6 +67,8 @@ def capture(
         reuse_layers: run a layer of torch once, and repeat its record for layers that are called alike. That gives the
             record of a run of every layer, sooner.
         watch: called with scope, module, inputs and output whenever a module of the model returns.
+        priced: names of control-flow operators, such as ``higher_order.cond``, that have a price of their own: the
+            record has a call of one as a whole.
 
     Raises:
         DataDependentError: the model decided on a value that an abstract run does not have.
@@ -74,7 +77,7 @@ def capture(
         Exception: whatever the model's forward raises, with a note that says in which module (Python 3.11 or newer).
     """
     with turn(), outside():
-        return _capture(model, *_given(args, kwargs, execute), execute, reuse_layers, watch)
+        return _capture(model, *_given(args, kwargs, execute), execute, reuse_layers, watch, priced)
 
 
 def _capture(
@@ -84,6 +87,7 @@ def _capture(
     execute: bool,
     reuse_layers: bool,
     watch: Watch | None,
+    priced: Container[str],
 ) -> Trace:
     specs = Specs()
     weights = Weights(specs)
@@ -100,6 +104,7 @@ def _capture(
     scopes = ModuleScopes(weights.indices, specs, watch)
     kind = LiveRun if execute else AbstractRun
     run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(given, real))
+    run.priced = priced
     run.own(real)
     made = Made(weights, scopes)
     survivors = Survivors(weights.modules, snapshot)

@@ -2,6 +2,7 @@
 
 Control flow stands for Python, so it is run as Python: what its functions run is recorded like anything else, in the
 module that runs it, as often as it runs. So a run for real counts the branch that was taken, and every turn of a loop.
+An operator that has a price of its own is one record instead, with all that it ran as its parts.
 In an abstract run lengths and shapes are known, and small integers: what depends on these needs no assumption. Of a
 branch that depends on a value the costliest is taken, and listed as an assumption.
 
@@ -38,9 +39,14 @@ def answer(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     """
     target = target_of(func)
     flow = CONTROL_FLOW.get(target)
-    if flow is not None:
+    if flow is not None and target not in run.priced:
         with run:
             return flow(run, func, *args, **kwargs)
+    if flow is not None:
+        with run.steps_apart() as steps, run:
+            output = flow(run, func, *args, **kwargs)
+        run.record(run.call(func, args, kwargs, output, tuple(call for call, _ in steps)))
+        return output
     output = run.whole(func, args, kwargs)
     call = run.call(func, args, kwargs, output)
     run.record(_with_sparsity(run, call, args) if target == _FLEX else call)
@@ -179,14 +185,19 @@ def _with_sparsity(run: Run, call: Call, args: tuple[Any, ...]) -> Call:
 
 
 def _computed(run: Run, mask: tuple[Any, ...], queries: int, keys: int) -> Fraction | int:
-    """What part of the scores is in a block that a mask leaves, in part or in full: all, where the mask is not known.
+    """What part of the scores is in a block that a mask leaves, in part or in full.
+
+    Where the mask depends on values, or is too large to be kept, every score is taken for computed, as an assumption.
 
     ``mask`` is ``BlockMask.as_tuple()``, which has [B, H, rows of blocks] counts of blocks in a row, and [B, H, rows of
     blocks, columns of blocks] indices of columns, of which as many are meant as the counts say. Both are there for
     blocks that are masked in part, and for full ones. Blocks at the edges are cut.
     """
     tensors = [tensor for tensor in mask[2:6] if tensor is not None]
-    if not queries * keys or not all(map(run.knows, tensors)):
+    if not queries * keys:
+        return 1
+    if not all(map(run.knows, tensors)):
+        run.assume("the block mask is not known, so every score is computed", _FLEX)
         return 1
     sizes = [value for value in mask[6:] if type(value) is int]
     if len(tensors) not in (2, 4) or len(sizes) < 2:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from copy import copy
 from threading import Event
@@ -109,6 +109,7 @@ class Run(DispatchMode):
         drew: whether some operator drew random numbers.
         handed: what other threads were given to do.
         ended: whether nothing more is recorded.
+        priced: control-flow operators that have a price of their own: each call of one is one record.
         executes: whether tensors have values, so that another thread can compute with them unseen.
     """
 
@@ -123,6 +124,7 @@ class Run(DispatchMode):
         self.drew = False
         self.handed: list[_Work] = []
         self.ended = Event()
+        self.priced: Container[str] = ()
         self.specs = specs
         self.weights = weights
         self.scopes = scopes
@@ -299,11 +301,16 @@ class Run(DispatchMode):
 
     def take_apart(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Call, ...]]:
         """Run a composite operator piece by piece: what it returns, and the pieces."""
+        with self.steps_apart() as steps, self:
+            output = func.decompose(*args, **kwargs)
+        return output, tuple(call for call, _ in steps)
+
+    @contextmanager
+    def steps_apart(self) -> Iterator[list[Step]]:
+        """Record in a list of its own what runs meanwhile: the pieces of one operator."""
         outside, self.steps = self.steps, []
         try:
-            with self:
-                output = func.decompose(*args, **kwargs)
-            return output, tuple(call for call, _ in self.steps)
+            yield self.steps
         finally:
             self.steps = outside
 

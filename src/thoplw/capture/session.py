@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -24,13 +25,14 @@ class Session:
     Models become known when they are called. Nothing of what they do to themselves is undone.
     """
 
-    def __init__(self, watch: Watch | None = None) -> None:
+    def __init__(self, watch: Watch | None = None, priced: Container[str] = ()) -> None:
         specs = Specs()
         self._weights = Weights(specs)
         self._weights.add_root("count")
         self._scopes = ModuleScopes(self._weights.indices, specs, watch)
         self._made = Made(self._weights, self._scopes)
         self._run = LiveRun(specs=specs, weights=self._weights, scopes=self._scopes, device=torch.device("cpu"))
+        self._run.priced = priced
         self._scopes.open(0)
         self._names: Counter[str] = Counter()
         self._models: list[tuple[str, torch.nn.Module]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -26,6 +27,7 @@ class CustomOps:
     Attributes:
         convention: prices everything else; a plain number that a function returns is in its unit.
         operators: operator -> price.
+        flows: the control-flow operators among them, which have to be recorded as a whole.
     """
 
     def __init__(self, functions: Mapping[Any, Callable[..., Any]] | None, convention: Convention) -> None:
@@ -48,15 +50,12 @@ class CustomOps:
                 self._functions[key] = function
             elif is_operator(key):
                 name = operator_name(key)
-                if name in CONTROL_FLOW:
-                    raise CustomOpError(
-                        f"custom_ops: {name} cannot have a price: the operators inside the functions that it runs are "
-                        "counted. Give a price to one of these, or to the class of the module that calls it."
-                    )
                 _check_arity(name, function, "call")
                 self.operators[name] = self._price(name, function)
             else:
                 raise CustomOpError(f"custom_ops takes {_FORMS}; the key {key!r} is neither.")
+
+        self.flows = CONTROL_FLOW.intersection(self.operators)
 
     def watch(self, scope: int, module: Module, inputs: tuple[Any, ...], output: Any) -> None:
         """Keep the call of a module if one of the functions prices its class."""
@@ -99,8 +98,14 @@ class CustomOps:
 
     def _work(self, name: str, function: Callable[..., Any], *arguments: Any) -> Work:
         """Call a price function, and check that it returned an amount of work."""
-        what = f"custom_ops: {_name(function)}, which prices {name},"
-        return as_work(function(*arguments), what, self.convention.unit or "MAC")
+        what = f"{_name(function)}, which prices {name},"
+        try:
+            price = function(*arguments)
+        except Exception as error:
+            if sys.version_info >= (3, 11):
+                error.add_note(f"raised in custom_ops by {what.rstrip(',')}")
+            raise
+        return as_work(price, f"custom_ops: {what}", self.convention.unit or "MAC")
 
     def _unused(self, trace: Trace, expand: Expand) -> Iterator[str]:
         """The keys for which nothing ran, not even inside a module or operator that another function prices."""
