@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Container, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from contextvars import copy_context
 from itertools import chain, filterfalse, islice
 from operator import attrgetter
 from typing import Any
@@ -127,7 +128,8 @@ def _capture(
             stack.enter_context(run.entered())
             try:
                 with interrupts.let_through():
-                    _call(model, args, kwargs, scopes)
+                    # In a context of its own, so that variables of contexts are as before.
+                    copy_context().run(_call, model, args, kwargs, scopes)
             except Exception as error:
                 if lacks_memory(error) and not execute:
                     raise DataDependentError(
@@ -206,7 +208,7 @@ def _call(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any],
 
 
 def _exhaust(output: Any) -> None:
-    """Take all that a generator gives: what it does, it does as it is asked.
+    """Take all that generators give, at any depth of an output: what they do, they do as they are asked.
 
     Raises:
         InputError: it does not end, or the forward is to be awaited.
@@ -214,6 +216,9 @@ def _exhaust(output: Any) -> None:
     if isinstance(output, Coroutine):
         output.close()
         raise InputError("the forward is asynchronous: profile a module whose forward awaits nothing.")
+    if isinstance(output, (tuple, list, Mapping)):
+        for each in output.values() if isinstance(output, Mapping) else output:
+            _exhaust(each)
     if not isinstance(output, Iterator):
         return
     for _ in islice(output, _MOST_ITEMS):

@@ -147,6 +147,7 @@ def _rank(run: Run, nested: AbstractNested) -> int:
 
 #: Operators on the tensor as a whole.
 _WHOLE: dict[str, Callable[..., Any]] = {
+    "aten.nested_to_padded_tensor": _padded,
     "aten.to_padded_tensor": _padded,
     "aten.unbind": _unbound,
     "aten.values": _buffer,

@@ -115,7 +115,32 @@ def _convolution(
     for what, sizes, least in (("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1)):
         if not isinstance(sizes, str) and any(size < least for size in sizes):
             return f"{what} is {tuple(sizes)}, and should be {least} or more"
-    return None
+    return _nothing(weight.dim() - 2, x)
+
+
+def _transposed(x: Any, weight: Any, *args: Any, **kwargs: Any) -> Reason:
+    spatial = weight.dim() - 2
+    channels = x.shape[-spatial - 1]
+    if channels != weight.shape[0]:
+        return f"the input has {channels} channels, and the weight takes {weight.shape[0]}"
+    return _nothing(spatial, x)
+
+
+def _nothing(dimensions: int, x: Any, *args: Any, **kwargs: Any) -> Reason:
+    """An input without elements, though its batch is not what is empty."""
+    if 0 not in x.shape[-dimensions:]:
+        return None
+    return f"the input, of shape {tuple(x.shape)}, is empty in one of its last {dimensions} dimensions"
+
+
+def _no_steps(x: Any, *args: Any, **kwargs: Any) -> Reason:
+    """A sequence of no steps; what is packed has the sizes of batches as second argument."""
+    batch_first = args[-1] if type(args[-1]) is bool else False
+    return "the sequence has no steps" if x.dim() == 3 and not x.shape[batch_first] else None
+
+
+def _probabilities(x: Any, target: Any, *args: Any, **kwargs: Any) -> Reason:
+    return None if x.dtype == target.dtype else f"the input is of {x.dtype}, and the target of {target.dtype}"
 
 
 def _gelu(x: Any, *, approximate: str = "none") -> Reason:
@@ -160,9 +185,19 @@ def _parts(real: Any, imaginary: Any, **kwargs: Any) -> Reason:
 #: Operator -> a check of shapes and options, made once for all calls that are alike.
 OF_SHAPES: Mapping[str, Callable[..., Reason]] = MappingProxyType(
     {
+        "aten.binary_cross_entropy": _probabilities,
         "aten.bucketize": _boundaries,
         "aten.complex": _parts,
         **{f"aten.{name}": _convolution for name in ("conv1d", "conv2d", "conv3d", "convolution")},
+        **{f"aten.conv_transpose{rank}d": _transposed for rank in (1, 2, 3)},
+        **{f"aten.adaptive_avg_pool{rank}d": partial(_nothing, rank) for rank in (1, 2, 3)},
+        **{f"aten._adaptive_avg_pool{rank}d": partial(_nothing, rank) for rank in (2, 3)},
+        **{
+            f"aten.upsample_{mode}{rank}d": partial(_nothing, rank + 1)
+            for mode, rank in (("nearest", 1), ("nearest", 2), ("nearest", 3), ("linear", 1), ("trilinear", 3))
+        },
+        **{f"aten.upsample_{mode}2d": partial(_nothing, 3) for mode in ("bilinear", "bicubic")},
+        **{f"aten.{name}": _no_steps for name in ("lstm", "gru", "rnn_tanh", "rnn_relu")},
         "aten.gelu": _gelu,
         "aten.gelu_": _gelu,
         "aten.index_add": _alike,

@@ -158,7 +158,21 @@ class Snapshot:
 
     def content(self, holder: Any) -> Any:
         """What a dict or list held, or ``None`` where that is not known."""
-        return self._kept.get(id(holder), (None, None))[1]
+        kept = self._kept.get(id(holder))
+        if kept is not None:
+            return kept[1]
+        return type(holder)() if any(each is holder for each in self._emptied) else None
+
+    def restore_one(self, holder: Any) -> bool:
+        """Put back one object that was met, but not what it holds; whether it was met."""
+        before = self.content(holder)
+        if before is not None:
+            _RESTORE.get(type(holder), put_back)(holder, before)
+            return True
+        undo = [each for each in self._undo if isinstance(each, functools.partial) and each.args[0] is holder]
+        for each in undo:
+            each()
+        return bool(undo)
 
     def _keep_states(self, tensors: Iterable[torch.Tensor]) -> list[Any]:
         """Remember what tensors have besides their memory; return what these are, as far as they hold something."""

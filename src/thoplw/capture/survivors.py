@@ -43,6 +43,12 @@ class Survivors:
                 surroundings.append(vars(file))
         self._around = Snapshot()
         self._around.note(surroundings)
+        self._around.add(
+            value.__dict__
+            for variables in surroundings
+            for value in variables.values()
+            if type(value) is types.FunctionType
+        )
         self._alive = sys.getrefcount(AbstractTensor)
 
     def forget(self, specs: Specs, made: Callable[[], list[torch.Tensor]], keeper: Any = None) -> list[str]:
@@ -82,14 +88,16 @@ class Survivors:
         higher: list[Any] = []
         met |= {*identities, id(higher)}
         for holder in gc.get_referrers(*doomed):
-            if id(holder) in met or isinstance(holder, _PASSING):
-                continue
-            if isinstance(holder, _lru_cache_wrapper):
+            if isinstance(holder, _lru_cache_wrapper):  # met or not: nobody puts back what it keeps
                 holder.cache_clear()
+            elif id(holder) in met or isinstance(holder, _PASSING):
+                continue
             elif isinstance(holder, dict):
                 self._from_dict(holder, identities, unknown, _owner_of(holder))
+            elif self._around.restore_one(holder):
+                continue
             elif isinstance(holder, list):
-                self._from_list(holder, identities, unknown)
+                unknown.append(_describe(holder))
             elif isinstance(holder, set):
                 for item in [item for item in holder if id(item) in identities]:
                     holder.discard(item)
@@ -113,13 +121,6 @@ class Survivors:
                 unknown.append(f"{file if is_file else _describe(owner)}.{key}")
             else:
                 dict.pop(holder, key)
-
-    def _from_list(self, holder: list[Any], doomed: set[int], unknown: list[str]) -> None:
-        before = self._around.content(holder)
-        if before is not None:
-            holder[:] = before
-        else:
-            unknown.append(_describe(holder))
 
 
 #: What holds a tensor for a while only, or is a mere place of one.
