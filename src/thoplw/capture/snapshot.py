@@ -161,7 +161,8 @@ class Snapshot:
         kept = self._kept.get(id(holder))
         if kept is not None:
             return kept[1]
-        return type(holder)() if any(each is holder for each in self._emptied) else None
+        cls: Callable[[], Any] = type(holder)
+        return cls() if any(each is holder for each in self._emptied) else None
 
     def restore_one(self, holder: Any) -> bool:
         """Put back one object that was met, but not what it holds; whether it was met."""
