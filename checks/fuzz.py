@@ -177,12 +177,6 @@ KNOWN = (
         "the module",
         "the forward asks whether any variance is negative: `if torch.any(var < 0)`",
     ),
-    Known(
-        "RMSNorm",
-        "strides (abstract)",
-        "thoplw",
-        "the stride of a dimension of one element, which the written-out kernel keeps",
-    ),
 )
 
 

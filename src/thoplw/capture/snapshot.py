@@ -161,14 +161,15 @@ class Snapshot:
         kept = self._kept.get(id(holder))
         if kept is not None:
             return kept[1]
-        cls: Callable[[], Any] = type(holder)
+        cls: Any = type(holder)
         return cls() if any(each is holder for each in self._emptied) else None
 
     def restore_one(self, holder: Any) -> bool:
         """Put back one object that was met, but not what it holds; whether it was met."""
         before = self.content(holder)
         if before is not None:
-            _RESTORE.get(type(holder), put_back)(holder, before)
+            restore: Callable[[Any, Any], None] = _RESTORE.get(type(holder), put_back)
+            restore(holder, before)
             return True
         undo = [each for each in self._undo if isinstance(each, functools.partial) and each.args[0] is holder]
         for each in undo:

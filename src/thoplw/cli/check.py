@@ -10,7 +10,7 @@ import typer
 
 from thoplw.cli.options import COUNTING, Batch, ConventionOfFile, Execute, Inputs, Model, Seq
 from thoplw.cli.run import run
-from thoplw.cli.terminal import say, show, told
+from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.report.figures import shown_in
 
@@ -135,6 +135,7 @@ def check(
     with told(2):
         from thoplw.api.budget import Budget
         from thoplw.api.budget import check as verdict_on
+        from thoplw.render.screen import clever
         from thoplw.report.document import read
 
         before = None if baseline is None else read(baseline)
@@ -148,7 +149,11 @@ def check(
         )
         found = run(model, inputs, seq=seq, batch=batch, convention=counted, execute=execute)
         verdict = verdict_on(found.profile, budget)
-        show(verdict.report())
+        if is_terminal():
+            for part in verdict.parts():
+                show(f"\n{part}\n") if isinstance(part, str) else draw_table([clever(part)])
+        else:
+            show(verdict.report())
         for problem in verdict.problems:
             say(f"error: {model}: {problem}")
         if github:

@@ -17,10 +17,10 @@ def rolled_up(modules: Iterable[Row], depth: int) -> tuple[Row, ...]:
     """Without the modules deeper than ``depth``, whose figures go to the one that holds them there.
 
     Raises:
-        InputError: the depth is less than 0.
+        InputError: the depth is no whole number, or less than 0.
     """
-    if depth < 0:
-        raise InputError(f"depth={depth}: 0 is the model itself, 1 the modules that it holds, and so on")
+    if type(depth) is not int or depth < 0:
+        raise InputError(f"depth={depth!r}: 0 is the model itself, 1 the modules that it holds, and so on")
     groups: list[list[Row]] = []
     for row in modules:
         if row.depth <= depth:
