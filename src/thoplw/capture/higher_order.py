@@ -31,7 +31,7 @@ _FLEX = "higher_order.flex_attention"
 
 
 def answer(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What an operator that takes functions returns; the run is not entered when this is called.
+    """Answer an operator that takes functions; the run is not entered when this is called.
 
     Raises:
         DataDependentError: a loop goes on for as long as a value says that does not exist.
@@ -71,7 +71,7 @@ def _switch(run: Run, func: Any, index: Any, branches: Sequence[Any], operands: 
 def _while_loop(
     run: Run, func: Any, goes_on: Any, body: Any, carried: Sequence[Any], more: Sequence[Any] = (), **options: Any
 ) -> Any:
-    """What is carried, as flat as the functions take it, in the structure that the body returns."""
+    """Loop over flat values, and return them in the structure of the body's output."""
     values = [value.clone() if isinstance(value, torch.Tensor) else value for value in carried]
     structure = None
     while goes_on(*values, *more):
@@ -90,7 +90,7 @@ def _map(run: Run, func: Any, body: Any, xs: Sequence[Any], more: Sequence[Any] 
 def _scan(
     run: Run, func: Any, body: Any, init: Sequence[Any], xs: Sequence[Any], more: Sequence[Any] = (), **options: Any
 ) -> Any:
-    """The last carry, and what came out of each turn, stacked, in the structure that the body returns."""
+    """Return the last carry and the stacked outputs of all turns, in the structure of the body's output."""
     carry, turns, structure = list(init), [], None
     for each in zip(*[x.unbind(0) for x in xs], strict=True):
         flat, structure = tree_flatten(body(*carry, *each, *more))
@@ -110,7 +110,7 @@ def _stacked(turns: tuple[Any, ...]) -> Any:
 
 
 def _as_torch_does(run: Run, func: Any, *args: Any, **kwargs: Any) -> Any:
-    """Run the kernel that torch wrote in terms of other operators."""
+    """Run torch's own kernel, which is written in Python."""
     return kernel_in_python(func)(*args, **kwargs)
 
 
@@ -149,7 +149,7 @@ CONTROL_FLOW: Mapping[str, Callable[..., Any]] = MappingProxyType(
 
 
 def _costliest(run: Run, func: Any, branches: Sequence[Any], operands: Sequence[Any]) -> Any:
-    """Run the branch that costs most, found by a rehearsal of each: of equal ones the first."""
+    """Rehearse every branch, and run the costliest; the first of equal ones."""
     costs = []
     for branch in branches:
         with run.rehearsal() as steps:
@@ -162,7 +162,7 @@ def _costliest(run: Run, func: Any, branches: Sequence[Any], operands: Sequence[
 
 
 def _work(call: Call) -> Work:
-    """What a call costs, as far as the formulas tell."""
+    """Return the cost of a call by thoplw's formulas; zero where there is none."""
     for target in (call.target, call.target.removesuffix("_")):
         if target in FORMULAS:
             formula = FORMULAS[target]
@@ -174,7 +174,7 @@ def _work(call: Call) -> Work:
 
 
 def _with_sparsity(run: Run, call: Call, args: tuple[Any, ...]) -> Call:
-    """A record of flex attention whose counts of blocks have as density what part of the scores is computed."""
+    """Return the record of flex attention, with the computed part of the scores as density of the block counts."""
     mask = args[4]
     part = _computed(run, mask, args[0].shape[-2], args[1].shape[-2])
     if part == 1:
@@ -185,7 +185,7 @@ def _with_sparsity(run: Run, call: Call, args: tuple[Any, ...]) -> Call:
 
 
 def _computed(run: Run, mask: tuple[Any, ...], queries: int, keys: int) -> Fraction | int:
-    """What part of the scores is in a block that a mask leaves, in part or in full.
+    """Return the part of the scores whose blocks a mask keeps, in part or in full.
 
     Where the mask depends on values, or is too large to be kept, every score is taken for computed, as an assumption.
 
@@ -215,5 +215,5 @@ def _computed(run: Run, mask: tuple[Any, ...], queries: int, keys: int) -> Fract
 
 
 def _cut(length: int, size: int, blocks: int) -> torch.Tensor:
-    """``[blocks]``: the sizes of blocks that cover a length."""
+    """Return the sizes of the blocks that cover a length, ``[blocks]``."""
     return torch.tensor([max(0, min(size, length - size * block)) for block in range(blocks)], dtype=torch.int64)

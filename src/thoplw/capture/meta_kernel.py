@@ -34,7 +34,7 @@ def ask(
     stand_in: Callable[[torch.Tensor], torch.Tensor],
     where: Callable[[], str],
 ) -> tuple[Any, Position]:
-    """What the meta kernel of an operator returns, and which argument that is, if it is one.
+    """Return the output of an operator's meta kernel, and the position of the argument that it is, if it is one.
 
     Args:
         func: the operator.
@@ -53,15 +53,15 @@ def ask(
         output = func(*meta_args, **meta_kwargs)
     except NotImplementedError as error:
         raise InputError(
-            f"{func} {where()} has no meta kernel, which would tell the shape of its output without running "
-            "it. execute=True counts it on real tensors."
+            f"{func} {where()} has no meta kernel, so that only running it tells the shape of its output. "
+            "execute=True counts it on real tensors."
         ) from error
     except RuntimeError as error:
         if target_of(func).partition(".")[0] not in _LIBRARIES_OF_TORCH:
             raise InputError(
-                f"{func} {where()} has no fake kernel that tells the shape of its output from those given. Give it "
-                f'one with torch.library.register_fake("{schema_of(func).name}"), or count it on real tensors with '
-                f"execute=True. It says: {str(error).splitlines()[0]}"
+                f"{func} {where()} has no fake kernel, which tells the shape of its output. Register one with "
+                f'torch.library.register_fake("{schema_of(func).name}"), or count it on real tensors with '
+                f"execute=True. Torch says: {str(error).splitlines()[0]}"
             ) from error
         # Meta kernels word some errors otherwise than the kernel that the user would have met, and refuse a few
         # arguments that it takes. It has the last word, unless that would cost much.
@@ -81,7 +81,7 @@ def _on_values(
     stand_in: Callable[[torch.Tensor], torch.Tensor],
     where: Callable[[], str],
 ) -> Any:
-    """What an operator returns for zeros, if that has the shape of what it returns for other values.
+    """Return an operator's output for zeros, if its shape is the same for other values.
 
     ``one_hot`` of zeros has one class, and of zeros and ones two. Constants alone would not tell: the distinct values
     of zeros are as many as those of ones.
@@ -103,9 +103,9 @@ def _on_values(
     if not alike:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors_in((args, kwargs)))
         raise DataDependentError(
-            f"{func} {where()} returns a shape that depends on the values of its arguments, of shape {shapes}, which "
-            "do not exist in a run without arithmetic. Say the size where the operator takes one, as num_classes of "
-            "one_hot, or count it on real tensors with execute=True."
+            f"{func} {where()} returns a shape that depends on the values of its arguments, of shape {shapes}, and "
+            "this run computes only shapes. Give the size where the operator takes one, as num_classes of one_hot, or "
+            "count it on real tensors with execute=True."
         )
     return output
 
@@ -115,7 +115,7 @@ def _looks(tensor: torch.Tensor) -> tuple[Any, ...]:
 
 
 def position_of(output: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Position:
-    """Which argument the output itself is."""
+    """Return the position or name of the argument that the output is, if it is one."""
     candidates: Iterator[tuple[int | str, Any]] = chain(enumerate(args), kwargs.items())
     if not isinstance(output, torch.Tensor):
         return None
@@ -132,7 +132,7 @@ def change_view(
 
 
 def _on_meta(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments with tensors on the meta device in place of all tensors: the same one for the same."""
+    """Return the arguments with a meta tensor in place of each tensor."""
     twins: dict[int, torch.Tensor] = {}
 
     def to_meta(tensor: torch.Tensor) -> torch.Tensor:
@@ -153,9 +153,9 @@ def _on_meta(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[
 
 
 def _check_size(func: Any, output: torch.Tensor, given: torch.Tensor, where: Callable[[], str]) -> None:
-    """Refuse to give a tensor another size, as ``out=`` may: others would go on seeing the one that it had."""
+    """Refuse an ``out=`` that resizes its tensor: other views of it would keep the old shape."""
     if output.shape != given.shape:
         raise InputError(
-            f"{func} {where()} gives a tensor of shape {tuple(given.shape)} the shape {tuple(output.shape)}, "
-            "which cannot be followed in a run without arithmetic. execute=True counts it on real tensors."
+            f"{func} {where()} changes the shape of a tensor from {tuple(given.shape)} to {tuple(output.shape)}, and "
+            "a run that computes only shapes cannot follow that. execute=True counts it on real tensors."
         )

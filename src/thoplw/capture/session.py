@@ -61,7 +61,7 @@ class Session:
             self._made.settle(model, path)
 
     def trace(self) -> Trace:
-        """All that ran."""
+        """Return the record of everything that ran."""
         return Trace(
             modules=tuple(self._weights.infos),
             scopes=tuple(self._scopes.scopes),
@@ -72,7 +72,7 @@ class Session:
         )
 
     def _discover(self, module: torch.nn.Module, scope: int) -> None:
-        """Make a model known that is called from outside of any, and what is made inside of one."""
+        """Register a model that is called outside of any other, and modules that a forward makes."""
         if scope != 0:
             self._made.discover(module, scope)
             return

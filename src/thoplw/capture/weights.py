@@ -182,8 +182,8 @@ def _check(tensor: torch.Tensor, name: str, path: str) -> None:
     refuse_split(what, (type(tensor),))
     if torch.nn.parameter.is_lazy(tensor):
         raise InputError(
-            f"parameter {name!r} of module {path!r} is lazy: it has no shape before the first forward. "
-            "Run the model once on an input, then profile it."
+            f"{what} is lazy, and has no shape before the first forward: run the model once on an input, then profile "
+            "it."
         )
 
 
