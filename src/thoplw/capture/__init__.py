@@ -37,6 +37,7 @@ from thoplw.capture.scopes import ModuleScopes, Watch
 from thoplw.capture.session import Session
 from thoplw.capture.snapshot import Snapshot
 from thoplw.capture.survivors import Survivors
+from thoplw.capture.switches import switches_kept
 from thoplw.capture.torch_internals import VERSION, below_autograd, handed_out, is_transformed, lacks_memory
 from thoplw.capture.weights import Weights
 from thoplw.errors import DataDependentError, InputError, ThoplwError
@@ -113,6 +114,7 @@ def _capture(
         with Interrupts() as interrupts, ExitStack() as stack:
             stack.enter_context(random_state_kept(lambda: run.drew))
             stack.enter_context(preserved(weights.modules, snapshot))
+            stack.enter_context(switches_kept())
             stack.callback(run.finish)
             reshaped = stack.enter_context(data_preserved(real))
             stack.enter_context(below_autograd())

@@ -41,6 +41,8 @@ class Session:
     def __enter__(self) -> Session:
         with ExitStack() as stack:
             stack.enter_context(ONE_PATH)
+            # It may hold copies of weights that were made without autograd, which the next training step cannot use.
+            stack.callback(torch.clear_autocast_cache)
             stack.enter_context(below_autograd())
             stack.enter_context(self._made)
             self._scopes.discover = self._discover
