@@ -44,10 +44,15 @@ def ask(
         where: says which module runs now, for errors.
 
     Raises:
-        InputError: there is no meta kernel, or the operator gives a tensor another size.
+        InputError: there is no meta kernel, the operator gives a tensor another size, or it needs other processes.
         DataDependentError: the shape of the output depends on values.
         RuntimeError: the operator refuses its arguments.
     """
+    if target_of(func).startswith("c10d."):
+        raise InputError(
+            f"{func} {where()} exchanges tensors with other processes, and thoplw does not follow that in a run that "
+            "computes only shapes. execute=True counts it on real tensors."
+        )
     meta_args, meta_kwargs = _on_meta(func, args, kwargs)
     try:
         output = func(*meta_args, **meta_kwargs)
