@@ -289,6 +289,26 @@ def test_a_block_mask_that_a_model_was_made_with_is_known(execute: bool) -> None
     assert mask.kv_num_blocks.tolist() == [[[1, 1]]]  # and full ones besides
 
 
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+def test_weights_that_a_function_of_scores_reads_are_used(execute: bool) -> None:
+    from torch.nn.attention.flex_attention import flex_attention
+
+    class Biased(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head, self.place = nn.Parameter(torch.ones(2)), nn.Embedding(31, 2)
+
+        def forward(self, q: torch.Tensor) -> Any:
+            def biased(score: Any, b: Any, h: Any, i: Any, j: Any) -> Any:
+                return score + self.head[h] + self.place.weight[i - j + 15, h]
+
+            return flex_attention(q, q, q, score_mod=biased)
+
+    _, params, info = thoplw.profile(Biased(), (1, 2, 16, 8), execute=execute, verbose=False)
+    assert params == 2 + 31 * 2
+    assert info.not_executed == {}
+
+
 def test_a_mask_that_depends_on_values_or_is_large_counts_in_full_and_is_listed() -> None:
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 

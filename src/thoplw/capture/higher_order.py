@@ -12,6 +12,7 @@ Flex attention stays whole: its record says which part of the scores is computed
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from types import MappingProxyType
@@ -48,6 +49,8 @@ def answer(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         run.record(run.call(func, args, kwargs, output, tuple(call for call, _ in steps)))
         return output
     output = run.whole(func, args, kwargs)
+    if target == _FLEX:
+        _note_weights(run, args[0], args[3])
     call = run.call(func, args, kwargs, output)
     run.record(_with_sparsity(run, call, args) if target == _FLEX else call)
     return output
@@ -171,6 +174,17 @@ def _work(call: Call) -> Work:
 
 
 # -- flex attention ----------------------------------------------------------------------------------------------------
+
+
+def _note_weights(run: Run, query: torch.Tensor, of_scores: Callable[..., Any]) -> None:
+    """Note as used the weights that a function of scores reads, such as a table of biases: nothing else runs it."""
+    read, refused = set[int](), len(run.refusals)
+    # The function may refuse plain numbers, as torch calls it under vmap: then its weights stay unknown.
+    with run.rehearsal(), suppress(Exception), run:
+        of_scores(query.new_zeros(()), *torch.zeros(4, dtype=torch.int64).unbind())
+        read = run.used.copy()
+    run.used |= read
+    del run.refusals[refused:]
 
 
 def _with_sparsity(run: Run, call: Call, args: tuple[Any, ...]) -> Call:
