@@ -13,14 +13,15 @@ import functools
 import random
 import sys
 import types
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain, compress, repeat
-from operator import attrgetter, is_, is_not, not_
+from itertools import chain, compress, filterfalse
+from operator import attrgetter, is_, is_not
 from typing import Any, NamedTuple
 
 import torch
 
+from thoplw.capture.dicts import Dicts, contents_of, put_back
 from thoplw.capture.torch_internals import TENSOR_HOOKS
 
 #: Classes whose objects hold nothing that can change; the most frequent, so that they need no second look.
@@ -39,9 +40,7 @@ _CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
 
 _BUILTIN = _CONTAINERS | {tuple}
 
-#: What a file may keep things in, besides objects of its own classes.
-_HOLDERS = _CONTAINERS | {defaultdict, types.SimpleNamespace}
-
+_is_tuple = functools.partial(is_, tuple)
 _is_no_string = functools.partial(is_not, str)
 
 _Role = Callable[["Snapshot", Any, list[Any]], None]
@@ -86,8 +85,8 @@ class Snapshot:
         self._roles = _Roles(dict.fromkeys(_ATOMS))
         self._roles.update(dict.fromkeys(_BUILTIN, True))
         self._kept: dict[int, tuple[Any, Any]] = {}  # containers that held something, and what
-        self._attributes: list[tuple[dict[str, Any], dict[str, Any]]] = []  # of modules: most of what there is
-        self._emptied: list[Any] = []  # the others, and these
+        self._dicts: list[Dicts] = []  # of modules: most of what there is
+        self._emptied: list[Any] = []  # the others
         self._states: list[_States] = []
         self._undo: list[Callable[[], None]] = []
 
@@ -113,30 +112,17 @@ class Snapshot:
         for module in modules if any(self._classes.values()) else ():
             self._put_in_slots(module, inner)
         attributes = list(map(_ATTRIBUTES, modules))
-        self._attributes += [(each, each.copy()) for each in attributes]
-        # What these hold is known: they need not be looked into.
-        for state in attributes:
-            for name in ("_parameters", "_buffers", "_modules"):
-                if (registry := state.get(name)) and type(registry) is dict:
-                    self._kept[id(registry)] = registry, registry.copy()
-        inner.extend(chain.from_iterable(each.values() for each in attributes))
+        self._dicts.append(Dicts(attributes))
+        contents = contents_of(attributes)
+        self._dicts.append(Dicts(contents.registries))  # what these hold is known: they need not be looked into
+        self._emptied += contents.empty
+        inner += contents.others
         self.add(inner)
-
-    def note(self, files: Iterable[dict[str, Any]]) -> None:
-        """Remember the variables of files, with the containers and the objects of the file's own among them."""
-        for variables in files:
-            name = str(variables.get("__name__"))
-            self._kept[id(variables)] = variables, variables.copy()
-            kinds = {*map(type, variables.values())}
-            own = {cls for cls in kinds if cls in _HOLDERS or cls.__module__ == name}
-            self.add(compress(variables.values(), map(own.__contains__, map(type, variables.values()))))
 
     def restore(self) -> None:
         """Put everything back. What is missing is put back before anything is removed: half done is better so."""
-        for attributes, before in self._attributes:
-            attributes.update(before)
-            if len(attributes) != len(before) or next(reversed(attributes)) is not next(reversed(before)):
-                put_back(attributes, before)
+        for dicts in self._dicts:
+            dicts.restore()
         for container, before in self._kept.values():
             if type(container) is not dict:
                 _RESTORE[type(container)](container, before)
@@ -147,34 +133,13 @@ class Snapshot:
         for undo in self._undo:
             undo()
         for container in filter(None, self._emptied):
-            if id(container) not in self._kept:
-                container.clear()
+            container.clear()
         for states in self._states:
             states.restore()
 
     def identities(self) -> set[int]:
         """Those of all objects and containers that were met."""
-        return {*self._met, *self._kept}
-
-    def content(self, holder: Any) -> Any:
-        """What a dict or list held, or ``None`` where that is not known."""
-        kept = self._kept.get(id(holder))
-        if kept is not None:
-            return kept[1]
-        cls: Any = type(holder)
-        return cls() if any(each is holder for each in self._emptied) else None
-
-    def restore_one(self, holder: Any) -> bool:
-        """Put back one object that was met, but not what it holds; whether it was met."""
-        before = self.content(holder)
-        if before is not None:
-            restore: Callable[[Any, Any], None] = _RESTORE.get(type(holder), put_back)
-            restore(holder, before)
-            return True
-        undo = [each for each in self._undo if isinstance(each, functools.partial) and each.args[0] is holder]
-        for each in undo:
-            each()
-        return bool(undo)
+        return {*self._met, *self._kept, *chain.from_iterable(dicts.identities() for dicts in self._dicts)}
 
     def _keep_states(self, tensors: Iterable[torch.Tensor]) -> list[Any]:
         """Remember what tensors have besides their memory; return what these are, as far as they hold something."""
@@ -185,7 +150,7 @@ class Snapshot:
         states = _States(tensors, requires, trained, list(map(_HOOKS, trained)), leaves, list(map(_GRADIENT, leaves)))
         self._states.append(states)
         attributes = list(map(_ATTRIBUTES, tensors))
-        self._emptied += attributes
+        self._emptied += filterfalse(None, attributes)
         held = (*states.gradients, *chain.from_iterable(states.hooks))
         return [*filter(None, attributes), *(each for each in held if each is not None)]
 
@@ -195,22 +160,19 @@ class Snapshot:
         roles = self._roles
         values = list(compress(values, map(roles.__getitem__, map(type, values))))
         if roles.others:
-            are_builtin = list(map(_BUILTIN.__contains__, map(type, values)))
-            builtin = list(compress(values, are_builtin))
-            values = list(compress(values, map(not_, are_builtin)))
+            builtin = list(compress(values, map(_BUILTIN.__contains__, map(type, values))))
         else:
             builtin, values = values, []
-        # Most are tuples of numbers, such as the stride of a convolution: nothing can be done to these themselves.
-        are_tuples = list(map(is_, map(type, builtin), repeat(tuple)))
-        inner = list(chain.from_iterable(compress(builtin, are_tuples)))
-        builtin = list(compress(builtin, map(not_, are_tuples)))
-        self._emptied += builtin
+        self._emptied += filterfalse(None, builtin)  # most: the hooks of modules
+        filled = list(filter(None, builtin))
+        kinds = list(map(type, filled))
+        # If a tuple holds itself, it is by way of something else.
+        inner = list(chain.from_iterable(compress(filled, map(_is_tuple, kinds))))
         kept = self._kept
-        for value in filter(None, builtin):  # most are empty: the hooks of modules
+        for value in compress(filled, map(_CONTAINERS.__contains__, kinds)):
             if id(value) not in kept:
                 kept[id(value)] = value, value.copy()
-                cls = type(value)
-                if cls is dict or cls is OrderedDict:
+                if type(value) is dict or type(value) is OrderedDict:
                     inner += value.values()
                     inner += compress(value, map(_is_no_string, map(type, value)))
                 else:
@@ -218,7 +180,7 @@ class Snapshot:
         met = self._met
         for value in values:
             key = id(value)
-            if key not in met:
+            if type(value) not in _BUILTIN and key not in met:
                 met[key] = value
                 roles[type(value)](self, value, inner)
         return inner
@@ -319,7 +281,7 @@ class Snapshot:
     def _slots(self, cls: type, inner: list[Any]) -> None:
         """Get to know a class."""
         if cls not in self._classes:
-            self._classes[cls] = _slots_of(cls)
+            self._classes[cls] = slots_of(cls)
             for base in cls.__mro__:
                 self._class(base, inner)
 
@@ -334,30 +296,22 @@ class Snapshot:
                 self._undo.append(functools.partial(slot.__set__, value, before))
 
     def _class(self, cls: type, inner: list[Any]) -> None:
-        spared = _package(cls) in _NOT_TO_CHANGE and not issubclass(cls, torch.nn.Module)
-        if spared or id(cls) in self._met:
+        foreign = _package(cls) in _NOT_TO_CHANGE
+        if (foreign and not issubclass(cls, torch.nn.Module)) or id(cls) in self._met:
             return
         self._met[id(cls)] = cls
-        before = dict(vars(cls))
+        before = vars(cls).copy()
         self._undo.append(functools.partial(_class_back, cls, before))
-        inner.extend(value for value in before.values() if type(value) is not types.FunctionType)
+        if not foreign:  # what torch's hold themselves, nobody changes, nor what Python notes in a class
+            inner.extend(
+                value
+                for name, value in before.items()
+                if type(value) is not types.FunctionType and not name.startswith("__")
+            )
 
 
 #: Packages to whose classes, but for modules, models set no attributes of their own.
 _NOT_TO_CHANGE = frozenset({"builtins", "collections", "abc", "typing", *_FOREIGN})
-
-
-def put_back(mapping: Any, before: dict[Any, Any], base: Any = dict) -> None:
-    """Give a dict the content that it had, in the order that it had; nothing that was there is missing meanwhile."""
-    put = base.__setitem__
-    for key, value in before.items():
-        put(mapping, key, value)
-    for key in [key for key in base.__iter__(mapping) if key not in before]:
-        base.__delitem__(mapping, key)
-    if any(map(is_not, base.__iter__(mapping), before)):
-        for key, value in before.items():
-            base.pop(mapping, key)
-            put(mapping, key, value)
 
 
 def _list_back(items: list[Any], before: list[Any]) -> None:
@@ -385,6 +339,8 @@ _RESTORE: dict[type, Callable[[Any, Any], None]] = {
 
 
 def _class_back(cls: type, before: dict[str, Any]) -> None:
+    if len(vars(cls)) == len(before) and not any(map(is_not, vars(cls).values(), before.values())):
+        return
     for name, value in before.items():
         if vars(cls).get(name, cls) is not value:
             type.__setattr__(cls, name, value)
@@ -440,7 +396,7 @@ def _package(cls: type) -> str:
     return name.partition(".")[0] if isinstance(name, str) else ""
 
 
-def _slots_of(cls: type) -> tuple[Any, ...]:
+def slots_of(cls: type) -> tuple[Any, ...]:
     """The descriptors of the slots of a class that is written in Python."""
     return tuple(
         descriptor
@@ -470,7 +426,7 @@ def _role_of(cls: type) -> _Role | None:
 
 def _has_state(cls: type) -> bool:
     """Whether objects of a class have attributes: a dictionary of them, or slots."""
-    return cls.__dictoffset__ != 0 or bool(_slots_of(cls))
+    return cls.__dictoffset__ != 0 or bool(slots_of(cls))
 
 
 #: Class -> what is done with its objects and with those of classes derived from it; the first that fits.

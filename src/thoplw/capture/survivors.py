@@ -13,14 +13,20 @@ from __future__ import annotations
 import gc
 import sys
 import types
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Sequence
 from functools import _lru_cache_wrapper
+from itertools import compress
 from typing import Any
 
 import torch
 
 from thoplw.capture.abstract import AbstractTensor, Specs
-from thoplw.capture.snapshot import Snapshot
+from thoplw.capture.snapshot import Snapshot, slots_of
+
+#: What a file may keep things in, besides objects of its own classes.
+_CONTAINERS = frozenset({dict, OrderedDict, defaultdict, list, set, deque})
+_HOLDERS = _CONTAINERS | {types.SimpleNamespace}
 
 #: Packages whose files hold nothing of a model's.
 _NOT_OF_MODELS = frozenset({"torch", "builtins", "abc", "typing", "collections"})
@@ -35,21 +41,43 @@ class Survivors:
     def __init__(self, modules: Sequence[torch.nn.Module], snapshot: Snapshot) -> None:
         """Count, and note what the variables are of the files that the classes of modules are written in."""
         self._snapshot = snapshot
-        self._names: dict[int, tuple[str, dict[str, Any]]] = {}
-        surroundings: list[Any] = []
-        for name in {base.__module__ for cls in {*map(type, modules)} for base in cls.__mro__}:
+        files = {base.__module__ for cls in {*map(type, modules)} for base in cls.__mro__}
+        self._around: dict[int, tuple[Any, Any]] = {}  # by identity, and kept so that it stays
+        for name in files:
             file = sys.modules.get(name)
             if file is not None and name.partition(".")[0] not in _NOT_OF_MODELS:
-                surroundings.append(vars(file))
-        self._around = Snapshot()
-        self._around.note(surroundings)
-        self._around.add(
-            value.__dict__
-            for variables in surroundings
-            for value in variables.values()
-            if type(value) is types.FunctionType
-        )
+                self._note(name, vars(file))
         self._alive = sys.getrefcount(AbstractTensor)
+
+    def _note(self, name: str, variables: dict[str, Any]) -> None:
+        """Note the variables of a file, and what the containers and the objects of its own classes among them hold."""
+        around = self._around
+        around[id(variables)] = variables, variables.copy()
+        for value in variables.values():
+            if type(value) is types.FunctionType and (attributes := value.__dict__):
+                around[id(attributes)] = attributes, attributes.copy()
+        # What Python itself put there, such as its built-in functions, is none of the file's.
+        level = [value for key, value in variables.items() if not key.startswith("__")]
+        while level:
+            kinds = {*map(type, level)}
+            own = {cls for cls in kinds if cls.__module__ == name and cls not in _HOLDERS}
+            kept = _HOLDERS | {cls for cls in own if cls.__dictoffset__}
+            slotted = [(each, _in_slots(each)) for each in level if type(each) in own and slots_of(type(each))]
+            level = list(compress(level, map(kept.__contains__, map(type, level))))
+            holders = [each if type(each) in _CONTAINERS else vars(each) for each in level]
+            level = []
+            for each, content in slotted:
+                if id(each) not in around:
+                    around[id(each)] = each, content
+                    level += content.values()
+            for holder in holders:
+                if id(holder) not in around:
+                    around[id(holder)] = holder, holder.copy()
+                    level += holder.values() if isinstance(holder, dict) else holder
+
+    def _before(self, holder: Any) -> Any:
+        """What a container held, or an object in its slots; ``None`` where that is not known."""
+        return self._around.get(id(holder), (None, None))[1]
 
     def forget(self, specs: Specs, made: Callable[[], list[torch.Tensor]], keeper: Any = None) -> list[str]:
         """Have everything forget the abstract tensors of a run, and other tensors that it made.
@@ -94,10 +122,8 @@ class Survivors:
                 continue
             elif isinstance(holder, dict):
                 self._from_dict(holder, identities, unknown, _owner_of(holder))
-            elif self._around.restore_one(holder):
-                continue
-            elif isinstance(holder, list):
-                unknown.append(_describe(holder))
+            elif isinstance(holder, (list, deque)):
+                self._from_sequence(holder, unknown)
             elif isinstance(holder, set):
                 for item in [item for item in holder if id(item) in identities]:
                     holder.discard(item)
@@ -105,12 +131,16 @@ class Survivors:
                 unknown.append(_name_of_cell(holder))
             elif _holds_in_attributes(holder, identities):
                 self._from_dict(vars(holder), identities, unknown, holder)
+            elif slots := [name for name, value in _in_slots(holder).items() if id(value) in identities]:
+                self._from_slots(holder, slots, unknown)
             elif isinstance(holder, (tuple, frozenset)) or gc.is_tracked(holder):
                 higher.append(holder)
         return higher
 
     def _from_dict(self, holder: dict[Any, Any], doomed: set[int], unknown: list[str], owner: Any = None) -> None:
-        before = self._around.content(holder)
+        before = self._before(holder)
+        if before is None and isinstance(owner, types.FunctionType) and id(owner.__globals__) in self._around:
+            before = {}  # all functions of the file that had attributes are known
         file = holder.get("__name__") if owner is None else None
         is_file = isinstance(file, str) and getattr(sys.modules.get(file), "__dict__", None) is holder
         owned = owner is not None or is_file
@@ -121,6 +151,24 @@ class Survivors:
                 unknown.append(f"{file if is_file else _describe(owner)}.{key}")
             else:
                 dict.pop(holder, key)
+
+    def _from_sequence(self, holder: list[Any] | deque[Any], unknown: list[str]) -> None:
+        before = self._before(holder)
+        if before is None:
+            unknown.append(_describe(holder))
+        else:
+            holder.clear()
+            holder.extend(before)
+
+    def _from_slots(self, holder: Any, names: list[str], unknown: list[str]) -> None:
+        before = self._before(holder)
+        for name in names:
+            if before is None:
+                unknown.append(f"{_describe(holder)}.{name}")
+            elif name in before:
+                object.__setattr__(holder, name, before[name])
+            else:
+                object.__delattr__(holder, name)
 
 
 #: What holds a tensor for a while only, or is a mere place of one.
@@ -135,6 +183,12 @@ def _owner_of(attributes: dict[Any, Any]) -> Any:
         if not isinstance(holder, types.ModuleType) and getattr(holder, "__dict__", None) is attributes:
             return holder
     return None
+
+
+def _in_slots(holder: Any) -> dict[str, Any]:
+    """What an object of a class that is written in Python has in its slots."""
+    names = (slot.__name__ for slot in slots_of(type(holder)))
+    return {name: getattr(holder, name) for name in names if hasattr(holder, name)}
 
 
 def _holds_in_attributes(holder: Any, doomed: set[int]) -> bool:
