@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from thoplw.capture.dicts import Dicts, contents_of, put_back
 from thoplw.capture.torch_internals import TENSOR_HOOKS
+from thoplw.capture.twins import Twins
 
 #: Classes whose objects hold nothing that can change; the most frequent, so that they need no second look.
 _ATOMS: frozenset[type] = frozenset(
@@ -73,6 +73,7 @@ class Snapshot:
     Attributes:
         tensors: every tensor that was met, by its identity.
         modules: likewise every module.
+        twins: what the modules of a model use while a run lasts.
     """
 
     def __init__(self, beside: Snapshot | None = None) -> None:
@@ -85,8 +86,8 @@ class Snapshot:
         self._roles = _Roles(dict.fromkeys(_ATOMS))
         self._roles.update(dict.fromkeys(_BUILTIN, True))
         self._kept: dict[int, tuple[Any, Any]] = {}  # containers that held something, and what
-        self._dicts: list[Dicts] = []  # of modules: most of what there is
         self._emptied: list[Any] = []  # the others
+        self.twins = Twins([])
         self._states: list[_States] = []
         self._undo: list[Callable[[], None]] = []
 
@@ -111,18 +112,19 @@ class Snapshot:
             self._slots(cls, inner)
         for module in modules if any(self._classes.values()) else ():
             self._put_in_slots(module, inner)
-        attributes = list(map(_ATTRIBUTES, modules))
-        self._dicts.append(Dicts(attributes))
-        contents = contents_of(attributes)
-        self._dicts.append(Dicts(contents.registries))  # what these hold is known: they need not be looked into
-        self._emptied += contents.empty
-        inner += contents.others
+        self.twins = Twins(modules)
+        hooks = self.twins.hooks()
+        if any(hooks):
+            inner += filter(None, hooks)
+            self._emptied += filterfalse(None, hooks)
+        else:
+            self._emptied += hooks
+        inner += self.twins.own()
+        inner += map(_ATTRIBUTES, self.twins.others)
         self.add(inner)
 
     def restore(self) -> None:
         """Put everything back. What is missing is put back before anything is removed: half done is better so."""
-        for dicts in self._dicts:
-            dicts.restore()
         for container, before in self._kept.values():
             if type(container) is not dict:
                 _RESTORE[type(container)](container, before)
@@ -139,7 +141,7 @@ class Snapshot:
 
     def identities(self) -> set[int]:
         """Those of all objects and containers that were met."""
-        return {*self._met, *self._kept, *chain.from_iterable(dicts.identities() for dicts in self._dicts)}
+        return {*self._met, *self._kept}
 
     def _keep_states(self, tensors: Iterable[torch.Tensor]) -> list[Any]:
         """Remember what tensors have besides their memory; return what these are, as far as they hold something."""
@@ -312,6 +314,19 @@ class Snapshot:
 
 #: Packages to whose classes, but for modules, models set no attributes of their own.
 _NOT_TO_CHANGE = frozenset({"builtins", "collections", "abc", "typing", *_FOREIGN})
+
+
+def put_back(mapping: Any, before: dict[Any, Any], base: Any = dict) -> None:
+    """Give a dict the content that it had, in the order that it had; nothing that was there is missing meanwhile."""
+    put = base.__setitem__
+    for key, value in before.items():
+        put(mapping, key, value)
+    for key in [key for key in base.__iter__(mapping) if key not in before]:
+        base.__delitem__(mapping, key)
+    if any(map(is_not, base.__iter__(mapping), before)):
+        for key, value in before.items():
+            base.pop(mapping, key)
+            put(mapping, key, value)
 
 
 def _list_back(items: list[Any], before: list[Any]) -> None:

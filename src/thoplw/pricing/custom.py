@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from thoplw.errors import CustomOpError
+from thoplw.errors import CustomOpError, add_note
 from thoplw.pricing.convention import Convention, Price
 from thoplw.pricing.keys import CONTROL_FLOW, is_module_class, is_operator, operator_name
 from thoplw.pricing.price import Holds, Priced, price
@@ -102,14 +101,13 @@ class CustomOps:
         try:
             price = function(*arguments)
         except Exception as error:
-            if sys.version_info >= (3, 11):
-                error.add_note(f"raised in custom_ops by {what.rstrip(',')}")
+            add_note(error, f"raised in custom_ops by {what.rstrip(',')}")
             raise
         return as_work(price, f"custom_ops: {what}", self.convention.unit or "MAC")
 
     def _unused(self, trace: Trace, expand: Expand) -> Iterator[str]:
         """The keys for which nothing ran, not even inside a module or operator that another function prices."""
-        calls = {call for call, _ in trace.steps}
+        calls = {call for call, _ in trace.steps} if self.operators else ()
         for name in self.operators:
             if name not in self._used and not any(map(Holds({name: None}, expand).at_all, calls)):
                 yield name
