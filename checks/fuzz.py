@@ -154,12 +154,6 @@ class Known(NamedTuple):
 
 KNOWN = (
     Known(
-        "CTCLoss",
-        "DataDependentError (abstract)",
-        "thoplw",
-        "torch marks the kernel as one that decides on values, and there is no assumption for it",
-    ),
-    Known(
         "CrossMapLRN2d",
         "InputError (abstract)",
         "thoplw",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from checks.releases import older, since
+from checks.releases import since
 from torch import nn
 
 import thoplw
@@ -194,13 +194,6 @@ BAD = {
     "not callable": ({nn.Conv2d: 5}, "Conv2d is given 5, not a function"),
     "not a key": ({"conv2d": no_number}, "the key 'conv2d' is neither"),
 }
-
-
-if not older("2.2"):
-    BAD["control flow"] = (
-        {torch.ops.higher_order.cond: lambda call: 1},
-        "higher_order.cond cannot have a price: the operators inside the functions",
-    )
 
 
 @pytest.mark.parametrize("case", BAD)
