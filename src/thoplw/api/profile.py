@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, NoReturn
 
 import torch
@@ -83,7 +83,9 @@ def profile(
     with without_collection(when=not execute):
         table = find(convention)
         custom = CustomOps(custom_ops, table)
-        trace = observe(model, tensor, execute=execute, reuse_layers=reuse_layers, watch=custom.watch)
+        trace = observe(
+            model, tensor, execute=execute, reuse_layers=reuse_layers, watch=custom.watch, priced=custom.flows
+        )
         info = LayerInfo(custom.price(trace, expand))
         if strict and info.uncounted:
             raise UncountedError(
@@ -106,14 +108,15 @@ def observe(
     execute: bool = False,
     reuse_layers: bool = True,
     watch: Watch | None = None,
+    priced: Container[str] = (),
 ) -> Trace:
-    """Run a model once and record what ran; arguments and errors as for :func:`profile`."""
+    """Run a model once and record what ran; arguments as for :func:`profile` and :func:`thoplw.capture.capture`."""
     model = _module(model)
     # TorchScript keeps its forward as an attribute once somebody has asked for it.
     forward = None if isinstance(model, torch.jit.ScriptModule) else model.forward
     args, kwargs = arguments(tensor, forward=forward, real=execute)
     try:
-        return capture(model, args, kwargs, execute=execute, reuse_layers=reuse_layers, watch=watch)
+        return capture(model, args, kwargs, execute=execute, reuse_layers=reuse_layers, watch=watch, priced=priced)
     except (TypeError, AttributeError) as error:
         if isinstance(tensor, dict) and isinstance(error, TypeError):
             _say_if_positional(model, tensor, error)

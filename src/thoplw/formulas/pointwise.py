@@ -128,6 +128,10 @@ FORMULAS: Table = {
     **{f"aten.{name}": accumulated for name in ("index_add", "index_reduce", "scatter_add", "scatter_reduce")},
     **{f"aten.{name}": multiplication for name in ("mul", "multiply")},
     **{f"aten.{name}": division for name in ("div", "divide", "true_divide")},
+    # Derivatives in forward mode add and multiply so.
+    **dict.fromkeys(("prims.add", "prims.sub"), partial(elementwise, 1)),
+    "prims.mul": multiplication,
+    "prims.div": division,
     "aten.trace": diagonal_sum,
     "aten.mvlgamma": log_gammas,
     "aten.multilabel_margin_loss_forward": label_margins,
