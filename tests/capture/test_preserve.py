@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.modules.module as module_globals
-from checks.touching import KINDS, touched
+from checks.attacks.touching import KINDS, touched
 from torch import nn
 
 import thoplw

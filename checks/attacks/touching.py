@@ -1,4 +1,4 @@
-"""Kinds of things that a forward may touch: a profile leaves each of them as it was.
+"""Forwards that touch what they can reach: a profile leaves each of them as it was.
 
 For example::
 
@@ -15,12 +15,16 @@ import dataclasses
 import random
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
+
+import thoplw
+from checks.attacks.tries import Tries, drawn, told
 
 
 class Kind(NamedTuple):
@@ -211,3 +215,10 @@ def touched(kind: Kind, run: Callable[[nn.Module, tuple[Any, ...]], Any]) -> str
     model.kind = kind._replace(touch=lambda held, y: None)
     model(x).sum().backward()
     return ""
+
+
+def tries(count: int, seed: int) -> Tries:
+    """Kinds drawn, each abstractly and executed; all of them where the count allows it."""
+    for name, execute in drawn([(name, execute) for name in KINDS for execute in (False, True)], count, seed):
+        run = partial(thoplw.profile, verbose=False, execute=execute)
+        yield f"{name}, {'executed' if execute else 'abstract'}", told(partial(touched, KINDS[name], run))
