@@ -54,7 +54,7 @@ NAMES: tuple[str, ...] = (
     "\t=1+1",
     '=HYPERLINK("http://evil")',
     "a;b c 7",
-    'quote " and \' and ,',
+    "quote \" and ' and ,",
     "<img src=x onerror=alert(1)>",
     "</script><script>alert(1)</script>",
     "]]><!-- --><b>&amp;",

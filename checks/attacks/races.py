@@ -225,4 +225,7 @@ def tries(count: int, seed: int) -> Tries:
         if hangs:
             process.kill()
             process.join()
-        yield name, f"hangs after {SECONDS} s" if hangs else f"ended with {process.exitcode}" if process.exitcode else ""
+        yield (
+            name,
+            f"hangs after {SECONDS} s" if hangs else f"ended with {process.exitcode}" if process.exitcode else "",
+        )
