@@ -49,7 +49,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
         "names": Attack(
             names.tries,
             len(names.NAMES) * len(names.OUTPUTS),
-            f"{len(names.NAMES)} names that do harm in {len(names.OUTPUTS)} outputs: each is shown, and nobody obeys it",
+            f"{len(names.NAMES)} names that do harm in {len(names.OUTPUTS)} outputs: shown, and never obeyed",
         ),
         "kills": Attack(
             kills.tries,

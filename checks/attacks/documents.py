@@ -11,13 +11,14 @@ import random
 import tempfile
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-
 from checks.attacks.saved import saved
 from checks.attacks.tries import Tries, told
+
 from thoplw.errors import InputError
 from thoplw.report.document import read, schema, to_document
 
@@ -131,7 +132,7 @@ def _disagreements(document: dict[str, Any]) -> list[str]:
     found += ["trainable" for each in layers if each["trainable"] > each["params"]]
     depths = [each["depth"] for each in layers]
     found += ["depth"] * (depths[0] != 0)
-    found += ["depth" for before, now in zip(depths, depths[1:], strict=False) if not 0 < now <= before + 1]
+    found += ["depth" for before, now in pairwise(depths) if not 0 < now <= before + 1]
     # Floats of whole numbers are integers to the schema, and no counts.
     found += ["float"] * any(type(value) is float for value in _leaves(document))
     return found

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 import torch.nn.modules.module as module_globals
+from checks.attacks.tries import Tries, told
 from torch import nn
 
 import thoplw
-from checks.attacks.tries import Tries, told
 from thoplw.capture.torch_internals import dispatch_modes, function_modes, is_below_autograd
 
 

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from checks.attacks.tries import Tries, told
+
 from thoplw.api.journal import read
 from thoplw.api.survey import Entry
 

@@ -18,11 +18,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from checks.attacks.saved import saved
+from checks.attacks.tries import Tries, drawn, told
 from rich.console import Console
 from tabulate import LATEX_ESCAPE_RULES
 
-from checks.attacks.saved import saved
-from checks.attacks.tries import Tries, drawn, told
 from thoplw.api.diff import differences
 from thoplw.api.survey import Entry, write
 from thoplw.render import render

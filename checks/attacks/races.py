@@ -17,11 +17,11 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
+from checks.attacks.tries import Tries, drawn
 from torch import nn
 from torch.nn.modules import module as module_globals
 
 import thoplw
-from checks.attacks.tries import Tries, drawn
 
 #: A race that takes longer hangs.
 SECONDS = 120

@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from checks.attacks.tries import Tries, drawn, told
 from torch import nn
 
 import thoplw
-from checks.attacks.tries import Tries, drawn, told
 
 
 class Kind(NamedTuple):
