@@ -9,8 +9,10 @@ somebody asks; any other is taken apart at once.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from contextvars import copy_context
 from itertools import chain, filterfalse, islice
 from operator import attrgetter
 from typing import Any
@@ -36,6 +38,7 @@ from thoplw.capture.scopes import ModuleScopes, Watch
 from thoplw.capture.session import Session
 from thoplw.capture.snapshot import Snapshot
 from thoplw.capture.survivors import Survivors
+from thoplw.capture.switches import switches_kept
 from thoplw.capture.torch_internals import VERSION, below_autograd, handed_out, is_transformed, lacks_memory
 from thoplw.capture.weights import Weights
 from thoplw.errors import DataDependentError, InputError, ThoplwError
@@ -74,7 +77,8 @@ def capture(
         Exception: whatever the model's forward raises, with a note that says in which module (Python 3.11 or newer).
     """
     with turn(), outside():
-        return _capture(model, *_given(args, kwargs, execute), execute, reuse_layers, watch)
+        # In a context of its own, which variables of contexts (of NumPy, decimal, the model) end with.
+        return copy_context().run(_capture, model, *_given(args, kwargs, execute), execute, reuse_layers, watch)
 
 
 def _capture(
@@ -105,6 +109,7 @@ def _capture(
     survivors = Survivors(weights.modules, snapshot)
     try:
         with Interrupts() as interrupts, ExitStack() as stack:
+            stack.enter_context(switches_kept())
             stack.enter_context(random_state_kept(lambda: run.drew))
             stack.enter_context(preserved(weights.modules, snapshot))
             stack.callback(run.finish)
@@ -145,6 +150,8 @@ def _capture(
     finally:
         made.forget()
         left = survivors.forget(specs, run.made, watch)
+    for lost in snapshot.lost:
+        warnings.warn(f"the forward {lost}, and this cannot be put back", RuntimeWarning, stacklevel=2)
     if run.refusals:
         caught = run.refusals[0]
         raise type(caught)(
