@@ -22,6 +22,8 @@ from typing import Any
 
 import torch
 import torch.nn.modules.module as module_globals
+import torch.overrides
+import torch.utils._device as device_globals
 import torch.utils._python_dispatch as dispatch_globals
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode, _pop_mode
@@ -532,7 +534,7 @@ def method_of_calls(cls: type[torch.nn.Module]) -> Any:
 
 #: Names of switches in C++, read by ``_get_NAME`` and set by ``_set_NAME``. Those that a release lacks are passed over.
 _NAMED = (
-    "cpu_allow_fp16_reduced_precision_reduction cublas_allow_bf16_reduced_precision_reduction "
+    "cublas_allow_bf16_reduced_precision_reduction "
     "cublas_allow_fp16_accumulation cublas_allow_fp16_reduced_precision_reduction cublaslt_prefer_grouped_gemm "
     "cudnn_benchmark cudnn_deterministic cudnn_enabled deterministic_fill_uninitialized_memory "
     "math_sdp_allow_fp16_bf16_reduction miopen_immediate mkldnn_deterministic mkldnn_enabled "
@@ -598,18 +600,22 @@ def _set_autocast(before: tuple[Any, ...]) -> None:
         torch.set_autocast_dtype(kind, dtype)
 
 
-def _default_device() -> Any:
-    """What ``torch.set_default_device`` has set."""
-    return getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+_OVERRIDES: Any = torch.overrides  # torch leaves it untyped
 
 
-def _set_default_device(before: Any) -> None:
-    torch.set_default_device(None if before is None else before.device)
+def _function_modes() -> tuple[Any, ...]:
+    """The modes that are given every function of torch, the default device among them."""
+    stack = _OVERRIDES._get_current_function_mode_stack() if function_modes() else []
+    return stack, getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None), device_globals.CURRENT_DEVICE
 
 
-def _leave_function_modes(before: int) -> None:
-    while function_modes() > before:
-        torch._C._pop_torch_function_stack()
+def _set_function_modes(before: tuple[Any, ...]) -> None:
+    while function_modes():
+        _OVERRIDES._pop_mode()
+    for mode in before[0]:
+        _OVERRIDES._push_mode(mode)
+    torch._GLOBAL_DEVICE_CONTEXT.device_context = before[1]
+    device_globals.CURRENT_DEVICE = before[2]
 
 
 def _saved_tensors_hooks() -> Any:
@@ -638,7 +644,7 @@ def _pairs() -> Iterator[tuple[Callable[[], Any], Callable[[Any], Any]]]:
             yield getattr(torch._C, get), _with_each(getattr(torch._C, put))
 
 
-#: Pairs of functions: one reads a switch of torch, the other sets it. The public ones are since 2.4.
+#: Pairs of functions: one reads a switch of torch, the other sets it. Since 2.4, as far as a release has the switch.
 SWITCHES: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     *_pairs(),
     (_precisions, _set_precisions),
@@ -649,7 +655,6 @@ SWITCHES: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (_autocast, _set_autocast),
     (torch._C._is_multithreading_enabled, torch._C._set_multithreading_enabled),
     (_print_options, lambda before: vars(torch._tensor_str.PRINT_OPTS).update(before)),
-    (_default_device, _set_default_device),
-    (function_modes, _leave_function_modes),
+    (_function_modes, _set_function_modes),
     (_saved_tensors_hooks, _leave_saved_tensors_hooks),
 )

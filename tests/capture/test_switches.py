@@ -1,0 +1,68 @@
+"""Switches of the process are as they were, however many a forward has used; most are in checks/attacks/touching.py."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+from thoplw.capture.switches import switches_kept
+
+
+def test_nothing_is_set_where_nothing_was_switched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", None)
+    with switches_kept():
+        pass
+
+
+def test_several_at_once_and_after_an_error() -> None:
+    before = torch.get_default_dtype(), torch.get_float32_matmul_precision(), Path.cwd()
+
+    def fail() -> None:
+        with switches_kept():
+            torch.set_default_dtype(torch.float64)
+            torch.set_float32_matmul_precision("high")
+            os.chdir("/")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert (torch.get_default_dtype(), torch.get_float32_matmul_precision(), Path.cwd()) == before
+
+
+def test_a_device_and_a_mode_on_top_of_it() -> None:
+    before = torch._C._len_torch_function_stack()
+    with switches_kept():
+        torch.set_default_device("meta")
+        torch.device("meta").__enter__()
+    assert torch.empty(1).device.type == "cpu"
+    assert torch._C._len_torch_function_stack() == before
+
+
+def test_the_new_way_to_choose_precision() -> None:
+    with switches_kept():
+        torch.backends.cuda.matmul.fp32_precision = "tf32"
+    assert torch.backends.cuda.matmul.fp32_precision != "tf32"
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_a_filter_that_is_taken_away_is_heard_again() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with switches_kept():
+            warnings.simplefilter("ignore")
+            warnings.warn("not heard", stacklevel=1)
+        with pytest.raises(UserWarning, match="heard"):
+            warnings.warn("heard", stacklevel=1)
+
+
+def test_a_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with switches_kept():
+        os.chdir(tmp_path)
