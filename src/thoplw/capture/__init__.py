@@ -40,6 +40,7 @@ from thoplw.capture.snapshot import Snapshot
 from thoplw.capture.survivors import Survivors
 from thoplw.capture.switches import switches_kept
 from thoplw.capture.torch_internals import VERSION, below_autograd, handed_out, is_transformed, lacks_memory
+from thoplw.capture.types_told import types_told
 from thoplw.capture.weights import Weights
 from thoplw.errors import DataDependentError, InputError, ThoplwError
 from thoplw.record import Call, Trace
@@ -118,6 +119,7 @@ def _capture(
             stack.enter_context(handed_out(run.save))
             if isinstance(run, AbstractRun):
                 stack.enter_context(boxes_cover_pictures(run))
+                stack.enter_context(types_told({*map(type, weights.modules)}))
                 if reuse_layers:
                     stack.enter_context(LayerCache(run, scopes, weights))
             stack.enter_context(made)
