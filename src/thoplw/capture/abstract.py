@@ -74,7 +74,7 @@ class AbstractTensor(torch.Tensor):
 
     @property
     def __class__(self) -> type:
-        """What a model may see: a plain tensor, or what ``as_subclass`` made it; see :mod:`~thoplw.capture.types_told`."""
+        """What a model may see: a plain tensor, or what ``as_subclass`` made it."""
         return self.shown
 
     @__class__.setter
