@@ -149,6 +149,20 @@ class AbstractTensor(torch.Tensor):
         """Refuse: whoever takes it reads memory that does not exist."""
         raise _no_values("__dlpack__()", self)
 
+    # These go through the memory without asking anybody: where there is none, the process would end.
+
+    def apply_(self, function: Any) -> Any:
+        """Refuse: there are no values."""
+        raise _no_values("apply_()", self)
+
+    def map_(self, other: Any, function: Any) -> Any:
+        """Refuse: there are no values."""
+        raise _no_values("map_()", self)
+
+    def map2_(self, x: Any, y: Any, function: Any) -> Any:
+        """Refuse: there are no values."""
+        raise _no_values("map2_()", self)
+
     def share_memory_(self) -> AbstractTensor:
         """Do nothing, as torch does on a GPU: there is no memory to share."""
         return self
