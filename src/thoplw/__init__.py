@@ -13,6 +13,7 @@ from thoplw.version import __version__ as __version__
 if TYPE_CHECKING:
     from thoplw.api.compare import Comparison, compare
     from thoplw.api.count import Count, count
+    from thoplw.api.formula import Formula, formula
     from thoplw.api.profile import profile
     from thoplw.capture.inputs import Inputs
     from thoplw.errors import (
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
         DataDependentError,
         InputError,
         MissingExtraError,
+        NoFormulaError,
         ThoplwError,
         UncountedError,
         UnknownNameError,
     )
+    from thoplw.estimate.expression import Expression
     from thoplw.pricing import Convention, Term, conventions
     from thoplw.record import Call, ModuleCall, TensorSpec, Work
     from thoplw.render.units import clever_format
@@ -38,11 +41,14 @@ __all__ = [
     "Count",
     "CustomOpError",
     "DataDependentError",
+    "Expression",
+    "Formula",
     "InputError",
     "Inputs",
     "LayerInfo",
     "MissingExtraError",
     "ModuleCall",
+    "NoFormulaError",
     "Row",
     "TensorSpec",
     "Term",
@@ -55,6 +61,7 @@ __all__ = [
     "compare",
     "conventions",
     "count",
+    "formula",
     "profile",
 ]
 
@@ -62,11 +69,14 @@ __all__ = [
 _HOMES = {
     "api.compare": "Comparison compare",
     "api.count": "Count count",
+    "api.formula": "Formula formula",
     "api.profile": "profile",
     "capture.inputs": "Inputs",
     "errors": (
-        "CustomOpError DataDependentError InputError MissingExtraError ThoplwError UncountedError UnknownNameError"
+        "CustomOpError DataDependentError InputError MissingExtraError NoFormulaError ThoplwError UncountedError "
+        "UnknownNameError"
     ),
+    "estimate.expression": "Expression",
     "pricing": "Convention Term conventions",
     "record": "Call ModuleCall TensorSpec Work",
     "render.units": "clever_format",

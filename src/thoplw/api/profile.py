@@ -14,7 +14,7 @@ from thoplw.capture import capture, expand
 from thoplw.capture.inputs import FORMS, arguments
 from thoplw.capture.preserve import without_collection
 from thoplw.capture.scopes import Watch
-from thoplw.errors import InputError, UncountedError
+from thoplw.errors import InputError, UncountedError, add_note
 from thoplw.pricing import Convention, find
 from thoplw.pricing.custom import CustomOps
 from thoplw.record import Trace
@@ -148,9 +148,10 @@ def _note_shapes(inputs: tuple[Any, ...], error: Exception) -> None:
         None,
     )
     if shape is not None:
-        error.add_note(
+        add_note(
+            error,
             f"the input {shape!r} was passed to the model as it is; a shape stands for a tensor only if it is the "
-            f"whole input: pass torch.empty({', '.join(map(str, shape))}) instead"
+            f"whole input: pass torch.empty({', '.join(map(str, shape))}) instead",
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -15,7 +15,7 @@ from thoplw.capture.torch_internals import dispatch_modes, leave_modes
 
 
 @contextmanager
-def preserved(modules: Sequence[torch.nn.Module], snapshot: Snapshot) -> Iterator[None]:
+def preserved(snapshot: Snapshot) -> Iterator[None]:
     """Put all modules of a model in evaluation mode; on the way out undo that and whatever the forward changed.
 
     Restored are the snapshot, the fast path of attention, the stance of the compiler, and how many modes there are: one
@@ -24,7 +24,9 @@ def preserved(modules: Sequence[torch.nn.Module], snapshot: Snapshot) -> Iterato
     with ExitStack() as undo:
         undo.callback(_twice, snapshot.restore)
         undo.callback(leave_modes, dispatch_modes())
-        for module in modules:
+        undo.callback(snapshot.twins.leave)
+        snapshot.twins.enter()
+        for module in snapshot.twins.others:
             if getattr(module, "training", False):  # frozen TorchScript has no such flag
                 # Not module.eval(): that reaches the children, and may be overridden (to merge weights, say).
                 undo.callback(setattr, module, "training", True)

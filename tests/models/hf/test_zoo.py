@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 import torch
+from checks.releases import working_transformers
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from thoplw.errors import InputError
 from thoplw.models.hf import zoo
 from thoplw.models.registry import load
 
-pytest.importorskip("transformers")
+working_transformers()
 
 
 def test_there_are_no_weights_and_floats_have_no_values() -> None:

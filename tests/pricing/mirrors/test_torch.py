@@ -8,12 +8,15 @@ import pytest
 import torch
 from checks import peers
 from checks.example_layers import calling, complex_numbers, layer
+from checks.releases import file_since
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode, flop_registry, register_flop_formula
 
 import thoplw
 from thoplw.capture import capture
+
+file_since("2.2")  # without a registry before
+from torch.utils.flop_counter import FlopCounterMode, flop_registry, register_flop_formula  # noqa: E402
 
 attention = F.scaled_dot_product_attention
 HEADS = (2, 4, 7, 8)
