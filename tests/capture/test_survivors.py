@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,8 @@ from thoplw.capture.abstract import AbstractTensor
 TABLES: dict[Any, torch.Tensor] = {}
 NESTED: dict[str, list[Any]] = {"layers": [None, None]}
 HELPER = SimpleNamespace(last=None)
+OF_THREAD = threading.local()
+OF_THREAD.last = 0
 LATEST: torch.Tensor | None = None
 
 
@@ -49,6 +52,10 @@ def in_a_list(y: torch.Tensor) -> None:
 
 def in_an_attribute(y: torch.Tensor) -> None:
     HELPER.last = y
+
+
+def in_one_thread(y: torch.Tensor) -> None:
+    OF_THREAD.last = y
 
 
 def in_a_variable(y: torch.Tensor) -> None:
@@ -85,6 +92,7 @@ KEEPERS = (
     in_a_tuple_in_a_dict,
     in_a_list,
     in_an_attribute,
+    in_one_thread,
     in_a_variable,
     in_a_bounded_cache,
     in_a_default,
@@ -116,6 +124,7 @@ def test_nothing_survives(keep: Callable[[torch.Tensor], Any]) -> None:
     assert TABLES == {}
     assert NESTED == {"layers": [None, None]}
     assert HELPER.last is None
+    assert OF_THREAD.last == 0
     assert LATEST is None
     model(x).sum().backward()
     TABLES.clear()
