@@ -129,6 +129,7 @@ def test_nothing_survives(keep: Callable[[torch.Tensor], Any]) -> None:
     model(x).sum().backward()
     TABLES.clear()
     NESTED["layers"][0] = HELPER.last = None
+    OF_THREAD.last = 0
     in_a_variable(None)  # type: ignore[arg-type]
 
 
