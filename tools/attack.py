@@ -1,163 +1,85 @@
-"""Attack a profile, and tell what it left changed: seeded and bounded.
+"""Attack thoplw: forwards that touch things, interrupts, threads, damaged documents, evil names, kills.
 
 ::
 
-    python tools/attack.py touch               # 47 kinds of things that a forward may touch, twice each
-    python tools/attack.py interrupt -n 1000   # Ctrl-C at random moments of a profile
+    python tools/attack.py                        # all, some minutes
+    python tools/attack.py names documents        # these sections
+    python tools/attack.py interrupts -n 50 --seed 7
+    python tools/attack.py --write                # all, and the table in benchmarks/reliability.md
 
-Each prints a line for what broke, and its figures for ``benchmarks/reliability.md``; it exits with 1 where any did.
+Every section is seeded and bounded. It prints a line for each try that broke something; the exit code is then 1.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
-import random
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-import torch.nn.modules.module as module_globals
-from torch import nn
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from checks.touching import KINDS, Plain, touched  # noqa: E402
+from checks.attacks import ATTACKS  # noqa: E402
 
-import thoplw  # noqa: E402
-from thoplw.capture.torch_internals import dispatch_modes, function_modes, is_below_autograd  # noqa: E402
-
-#: Of every try: what it was, and what was left changed; nothing where all is as it was.
-Tries = Iterator[tuple[str, str]]
+TABLE = ROOT / "benchmarks" / "reliability.md"
 
 
-def touching(count: int, seed: int) -> Tries:
-    """Forwards that touch what they can reach, each kind abstractly and executed."""
-    for name, kind in KINDS.items():
-        for execute in (False, True):
-            run = partial(_profile, execute=execute)
-            yield f"{name}, {'executed' if execute else 'abstract'}", _told(lambda k=kind, r=run: touched(k, r))
+def attack(name: str, count: int, seed: int) -> tuple[int, int]:
+    """Run a section, tell what broke, and return how many tries held, and how many there were."""
+    held = tried = 0
+    start = time.monotonic()
+    for what, broken in ATTACKS[name].tries(count, seed):
+        tried += 1
+        held += not broken
+        if broken:
+            sys.stdout.write(f"{name}: {what}: {broken}\n")
+            sys.stdout.flush()
+    sys.stdout.write(f"{name}: {held:,} of {tried:,} held ({time.monotonic() - start:.0f} s, seed {seed})\n")
+    sys.stdout.flush()
+    return held, tried
 
 
-def interrupts(count: int, seed: int) -> Tries:
-    """Interrupts at random moments of a profile, by a timer; both kinds of run in turns."""
-    draw = random.Random(seed)
-    model, x = Untidy(), torch.ones(2, 8, 8)
-    before = signal.signal(signal.SIGALRM, _interrupt)
-    try:
-        for execute in (False, True):  # imports, and facts about operators
-            _profile(model, (x,), execute=execute)
-        lengths = {execute: _seconds(partial(_profile, model, (x,), execute=execute)) for execute in (False, True)}
-        for number in range(count):
-            execute = number % 2 == 1
-            after = draw.uniform(1e-5, 1.2 * lengths[execute])
-            yield (
-                f"{1e3 * after:.3f} ms, {'executed' if execute else 'abstract'}",
-                _interrupted(model, x, execute, after),
-            )
-    finally:
-        signal.signal(signal.SIGALRM, before)
-
-
-ATTACKS: dict[str, Callable[[int, int], Tries]] = {"touch": touching, "interrupt": interrupts}
-
-
-class Untidy(nn.Module):
-    """Layers, and a forward that writes to all that it has."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(nn.Sequential(nn.Linear(8, 8), nn.ReLU()) for _ in range(12))
-        self.norm = nn.BatchNorm1d(8)
-        self.seen: list[Any] = []
-        self.cache: dict[str, Any] = {"nested": [None]}
-        self.helper = Plain(x=1)
-        self.steps = torch.zeros(1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``[N, C, C] -> [N, C, C]``."""
-        for layer in self.layers:
-            x = layer(x)
-            self.seen.append(x)
-            self.cache[f"x{len(self.seen)}"] = x
-        self.cache["nested"][0] = self.helper.x = self.last = x
-        self.steps += 1
-        self.norm.weight.requires_grad_(False)
-        self.norm.register_forward_hook(lambda *_: None)
-        return self.norm(x)
-
-
-def _state(model: Untidy) -> dict[str, Any]:
-    return {
-        "attributes": [(type(m).__name__, [*vars(m)], m.training, len(m._forward_hooks)) for m in model.modules()],
-        "weights": [(name, id(w), w.requires_grad, w.tolist()) for name, w in model.state_dict(keep_vars=True).items()],
-        "held": (model.seen, {**model.cache}, model.cache["nested"][0], model.helper.x, model.steps.item()),
-        "hooks": (len(module_globals._global_forward_hooks), len(module_globals._global_forward_pre_hooks)),
-        "modes": (dispatch_modes(), function_modes(), is_below_autograd(), torch.is_grad_enabled()),
-        "torch": (torch.backends.mha.get_fastpath_enabled(), torch.Tensor.numpy, torch.get_rng_state().sum().item()),
-        "process": (gc.isenabled(), signal.getsignal(signal.SIGALRM), signal.getsignal(signal.SIGINT)),
-    }
-
-
-def _interrupted(model: Untidy, x: torch.Tensor, execute: bool, after: float) -> str:
-    before = _state(model)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, after)
-        _profile(model, (x,), execute=execute)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    now = _state(model)
-    changed = [f"{key}: {before[key]!r:.100} became {now[key]!r:.100}" for key in before if before[key] != now[key]]
-    return "; ".join(changed) or _told(lambda: str(model(x).sum().backward() or ""))
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
-
-
-def _profile(model: nn.Module, inputs: tuple[Any, ...], execute: bool) -> None:
-    thoplw.profile(model, inputs, verbose=False, execute=execute)
-
-
-def _told(attempt: Callable[[], str]) -> str:
-    """What an attempt tells, or the error that it ends with."""
-    try:
-        return attempt()
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-
-
-def _seconds(run: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+def table(results: Mapping[str, tuple[int, int]], seed: int) -> str:
+    """The text of ``benchmarks/reliability.md``."""
+    rows = (f"| {name} | {ATTACKS[name].words} | {held:,} | {tried:,} |" for name, (held, tried) in results.items())
+    return "\n".join(
+        (
+            "# What an attack leaves changed",
+            "",
+            f"Written by `python tools/attack.py --write`: torch {torch.__version__.partition('+')[0]}, one CPU core, "
+            f"seed {seed}. CI runs a small draw of every section.",
+            "",
+            "| section | what is tried, and what must hold | held | of |",
+            "| --- | --- | ---: | ---: |",
+            *rows,
+            "",
+        )
+    )
 
 
 def main() -> int:
-    """Run the attacks that are asked for."""
-    parser = argparse.ArgumentParser(description="Attack a profile, and tell what it left changed.")
-    parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=f"of {', '.join(ATTACKS)}; else all")
-    parser.add_argument("-n", "--count", type=int, default=200, help="how many interrupts")
+    """Run the sections that are asked for."""
+    parser = argparse.ArgumentParser(description="Attack thoplw, and tell what broke.")
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(ATTACKS)}; else all")
+    parser.add_argument("-n", "--count", type=int, help="how many tries of each section, at most")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", action="store_true", help="run all whole, and write benchmarks/reliability.md")
     chosen = parser.parse_args()
-    broken = 0
-    for name in chosen.attacks or ATTACKS:
-        tries = list(ATTACKS[name](chosen.count, chosen.seed))
-        changed = [(what, how) for what, how in tries if how]
-        for what, how in changed:
-            sys.stdout.write(f"{name}: {what}: {how}\n")
-        clean = len(tries) - len(changed)
-        sys.stdout.write(f"{name}: {clean} of {len(tries)} left everything as it was (seed {chosen.seed})\n")
-        broken += len(changed)
-    return 1 if broken else 0
+    unknown = [name for name in chosen.sections if name not in ATTACKS]
+    if unknown:
+        parser.error(f"no section {unknown[0]!r}; there are {', '.join(ATTACKS)}")
+    if chosen.write and (chosen.sections or chosen.count):
+        parser.error("--write runs all sections whole")
+    results = {}
+    for name in chosen.sections or ATTACKS:
+        results[name] = attack(name, ATTACKS[name].count if chosen.count is None else chosen.count, chosen.seed)
+    if chosen.write:
+        TABLE.write_text(table(results, chosen.seed), encoding="utf-8")
+    return 0 if all(held == tried for held, tried in results.values()) else 1
 
 
 if __name__ == "__main__":

@@ -139,3 +139,15 @@ def test_the_best_of_nothing(shape: tuple[int, int]) -> None:
             return x.topk(0, dim=0), x.topk(0, dim=1), x.sum(0), x[:, :, None].argmax(2)
 
     thoplw.profile(Best(), shape)
+
+
+@pytest.mark.parametrize(
+    "walk", [lambda x: x.apply_(abs), lambda x: x.map_(x, max), lambda x: x.map2_(x, x, lambda *a: 1)]
+)
+def test_who_goes_through_memory_is_refused_before_the_process_ends(walk: Any) -> None:
+    class Walks(torch.nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return walk(super().forward(x))
+
+    with pytest.raises(thoplw.DataDependentError, match=r"(apply|map2?)_\(\) asks for the values"):
+        thoplw.profile(Walks(4, 4), (2, 4))

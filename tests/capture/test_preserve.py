@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.modules.module as module_globals
+from checks.attacks.touching import KINDS, touched
 from checks.releases import has_fast_path
-from checks.touching import KINDS, touched
 from torch import nn
 
 import thoplw

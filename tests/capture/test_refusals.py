@@ -66,6 +66,24 @@ REFUSED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     },
     "no steps": (lambda x: nn.LSTM(4, 2)(x)[0], (torch.ones(0, 3, 4),), "no steps"),
     "no steps, batch first": (lambda x: nn.GRU(4, 2, batch_first=True)(x)[0], (torch.ones(3, 0, 4),), "no steps"),
+    "groups": (lambda x, w: F.conv2d(x[:, :2], w[:3, :1], groups=2), (X, W), "(3, 1, 3, 3) cannot be divided into 2"),
+    "padding of an output": (
+        lambda x, w: F.conv_transpose2d(x, w.transpose(0, 1), output_padding=2),
+        (X, W),
+        "output_padding is (2, 2)",
+    ),
+    "largest of nothing": (lambda x: x[:0].max(0), (ROWS,), "dimension 0 of (0, 4) has no elements"),
+    "smallest of all of nothing": (lambda x: x[:0].min(), (ROWS,), "(0, 4) has no elements"),
+    "median of nothing": (lambda x: x[:, :0].median(-1), (ROWS,), "dimension -1 of (5, 0)"),
+    "mode of nothing": (lambda x: x[:0].mode(0), (ROWS,), "dimension 0 of (0, 4)"),
+    "no such dimension": (lambda x: x.softmax(5), (ROWS,), "no dimension 5 in (5, 4)"),
+    "take": (lambda x, at: x.take(at), (ROWS, torch.tensor([20])), "index 20"),
+    "put": (lambda x, at: x.index_put((at,), torch.ones(1)), (ROWS, torch.tensor([7])), "index 7"),
+    "first bag": (
+        lambda w, starts: F.embedding_bag(torch.tensor([0, 1]), w, starts),
+        (ROWS, torch.tensor([1, 0])),
+        "begins at 1",
+    ),
     "boundaries": (lambda x, edges: torch.bucketize(x, edges), (ROWS, ROWS), "2 dimensions"),
 }
 
@@ -99,6 +117,16 @@ TAKEN: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "a batch of nothing": (F.conv2d, (X[:0], W)),
     "upsampling of a batch of nothing": (lambda x: F.interpolate(x, scale_factor=2), (X[:0],)),
     "sequences of a batch of nothing": (lambda x: nn.LSTM(4, 2)(x)[0], (torch.ones(3, 0, 4),)),
+    "median of all of nothing": (lambda x: x[:0].median(), (ROWS,)),
+    "largest along what there is": (lambda x: x[:0].max(1), (ROWS,)),
+    "larger of nothing": (lambda x: torch.max(x[:0], x[:0]), (ROWS,)),
+    "take from the end": (lambda x, at: x.take(at), (ROWS, torch.tensor([-20, 19]))),
+    "softmax of a number": (lambda x: x.sum().softmax(0), (ROWS,)),
+    "groups": (lambda x, w: F.conv2d(x, w[:3, :1], groups=3), (X, W)),
+    "padding of an output": (
+        lambda x, w: F.conv_transpose2d(x, w.transpose(0, 1), stride=2, output_padding=1),
+        (X, W),
+    ),
     "the same padding": (lambda x, w: F.conv2d(x, w, padding="same"), (X, W)),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import gc
+import threading
 from collections import deque
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -20,6 +21,8 @@ from thoplw.capture.abstract import AbstractTensor
 TABLES: dict[Any, torch.Tensor] = {}
 NESTED: dict[str, list[Any]] = {"layers": [None, None]}
 HELPER = SimpleNamespace(last=None)
+OF_THREAD = threading.local()
+OF_THREAD.last = 0
 LATEST: torch.Tensor | None = None
 
 
@@ -51,6 +54,10 @@ def in_a_list(y: torch.Tensor) -> None:
 
 def in_an_attribute(y: torch.Tensor) -> None:
     HELPER.last = y
+
+
+def in_one_thread(y: torch.Tensor) -> None:
+    OF_THREAD.last = y
 
 
 def in_a_variable(y: torch.Tensor) -> None:
@@ -153,6 +160,7 @@ KEEPERS = (
     in_a_tuple_in_a_dict,
     in_a_list,
     in_an_attribute,
+    in_one_thread,
     in_a_variable,
     in_a_bounded_cache,
     in_a_default,
@@ -184,6 +192,7 @@ def test_nothing_survives(keep: Callable[[torch.Tensor], Any]) -> None:
     assert TABLES == {}
     assert NESTED == {"layers": [None, None]}
     assert HELPER.last is None
+    assert OF_THREAD.last == 0
     assert LATEST is None
     assert not hasattr(in_an_attribute_of_a_function, "table")
     assert CONTEXT.get() is None
@@ -191,6 +200,7 @@ def test_nothing_survives(keep: Callable[[torch.Tensor], Any]) -> None:
     model(x).sum().backward()
     TABLES.clear()
     NESTED["layers"][0] = HELPER.last = SLOTS.table = None
+    OF_THREAD.last = 0
     in_a_variable(None)  # type: ignore[arg-type]
     METHOD.kept.cache_clear()
     in_an_attribute_of_a_function.__dict__.clear()

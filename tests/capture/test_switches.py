@@ -1,55 +1,73 @@
-"""A forward may set switches of torch; a profile leaves them as they were."""
+"""Switches of the process are as they were, however many a forward has used; most are in checks/attacks/touching.py."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import os
+import warnings
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 import thoplw
+from thoplw.capture.switches import switches_kept
 
 
-class Setting(nn.Module):
-    """A layer, behind something that a forward does to torch."""
-
-    def __init__(self, way: Callable[[], Any]) -> None:
-        super().__init__()
-        self.layer, self.way = nn.Linear(8, 8), way
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.layer(x)
-        self.way()
-        return y  # type: ignore[no-any-return] # of a layer
+def test_nothing_is_set_where_nothing_was_switched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", None)
+    with switches_kept():
+        pass
 
 
-def switches() -> tuple[Any, ...]:
-    return (
-        torch.get_default_dtype(),
-        torch.get_num_threads(),
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-        torch.is_grad_enabled(),
-    )
+def test_several_at_once_and_after_an_error() -> None:
+    before = torch.get_default_dtype(), torch.get_float32_matmul_precision(), Path.cwd()
+
+    def fail() -> None:
+        with switches_kept():
+            torch.set_default_dtype(torch.float64)
+            torch.set_float32_matmul_precision("high")
+            os.chdir("/")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert (torch.get_default_dtype(), torch.get_float32_matmul_precision(), Path.cwd()) == before
 
 
-@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
-@pytest.mark.parametrize(
-    "way",
-    [
-        lambda: torch.set_default_dtype(torch.float64),
-        lambda: torch.set_num_threads(torch.get_num_threads() + 1),
-        lambda: torch.use_deterministic_algorithms(True, warn_only=True),
-        lambda: torch.set_grad_enabled(False),
-    ],
-    ids=["dtype", "threads", "deterministic", "gradients"],
-)
-def test_switches_are_set_back(way: Callable[[], Any], execute: bool) -> None:
-    before = switches()
-    thoplw.profile(Setting(way), (2, 8), execute=execute)
-    assert switches() == before
+def test_a_device_and_a_mode_on_top_of_it() -> None:
+    before = torch._C._len_torch_function_stack()
+    with switches_kept():
+        torch.set_default_device("meta")
+        torch.device("meta").__enter__()
+    assert torch.empty(1).device.type == "cpu"
+    assert torch._C._len_torch_function_stack() == before
+
+
+def test_the_new_way_to_choose_precision() -> None:
+    with switches_kept():
+        torch.backends.cuda.matmul.fp32_precision = "tf32"
+    assert torch.backends.cuda.matmul.fp32_precision != "tf32"
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_a_filter_that_is_taken_away_is_heard_again() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with switches_kept():
+            warnings.simplefilter("ignore")
+            warnings.warn("not heard", stacklevel=1)
+        with pytest.raises(UserWarning, match="heard"):
+            warnings.warn("heard", stacklevel=1)
+
+
+def test_a_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with switches_kept():
+        os.chdir(tmp_path)
 
 
 class Products(nn.Module):

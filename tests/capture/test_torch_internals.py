@@ -16,6 +16,7 @@ from thoplw.capture import torch_internals
 from thoplw.capture.abstract import AbstractTensor
 from thoplw.capture.torch_internals import (
     SPARSE,
+    SWITCHES,
     TRACED_NEEDS_MEMORY,
     VERSION,
     DispatchMode,
@@ -491,3 +492,25 @@ def test_who_asks_a_tensor() -> None:
 
     assert not method()
     assert eval("method()", {"method": method, "__name__": "torch.functional"})
+
+
+# -- switches ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_switch_takes_what_it_gives() -> None:
+    before = [get() for get, _ in SWITCHES]
+    for get, put in SWITCHES:
+        put(get())
+    # Where a precision of a part is set, torch no longer counts it as that of the whole.
+    assert [get() for get, put in SWITCHES] == before
+
+
+def test_switches_that_are_true_or_false_can_be_turned() -> None:
+    turned = 0
+    for get, put in SWITCHES:
+        if type(before := get()) is bool:
+            put(not before)
+            turned += get() is not before
+            put(before)
+            assert get() is before
+    assert turned > 10

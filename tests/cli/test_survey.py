@@ -87,6 +87,13 @@ def test_a_survey_that_was_stopped_goes_on(asked: list[str], run: Run) -> None:
     ]
 
 
+def test_what_failed_stays_until_it_is_asked_for_again(asked: list[str], run: Run) -> None:
+    run("survey", "vgg11", "alexnet", "-o", "zoo.csv")
+    run("survey", "vgg13", "-o", "zoo.csv")
+    lines = [json.loads(text) for text in Path("zoo.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {each["name"]: each["error"] for each in lines} == {"alexnet": "it is old", "vgg11": None, "vgg13": None}
+
+
 def test_a_plot(asked: list[str], run: Run) -> None:
     assert run("survey", "vgg11", "vgg13", "--plot", "zoo.svg").exit_code == 0
     assert "vgg13" in Path("zoo.svg").read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -56,3 +57,20 @@ def test_errors_of_the_builder_come_through(module: Write) -> None:
     name = module("def build(): raise RuntimeError('mine')")
     with pytest.raises(RuntimeError, match="mine"):
         load(f"{name}:build")
+
+
+@pytest.mark.parametrize("text", ["raise KeyError('mine')", "return nn.Linear(3, 4)(torch.ones(1, 5))"])
+def test_a_builder_that_fails_by_itself_is_called_once(text: str, module: Write, capsys: Any) -> None:
+    """Real weights would take their time and memory to fail alike."""
+    name = module(f"def build():\n    print('built')\n    nn.Linear(8, 8)\n    {text}")
+    with pytest.raises((KeyError, RuntimeError)):
+        load(f"{name}:build")
+    assert capsys.readouterr().out == "built\n"
+
+
+def test_a_builder_that_hides_what_it_wants_gets_it_all_the_same(module: Write) -> None:
+    name = module(
+        "def build():\n    net = nn.Linear(3, 4)\n    try:\n        net.scale = net.weight.max().item()\n"
+        "    except RuntimeError:\n        raise ValueError('no scale')\n    return net"
+    )
+    assert devices(load(f"{name}:build")) == {"cpu"}

@@ -73,6 +73,10 @@ def edit(path: str, value: Any) -> Any:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
+        ("layers.0.operators", {"aten.linear": 11}, "layers[0].operators add up to 11, and layers[0].macs is 16"),
+        ("layers.0.trainable", 17, "layers[0].trainable is 17, more than layers[0].params, 16"),
+        ("inputs", [[1, 4]], "inputs are [[1, 4]], and layers[0].inputs are [[1, 3]]"),
+        ("layers.0.outputs", [], "outputs are [[1, 4]], and layers[0].outputs are []"),
         ("layers.0.macs", -1, "layers[0].macs is -1, not a whole number of 0 or more"),
         ("layers.0.macs", 1.0, "layers[0].macs is 1.0, not a whole number of 0 or more"),
         ("layers.0.macs", float("nan"), "layers[0].macs is nan, not a whole number of 0 or more"),

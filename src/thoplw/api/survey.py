@@ -23,7 +23,7 @@ from thoplw.models.registry import available, load
 from thoplw.render.grid import no_formula
 from thoplw.render.plots import scatter
 from thoplw.render.table import Table
-from thoplw.render.words import count, visible
+from thoplw.render.words import count, storable, visible
 from thoplw.report.document import from_document
 from thoplw.report.figures import FORMATTERS, shown_in
 from thoplw.report.profile import Profile
@@ -301,8 +301,17 @@ def frame(entries: Iterable[Entry]) -> pd.DataFrame:
     except ModuleNotFoundError as error:
         raise MissingExtraError("pandas", "report", "a survey as Parquet or CSV") from error
     # Start with objects: pandas would turn integers beside a missing one into floats, and round them.
-    made = pd.DataFrame([{"zoo": each.zoo, **each.to_dict()} for each in entries], dtype=object)
+    made = pd.DataFrame([_stored({"zoo": each.zoo, **each.to_dict()}) for each in entries], dtype=object)
     return made.astype(dict.fromkeys((figure.name for figure in shown_in("survey")), "Int64"))
+
+
+def _stored(value: Any) -> Any:
+    """Values of a row, with texts that a file can hold."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, list):
+        return [_stored(each) for each in value]
+    return {key: _stored(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
 def write(entries: Iterable[Entry], path: Path) -> None:

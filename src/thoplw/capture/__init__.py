@@ -8,6 +8,7 @@ somebody asks; any other is taken apart at once.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Container, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from contextvars import copy_context
@@ -39,6 +40,7 @@ from thoplw.capture.snapshot import Snapshot
 from thoplw.capture.survivors import Survivors
 from thoplw.capture.switches import switches_kept
 from thoplw.capture.torch_internals import VERSION, below_autograd, handed_out, is_transformed, lacks_memory
+from thoplw.capture.types_told import types_told
 from thoplw.capture.weights import Weights
 from thoplw.errors import DataDependentError, InputError, ThoplwError, add_note
 from thoplw.record import Call, Trace
@@ -114,15 +116,16 @@ def _capture(
     survivors = Survivors(weights.modules, snapshot)
     try:
         with Interrupts() as interrupts, ExitStack() as stack:
+            stack.enter_context(switches_kept())
             stack.enter_context(random_state_kept(lambda: run.drew))
             stack.enter_context(preserved(snapshot))
-            stack.enter_context(switches_kept())
             stack.callback(run.finish)
             reshaped = stack.enter_context(data_preserved(real))
             stack.enter_context(below_autograd())
             stack.enter_context(handed_out(run.save))
             if isinstance(run, AbstractRun):
                 stack.enter_context(boxes_cover_pictures(run))
+                stack.enter_context(types_told({*map(type, weights.modules)}))
                 if reuse_layers:
                     stack.enter_context(LayerCache(run, scopes, weights))
             stack.enter_context(made)
@@ -156,6 +159,8 @@ def _capture(
     finally:
         made.forget()
         left = survivors.forget(specs, run.made, watch)
+    for lost in snapshot.lost:
+        warnings.warn(f"the forward {lost}, and this cannot be put back", RuntimeWarning, stacklevel=2)
     if run.refusals:
         caught = run.refusals[0]
         raise type(caught)(

@@ -77,7 +77,7 @@ class AbstractTensor(torch.Tensor):
 
     @property
     def __class__(self) -> type:
-        """Show the model a plain tensor, or the class of ``as_subclass``; ``type(x)`` cannot be changed so."""
+        """Show the model a plain tensor, or the class of ``as_subclass``."""
         return self.shown
 
     @__class__.setter
@@ -157,6 +157,20 @@ class AbstractTensor(torch.Tensor):
     def __dlpack__(self, **options: Any) -> Any:
         """Refuse: the receiver would read memory that does not exist."""
         raise _no_values("__dlpack__()", self)
+
+    # These go through the memory without asking anybody: where there is none, the process would end.
+
+    def apply_(self, function: Any) -> Any:
+        """Refuse: there are no values."""
+        raise _no_values("apply_()", self)
+
+    def map_(self, other: Any, function: Any) -> Any:
+        """Refuse: there are no values."""
+        raise _no_values("map_()", self)
+
+    def map2_(self, x: Any, y: Any, function: Any) -> Any:
+        """Refuse: there are no values."""
+        raise _no_values("map2_()", self)
 
     def share_memory_(self) -> AbstractTensor:
         """Do nothing, as torch does on a GPU: there is no memory to share."""

@@ -24,6 +24,7 @@ class Interrupts:
     def __init__(self) -> None:
         self._hold = True
         self._before: list[tuple[int, Callable[..., Any]]] = []
+        self._others: list[tuple[int, Any]] = []
         self._late: list[int] = []
 
     def __enter__(self) -> Interrupts:
@@ -32,9 +33,11 @@ class Interrupts:
         try:
             for number in _SIGNALS:
                 handler = signal.getsignal(number)
-                if callable(handler):  # else it stops the process at once, or does nothing
+                if callable(handler):
                     self._before.append((number, handler))
                     signal.signal(number, self._handle)
+                elif handler is not None:  # it stops the process at once, or does nothing
+                    self._others.append((number, handler))
         except BaseException:
             self._restore()
             raise
@@ -65,6 +68,9 @@ class Interrupts:
     def _restore(self) -> None:
         for number, handler in self._before:
             signal.signal(number, handler)
+        for number, handler in self._others:
+            if signal.getsignal(number) != handler:
+                signal.signal(number, handler)
 
     def _deliver(self) -> None:
         while self._late:

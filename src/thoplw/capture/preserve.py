@@ -24,6 +24,7 @@ def preserved(snapshot: Snapshot) -> Iterator[None]:
     with ExitStack() as undo:
         undo.callback(_twice, snapshot.restore)
         undo.callback(leave_modes, dispatch_modes())
+        undo.callback(torch.clear_autocast_cache)  # it may hold abstract copies of weights
         undo.callback(snapshot.twins.leave)
         snapshot.twins.enter()
         for module in snapshot.twins.others:

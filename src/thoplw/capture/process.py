@@ -83,13 +83,11 @@ def _deeper() -> Iterator[None]:
     takes some twenty, at the innermost.
     """
     before = sys.getrecursionlimit()
-    deeper = before * 4 // 3 + 100
-    sys.setrecursionlimit(deeper)
+    sys.setrecursionlimit(before * 4 // 3 + 100)
     try:
         yield
     finally:
-        if sys.getrecursionlimit() == deeper:  # or the forward has set another
-            sys.setrecursionlimit(before)
+        sys.setrecursionlimit(before)
 
 
 #: Off is what would hide operators, the fused path of attention layers and compilation, while any run goes on.

@@ -57,6 +57,19 @@ def _positions(
     return None
 
 
+def _taken(has: HasValues, x: torch.Tensor, index: torch.Tensor) -> Reason:
+    """Indices into all elements, which may count from the end."""
+    return _outside(index, x.numel(), -x.numel()) if _is_real(index, has) else None
+
+
+def _bags(has: HasValues, table: torch.Tensor, ids: torch.Tensor, offsets: Any = None, *args: Any, **_: Any) -> Reason:
+    """Ids of rows of a table, and where bags of them begin."""
+    reason = _rows(0, 1, has, table, ids)
+    if reason is None and _is_real(offsets, has) and int(offsets[0]) != 0:
+        return f"the first bag begins at {int(offsets[0])}, and should at 0"
+    return reason
+
+
 def _classes(has: HasValues, x: torch.Tensor, target: torch.Tensor, *args: Any, **kwargs: Any) -> Reason:
     """Check the classes that a loss looks up, without the ignored one."""
     if not _is_real(target, has):
@@ -84,8 +97,8 @@ def _scattered(has: HasValues, x: torch.Tensor, mask: torch.Tensor, source: torc
 OF_VALUES: Mapping[str, Callable[..., Reason]] = MappingProxyType(
     {
         "aten.embedding": partial(_rows, 0, 1),
-        "aten._embedding_bag": partial(_rows, 0, 1),
-        "aten._embedding_bag_forward_only": partial(_rows, 0, 1),
+        "aten._embedding_bag": _bags,
+        "aten._embedding_bag_forward_only": _bags,
         **{
             f"aten.{name}{in_place}": _places
             for name in (
@@ -94,6 +107,9 @@ OF_VALUES: Mapping[str, Callable[..., Reason]] = MappingProxyType(
             for in_place in ("", "_")
         },
         "aten.index": _positions,
+        "aten.index_put": _positions,
+        "aten.index_put_": _positions,
+        "aten.take": _taken,
         "aten.nll_loss_forward": _classes,
         "aten.nll_loss2d_forward": _classes,
         "aten.masked_scatter": _scattered,
@@ -115,15 +131,29 @@ def _convolution(
     for what, sizes, least in (("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1)):
         if not isinstance(sizes, str) and any(size < least for size in sizes):
             return f"{what} is {tuple(sizes)}, and should be {least} or more"
+    groups = kwargs.get("groups", args[-1] if args else 1)
+    if groups > 0 and weight.shape[0] % groups:
+        return f"a weight of shape {tuple(weight.shape)} cannot be divided into {groups} groups"
     return _nothing(weight.dim() - 2, x)
 
 
-def _transposed(x: Any, weight: Any, *args: Any, **kwargs: Any) -> Reason:
-    spatial = weight.dim() - 2
-    channels = x.shape[-spatial - 1]
+def _transposed(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = (1,),
+    padding: Any = (0,),
+    output_padding: Any = (0,),
+    groups: int = 1,
+    dilation: Any = (1,),
+) -> Reason:
+    channels = x.shape[1 - weight.dim()]
     if channels != weight.shape[0]:
         return f"the input has {channels} channels, and the weight takes {weight.shape[0]}"
-    return _nothing(spatial, x)
+    for more, step, spread in zip(output_padding, stride, dilation, strict=False):
+        if more >= max(step, spread):
+            return f"output_padding is {tuple(output_padding)}, and should be less than stride or dilation"
+    return _convolution(x, weight, bias, stride, padding, dilation, groups)
 
 
 def _nothing(dimensions: int, x: Any, *args: Any, **kwargs: Any) -> Reason:
@@ -141,6 +171,20 @@ def _no_steps(x: Any, *args: Any, **kwargs: Any) -> Reason:
 
 def _probabilities(x: Any, target: Any, *args: Any, **kwargs: Any) -> Reason:
     return None if x.dtype == target.dtype else f"the input is of {x.dtype}, and the target of {target.dtype}"
+
+
+def _has_dimension(x: Any, dim: int, *args: Any, **kwargs: Any) -> Reason:
+    rank = max(len(x.shape), 1)
+    return None if -rank <= dim < rank else f"there is no dimension {dim} in {tuple(x.shape)}"
+
+
+def _chosen(of_nothing: bool, x: Any, dim: Any = None, *args: Any, **kwargs: Any) -> Reason:
+    """One of several elements, of which there must be one; some choose of all elements also where there is none."""
+    if type(dim) is int and len(x.shape) and x.shape[dim] == 0:
+        return f"dimension {dim} of {tuple(x.shape)} has no elements to choose from"
+    if dim is None and 0 in x.shape and not of_nothing:
+        return f"a tensor of shape {tuple(x.shape)} has no elements to choose from"
+    return None
 
 
 def _gelu(x: Any, *, approximate: str = "none") -> Reason:
@@ -198,6 +242,9 @@ OF_SHAPES: Mapping[str, Callable[..., Reason]] = MappingProxyType(
         },
         **{f"aten.upsample_{mode}2d": partial(_nothing, 3) for mode in ("bilinear", "bicubic")},
         **{f"aten.{name}": _no_steps for name in ("lstm", "gru", "rnn_tanh", "rnn_relu")},
+        **{f"aten.{name}": partial(_chosen, False) for name in ("max", "min")},
+        **{f"aten.{name}": partial(_chosen, True) for name in ("median", "mode", "nanmedian")},
+        **{f"aten.{name}": _has_dimension for name in ("softmax", "log_softmax", "_softmax", "_log_softmax")},
         "aten.gelu": _gelu,
         "aten.gelu_": _gelu,
         "aten.index_add": _alike,

@@ -10,8 +10,10 @@ from __future__ import annotations
 import array
 import enum
 import functools
+import logging
 import random
 import sys
+import threading
 import types
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +23,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from thoplw.capture import streams
 from thoplw.capture.torch_internals import TENSOR_HOOKS
 from thoplw.capture.twins import Twins
 
@@ -73,6 +76,7 @@ class Snapshot:
     Attributes:
         tensors: every tensor that was met, by its identity.
         modules: likewise every module.
+        lost: what a forward did that cannot be put back, in words, once all else is.
         twins: what the modules of a model use while a run lasts.
     """
 
@@ -80,6 +84,7 @@ class Snapshot:
         """Start with nothing, and pass over the objects that another snapshot has."""
         self.tensors: dict[int, torch.Tensor] = {}
         self.modules: dict[int, torch.nn.Module] = {}
+        self.lost: list[str] = []
         # Kept here, objects cannot lose their identity.
         self._met: dict[int, Any] = {} if beside is None else beside._met.copy()
         self._classes: dict[type, tuple[Any, ...]] = {}  # the slots of each
@@ -112,6 +117,7 @@ class Snapshot:
             self._slots(cls, inner)
         for module in modules if any(self._classes.values()) else ():
             self._put_in_slots(module, inner)
+        self._undo.append(functools.partial(_classes_back, [*modules], [*map(type, modules)]))
         self.twins = Twins(modules)
         hooks = self.twins.hooks()
         if any(hooks):
@@ -230,6 +236,7 @@ class Snapshot:
         before, shape = value.copy(), value.shape
 
         def undo() -> None:
+            value.flags.writeable = True
             if value.shape != shape:
                 value.shape = shape
             value[...] = before
@@ -247,6 +254,19 @@ class Snapshot:
         except NotImplementedError:  # the system's own has none
             return
         self._undo.append(functools.partial(getattr(value, put), state))
+
+    def _stream(self, value: Any, inner: list[Any]) -> None:
+        put_back = streams.keeper(value, self.lost.append)
+        if put_back is not None:
+            self._undo.append(put_back)
+
+    def _logger(self, value: Any, inner: list[Any]) -> None:
+        self._undo.append(functools.partial(_logger_back, value, value.level))
+        for name in ("handlers", "filters"):
+            inner.append(getattr(value, name))
+
+    def _mapping(self, value: Any, inner: list[Any]) -> None:
+        inner.extend(value.values())
 
     def _function(self, value: Any, inner: list[Any]) -> None:
         for cell in value.__closure__ or ():
@@ -364,6 +384,19 @@ def _class_back(cls: type, before: dict[str, Any]) -> None:
             type.__delattr__(cls, name)
 
 
+def _classes_back(modules: Sequence[torch.nn.Module], classes: list[type]) -> None:
+    """Give modules the classes that they had: parametrizations give them others."""
+    if list(map(type, modules)) != classes:
+        for module, cls in zip(modules, classes, strict=True):
+            if type(module) is not cls:
+                module.__class__ = cls
+
+
+def _logger_back(logger: logging.Logger, level: int) -> None:
+    if logger.level != level:
+        logger.setLevel(level)
+
+
 def _slot_back(value: Any, slot: Any) -> None:
     """Empty a slot."""
     if hasattr(value, slot.__name__):
@@ -460,5 +493,10 @@ _ROLES: dict[type, _Role] = {
     types.MethodType: Snapshot._method,
     functools.partial: Snapshot._partial,
     random.Random: Snapshot._generator,
+    **dict.fromkeys(streams.STREAMS, Snapshot._stream),
+    logging.Logger: Snapshot._logger,
+    threading.local: Snapshot._object,
+    types.MappingProxyType: Snapshot._mapping,
+    torch.optim.Optimizer: Snapshot._object,
     torch.Generator: Snapshot._generator,
 }

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 import types
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ from thoplw.capture.snapshot import Snapshot, slots_of
 
 #: What a file may keep things in, besides objects of its own classes.
 _CONTAINERS = frozenset({dict, OrderedDict, defaultdict, list, set, deque})
-_HOLDERS = _CONTAINERS | {types.SimpleNamespace}
+_HOLDERS = _CONTAINERS | {threading.local, types.SimpleNamespace}
 
 #: Packages whose files hold nothing of a model's.
 _NOT_OF_MODELS = frozenset({"torch", "builtins", "abc", "typing", "collections"})

@@ -24,6 +24,8 @@ from typing import Any
 
 import torch
 import torch.nn.modules.module as module_globals
+import torch.overrides
+import torch.utils._device as device_globals
 import torch.utils._python_dispatch as dispatch_globals
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode, _pop_mode
@@ -677,3 +679,133 @@ def call_as_usual(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
 def method_of_calls(cls: type[torch.nn.Module]) -> Any:
     """The method with which a class calls hooks and forward: torch's own, as a rule. Since 2.0."""
     return cls._call_impl
+
+
+# -- switches ----------------------------------------------------------------------------------------------------------
+
+#: Names of switches in C++, read by ``_get_NAME`` and set by ``_set_NAME``. Those that a release lacks are passed over.
+_NAMED = (
+    "cublas_allow_bf16_reduced_precision_reduction "
+    "cublas_allow_fp16_accumulation cublas_allow_fp16_reduced_precision_reduction cublaslt_prefer_grouped_gemm "
+    "cudnn_benchmark cudnn_deterministic cudnn_enabled deterministic_fill_uninitialized_memory "
+    "math_sdp_allow_fp16_bf16_reduction miopen_immediate mkldnn_deterministic mkldnn_enabled "
+    "nnpack_enabled qengine sdp_priority_order warnAlways"
+).split()
+
+#: Kernels of attention, each of which may be allowed.
+_ATTENTION = "cudnn fa3 flash math mem_efficient overrideable".split()
+
+_PARTS = ("all", "matmul", "conv", "rnn")
+
+#: Where the precision of float32 is chosen, from the whole to the parts, which follow it. Since 2.9.
+_PRECISIONS = (("generic", "all"), *((place, part) for place in ("cuda", "mkldnn") for part in _PARTS))
+
+
+def _precisions() -> tuple[Any, ...]:
+    get = getattr(torch._C, "_get_fp32_precision_getter", None)
+    try:
+        old: Any = torch._C._get_float32_matmul_precision()
+    except RuntimeError:  # where both ways to choose were used, torch refuses to tell of the old one
+        old = None
+    if get is None:
+        return (old, torch._C._get_cublas_allow_tf32(), torch._C._get_cudnn_allow_tf32())
+    return (old, *[get(*place) for place in _PRECISIONS])
+
+
+def _set_precisions(before: tuple[Any, ...]) -> None:
+    if before[0] is not None:
+        torch._C._set_float32_matmul_precision(before[0])
+    put = getattr(torch._C, "_set_fp32_precision_setter", None)
+    if put is None:
+        torch._C._set_cublas_allow_tf32(before[1])
+        torch._C._set_cudnn_allow_tf32(before[2])
+        return
+    for place, value in zip(_PRECISIONS, before[1:], strict=True):
+        put(*place, value)
+
+
+def _deterministic() -> tuple[bool, bool]:
+    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+
+
+def _set_deterministic(before: tuple[bool, bool]) -> None:
+    torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+def _anomalies() -> tuple[bool, bool]:
+    return torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
+
+
+def _autocast() -> tuple[Any, ...]:
+    kinds = [(torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in _AUTOCAST]
+    return (torch.is_autocast_cache_enabled(), *kinds)
+
+
+_AUTOCAST = ("cpu", "cuda")
+
+
+def _set_autocast(before: tuple[Any, ...]) -> None:
+    torch.set_autocast_cache_enabled(before[0])
+    for kind, (enabled, dtype) in zip(_AUTOCAST, before[1:], strict=True):
+        torch.set_autocast_enabled(kind, enabled)
+        torch.set_autocast_dtype(kind, dtype)
+
+
+_OVERRIDES: Any = torch.overrides  # torch leaves it untyped
+
+
+def _function_modes() -> tuple[Any, ...]:
+    """The modes that are given every function of torch, the default device among them."""
+    stack = _OVERRIDES._get_current_function_mode_stack() if function_modes() else []
+    return stack, getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None), device_globals.CURRENT_DEVICE
+
+
+def _set_function_modes(before: tuple[Any, ...]) -> None:
+    while function_modes():
+        _OVERRIDES._pop_mode()
+    for mode in before[0]:
+        _OVERRIDES._push_mode(mode)
+    torch._GLOBAL_DEVICE_CONTEXT.device_context = before[1]
+    device_globals.CURRENT_DEVICE = before[2]
+
+
+def _saved_tensors_hooks() -> Any:
+    return torch._C._autograd._top_saved_tensors_default_hooks(True)
+
+
+def _leave_saved_tensors_hooks(before: Any) -> None:
+    while _saved_tensors_hooks() not in (before, None):
+        torch._C._autograd._pop_saved_tensors_default_hooks()
+
+
+def _print_options() -> dict[str, Any]:
+    return vars(torch._tensor_str.PRINT_OPTS).copy()
+
+
+def _with_each(put: Callable[..., Any]) -> Callable[[Any], Any]:
+    """A setter of what may be several values, as it is since 2.10."""
+    return lambda value: put(*value) if type(value) is tuple else put(value)
+
+
+def _pairs() -> Iterator[tuple[Callable[[], Any], Callable[[Any], Any]]]:
+    names = [(f"_get_{name}", f"_set_{name}") for name in _NAMED]
+    names += [(f"_get_{name}_sdp_enabled", f"_set_sdp_use_{name}") for name in _ATTENTION]
+    for get, put in names:
+        if hasattr(torch._C, get) and hasattr(torch._C, put):
+            yield getattr(torch._C, get), _with_each(getattr(torch._C, put))
+
+
+#: Pairs of functions: one reads a switch of torch, the other sets it. Since 2.4, as far as a release has the switch.
+SWITCHES: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+    *_pairs(),
+    (_precisions, _set_precisions),
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (torch.get_num_threads, torch.set_num_threads),
+    (_deterministic, _set_deterministic),
+    (_anomalies, lambda before: torch.set_anomaly_enabled(*before)),
+    (_autocast, _set_autocast),
+    (torch._C._is_multithreading_enabled, torch._C._set_multithreading_enabled),
+    (_print_options, lambda before: vars(torch._tensor_str.PRINT_OPTS).update(before)),
+    (_function_modes, _set_function_modes),
+    (_saved_tensors_hooks, _leave_saved_tensors_hooks),
+)

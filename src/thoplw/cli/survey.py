@@ -111,7 +111,9 @@ def survey(
             stack.enter_context(alone(notes))
             earlier = {} if again else read(notes, convention)
             found = {name: entry for name, entry in earlier.items() if entry.error is None}
-            add = stack.enter_context(written(notes, found.values()))
+            # What failed is tried again, where it is asked for; what another survey found stays.
+            others = [entry for name, entry in earlier.items() if name in found or name not in names]
+            add = stack.enter_context(written(notes, others))
         todo = [name for name in names if name not in found]
         try:
             with (

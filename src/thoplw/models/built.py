@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -19,13 +19,33 @@ Built = tuple[nn.Module, Inputs]
 
 
 def build(builder: Callable[[], Any], real: bool, *ways: AbstractContextManager[Any]) -> Any:
-    """Call a builder without allocating weights, unless ``real``: try each way in order, and allocate if all fail."""
+    """Call a builder without allocating weights, unless ``real``; allocate if it needs the values of its tensors.
+
+    Each way is tried in order while the builder fails for want of values. Any other error is its own, and comes through
+    at once: to try again would take the time and the memory of real weights, to fail alike.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Models warn about missing weights, which a profile does not need.
         for without_weights in () if real else ways or (torch.device("meta"), WeightsOnMeta()):
-            with suppress(Exception), without_weights:
-                return builder()
+            try:
+                with without_weights:
+                    return builder()
+            except Exception as error:
+                if not _wants_values(error):
+                    raise
         return builder()
+
+
+def _wants_values(error: BaseException | None) -> bool:
+    """Whether an error, or one that led to it, tells of a tensor on the meta device: torch names that in all of them.
+
+    For example ``Tensor.item() cannot be called on meta tensors``.
+    """
+    while error is not None:
+        if isinstance(error, NotImplementedError) or "meta" in str(error).lower():
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class WeightsOnMeta(TorchFunctionMode):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _BAR = 16
 _NAME = 30
 
+#: More than any name takes; lines are as long as they need to be.
+_WIDE = 1_000_000
+
 #: Levels that are told by lines; of deeper ones the number says it, or a chain of modules would draw its square.
 _INDENTED = 100
 
@@ -89,7 +92,7 @@ def _plain(what: RenderableType) -> str:
     """Without colours, and as wide as it needs to be."""
     from rich.console import Console
 
-    console = Console(file=io.StringIO(), width=10_000, color_system=None, force_terminal=False, legacy_windows=False)
+    console = Console(file=io.StringIO(), width=_WIDE, color_system=None, force_terminal=False, legacy_windows=False)
     with console.capture() as captured:
         console.print(what, soft_wrap=False)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")

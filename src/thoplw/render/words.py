@@ -36,3 +36,8 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
+
+
+def storable(text: str) -> str:
+    r"""Escape halves of characters, which no file can hold: a name out of JSON or of a file system may have them."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

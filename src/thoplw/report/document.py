@@ -138,10 +138,13 @@ def from_document(document: Mapping[str, Any]) -> Profile:
         raise InputError("layers is empty: its first entry must be the model itself")
     modules = tuple(_row(each, f"layers[{index}]") for index, each in enumerate(layers))
     _check_depths(modules)
+    for index, row in enumerate(modules):
+        _check_row(row, f"layers[{index}]")
     unit = _text(fields["unit"], "unit")
     if unit not in ("MAC", "FLOP"):
         raise InputError(f"unit is {unit!r}, neither 'MAC' nor 'FLOP'")
     shapes = _shapes(fields["inputs"], "inputs"), _shapes(fields["outputs"], "outputs")
+    _check_shapes(modules[0], shapes)
     profile = Profile(
         about=About(unit=unit, **{key: _text(fields[key], key) for key in ("model", "convention", "torch", "thoplw")}),
         modules=modules,
@@ -216,6 +219,23 @@ def _check_depths(modules: tuple[Row, ...]) -> None:
         if row.depth > before + 1 or (index > 0) != (row.depth > 0):
             raise InputError(f"layers[{index}].depth is {row.depth}, which does not follow a depth of {max(before, 0)}")
         before = row.depth
+
+
+def _check_row(row: Row, where: str) -> None:
+    """Check that the figures of a module agree with each other."""
+    found = sum(row.operators.values())
+    if found != row.macs:
+        raise InputError(f"{where}.operators add up to {found}, and {where}.macs is {row.macs}")
+    if row.trainable > row.params:
+        raise InputError(f"{where}.trainable is {row.trainable}, more than {where}.params, {row.params}")
+
+
+def _check_shapes(model: Row, shapes: tuple[tuple[Shape, ...], tuple[Shape, ...]]) -> None:
+    """Check that the shapes of the whole are those of the model."""
+    of_model = model.input_shapes, model.output_shapes
+    for name, said, found in zip(("inputs", "outputs"), shapes, of_model, strict=True):
+        if said != found:
+            raise InputError(f"{name} are {_lists(said)}, and layers[0].{name} are {_lists(found)}")
 
 
 def _check_totals(profile: Profile, value: Any) -> None:

@@ -9,6 +9,7 @@ from checks.example_layers import Attends, Calls
 from torch import nn
 from torch.nn import functional
 
+import thoplw
 from thoplw.capture import capture
 
 CASES: dict[str, tuple[nn.Module, tuple[int, ...], int]] = {  # what runs, the shape of its input, the figure
@@ -58,3 +59,10 @@ def test_parameters_are_all_of_the_model_frozen_or_not() -> None:
     model = nn.ModuleDict({"used": nn.Linear(4, 4).requires_grad_(False), "unused": nn.Linear(4, 4)})
     model.forward = lambda x: model["used"](x)  # type: ignore[method-assign] # a model that leaves a layer out
     assert peers.priced("deepspeed", capture(model, (torch.zeros(1, 4),), {}))["params"] == 40
+
+
+@pytest.mark.parametrize("convention", ["deepspeed", "ptflops"])
+def test_attention_over_no_samples_costs_nothing(convention: str) -> None:
+    attention = torch.nn.MultiheadAttention(4, 2, batch_first=True)
+    x = torch.zeros(0, 3, 4)
+    assert thoplw.profile(attention, (x, x, x), convention=convention, verbose=False)[0] == 0

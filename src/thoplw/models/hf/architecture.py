@@ -46,8 +46,8 @@ def architecture(name: str) -> tuple[type[nn.Module], Any]:
     if Path(name, "config.json").is_file():
         try:
             config = AutoConfig.from_pretrained(name, trust_remote_code=False, local_files_only=True)
-        except (ValueError, KeyError, OSError) as error:
-            raise InputError(f"cannot use the configuration in {name}: {error}") from error
+        except Exception as error:  # transformers checks settings with errors of several kinds
+            raise InputError(f"cannot use the configuration in {name}: {' '.join(str(error).split())}") from error
         _check_size(name, config.to_dict())
     elif name in CONFIG_MAPPING:
         config = CONFIG_MAPPING[name](**COMPLETE.get(name, {}))

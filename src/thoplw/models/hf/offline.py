@@ -26,7 +26,7 @@ def offline(name: str) -> Iterator[None]:
     try:
         yield
     except (InputError, OSError) as error:
-        if not any(type(each).__module__.startswith("huggingface_hub.") for each in (error, error.__cause__)):
+        if not any(map(_is_of_hub, (error, error.__cause__))):
             raise
         raise InputError(
             f"the configuration hf:{name} names something on a model hub, and thoplw downloads nothing: write it out "
@@ -34,3 +34,11 @@ def offline(name: str) -> Iterator[None]:
         ) from error
     finally:
         switches.HF_HUB_OFFLINE = before
+
+
+def _is_of_hub(error: BaseException | None) -> bool:
+    """Whether an error is about something on a hub; a wrong setting is told by the same package."""
+    cls = type(error)
+    return cls.__module__.startswith("huggingface_hub.") and (
+        isinstance(error, OSError) or "HFValidation" in cls.__name__
+    )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import torch
 
-from thoplw.errors import MissingExtraError
+from thoplw.errors import InputError, MissingExtraError
 from thoplw.models.built import Built, WeightsOnMeta, build, zoo
 from thoplw.models.hf.architecture import architecture
 from thoplw.models.hf.inputs import inputs
@@ -17,8 +20,32 @@ def from_hf(name: str, *, seq: int | None = None, batch: int = 1, real: bool = F
     with offline(name):
         cls, config = architecture(name)
         # Best, only weights lose their values: there are models that keep strides and paddings in buffers.
-        model = build(lambda: cls(config), real, WeightsOnMeta(), torch.device("meta"))
+        try:
+            model = build(lambda: cls(config), real, WeightsOnMeta(), torch.device("meta"))
+        except (InputError, OSError):  # the second from a hub
+            raise
+        except Exception as error:
+            raise InputError(
+                f"cannot build {cls.__name__} from the configuration hf:{name}: {_in_words(error, config)}"
+            ) from error
     return model, inputs(model, seq=seq, batch=batch)
+
+
+def _in_words(error: Exception, config: Any) -> str:
+    """An error on one line; of a word that was looked up in vain, also the setting that has it."""
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if not isinstance(error, KeyError):
+        return said
+    found = next((path for path, value in _settings(config.to_dict()) if value == error.args[0]), None)
+    return said if found is None else f"{found} is {error.args[0]!r}, which it does not know"
+
+
+def _settings(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _settings(value, f"{before}{key}.")
+        elif isinstance(value, str):
+            yield f"{before}{key}", value
 
 
 def _require(purpose: str) -> None:

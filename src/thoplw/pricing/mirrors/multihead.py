@@ -23,6 +23,8 @@ def heads(seen: ModuleCall) -> Heads | None:
         return None
     split = call.args[1 if call.target == "aten.baddbmm" else 0]  # [samples, heads, L, E] or [samples * heads, L, E]
     query, key = seen.inputs[:2]
+    if not (split.numel and query.numel):  # of no samples, or of no positions
+        return None
     queries = split.shape[-2]
     samples = query.numel // (query.shape[-1] * queries)
     return Heads(

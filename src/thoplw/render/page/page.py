@@ -9,7 +9,7 @@ from typing import Any
 from thoplw.errors import MissingExtraError
 from thoplw.render.outline import Outline
 from thoplw.render.units import clever_format
-from thoplw.render.words import named, shapes_in_words
+from thoplw.render.words import named, shapes_in_words, storable
 
 HERE = Path(__file__).parent
 
@@ -34,7 +34,7 @@ def page(outline: Outline) -> str:
     )
     environment.filters |= {"clever": _clever, "exact": _exact, "shapes": _shapes, "named": named}
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}  # as short as it gets
-    return environment.get_template("page.html").render(
+    made = environment.get_template("page.html").render(
         outline=outline,
         figures=[
             {"name": each.name, "heading": each.label, "noun": f"{each.unit}s"}
@@ -45,6 +45,7 @@ def page(outline: Outline) -> str:
         css=[_read("vendor/tabulator_simple.min.css"), _read("page.css")],
         scripts=[_read(f"vendor/{name}.min.js") for name in LIBRARIES] + [_read("page.js")],
     )
+    return storable(made)
 
 
 def rows(outline: Outline) -> list[dict[str, Any]]:

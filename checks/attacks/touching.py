@@ -1,4 +1,4 @@
-"""Kinds of things that a forward may touch: a profile leaves each of them as it was.
+"""Forwards that touch what they can reach: a profile leaves each of them as it was.
 
 For example::
 
@@ -11,16 +11,32 @@ For example::
 
 from __future__ import annotations
 
+import contextvars
 import dataclasses
+import gc
+import io
+import logging
+import os
 import random
+import signal
+import sys
+import threading
+import warnings
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
-from types import SimpleNamespace
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from checks.attacks.tries import Tries, drawn, told
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
+
+import thoplw
 
 
 class Kind(NamedTuple):
@@ -132,6 +148,19 @@ def _weight(held: Layer) -> Any:
     return weight.tolist(), weight.requires_grad, weight.grad is None, dict(vars(weight)), len(hooks or ())
 
 
+def _another_class(held: Layer, y: torch.Tensor) -> None:
+    held.layer.__class__ = type("Other", (nn.Linear,), {})
+
+
+def _parameters(held: Layer) -> Any:
+    return type(held.layer), [name for name, _ in held.layer.named_parameters()]
+
+
+def _switch(touch: Callable[[], Any], look: Callable[[], Any]) -> Kind:
+    """What holds for the process, whatever a model has."""
+    return Kind(Plain, lambda held, y: touch(), lambda held: look())
+
+
 KINDS: dict[str, Kind] = {
     "attribute": Kind(lambda: Plain(x=1), _set("x"), lambda held: held.x),
     "new attribute": Kind(Plain, _set("x"), lambda held: [*vars(held)]),
@@ -183,6 +212,29 @@ KINDS: dict[str, Kind] = {
     "weight in place": Kind(Layer, lambda held, y: held.layer.weight.data.mul_(2), _weight),
     "weight through NumPy": Kind(Layer, _attempt(_clear_weight), _weight),
     "data of a weight": Kind(Layer, lambda h, y: setattr(h.layer.weight, "data", torch.zeros(4, 4)), _weight),
+    "class of a layer": Kind(Layer, _another_class, lambda held: type(held.layer)),
+    "parametrization": Kind(Layer, lambda held, y: weight_norm(held.layer), _parameters),
+    "iterator of a list": Kind(lambda: iter([1, 2]), lambda held, y: next(held), lambda held: held.__length_hint__()),
+    "iterator of a range": Kind(lambda: iter(range(9)), lambda held, y: next(held), lambda h: h.__length_hint__()),
+    "text in memory": Kind(lambda: io.StringIO("a"), lambda held, y: held.write("bc"), lambda held: held.getvalue()),
+    "bytes in memory": Kind(lambda: io.BytesIO(b"a"), lambda held, y: held.read(), lambda held: held.tell()),
+    "of one thread": Kind(threading.local, _set("x"), lambda held: hasattr(held, "x")),
+    "list in a view of a dict": Kind(
+        lambda: MappingProxyType({"a": [1]}), lambda held, y: held["a"].append(y), lambda held: len(held["a"])
+    ),
+    "optimizer": Kind(
+        lambda: torch.optim.SGD([nn.Parameter(torch.ones(1))], 0.1),
+        lambda held, y: held.param_groups[0].update(lr=9),
+        lambda held: held.param_groups[0]["lr"],
+    ),
+    "logger": Kind(
+        lambda: logging.Logger("of a model"),
+        lambda held, y: (held.setLevel(10), held.addHandler(logging.NullHandler())),
+        lambda held: (held.level, len(held.handlers)),
+    ),
+    "array that may be written to": Kind(
+        lambda: np.zeros(2), lambda held, y: held.setflags(write=False), lambda held: held.flags.writeable
+    ),
     "given object": Kind(lambda: Plain(x=1), _set("x"), lambda held: held.x, given=True),
     "given tensor in an object": Kind(
         lambda: Plain(x=torch.zeros(2)), lambda held, y: held.x.add_(1), lambda held: held.x.tolist(), given=True
@@ -192,6 +244,63 @@ KINDS: dict[str, Kind] = {
     ),
     "given dataclass": Kind(lambda: Data(torch.zeros(2)), _set("x"), lambda held: held.x.tolist(), given=True),
     "given array": Kind(lambda: np.zeros(2), lambda held, y: held.fill(1), lambda held: held.tolist(), given=True),
+}
+
+_CUDA, _CUDNN = torch.backends.cuda, torch.backends.cudnn
+_VARIABLE: contextvars.ContextVar[Any] = contextvars.ContextVar("of a model", default=None)
+
+KINDS |= {
+    "default dtype": _switch(lambda: torch.set_default_dtype(torch.float64), torch.get_default_dtype),
+    "default device": _switch(lambda: torch.set_default_device("meta"), torch.get_default_device),
+    "determinism": _switch(
+        lambda: torch.use_deterministic_algorithms(True), torch.are_deterministic_algorithms_enabled
+    ),
+    "threads of torch": _switch(lambda: torch.set_num_threads(3), torch.get_num_threads),
+    "gradients": _switch(lambda: torch.set_grad_enabled(False), torch.is_grad_enabled),
+    "anomalies": _switch(lambda: torch.autograd.set_detect_anomaly(True), torch.is_anomaly_enabled),
+    "autocast": _switch(lambda: torch.set_autocast_enabled("cpu", True), lambda: torch.is_autocast_enabled("cpu")),
+    "dtype of autocast": _switch(
+        lambda: torch.set_autocast_dtype("cpu", torch.float16), lambda: torch.get_autocast_dtype("cpu")
+    ),
+    "cache of autocast": _switch(lambda: torch.set_autocast_cache_enabled(False), torch.is_autocast_cache_enabled),
+    "entered inference mode": _switch(lambda: torch.inference_mode().__enter__(), torch.is_inference_mode_enabled),
+    "precision of products": _switch(
+        lambda: torch.set_float32_matmul_precision("medium"), torch.get_float32_matmul_precision
+    ),
+    "tf32 of products": _switch(lambda: setattr(_CUDA.matmul, "allow_tf32", True), lambda: _CUDA.matmul.allow_tf32),
+    "benchmark of cudnn": _switch(lambda: setattr(_CUDNN, "benchmark", True), lambda: _CUDNN.benchmark),
+    "flash attention": _switch(lambda: _CUDA.enable_flash_sdp(False), _CUDA.flash_sdp_enabled),
+    "fast path of attention": _switch(
+        lambda: torch.backends.mha.set_fastpath_enabled(False), torch.backends.mha.get_fastpath_enabled
+    ),
+    "hooks of saved tensors": _switch(
+        lambda: torch.autograd.graph.saved_tensors_hooks(abs, abs).__enter__(),
+        lambda: torch._C._autograd._top_saved_tensors_default_hooks(True),
+    ),
+    "how tensors are printed": _switch(lambda: torch.set_printoptions(precision=2), lambda: repr(torch.ones(1) / 3)),
+    "environment": _switch(
+        lambda: os.environ.update(HOME="none", NEW_OF_A_MODEL="1"),
+        lambda: (os.environ.get("HOME"), os.environ.get("NEW_OF_A_MODEL")),
+    ),
+    "folder": _switch(lambda: os.chdir("/"), Path.cwd),
+    "search path": _switch(lambda: sys.path.append("none"), lambda: [*sys.path]),
+    "error stream": _switch(lambda: setattr(sys, "stderr", io.StringIO()), lambda: sys.stderr),
+    "filters of warnings": _switch(lambda: warnings.simplefilter("always", UserWarning), lambda: [*warnings.filters]),
+    "root of logging": _switch(
+        lambda: (logging.disable(50), logging.root.addHandler(logging.NullHandler())),
+        lambda: (logging.root.manager.disable, len(logging.root.handlers)),
+    ),
+    "recursion limit": _switch(lambda: sys.setrecursionlimit(9_000), sys.getrecursionlimit),
+    "garbage collection": _switch(gc.disable, gc.isenabled),
+    "handler of a signal": _switch(
+        lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN), lambda: signal.getsignal(signal.SIGTERM)
+    ),
+    "variable of a context": _switch(lambda: _VARIABLE.set(1), _VARIABLE.get),
+    "errors of NumPy": _switch(lambda: np.seterr(all="ignore"), np.geterr),
+    "random numbers of all": _switch(
+        lambda: (random.random(), np.random.rand(), torch.rand(1)),
+        lambda: (random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()),
+    ),
 }
 
 
@@ -211,3 +320,15 @@ def touched(kind: Kind, run: Callable[[nn.Module, tuple[Any, ...]], Any]) -> str
     model.kind = kind._replace(touch=lambda held, y: None)
     model(x).sum().backward()
     return ""
+
+
+def tries(count: int, seed: int) -> Tries:
+    """Kinds drawn, each abstractly and executed; all of them where the count allows it."""
+    for name, execute in drawn([(name, execute) for name in KINDS for execute in (False, True)], count, seed):
+        run = partial(_profile, execute)
+        yield f"{name}, {'executed' if execute else 'abstract'}", told(partial(touched, KINDS[name], run))
+
+
+def _profile(execute: bool, model: nn.Module, inputs: tuple[Any, ...]) -> None:
+    with suppress(thoplw.DataDependentError):  # what needs values is refused: that is no word too few
+        thoplw.profile(model, inputs, verbose=False, execute=execute)

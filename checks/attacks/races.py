@@ -1,8 +1,4 @@
-"""The section ``races`` of the attack: other threads do things while a model is profiled.
-
-::
-
-    python tools/attack_races.py [--draws 5] [--seed 0]    # 8 races, each in a process of its own, bounded in time
+"""Other threads do things while a model is profiled.
 
 A race is lost where a figure is wrong, a thread fails, hangs or sees other random numbers, or anything of torch, of
 Python or of the model is left as it was not.
@@ -10,7 +6,6 @@ Python or of the model is left as it was not.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import multiprocessing
 import random
@@ -18,21 +13,21 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import torch
+from checks.attacks.tries import Tries, drawn
 from torch import nn
 from torch.nn.modules import module as module_globals
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "src")]
-
-import thoplw  # noqa: E402
+import thoplw
 
 #: A race that takes longer hangs.
 SECONDS = 120
+
+#: How often a race is raced.
+DRAWS = 5
 
 Race = Callable[[random.Random], None]
 
@@ -210,7 +205,8 @@ def _left() -> dict[str, Any]:
     }
 
 
-def _run(name: str, seed: int, draws: int) -> None:
+def raced(name: str, seed: int, draws: int) -> None:
+    """Race some times, each time with another draw; fail where a race is lost."""
     draw = random.Random(f"{name} {seed}")
     for _ in range(draws):
         before = _left()
@@ -219,27 +215,17 @@ def _run(name: str, seed: int, draws: int) -> None:
         assert after == before, f"left: {after} for {before}"
 
 
-def attack(draws: int = 5, seed: int = 0) -> dict[str, bool]:
-    """Race -> whether it was won every time."""
-    won = {}
-    for name in RACES:
-        process = multiprocessing.get_context("spawn").Process(target=_run, args=(name, seed, draws))
+def tries(count: int, seed: int) -> Tries:
+    """Races drawn, each in a process of its own, so that one that hangs ends."""
+    for name in drawn(list(RACES), count, seed):
+        process = multiprocessing.get_context("spawn").Process(target=raced, args=(name, seed, DRAWS))
         process.start()
         process.join(SECONDS)
-        won[name] = process.exitcode == 0
-        if process.is_alive():
+        hangs = process.is_alive()
+        if hangs:
             process.kill()
             process.join()
-        sys.stdout.write(f"{name}: {'won' if won[name] else 'LOST'}\n")
-        sys.stdout.flush()
-    return won
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    results = attack(options.draws, options.seed)
-    sys.stdout.write(f"{sum(results.values())} of {len(results)}\n")
-    sys.exit(not all(results.values()))
+        yield (
+            name,
+            f"hangs after {SECONDS} s" if hangs else f"ended with {process.exitcode}" if process.exitcode else "",
+        )

@@ -1,0 +1,65 @@
+"""What goes on when it is used is put back, or said."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import thoplw
+
+
+class Using(nn.Module):
+    def __init__(self, held: Any, use: Any) -> None:
+        super().__init__()
+        self.layer, self.held, self.use = nn.Linear(4, 4), held, [use]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.use[0](self.held)
+        return self.layer(x)
+
+
+def numbers() -> Iterator[int]:
+    yield from range(9)
+
+
+@pytest.mark.parametrize("execute", [False, True])
+@pytest.mark.parametrize(
+    ("held", "use", "message"),
+    [
+        (itertools.count, next, r"the forward took from count\(0\), and this cannot be put back"),
+        (numbers, next, "the forward took from the generator numbers, and this"),
+        (lambda: iter([1]), list, "the forward took all from a list_iterator"),
+    ],
+)
+def test_what_cannot_be_put_back_is_said(held: Any, use: Any, message: str, execute: bool) -> None:
+    model = Using(held(), use)
+    with pytest.warns(RuntimeWarning, match=message):
+        assert thoplw.profile(model, (2, 4), convention="macs", verbose=False, execute=execute)[0] == 32
+
+
+@pytest.mark.parametrize("held", [itertools.count, numbers, lambda: iter([1]), lambda: reversed([1])])
+def test_nothing_is_said_of_what_was_not_used(held: Any) -> None:
+    thoplw.profile(Using(held(), id), (2, 4), verbose=False)
+
+
+def test_a_file_that_is_written_is_said_and_one_that_is_read_goes_back(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w+", encoding="utf-8") as file:
+        file.write("before")
+        with pytest.warns(RuntimeWarning, match=r"the forward wrote to the file .*log, or read from it, and this"):
+            thoplw.profile(Using(file, lambda held: held.write("x")), (2, 4), verbose=False)
+    with (tmp_path / "log").open(encoding="utf-8") as file:
+        thoplw.profile(Using(file, lambda held: held.read(3)), (2, 4), verbose=False)
+        assert file.read() == "beforex"
+    thoplw.profile(Using(file, id), (2, 4), verbose=False)  # it is closed
+
+
+def test_a_file_that_is_closed_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    with (tmp_path / "a").open(encoding="utf-8") as file, pytest.warns(RuntimeWarning, match="closed the file"):
+        thoplw.profile(Using(file, lambda held: held.close()), (2, 4), verbose=False)
