@@ -19,6 +19,7 @@ import torch
 
 from thoplw.capture.abstract import Specs
 from thoplw.capture.abstract_run import AbstractRun
+from thoplw.capture.backward import MarkedScopes
 from thoplw.capture.detection import boxes_cover_pictures
 from thoplw.capture.distributed import refuse_split
 from thoplw.capture.inputs import entered
@@ -35,8 +36,11 @@ from thoplw.capture.run import Run, outside
 from thoplw.capture.scopes import ModuleScopes, Watch
 from thoplw.capture.session import Session
 from thoplw.capture.snapshot import Snapshot
+from thoplw.capture.stand_ins import stood_in_for
+from thoplw.capture.step import Step
 from thoplw.capture.survivors import Survivors
 from thoplw.capture.torch_internals import VERSION, below_autograd, handed_out, is_transformed, lacks_memory
+from thoplw.capture.training_run import TrainingRun, phases_of
 from thoplw.capture.weights import Weights
 from thoplw.errors import DataDependentError, InputError, ThoplwError
 from thoplw.record import Call, Trace
@@ -55,6 +59,8 @@ def capture(
     execute: bool = False,
     reuse_layers: bool = True,
     watch: Watch | None = None,
+    train: bool = False,
+    step: Step | None = None,
 ) -> Trace:
     """Run ``model(*args, **kwargs)`` as in inference and record it; the model is left exactly as it was.
 
@@ -66,6 +72,8 @@ def capture(
         reuse_layers: run a layer of torch once, and repeat its record for layers that are called alike. That gives the
             record of a run of every layer, sooner.
         watch: called with scope, module, inputs and output whenever a module of the model returns.
+        train: run it in training mode.
+        step: run a whole training step, under autograd.
 
     Raises:
         DataDependentError: the model decided on a value that an abstract run does not have.
@@ -74,7 +82,7 @@ def capture(
         Exception: whatever the model's forward raises, with a note that says in which module (Python 3.11 or newer).
     """
     with turn(), outside():
-        return _capture(model, *_given(args, kwargs, execute), execute, reuse_layers, watch)
+        return _capture(model, *_given(args, kwargs, execute), execute, reuse_layers, watch, train, step)
 
 
 def _capture(
@@ -84,6 +92,8 @@ def _capture(
     execute: bool,
     reuse_layers: bool,
     watch: Watch | None,
+    train: bool,
+    step: Step | None,
 ) -> Trace:
     specs = Specs()
     weights = Weights(specs)
@@ -91,29 +101,40 @@ def _capture(
     snapshot = Snapshot()
     inputs = args, kwargs
     snapshot.add(inputs)
+    gradients = step is not None
     given, inside = dict(snapshot.tensors), dict(snapshot.modules)
     refuse_split("an input", map(type, given.values()))
     if execute:
         _require_values(weights, given)
     snapshot.add_modules(weights.modules, weights.tensors)
+    held = _held(step, weights, snapshot) if step is not None else []
     real = list(filterfalse(attrgetter("is_meta"), snapshot.tensors.values()))
-    scopes = ModuleScopes(weights.indices, specs, watch)
-    kind = LiveRun if execute else AbstractRun
-    run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(given, real))
+    if gradients:
+        marked = MarkedScopes(weights.indices, specs, watch)
+        scopes: ModuleScopes = marked
+        run: Run = TrainingRun(specs=specs, weights=weights, scopes=marked, device=torch.device("cpu"))
+    else:
+        scopes = ModuleScopes(weights.indices, specs, watch)
+        kind = LiveRun if execute else AbstractRun
+        run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(given, real))
     run.own(real)
     made = Made(weights, scopes)
     survivors = Survivors(weights.modules, snapshot)
     try:
         with Interrupts() as interrupts, ExitStack() as stack:
             stack.enter_context(random_state_kept(lambda: run.drew))
-            stack.enter_context(preserved(weights.modules, snapshot))
+            stack.enter_context(preserved(weights.modules, snapshot, train or gradients))
             stack.callback(run.finish)
             reshaped = stack.enter_context(data_preserved(real))
-            stack.enter_context(below_autograd())
+            if gradients:
+                stack.enter_context(torch.enable_grad())
+                stack.enter_context(stood_in_for([*weights.tensors.values(), *held], specs, run.device))
+            else:
+                stack.enter_context(below_autograd())
             stack.enter_context(handed_out(run.save))
             if isinstance(run, AbstractRun):
                 stack.enter_context(boxes_cover_pictures(run))
-                if reuse_layers:
+                if reuse_layers and not gradients:
                     stack.enter_context(LayerCache(run, scopes, weights))
             stack.enter_context(made)
             stack.enter_context(scopes)
@@ -122,7 +143,7 @@ def _capture(
             stack.enter_context(run.entered())
             try:
                 with interrupts.let_through():
-                    _call(model, args, kwargs, scopes)
+                    _call(model, args, kwargs, scopes, step)
             except Exception as error:
                 if lacks_memory(error) and not execute:
                     raise DataDependentError(
@@ -171,7 +192,19 @@ def _capture(
         used=used,
         assumptions=tuple(run.assumptions),
         torch=VERSION,
+        phases=phases_of(run.steps) if gradients else b"",
     )
+
+
+def _held(step: Step, weights: Weights, snapshot: Snapshot) -> list[torch.Tensor]:
+    """The tensors that a training step holds beside the model's: they count for their shape, as weights do."""
+    before = snapshot.tensors.keys() | weights.tensors.keys()
+    snapshot.add([step.loss, step.targets, step.optimizer, step.whole])
+    return [
+        tensor
+        for key, tensor in snapshot.tensors.items()
+        if key not in before and tensor.is_floating_point() and tensor.numel() > 1 and weights.hold(tensor)
+    ]
 
 
 def expand(call: Call) -> tuple[Call, ...] | None:
@@ -190,13 +223,15 @@ def expand(call: Call) -> tuple[Call, ...] | None:
         return run.take_apart(func, args, kwargs)[1]
 
 
-def _call(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], scopes: ModuleScopes) -> None:
+def _call(
+    model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], scopes: ModuleScopes, step: Step | None
+) -> None:
     """Call a model, and have it do what it puts off.
 
     Hooks do not fire for a class that has a ``__call__`` of its own, nor tell of what a generator does later.
     """
     with scopes.root(model, args, kwargs) as returned:
-        returned.append(model(*args, **kwargs))
+        returned.append(model(*args, **kwargs) if step is None else step.run(model, args, kwargs))
         _exhaust(returned[0])
 
 
