@@ -37,6 +37,7 @@ from thoplw.capture.torch_internals import (
     graph_task,
     handed_out,
     hooks_of,
+    in_transforms,
     is_autocast_on,
     is_below_autograd,
     is_jagged,
@@ -518,6 +519,12 @@ def test_backward_passes_are_told_with_whether_they_make_a_graph() -> None:
         torch.autograd.backward(x.exp().sum(), create_graph=False)
     x.exp().sum().backward()
     assert made == [False, True, False]
+
+
+def test_transformations_of_functions_are_told_apart() -> None:
+    inside: list[bool] = []
+    torch.func.grad(lambda x: inside.append(in_transforms()) or x * 2)(torch.ones(()))
+    assert (inside, in_transforms()) == ([True], False)
 
 
 def test_steps_of_optimizers_are_told() -> None:

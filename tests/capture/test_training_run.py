@@ -1,4 +1,6 @@
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -138,3 +140,52 @@ def test_a_step_of_the_users_own_is_told_apart_by_phase() -> None:
     assert {*phases} == {Phase.FORWARD, Phase.BACKWARD, Phase.UPDATE}
     assert not optimizer.state
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("execute", [False, True])
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda net, x: torch.autograd.grad(net(x).sum(), x)[0],
+        lambda net, x: torch.autograd.functional.vjp(lambda y: net(y).sum(), x)[1],
+        lambda net, x: net(x).sum().backward(inputs=[x]),
+    ],
+)
+def test_a_forward_may_ask_for_gradients(take: Callable[..., Any], execute: bool) -> None:
+    class Force(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = Net()
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return take(self.net, x.requires_grad_())
+
+    x, model = torch.zeros(3, 4), Force()
+    assert products(capture(model, (x,), {}, execute=execute)) == {
+        ("forward", "net.first"): 1,
+        ("forward", "net.second"): 1,
+        ("backward", "net.second"): 1,
+        ("backward", "net.first"): 1,
+    }
+    assert not x.requires_grad
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_forward_that_catches_that_there_are_no_gradients_gets_them() -> None:
+    class Careful(Net):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            try:
+                return torch.autograd.grad(super().forward(x.requires_grad_()).sum(), x)[0]
+            except RuntimeError:
+                return x
+
+    assert products(capture(Careful(), (X,), {}))["backward", "first"] == 1
+
+
+def test_functional_gradients_have_an_autograd_of_their_own() -> None:
+    class Force(Net):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.func.grad(lambda y: super(Force, self).forward(y).sum())(x)
+
+    trace = capture(Force(), (X,), {})
+    assert trace.phases == b""

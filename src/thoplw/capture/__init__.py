@@ -39,8 +39,15 @@ from thoplw.capture.snapshot import Snapshot
 from thoplw.capture.stand_ins import stood_in_for
 from thoplw.capture.step import Step
 from thoplw.capture.survivors import Survivors
-from thoplw.capture.torch_internals import VERSION, below_autograd, handed_out, is_transformed, lacks_memory
-from thoplw.capture.training_run import TrainingRun, phases_of
+from thoplw.capture.torch_internals import (
+    VERSION,
+    backward_passes,
+    below_autograd,
+    handed_out,
+    is_transformed,
+    lacks_memory,
+)
+from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, phases_of
 from thoplw.capture.weights import Weights
 from thoplw.errors import DataDependentError, InputError, ThoplwError
 from thoplw.record import Call, Trace
@@ -82,7 +89,17 @@ def capture(
         Exception: whatever the model's forward raises, with a note that says in which module (Python 3.11 or newer).
     """
     with turn(), outside():
-        return _capture(model, *_given(args, kwargs, execute), execute, reuse_layers, watch, train, step)
+        given = _given(args, kwargs, execute)
+        if step is None:
+            asked = Asked()
+            try:
+                trace = _capture(model, *given, execute, reuse_layers, watch, train, step, asked)
+            except Exception:
+                if not asked.by_somebody:
+                    raise
+            if not asked.by_somebody:
+                return trace
+        return _capture(model, *given, execute, reuse_layers, watch, train, step, None)
 
 
 def _capture(
@@ -94,14 +111,15 @@ def _capture(
     watch: Watch | None,
     train: bool,
     step: Step | None,
+    asked: Asked | None,
 ) -> Trace:
+    """Run and record, below autograd where ``asked`` is given, to note whether the forward asks for gradients."""
     specs = Specs()
     weights = Weights(specs)
     weights.add(model)
     snapshot = Snapshot()
     inputs = args, kwargs
     snapshot.add(inputs)
-    gradients = step is not None
     given, inside = dict(snapshot.tensors), dict(snapshot.modules)
     refuse_split("an input", map(type, given.values()))
     if execute:
@@ -109,32 +127,35 @@ def _capture(
     snapshot.add_modules(weights.modules, weights.tensors)
     held = _held(step, weights, snapshot) if step is not None else []
     real = list(filterfalse(attrgetter("is_meta"), snapshot.tensors.values()))
-    if gradients:
-        marked = MarkedScopes(weights.indices, specs, watch)
-        scopes: ModuleScopes = marked
-        run: Run = TrainingRun(specs=specs, weights=weights, scopes=marked, device=torch.device("cpu"))
+    if asked is None:
+        scopes: ModuleScopes = MarkedScopes(weights.indices, specs, watch)
+        kind: type[Run] = LiveTrainingRun if execute else TrainingRun
+        device = torch.device("cpu")  # whatever autograd does on another, it does in threads of its own
     else:
         scopes = ModuleScopes(weights.indices, specs, watch)
         kind = LiveRun if execute else AbstractRun
-        run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(given, real))
+        device = _device(given, real)
+    run = kind(specs=specs, weights=weights, scopes=scopes, device=device)
     run.own(real)
     made = Made(weights, scopes)
     survivors = Survivors(weights.modules, snapshot)
     try:
         with Interrupts() as interrupts, ExitStack() as stack:
             stack.enter_context(random_state_kept(lambda: run.drew))
-            stack.enter_context(preserved(weights.modules, snapshot, train or gradients))
+            stack.enter_context(preserved(weights.modules, snapshot, train or step is not None))
             stack.callback(run.finish)
             reshaped = stack.enter_context(data_preserved(real))
-            if gradients:
-                stack.enter_context(torch.enable_grad())
-                stack.enter_context(stood_in_for([*weights.tensors.values(), *held], specs, run.device))
-            else:
+            if asked is not None:
+                stack.enter_context(backward_passes(asked.note))
                 stack.enter_context(below_autograd())
+            else:
+                stack.enter_context(torch.enable_grad())
+                if not execute:
+                    stack.enter_context(stood_in_for([*weights.tensors.values(), *held], specs, run.device))
             stack.enter_context(handed_out(run.save))
             if isinstance(run, AbstractRun):
                 stack.enter_context(boxes_cover_pictures(run))
-                if reuse_layers and not gradients:
+                if reuse_layers and asked is not None:
                     stack.enter_context(LayerCache(run, scopes, weights))
             stack.enter_context(made)
             stack.enter_context(scopes)
@@ -166,7 +187,7 @@ def _capture(
     finally:
         made.forget()
         left = survivors.forget(specs, run.made, watch)
-    if run.refusals:
+    if run.refusals and not (asked is not None and asked.by_somebody):
         caught = run.refusals[0]
         raise type(caught)(
             f"{caught} The forward caught this error and went another way than on real tensors."
@@ -192,7 +213,7 @@ def _capture(
         used=used,
         assumptions=tuple(run.assumptions),
         torch=VERSION,
-        phases=phases_of(run.steps) if gradients else b"",
+        phases=b"" if asked is not None else phases_of(run.steps),
     )
 
 

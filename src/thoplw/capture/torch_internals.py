@@ -277,13 +277,18 @@ def _replace_modes(modes: list[Any]) -> None:
 @contextmanager
 def without_transforms() -> Iterator[None]:
     """Leave what ``vmap``, ``grad`` and their like do to operators. Since 2.0."""
-    if torch._C._functorch.peek_interpreter_stack() is None:
+    if not in_transforms():
         yield
         return
     from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
     with temporarily_clear_interpreter_stack():
         yield
+
+
+def in_transforms() -> bool:
+    """Whether ``vmap``, ``grad`` or their like are on. Since 2.0."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 #: Whether a tensor belongs to ``vmap``, ``grad`` or their like, and has no memory of its own. Since 2.0.
@@ -433,21 +438,38 @@ def number_of_node(node: Any) -> int:
 def backward_passes(around: Callable[[bool], AbstractContextManager[None]]) -> Iterator[None]:
     """Be in ``around(create_graph)`` during each backward pass that any thread begins. Since 2.3.
 
-    ``loss.backward()``, ``torch.autograd.backward`` and ``torch.autograd.grad`` all go through one function.
+    ``loss.backward()``, ``torch.autograd.backward`` and ``torch.autograd.grad`` all go through one function, and
+    ``torch.autograd.functional`` through another, which begins no pass where nothing requires a gradient.
     """
-    autograd: Any = torch.autograd
-    plain = autograd._engine_run_backward
-
-    def run(outputs: Any, *args: Any, **kwargs: Any) -> Any:
-        with around(bool(args[2] if len(args) > 2 else kwargs.get("create_graph"))):
-            return plain(outputs, *args, **kwargs)
-
-    autograd._engine_run_backward = run
-    try:
+    undo = ExitStack()
+    functional: Any = torch.autograd.functional
+    places: tuple[tuple[Any, str, int], ...] = (
+        (torch.autograd, "_engine_run_backward", 3),
+        (functional, "_autograd_grad", 3),
+    )
+    for place, name, position in places:
+        plain = vars(place)[name]
+        other = partial(_around, around, plain, position)
+        setattr(place, name, other)
+        undo.callback(_set_back, place, name, other, plain)
+    with undo:
         yield
-    finally:
-        if autograd._engine_run_backward is run:  # or somebody has set another since
-            autograd._engine_run_backward = plain
+
+
+def _around(
+    around: Callable[[bool], AbstractContextManager[None]],
+    plain: Callable[..., Any],
+    position: int,
+    *args: Any,
+    **kwargs: Any,
+) -> Any:
+    with around(bool(args[position] if len(args) > position else kwargs.get("create_graph"))):
+        return plain(*args, **kwargs)
+
+
+def _set_back(place: Any, name: str, other: Any, plain: Any) -> None:
+    if vars(place)[name] is other:  # or somebody has set another since
+        setattr(place, name, plain)
 
 
 @contextmanager

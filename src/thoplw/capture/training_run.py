@@ -28,6 +28,8 @@ from thoplw.capture.torch_internals import (
     backward_passes,
     current_node,
     graph_task,
+    in_transforms,
+    is_below_autograd,
     next_node_number,
     number_of_node,
     optimizer_steps,
@@ -41,6 +43,24 @@ _OF_LISTS = ("aten._foreach_", "aten._fused_ad", "aten._fused_sgd", "aten._amp_f
 
 #: How autograd adds gradients up.
 _SUMS = (torch.ops.aten.add.Tensor, torch.ops.aten.add_.Tensor)
+
+
+class Asked:
+    """Notes whether a forward asks for gradients in a run below autograd, which has none to give.
+
+    What ``torch.func.grad`` and its like ask for themselves they get, as theirs is an autograd of their own.
+    """
+
+    def __init__(self) -> None:
+        self.by_somebody = False
+
+    @contextmanager
+    def note(self, create_graph: bool) -> Iterator[None]:
+        """Note that somebody asks."""
+        if is_below_autograd() and not in_transforms():
+            self.by_somebody = True
+            raise RuntimeError("a run below autograd has no gradients: it begins anew, under autograd")
+        yield
 
 
 class Later(tuple[Call, int]):
