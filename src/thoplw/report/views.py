@@ -145,6 +145,9 @@ def total_line(profile: Profile) -> str:
     """``1.82 GMACs, 3.64 GFLOPs, 11.70 M parameters (11.69 M trainable), 46.8 MB``."""
     model, unit = profile.total, profile.about.unit
     costs = [] if unit == "FLOP" else [_quantity(model.macs, f"{unit}s")]
+    if profile.has_phases:
+        phases = (f"{_quantity(size, f'{unit}s')} {phase}" for phase, size in profile.by_phase().items() if size)
+        costs = [", ".join(phases)]
     trainable = "all" if model.trainable == model.params else clever_format(model.trainable)
     parameters = f"{clever_format(model.params)} parameters ({trainable} trainable)"
     size = _quantity(FIGURES["bytes"].number(model), "B", "%.1f")
