@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 
 import thoplw
+from thoplw.capture.training_run import TrainingRun
 from thoplw.report.document import from_document
 
 
@@ -286,3 +287,117 @@ def test_all_is_as_before(where: str) -> None:
     if where == "nowhere":
         model(torch.randn(3, 4)).sum().backward()  # and it can still be trained
         optimizer.step()
+
+
+def test_an_error_at_any_operator_leaves_all_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    optimizer = torch.optim.AdamW(model.parameters())
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    plain = TrainingRun.__torch_dispatch__
+    left = 0
+
+    def dispatch(self: Any, *args: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise StopError
+        return plain(self, *args)  # type: ignore[no-untyped-call] # torch's
+
+    monkeypatch.setattr(TrainingRun, "__torch_dispatch__", dispatch)
+    for operators in range(1000):
+        left = operators
+        try:
+            thoplw.profile_training(model, (3, 4), optimizer=optimizer, clip=1.0, verbose=False)
+        except StopError:
+            pass
+        else:
+            break
+        finally:
+            assert not optimizer.state
+            assert all(parameter.grad is None and parameter.data_ptr() for parameter in model.parameters())
+            assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert 50 < operators < 999
+
+
+# -- models and optimizers that read values ----------------------------------------------------------------------------
+
+
+def test_a_detection_model_returns_its_own_losses() -> None:
+    models = pytest.importorskip("torchvision.models.detection")
+    model = models.retinanet_resnet50_fpn(weights=None, weights_backbone=None)
+    targets = [{"boxes": torch.tensor([[10.0, 10, 50, 50]]), "labels": torch.tensor([1])}]
+    report = thoplw.profile_training(model, ([torch.zeros(3, 64, 64)], targets))
+    assert 1.9 < report.backward_ratio < 2
+    assert not report.uncounted
+
+
+def test_adafactor_reads_norms_that_are_not_known() -> None:
+    report = thoplw.profile_training(nn.Linear(8, 8), (2, 8), optimizer="adafactor", convention="flops", verbose=False)
+    assert report.by_phase()["update"] > 8 * 9
+    assert "a number that an optimizer reads is 1" in report.assumptions
+
+
+def test_a_gradient_scaler_steps() -> None:
+    model = nn.Linear(8, 8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu")
+
+    def step(model: nn.Module, x: torch.Tensor) -> None:
+        with torch.autocast("cpu", torch.float16):
+            loss = model(x).float().sum()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+
+    report = thoplw.profile_training(model, (2, 8), step=step, convention="flops")
+    # A gradient is compared and multiplied; a weight takes a step.
+    assert report.by_phase()["update"] >= 3 * (8 * 8 + 8)
+    assert scaler._scale is None
+
+
+def test_an_average_of_weights_is_an_update() -> None:
+    model, average = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def step(model: nn.Module, x: torch.Tensor) -> None:
+        model(x).sum().backward()
+        with torch.no_grad():
+            for ours, theirs in zip(average.parameters(), model.parameters(), strict=True):
+                ours.lerp_(theirs, 0.1)
+
+    before = average.weight.clone()
+    report = thoplw.profile_training(model, (2, 8), step=step, convention="flops")
+    assert report.by_phase()["update"] == 2 * (8 * 8 + 8)
+    assert torch.equal(average.weight, before)
+
+
+def test_parts_without_gradients_have_no_backward() -> None:
+    class Parts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.frozen, self.trained = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            with torch.no_grad():
+                y = self.frozen(x)
+            with torch.inference_mode():
+                self.frozen(x)
+            return self.trained(y) + self.frozen(x).detach()
+
+    rows = {row.name: row.phases for row in thoplw.profile_training(Parts(), (2, 4)) if row.macs}
+    m = 2 * 4 * 4
+    assert rows == {
+        "frozen": {"forward": 3 * m, "recomputation": 0, "backward": 0, "update": 0},
+        "trained": {"forward": m, "recomputation": 0, "backward": m, "update": 0},
+    }
+
+
+def test_the_forward_costs_what_profile_says_in_training_mode() -> None:
+    models = pytest.importorskip("torchvision.models")
+    for name, batch in (("mobilenet_v3_small", 1), ("vit_b_32", 1), ("googlenet", 2)):
+        options = {"init_weights": False} if name == "googlenet" else {}
+        model = getattr(models, name)(**options)
+        report = thoplw.profile_training(model, (batch, 3, 224, 224))
+        forward = thoplw.profile(model, (batch, 3, 224, 224), convention="macs", mode="train")[2]
+        assert report.by_phase()["forward"] == forward.total_macs
+        rows = {row.name: row.macs for row in forward.modules}
+        assert {row.name: row.phases["forward"] for row in report.modules} == rows

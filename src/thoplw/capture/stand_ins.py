@@ -21,12 +21,14 @@ from thoplw.capture.torch_internals import TENSOR_HOOKS, exchange
 def stood_in_for(tensors: Iterable[torch.Tensor], specs: Specs, device: torch.device) -> Iterator[None]:
     """Have each of some tensors be one without values meanwhile; hooks on gradients go with the identity.
 
-    Tensors of a class of their own stay what they are, and so do those that something written in C++ watches.
+    Tensors of a class of their own stay what they are, and so do those that something written in C++ watches, and
+    single numbers, which a model may read.
     """
     pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
     try:
         for tensor in tensors:
-            if type(tensor) not in PLAIN or not tensor.is_leaf:
+            readable = tensor.numel() == 1 and tensor.device == device
+            if type(tensor) not in PLAIN or not tensor.is_leaf or readable:
                 continue
             twin = abstract(specs.of(tensor), device).requires_grad_(tensor.requires_grad)
             hooks = [getattr(tensor, name, None) for name in TENSOR_HOOKS]

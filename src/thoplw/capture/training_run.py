@@ -20,6 +20,7 @@ import torch
 from thoplw.capture.abstract import AbstractTensor, abstract
 from thoplw.capture.abstract_run import AbstractRun
 from thoplw.capture.backward import MarkedScopes, Owners
+from thoplw.capture.inputs import copied
 from thoplw.capture.live_run import LiveRun
 from thoplw.capture.nesting import tensors_in
 from thoplw.capture.operators import is_mutable, target_of
@@ -40,6 +41,9 @@ from thoplw.record import Call, Phase, Step
 #: Operators on lists of tensors, one for each weight.
 _OF_LISTS = ("aten._foreach_", "aten._fused_ad", "aten._fused_sgd", "aten._amp_foreach_")
 
+
+#: Inputs of at most so many numbers are worth their values.
+_SMALL = 2**10
 
 #: How autograd adds gradients up.
 _SUMS = (torch.ops.aten.add.Tensor, torch.ops.aten.add_.Tensor)
@@ -242,8 +246,23 @@ class TrainingRun(_WithGradients, AbstractRun):  # type: ignore[no-untyped-call]
     """Answer every operator from shapes alone, under autograd."""
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Inputs ask for gradients as the user's do."""
-        return super().enter(tensor).requires_grad_(tensor.requires_grad)
+        """Inputs ask for gradients as the user's do; small ones keep their values, such as the boxes of a target."""
+        small = tensor.is_floating_point() and tensor.numel() <= _SMALL and not (tensor.is_meta or tensor.requires_grad)
+        return copied(tensor) if small else super().enter(tensor).requires_grad_(tensor.requires_grad)
+
+    def _update_one(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Answer one operator of an update; what an optimizer reads may be any number, as no cost depends on it.
+
+        Adafactor, for example, scales its step by the norm of the weight. A gradient scaler reads whether any gradient
+        was infinite, as then there would be no step: none is taken to be.
+        """
+        if func is torch.ops.aten._local_scalar_dense.default and not self.has_values(args[0]):
+            self.assume("a number that an optimizer reads is 1", target_of(func))
+            return 1.0
+        output = super()._update_one(func, types, args, kwargs)
+        if func is torch.ops.aten._amp_foreach_non_finite_check_and_unscale_.default:
+            self._values.keep(args[1])
+        return output
 
     def _run_one(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Answer one operator: never with an argument that it does not write to, which autograd takes for another."""
