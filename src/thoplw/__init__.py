@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from thoplw.api.compare import Comparison, compare
     from thoplw.api.count import Count, count
     from thoplw.api.profile import profile
+    from thoplw.api.training import profile_training
     from thoplw.capture.inputs import Inputs
     from thoplw.errors import (
         CustomOpError,
@@ -56,6 +57,7 @@ __all__ = [
     "conventions",
     "count",
     "profile",
+    "profile_training",
 ]
 
 #: Module -> the public names that it defines.
@@ -63,6 +65,7 @@ _HOMES = {
     "api.compare": "Comparison compare",
     "api.count": "Count count",
     "api.profile": "profile",
+    "api.training": "profile_training",
     "capture.inputs": "Inputs",
     "errors": (
         "CustomOpError DataDependentError InputError MissingExtraError ThoplwError UncountedError UnknownNameError"

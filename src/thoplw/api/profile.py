@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import torch
 
@@ -14,7 +14,8 @@ from thoplw.capture import capture, expand
 from thoplw.capture.inputs import FORMS, arguments
 from thoplw.capture.preserve import without_collection
 from thoplw.capture.scopes import Watch
-from thoplw.errors import InputError, UncountedError
+from thoplw.capture.step import Step
+from thoplw.errors import InputError, UncountedError, UnknownNameError
 from thoplw.pricing import Convention, find
 from thoplw.pricing.custom import CustomOps
 from thoplw.record import Trace
@@ -31,6 +32,7 @@ def profile(
     strict: bool = False,
     execute: bool = False,
     reuse_layers: bool = True,
+    mode: Literal["inference", "train"] = "inference",
     **unknown: NoReturn,
 ) -> tuple[int, int, LayerInfo]:
     """Tell what every layer of a model costs.
@@ -56,6 +58,8 @@ def profile(
             needs values.
         reuse_layers: run equal layers that are called with equal shapes only once. This changes no figure; if it does,
             please report a bug.
+        mode: ``"train"`` runs the forward as it is in training: batch norms count statistics of the batch, auxiliary
+            heads run. For backward and update as well see :func:`thoplw.profile_training`.
         unknown: no other argument is allowed; names from other tools, such as ``input_size=``, get a hint.
 
     Returns:
@@ -72,6 +76,8 @@ def profile(
     """
     if unknown:
         _refuse(next(iter(unknown)))
+    if mode not in ("inference", "train"):
+        raise UnknownNameError("mode", mode, ("inference", "train"))
     if tensor is ...:
         if custom_ops or execute:
             raise InputError(f"custom_ops and execute need an input to run the model on; give {FORMS}")
@@ -83,20 +89,31 @@ def profile(
     with without_collection(when=not execute):
         table = find(convention)
         custom = CustomOps(custom_ops, table)
-        trace = observe(model, tensor, execute=execute, reuse_layers=reuse_layers, watch=custom.watch)
+        trace = observe(
+            model, tensor, execute=execute, reuse_layers=reuse_layers, watch=custom.watch, train=mode == "train"
+        )
         info = LayerInfo(custom.price(trace, expand))
-        if strict and info.uncounted:
-            raise UncountedError(
-                f"{info.notes()[0]} To give one of them a price, write a function of a call:\n\n"
-                f"    def price(call: thoplw.Call) -> int:\n"
-                f"        (output,) = call.outputs\n"
-                f"        return 2 * output.numel\n"
-                f"    custom_ops = {{torch.ops.{next(iter(info.uncounted))}: price}}\n"
-                f"    thoplw.profile(model, tensor, custom_ops)"
-            )
-        if verbose:
-            _tell(info)
+        told(info, strict=strict, verbose=verbose)
         return info.total_macs, info.total_params, info
+
+
+def told(info: LayerInfo, *, strict: bool, verbose: bool) -> None:
+    """Say on stderr what a report lacks.
+
+    Raises:
+        UncountedError: ``strict``, and an operator has no price.
+    """
+    if strict and info.uncounted:
+        raise UncountedError(
+            f"{info.notes()[0]} To give one of them a price, write a function of a call:\n\n"
+            f"    def price(call: thoplw.Call) -> int:\n"
+            f"        (output,) = call.outputs\n"
+            f"        return 2 * output.numel\n"
+            f"    custom_ops = {{torch.ops.{next(iter(info.uncounted))}: price}}\n"
+            f"    thoplw.profile(model, tensor, custom_ops)"
+        )
+    if verbose:
+        _tell(info)
 
 
 def observe(
@@ -106,6 +123,8 @@ def observe(
     execute: bool = False,
     reuse_layers: bool = True,
     watch: Watch | None = None,
+    train: bool = False,
+    step: Step | None = None,
 ) -> Trace:
     """Run a model once and record what ran; arguments and errors as for :func:`profile`."""
     model = _module(model)
@@ -113,7 +132,9 @@ def observe(
     forward = None if isinstance(model, torch.jit.ScriptModule) else model.forward
     args, kwargs = arguments(tensor, forward=forward, real=execute)
     try:
-        return capture(model, args, kwargs, execute=execute, reuse_layers=reuse_layers, watch=watch)
+        return capture(
+            model, args, kwargs, execute=execute, reuse_layers=reuse_layers, watch=watch, train=train, step=step
+        )
     except (TypeError, AttributeError) as error:
         if isinstance(tensor, dict) and isinstance(error, TypeError):
             _say_if_positional(model, tensor, error)

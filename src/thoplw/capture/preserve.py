@@ -15,8 +15,11 @@ from thoplw.capture.torch_internals import dispatch_modes, leave_modes
 
 
 @contextmanager
-def preserved(modules: Sequence[torch.nn.Module], snapshot: Snapshot) -> Iterator[None]:
+def preserved(modules: Sequence[torch.nn.Module], snapshot: Snapshot, training: bool = False) -> Iterator[None]:
     """Put all modules of a model in evaluation mode; on the way out undo that and whatever the forward changed.
+
+    For training, all modules are put in training mode if the model itself is not, as ``model.train()`` does. If it is,
+    its modules stay as they are: some may be kept in evaluation mode on purpose, such as frozen norms.
 
     Restored are the snapshot, the fast path of attention, the stance of the compiler, and how many modes there are: one
     that is interrupted while it is entered stays.
@@ -24,11 +27,12 @@ def preserved(modules: Sequence[torch.nn.Module], snapshot: Snapshot) -> Iterato
     with ExitStack() as undo:
         undo.callback(_twice, snapshot.restore)
         undo.callback(leave_modes, dispatch_modes())
-        for module in modules:
-            if getattr(module, "training", False):  # frozen TorchScript has no such flag
-                # Not module.eval(): that reaches the children, and may be overridden (to merge weights, say).
-                undo.callback(setattr, module, "training", True)
-                module.training = False
+        if not (training and getattr(modules[0], "training", True)):
+            for module in modules:
+                if getattr(module, "training", training) is not training:  # frozen TorchScript has no such flag
+                    # Not module.eval(): that reaches the children, and may be overridden (to merge weights, say).
+                    undo.callback(setattr, module, "training", not training)
+                    module.training = training
         undo.enter_context(ONE_PATH)
         yield
 

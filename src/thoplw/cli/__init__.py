@@ -13,6 +13,7 @@ from thoplw.cli.diff import diff
 from thoplw.cli.models import models
 from thoplw.cli.profile import profile
 from thoplw.cli.survey import survey
+from thoplw.cli.train import train
 
 main = typer.Typer(
     name="thoplw",
@@ -39,5 +40,5 @@ def _options(
 ) -> None: ...
 
 
-for _command in (profile, compare, diff, check, models, survey):
+for _command in (profile, train, compare, diff, check, models, survey):
     main.command(cls=Command)(_command)
