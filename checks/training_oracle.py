@@ -73,7 +73,7 @@ class _Counter(TorchDispatchMode):
     def _phase(self) -> str:
         if self._updating:
             return "update"
-        if torch._C._current_graph_task_id() == -1:  # type: ignore[attr-defined] # torch has no public name for it
+        if torch._C._current_graph_task_id() == -1:
             return "forward"
         return "recomputation" if torch.is_grad_enabled() and not self._second_order else "backward"
 

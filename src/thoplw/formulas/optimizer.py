@@ -20,14 +20,13 @@ from thoplw.record import ZERO, Call, TensorSpec, Work
 def over_lists(price: Formula, call: Call) -> Work:
     """An element-wise operator, or one that makes a number of each tensor, over lists: as if these were one tensor."""
     lists = [arg for arg in call.args if isinstance(arg, tuple)]
+    kinds = [any(map(is_complex, parts)) for parts in zip(*lists, strict=False)]
     work = ZERO
-    for wanted in (False, True):  # complex numbers take more
-        at = [index for index, parts in enumerate(zip(*lists, strict=False)) if any(map(is_complex, parts)) is wanted]
-        if at:
-            args = tuple(_joined([arg[index] for index in at]) if isinstance(arg, tuple) else arg for arg in call.args)
-            results = call.output or lists[0]  # in place nothing is returned
-            joined = Call(target=call.target, args=args, output=_joined([results[index] for index in at]))
-            work += price(joined)
+    for kind in set(kinds):  # complex numbers take more
+        at = [index for index, each in enumerate(kinds) if each is kind]
+        args = tuple(_joined([arg[index] for index in at]) if isinstance(arg, tuple) else arg for arg in call.args)
+        results = call.output or lists[0]  # in place nothing is returned
+        work += price(Call(target=call.target, args=args, output=_joined([results[index] for index in at])))
     return work
 
 

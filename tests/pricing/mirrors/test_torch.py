@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import torchvision
 from checks import peers
 from checks.calls import call, f32
 from checks.example_layers import calling, complex_numbers, layer
@@ -184,3 +185,12 @@ def test_gradients_of_packed_attention_are_as_of_the_longest() -> None:
     formula = flop_registry[torch.ops.aten._flash_attention_backward]
     expected = formula(*meta, ends_on_meta, ends_on_meta, 3, 3, 0.0, False, out_val=None)
     assert find("torch").operators[record.target](record).flops == expected == 2 * 2 * 9 * 4 * 5 * 8
+
+
+def test_a_depthwise_network_counts_many_times() -> None:
+    model, picture = torchvision.models.mobilenet_v2(), (1, 3, 224, 224)
+    figures = [
+        thoplw.profile_training(model, picture, convention=convention, verbose=False).total_macs
+        for convention in ("torch", "macs")
+    ]
+    assert figures == [12_279_700_992, 1_782_969_600 // 2]
