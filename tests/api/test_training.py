@@ -290,8 +290,8 @@ def test_all_is_as_before(where: str) -> None:
 
 
 def test_an_error_at_any_operator_leaves_all_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
-    optimizer = torch.optim.AdamW(model.parameters())
+    model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.BatchNorm1d(4, affine=False))
+    optimizer = torch.optim.SGD(model.parameters(), momentum=0.9)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     plain = TrainingRun.__torch_dispatch__
     left = 0
@@ -307,7 +307,7 @@ def test_an_error_at_any_operator_leaves_all_as_before(monkeypatch: pytest.Monke
     for operators in range(1000):
         left = operators
         try:
-            thoplw.profile_training(model, (3, 4), optimizer=optimizer, clip=1.0, verbose=False)
+            thoplw.profile_training(model, (3, 4), optimizer=optimizer, verbose=False)
         except StopError:
             pass
         else:
@@ -316,7 +316,7 @@ def test_an_error_at_any_operator_leaves_all_as_before(monkeypatch: pytest.Monke
             assert not optimizer.state
             assert all(parameter.grad is None and parameter.data_ptr() for parameter in model.parameters())
             assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    assert 50 < operators < 999
+    assert 15 < operators < 999
 
 
 # -- models and optimizers that read values ----------------------------------------------------------------------------

@@ -140,6 +140,10 @@ def observe(
             _say_if_positional(model, tensor, error)
         _note_shapes((*args, *kwargs.values()), error)
         raise
+    except ValueError as error:
+        if train or step is not None:
+            _note_batch(error)
+        raise
 
 
 def _tell(info: LayerInfo) -> None:
@@ -173,6 +177,12 @@ def _note_shapes(inputs: tuple[Any, ...], error: Exception) -> None:
             f"the input {shape!r} was passed to the model as it is; a shape stands for a tensor only if it is the "
             f"whole input: pass torch.empty({', '.join(map(str, shape))}) instead"
         )
+
+
+def _note_batch(error: Exception) -> None:
+    """Add a hint to what a batch norm says that has one value for each channel."""
+    if "more than 1 value per channel" in str(error):
+        error.add_note("in training a batch norm takes statistics of the batch: give a batch of 2 or more")
 
 
 def _say_if_positional(model: torch.nn.Module, given: Mapping[str, Any], error: TypeError) -> None:

@@ -101,6 +101,12 @@ def price(
                 if phase:
                     for part, share in _split(leaf.call, work, phase):
                         later[scope, part] = later.get((scope, part), ZERO) + share
+    for scope, call, work in convention.formula(trace) if convention.formula else ():
+        entries.append((Leaf(call, work), scope, 1, call))
+        own[scope] += work
+        if trace.phases:  # of a step a third is forward
+            rest = Work(macs=work.macs * 2 // 3, flops=work.flops * 2 // 3)
+            later[scope, Phase.BACKWARD] = later.get((scope, Phase.BACKWARD), ZERO) + rest
     free = {leaf.call for found in known.values() for leaf in found if leaf.work == ZERO} if convention.mirrors else ()
     return Priced(
         trace=trace,
