@@ -142,7 +142,7 @@ def _capture(
     try:
         with Interrupts() as interrupts, ExitStack() as stack:
             stack.enter_context(random_state_kept(lambda: run.drew))
-            stack.enter_context(preserved(weights.modules, snapshot, train or step is not None))
+            stack.enter_context(preserved(snapshot, _mode(model, train or step is not None)))
             stack.callback(run.finish)
             reshaped = stack.enter_context(data_preserved(real))
             if asked is not None:
@@ -215,6 +215,15 @@ def _capture(
         torch=VERSION,
         phases=b"" if asked is not None else phases_of(run.steps),
     )
+
+
+def _mode(model: torch.nn.Module, train: bool) -> bool | None:
+    """The mode to put all modules in: evaluation, or training as ``model.train()`` does.
+
+    ``None`` where a model is in training mode already: then some of its modules may be in evaluation mode on purpose,
+    such as frozen norms.
+    """
+    return None if train and getattr(model, "training", True) else train
 
 
 def _held(step: Step, weights: Weights, snapshot: Snapshot) -> list[torch.Tensor]:

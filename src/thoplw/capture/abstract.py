@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -205,6 +206,40 @@ def _noted(message: str) -> DataDependentError:
     return error
 
 
+#: Shape, dtype, strides and density of a tensor.
+_Looks = tuple[tuple[int, ...], torch.dtype, tuple[int, ...], Fraction | int]
+
+
+class _Known(dict[_Looks, TensorSpec]):
+    """Specs by what they say; one that is not there is made as it is asked for.
+
+    Attributes:
+        valueless: as for :class:`Specs`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.valueless: set[int] = set()
+
+    def __missing__(self, looks: _Looks) -> TensorSpec:
+        shape, dtype, strides, density = looks
+        # A torch.Size is a tuple, and finds one as a key; records keep plain ones.
+        spec = TensorSpec(shape=tuple(shape), dtype=str(dtype)[6:], strides=strides, density=density)
+        self[spec.shape, dtype, strides, density] = spec
+        self.judge(spec, dtype)
+        return spec
+
+    def judge(self, spec: TensorSpec, dtype: torch.dtype) -> None:
+        """Note whether the values of such a tensor, if it has any, may not steer a model."""
+        # Tensors without strides are no abstract ones: see thoplw.capture.sparse.
+        if not may_steer(dtype, spec.numel) and (spec.strides or not spec.shape):
+            self.valueless.add(id(spec))
+
+
+_SHAPE, _DTYPE, _LAYOUT, _IS_NESTED = map(attrgetter, ("shape", "dtype", "layout", "is_nested"))
+_STRIDED = frozenset({torch.strided})
+
+
 class Specs:
     """One :class:`TensorSpec` per distinct shape, dtype and strides, so that specs can be told apart by identity.
 
@@ -213,8 +248,8 @@ class Specs:
     """
 
     def __init__(self) -> None:
-        self.valueless: set[int] = set()
-        self._known: dict[tuple[tuple[int, ...], torch.dtype, tuple[int, ...], Fraction | int], TensorSpec] = {}
+        self._known = _Known()
+        self.valueless = self._known.valueless
         self._with_values: dict[TensorSpec, TensorSpec] = {}
 
     def of(self, tensor: torch.Tensor) -> TensorSpec:
@@ -227,11 +262,17 @@ class Specs:
         if tensor.is_nested:
             return self._of_nested(tensor)
         if tensor.layout is torch.strided:
-            # Most are known: asked here, as the parameters of a model are many.
-            known = self._known.get((shape := tensor.shape, dtype := tensor.dtype, strides := tensor.stride(), 1))
-            return self.make(shape, dtype, strides) if known is None else known
+            return self._known[tensor.shape, tensor.dtype, tensor.stride(), 1]
         stored = Fraction(stored_elements(tensor), tensor.numel() or 1)
         return self.make(tuple(tensor.shape), tensor.dtype, (), stored)
+
+    def of_all(self, tensors: list[torch.Tensor]) -> list[TensorSpec]:
+        """The spec of each of many tensors: weights, most of which look like another one."""
+        plain = PLAIN.issuperset(map(type, tensors)) and _STRIDED.issuperset(map(_LAYOUT, tensors))
+        if not plain or any(map(_IS_NESTED, tensors)):
+            return list(map(self.of, tensors))
+        looks = map(_SHAPE, tensors), map(_DTYPE, tensors), map(torch.Tensor.stride, tensors)
+        return list(map(self._known.__getitem__, zip(*looks, [1] * len(tensors), strict=True)))
 
     def _of_nested(self, tensor: torch.Tensor) -> TensorSpec:
         if isinstance(tensor, AbstractTensor):
@@ -251,14 +292,7 @@ class Specs:
         self, shape: tuple[int, ...], dtype: torch.dtype, strides: tuple[int, ...], density: Fraction | int = 1
     ) -> TensorSpec:
         """The one spec with these properties."""
-        key = (shape, dtype, strides, density)
-        spec = self._known.get(key)
-        if spec is None:
-            # A torch.Size is a tuple, and finds one as a key; records keep plain ones.
-            spec = TensorSpec(shape=tuple(shape), dtype=str(dtype)[6:], strides=strides, density=density)
-            self._known[spec.shape, dtype, strides, density] = spec
-            self._judge(spec, dtype)
-        return spec
+        return self._known[shape, dtype, strides, density]
 
     def knows(self, spec: TensorSpec) -> bool:
         """Whether a spec is one of these."""
@@ -272,13 +306,8 @@ class Specs:
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = spec
-            self._judge(spec, dtype)
+            self._known.judge(spec, dtype)
         return known
-
-    def _judge(self, spec: TensorSpec, dtype: torch.dtype) -> None:
-        # Tensors without strides are no abstract ones: see thoplw.capture.sparse.
-        if not may_steer(dtype, spec.numel) and (spec.strides or not spec.shape):
-            self.valueless.add(id(spec))
 
 
 def abstract(spec: TensorSpec, device: torch.device) -> AbstractTensor:

@@ -25,11 +25,10 @@ from thoplw.capture.data_dependent import Decisions, has_masks, take_for_granted
 from thoplw.capture.density import density_after, with_density
 from thoplw.capture.known_values import KnownValues
 from thoplw.capture.lengths import with_lengths
-from thoplw.capture.memo import Answer, Memo, Operator
+from thoplw.capture.memo import COPIES, Answer, Memo, Operator
 from thoplw.capture.memories import Memories
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import INDEXING, is_composite, is_higher_order, is_mutable, size_bound, target_of, written
-from thoplw.capture.refusals import OF_SHAPES
 from thoplw.capture.run import Run
 from thoplw.capture.torch_internals import is_jagged, make_wrapper, memory_of, with_other_rows
 from thoplw.capture.torch_names import named
@@ -263,20 +262,20 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
     ) -> Any:
         """What an operator answers from now on; or its output, where that may be another next time."""
         func, target, rule = operator.func, operator.target, operator.rule
-        if target in OF_SHAPES and (reason := OF_SHAPES[target](*args, **kwargs)):
-            raise self._refused(func, reason)
+        if operator.unusual:
+            if operator.checks is not None and (reason := operator.checks(*args, **kwargs)):
+                raise self._refused(func, reason)
+            if nested.makes_nested(func):
+                return nested.answer(self, func, args, kwargs)
+            if sparse.makes_sparse(func):
+                return sparse.answer(self, self._values, func, args, kwargs)
+            if target in COPIES and _copies_buffer(target, args):
+                return self.execute(func, args, kwargs)
         if rule is None and is_composite(func):
             return self._compose(operator, args, kwargs, key, kinds)
-        if nested.makes_nested(func):
-            return nested.answer(self, func, args, kwargs)
-        if sparse.makes_sparse(func):
-            return sparse.answer(self, self._values, func, args, kwargs)
-        if _copies_buffer(target, args):
-            return self.execute(func, args, kwargs)
-        weights, valueless = self._weights, self._valueless  # of these the specs are known, and asked for most
         seen = tuple(
             [
-                spec if (spec := weights.get(id(value))) is not None and id(spec) in valueless else self.freeze(value)
+                value.spec if type(value) is AbstractTensor else value if type(value) is int else self._seen(value)
                 for value in args
             ]
         )
@@ -299,11 +298,15 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             if same is None and layout is not None:
                 output = self._laid_out(layout, output, seen, named)
             answer = Answer(self.call(func, seen, named, output), same, operator.writes)
-        density = density_after(target, seen)
-        if density is not None:
+        if operator.density and (density := density_after(target, seen)) is not None:
             answer = Answer(with_density(self.specs, answer.call, *density), answer.same, answer.writes)
         self.memo.remember(operator, key, answer)
         return answer
+
+    def _seen(self, value: Any) -> Any:
+        """An argument as records keep it."""
+        spec = self._weights.get(id(value))  # known of weights, and asked for most
+        return spec if spec is not None and id(spec) in self._valueless else self.freeze(value)
 
     def _refused(self, func: Any, reason: str) -> InputError:
         return InputError(f"{func} {self.where()} is refused by torch on real tensors: {reason}")
@@ -364,4 +367,4 @@ def _copies_buffer(target: str, args: tuple[Any, ...]) -> bool:
     """Whether this is how ``copy.deepcopy`` copies a buffer, which insists on a tensor of the same class."""
     if not args or type(args[0]) is not torch.Tensor:
         return False
-    return (target == "aten.new_empty" and not args[1]) or (target == "aten.clone" and args[0].is_meta)
+    return not args[1] if target == "aten.new_empty" else args[0].is_meta

@@ -7,10 +7,16 @@ from typing import Any
 from thoplw import shapes
 from thoplw.capture.abstract import dtype_of
 from thoplw.capture.data_dependent import values_after
+from thoplw.capture.density import DENSITIES
+from thoplw.capture.nested import makes_nested
 from thoplw.capture.operators import decides_on_values, fills_out, is_mutable, overload_of, target_of
-from thoplw.capture.refusals import OF_VALUES
+from thoplw.capture.refusals import OF_SHAPES, OF_VALUES
+from thoplw.capture.sparse import makes_sparse
 from thoplw.formulas.attention import PACKED
 from thoplw.record import Call, TensorSpec
+
+#: How ``copy.deepcopy`` copies a buffer.
+COPIES = frozenset({"aten.new_empty", "aten.clone"})
 
 
 class Operator:
@@ -25,10 +31,16 @@ class Operator:
         writes: whether it writes to an argument.
         packed: whether it takes packed sequences, whose lengths decide on what it costs.
         refuses: says why torch refuses a call, for values that are known here too; for few operators.
+        checks: says why torch refuses a call, for its shapes and options; for few operators.
+        density: whether its output may have a density.
+        unusual: whether there is more to do, when it is called in a new way, than to ask a shape rule or meta kernel.
         answers: what it answered, by what tells its arguments from others.
     """
 
-    __slots__ = ("answers", "decides", "func", "overload", "packed", "refuses", "rule", "target", "writes")
+    __slots__ = (
+        *("answers", "checks", "decides", "density", "func", "overload", "packed", "refuses", "rule", "target"),
+        *("unusual", "writes"),
+    )
 
     def __init__(self, func: Any) -> None:
         self.func = func
@@ -40,6 +52,9 @@ class Operator:
         self.writes = is_mutable(func)
         self.packed = self.target in PACKED
         self.refuses = OF_VALUES.get(self.target)
+        self.checks = OF_SHAPES.get(self.target)
+        self.density = self.target in DENSITIES
+        self.unusual = self.checks is not None or makes_nested(func) or makes_sparse(func) or self.target in COPIES
         self.answers: dict[tuple[Any, ...], Answer] = {}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -15,11 +15,10 @@ from thoplw.capture.torch_internals import dispatch_modes, leave_modes
 
 
 @contextmanager
-def preserved(modules: Sequence[torch.nn.Module], snapshot: Snapshot, training: bool = False) -> Iterator[None]:
+def preserved(snapshot: Snapshot, training: bool | None = False) -> Iterator[None]:
     """Put all modules of a model in evaluation mode; on the way out undo that and whatever the forward changed.
 
-    For training, all modules are put in training mode if the model itself is not, as ``model.train()`` does. If it is,
-    its modules stay as they are: some may be kept in evaluation mode on purpose, such as frozen norms.
+    Or in training mode, if ``training`` is true; ``None`` leaves the modes as they are.
 
     Restored are the snapshot, the fast path of attention, the stance of the compiler, and how many modes there are: one
     that is interrupted while it is entered stays.
@@ -27,8 +26,10 @@ def preserved(modules: Sequence[torch.nn.Module], snapshot: Snapshot, training: 
     with ExitStack() as undo:
         undo.callback(_twice, snapshot.restore)
         undo.callback(leave_modes, dispatch_modes())
-        if not (training and getattr(modules[0], "training", True)):
-            for module in modules:
+        undo.callback(snapshot.twins.leave)
+        snapshot.twins.enter(training)
+        if training is not None:
+            for module in snapshot.twins.others:
                 if getattr(module, "training", training) is not training:  # frozen TorchScript has no such flag
                     # Not module.eval(): that reaches the children, and may be overridden (to merge weights, say).
                     undo.callback(setattr, module, "training", not training)

@@ -29,7 +29,7 @@ from thoplw.capture.torch_internals import (
 from thoplw.capture.torch_names import name_of
 from thoplw.capture.weights import Weights
 from thoplw.errors import ThoplwError
-from thoplw.record import Assumption, Call, Step, TensorSpec, specs_in
+from thoplw.record import Assumption, Call, Step, TensorSpec
 
 _UNFINISHED = "what threads do that the forward started and did not wait for is no part of it"
 
@@ -236,8 +236,7 @@ class Run(DispatchMode):
             kwargs = {**kwargs, "products": sparse_products(*args)}
         seen, returned = self.freeze((args, tuple(kwargs.items()))), self.freeze(output)
         try:
-            hidden = [(spec.density, spec.values) for spec in specs_in(seen)]
-            key = (func, repr(seen), repr(returned), repr(hidden))
+            key = (func, repr(seen), repr(returned))
         except Exception:  # an argument of a foreign class whose repr fails: such calls just do not share a record
             self.record(self.call(func, args, kwargs, output))
             return

@@ -158,8 +158,9 @@ class ModuleScopes:
         """Add a scope; return its index."""
         self.scopes.append(scope)
         index = len(self.scopes) - 1
-        while self.scopes[index] is not scope:  # another thread has added one since
-            index -= 1
+        if self._threads:
+            while self.scopes[index] is not scope:  # another thread has added one since
+                index -= 1
         return index
 
     def _before(self, module: torch.nn.Module, args: tuple[Any, ...]) -> None:

@@ -13,15 +13,16 @@ import functools
 import random
 import sys
 import types
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain, compress, repeat
-from operator import attrgetter, is_, is_not, not_
+from itertools import chain, compress, filterfalse
+from operator import attrgetter, is_, is_not
 from typing import Any, NamedTuple
 
 import torch
 
 from thoplw.capture.torch_internals import TENSOR_HOOKS
+from thoplw.capture.twins import Twins
 
 #: Classes whose objects hold nothing that can change; the most frequent, so that they need no second look.
 _ATOMS: frozenset[type] = frozenset(
@@ -39,9 +40,7 @@ _CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
 
 _BUILTIN = _CONTAINERS | {tuple}
 
-#: What a file may keep things in, besides objects of its own classes.
-_HOLDERS = _CONTAINERS | {defaultdict, types.SimpleNamespace}
-
+_is_tuple = functools.partial(is_, tuple)
 _is_no_string = functools.partial(is_not, str)
 
 _Role = Callable[["Snapshot", Any, list[Any]], None]
@@ -74,6 +73,7 @@ class Snapshot:
     Attributes:
         tensors: every tensor that was met, by its identity.
         modules: likewise every module.
+        twins: what the modules of a model use while a run lasts.
     """
 
     def __init__(self, beside: Snapshot | None = None) -> None:
@@ -86,8 +86,8 @@ class Snapshot:
         self._roles = _Roles(dict.fromkeys(_ATOMS))
         self._roles.update(dict.fromkeys(_BUILTIN, True))
         self._kept: dict[int, tuple[Any, Any]] = {}  # containers that held something, and what
-        self._attributes: list[tuple[dict[str, Any], dict[str, Any]]] = []  # of modules: most of what there is
-        self._emptied: list[Any] = []  # the others, and these
+        self._emptied: list[Any] = []  # the others
+        self.twins = Twins([])
         self._states: list[_States] = []
         self._undo: list[Callable[[], None]] = []
 
@@ -112,31 +112,19 @@ class Snapshot:
             self._slots(cls, inner)
         for module in modules if any(self._classes.values()) else ():
             self._put_in_slots(module, inner)
-        attributes = list(map(_ATTRIBUTES, modules))
-        self._attributes += [(each, each.copy()) for each in attributes]
-        # What these hold is known: they need not be looked into.
-        for state in attributes:
-            for name in ("_parameters", "_buffers", "_modules"):
-                if (registry := state.get(name)) and type(registry) is dict:
-                    self._kept[id(registry)] = registry, registry.copy()
-        inner.extend(chain.from_iterable(each.values() for each in attributes))
+        self.twins = Twins(modules)
+        hooks = self.twins.hooks()
+        if any(hooks):
+            inner += filter(None, hooks)
+            self._emptied += filterfalse(None, hooks)
+        else:
+            self._emptied += hooks
+        inner += self.twins.own()
+        inner += map(_ATTRIBUTES, self.twins.others)
         self.add(inner)
-
-    def note(self, files: Iterable[dict[str, Any]]) -> None:
-        """Remember the variables of files, with the containers and the objects of the file's own among them."""
-        for variables in files:
-            name = str(variables.get("__name__"))
-            self._kept[id(variables)] = variables, variables.copy()
-            kinds = {*map(type, variables.values())}
-            own = {cls for cls in kinds if cls in _HOLDERS or cls.__module__ == name}
-            self.add(compress(variables.values(), map(own.__contains__, map(type, variables.values()))))
 
     def restore(self) -> None:
         """Put everything back. What is missing is put back before anything is removed: half done is better so."""
-        for attributes, before in self._attributes:
-            attributes.update(before)
-            if len(attributes) != len(before) or next(reversed(attributes)) is not next(reversed(before)):
-                put_back(attributes, before)
         for container, before in self._kept.values():
             if type(container) is not dict:
                 _RESTORE[type(container)](container, before)
@@ -147,18 +135,13 @@ class Snapshot:
         for undo in self._undo:
             undo()
         for container in filter(None, self._emptied):
-            if id(container) not in self._kept:
-                container.clear()
+            container.clear()
         for states in self._states:
             states.restore()
 
     def identities(self) -> set[int]:
         """Those of all objects and containers that were met."""
         return {*self._met, *self._kept}
-
-    def content(self, holder: Any) -> Any:
-        """What a dict or list held, or ``None`` where that is not known."""
-        return self._kept.get(id(holder), (None, None))[1]
 
     def _keep_states(self, tensors: Iterable[torch.Tensor]) -> list[Any]:
         """Remember what tensors have besides their memory; return what these are, as far as they hold something."""
@@ -169,7 +152,7 @@ class Snapshot:
         states = _States(tensors, requires, trained, list(map(_HOOKS, trained)), leaves, list(map(_GRADIENT, leaves)))
         self._states.append(states)
         attributes = list(map(_ATTRIBUTES, tensors))
-        self._emptied += attributes
+        self._emptied += filterfalse(None, attributes)
         held = (*states.gradients, *chain.from_iterable(states.hooks))
         return [*filter(None, attributes), *(each for each in held if each is not None)]
 
@@ -179,22 +162,19 @@ class Snapshot:
         roles = self._roles
         values = list(compress(values, map(roles.__getitem__, map(type, values))))
         if roles.others:
-            are_builtin = list(map(_BUILTIN.__contains__, map(type, values)))
-            builtin = list(compress(values, are_builtin))
-            values = list(compress(values, map(not_, are_builtin)))
+            builtin = list(compress(values, map(_BUILTIN.__contains__, map(type, values))))
         else:
             builtin, values = values, []
-        # Most are tuples of numbers, such as the stride of a convolution: nothing can be done to these themselves.
-        are_tuples = list(map(is_, map(type, builtin), repeat(tuple)))
-        inner = list(chain.from_iterable(compress(builtin, are_tuples)))
-        builtin = list(compress(builtin, map(not_, are_tuples)))
-        self._emptied += builtin
+        self._emptied += filterfalse(None, builtin)  # most: the hooks of modules
+        filled = list(filter(None, builtin))
+        kinds = list(map(type, filled))
+        # If a tuple holds itself, it is by way of something else.
+        inner = list(chain.from_iterable(compress(filled, map(_is_tuple, kinds))))
         kept = self._kept
-        for value in filter(None, builtin):  # most are empty: the hooks of modules
+        for value in compress(filled, map(_CONTAINERS.__contains__, kinds)):
             if id(value) not in kept:
                 kept[id(value)] = value, value.copy()
-                cls = type(value)
-                if cls is dict or cls is OrderedDict:
+                if type(value) is dict or type(value) is OrderedDict:
                     inner += value.values()
                     inner += compress(value, map(_is_no_string, map(type, value)))
                 else:
@@ -202,7 +182,7 @@ class Snapshot:
         met = self._met
         for value in values:
             key = id(value)
-            if key not in met:
+            if type(value) not in _BUILTIN and key not in met:
                 met[key] = value
                 roles[type(value)](self, value, inner)
         return inner
@@ -318,13 +298,18 @@ class Snapshot:
                 self._undo.append(functools.partial(slot.__set__, value, before))
 
     def _class(self, cls: type, inner: list[Any]) -> None:
-        spared = _package(cls) in _NOT_TO_CHANGE and not issubclass(cls, torch.nn.Module)
-        if spared or id(cls) in self._met:
+        foreign = _package(cls) in _NOT_TO_CHANGE
+        if (foreign and not issubclass(cls, torch.nn.Module)) or id(cls) in self._met:
             return
         self._met[id(cls)] = cls
-        before = dict(vars(cls))
+        before = vars(cls).copy()
         self._undo.append(functools.partial(_class_back, cls, before))
-        inner.extend(value for value in before.values() if type(value) is not types.FunctionType)
+        if not foreign:  # what torch's hold themselves, nobody changes, nor what Python notes in a class
+            inner.extend(
+                value
+                for name, value in before.items()
+                if type(value) is not types.FunctionType and not name.startswith("__")
+            )
 
 
 #: Packages to whose classes, but for modules, models set no attributes of their own.
@@ -369,6 +354,8 @@ _RESTORE: dict[type, Callable[[Any, Any], None]] = {
 
 
 def _class_back(cls: type, before: dict[str, Any]) -> None:
+    if len(vars(cls)) == len(before) and not any(map(is_not, vars(cls).values(), before.values())):
+        return
     for name, value in before.items():
         if vars(cls).get(name, cls) is not value:
             type.__setattr__(cls, name, value)

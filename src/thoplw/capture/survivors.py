@@ -13,14 +13,20 @@ from __future__ import annotations
 import gc
 import sys
 import types
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Sequence
 from functools import _lru_cache_wrapper
+from itertools import compress
 from typing import Any
 
 import torch
 
 from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.snapshot import Snapshot
+
+#: What a file may keep things in, besides objects of its own classes.
+_CONTAINERS = frozenset({dict, OrderedDict, defaultdict, list, set, deque})
+_HOLDERS = _CONTAINERS | {types.SimpleNamespace}
 
 #: Packages whose files hold nothing of a model's.
 _NOT_OF_MODELS = frozenset({"torch", "builtins", "abc", "typing", "collections"})
@@ -35,15 +41,34 @@ class Survivors:
     def __init__(self, modules: Sequence[torch.nn.Module], snapshot: Snapshot) -> None:
         """Count, and note what the variables are of the files that the classes of modules are written in."""
         self._snapshot = snapshot
-        self._names: dict[int, tuple[str, dict[str, Any]]] = {}
-        surroundings: list[Any] = []
-        for name in {base.__module__ for cls in {*map(type, modules)} for base in cls.__mro__}:
+        files = {base.__module__ for cls in {*map(type, modules)} for base in cls.__mro__}
+        self._around: dict[int, tuple[Any, Any]] = {}  # by identity, and kept so that it stays
+        for name in files:
             file = sys.modules.get(name)
             if file is not None and name.partition(".")[0] not in _NOT_OF_MODELS:
-                surroundings.append(vars(file))
-        self._around = Snapshot()
-        self._around.note(surroundings)
+                self._note(name, vars(file))
         self._alive = sys.getrefcount(AbstractTensor)
+
+    def _note(self, name: str, variables: dict[str, Any]) -> None:
+        """Note the variables of a file, and what the containers and the objects of its own classes among them hold."""
+        around = self._around
+        around[id(variables)] = variables, variables.copy()
+        # What Python itself put there, such as its built-in functions, is none of the file's.
+        level = [value for key, value in variables.items() if not key.startswith("__")]
+        while level:
+            kinds = {*map(type, level)}
+            kept = _HOLDERS | {cls for cls in kinds if cls.__module__ == name and cls.__dictoffset__}
+            level = list(compress(level, map(kept.__contains__, map(type, level))))
+            holders = [each if type(each) in _CONTAINERS else vars(each) for each in level]
+            level = []
+            for holder in holders:
+                if id(holder) not in around:
+                    around[id(holder)] = holder, holder.copy()
+                    level += holder.values() if isinstance(holder, dict) else holder
+
+    def _before(self, holder: Any) -> Any:
+        """What a dict or list held, or ``None`` where that is not known."""
+        return self._around.get(id(holder), (None, None))[1]
 
     def forget(self, specs: Specs, made: Callable[[], list[torch.Tensor]], keeper: Any = None) -> list[str]:
         """Have everything forget the abstract tensors of a run, and other tensors that it made.
@@ -102,7 +127,7 @@ class Survivors:
         return higher
 
     def _from_dict(self, holder: dict[Any, Any], doomed: set[int], unknown: list[str], owner: Any = None) -> None:
-        before = self._around.content(holder)
+        before = self._before(holder)
         file = holder.get("__name__") if owner is None else None
         is_file = isinstance(file, str) and getattr(sys.modules.get(file), "__dict__", None) is holder
         owned = owner is not None or is_file
@@ -115,7 +140,7 @@ class Survivors:
                 dict.pop(holder, key)
 
     def _from_list(self, holder: list[Any], doomed: set[int], unknown: list[str]) -> None:
-        before = self._around.content(holder)
+        before = self._before(holder)
         if before is not None:
             holder[:] = before
         else:

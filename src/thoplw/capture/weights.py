@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Set
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from functools import partial
+from itertools import accumulate, chain, compress, count, pairwise, repeat
+from operator import attrgetter, is_not, itemgetter
+from typing import Any, NamedTuple
 
 import torch
 
@@ -14,6 +17,14 @@ from thoplw.capture.packed import weights_of
 from thoplw.capture.scripted import constants_of, is_frozen
 from thoplw.errors import InputError
 from thoplw.record import ModuleInfo, TensorSpec, Weight, class_names
+
+
+class _Place(NamedTuple):
+    """A module, its path, and the index of the module that holds it."""
+
+    module: torch.nn.Module
+    path: str
+    parent: int
 
 
 class _Class(NamedTuple):
@@ -32,6 +43,16 @@ class _Class(NamedTuple):
     scripted: bool
     quantized: bool
     container: bool
+
+
+#: From the values of their fields, in order: many are made.
+_new_place: Callable[[Any], _Place] = partial(tuple.__new__, _Place)
+_new_info: Callable[[Any], ModuleInfo] = partial(tuple.__new__, ModuleInfo)
+_new_weight: Callable[[Any], Weight] = partial(tuple.__new__, Weight)
+
+_FIRST, _SECOND = itemgetter(0), itemgetter(1)
+_NAMES, _SCRIPTED, _CONTAINER = map(attrgetter, ("names", "scripted", "container"))
+_REQUIRES_GRAD = attrgetter("requires_grad")
 
 
 class Weights:
@@ -62,9 +83,7 @@ class Weights:
         Raises:
             InputError: a lazy parameter has no shape yet, or something is split over processes.
         """
-        for module, path, holder in self._tree(model, name, parent):
-            if id(module) not in self.indices:
-                self._add(module, path, holder)
+        self._add([each for each in self._tree(model, name, parent) if id(each.module) not in self.indices])
 
     def settle(self, model: torch.nn.Module, name: str, made: Set[int], changed: Set[int]) -> None:
         """Read a model again whose forward made modules: where they are, and what is new.
@@ -75,61 +94,74 @@ class Weights:
             made: the indices of modules that were added as they were called, under a path for the time being.
             changed: the identities of modules that were given something.
         """
-        for module, path, holder in self._tree(model, name, self.infos[self.indices[id(model)]].parent):
-            index = self.indices.get(id(module))
-            if index is None:
-                self._add(module, path, holder)
-                continue
+        tree = self._tree(model, name, self.infos[self.indices[id(model)]].parent)
+        known = [each for each in tree if id(each.module) in self.indices]
+        self._add([each for each in tree if id(each.module) not in self.indices])
+        for module, path, holder in known:
+            index = self.indices[id(module)]
             if index in made:
                 self.infos[index] = self.infos[index]._replace(path=path, parent=holder)
             if id(module) in changed:
                 info = self.infos[index]
-                known = {weight.name for weight in (*info.parameters, *info.buffers)}
-                parameters = self._weights(path, _others(module._parameters, known))
-                buffers = self._weights(path, _others(module._buffers, known), buffers=True)
+                names = {weight.name for weight in (*info.parameters, *info.buffers)}
+                (parameters,) = self._weights([path], [_others(module._parameters, names)])
+                (buffers,) = self._weights([path], [_others(module._buffers, names)], buffers=True)
                 self.infos[index] = info._replace(
                     parameters=info.parameters + parameters, buffers=info.buffers + buffers
                 )
 
-    def _tree(self, model: torch.nn.Module, name: str, parent: int) -> Iterator[tuple[torch.nn.Module, str, int]]:
+    def _tree(self, model: torch.nn.Module, name: str, parent: int) -> list[_Place]:
         """As ``named_modules`` goes, which takes longer as it joins paths anew at every level; with what holds each.
 
-        Each module has to be known before the next is asked for.
+        What is not known yet has the index that :meth:`_add` will give it.
         """
+        found: list[_Place] = []
         seen: set[int] = set()
+        new = len(self.infos)
         waiting = [(model, name, parent)]
         while waiting:
-            each = waiting.pop()
-            module, path, _ = each
+            place = waiting.pop()
+            module, path, _ = place
             if id(module) in seen:
                 continue
             seen.add(id(module))
-            yield each
+            found.append(_new_place(place))
+            index = self.indices.get(id(module))
+            if index is None:
+                index = new
+                new += 1
             if children := module._modules:
-                index = self.indices[id(module)]
                 prefix = f"{path}." if path else ""
                 waiting += [
                     (child, prefix + key, index) for key, child in reversed(children.items()) if child is not None
                 ]
+        return found
 
-    def _add(self, module: torch.nn.Module, path: str, parent: int) -> None:
-        self.indices[id(module)] = len(self.infos)
+    def _add(self, places: list[_Place]) -> None:
+        """Read modules, all at once: a deep model has thousands of weights."""
+        modules, paths, parents = zip(*places, strict=True) if places else ((), (), ())
+        classes = [self._classes.get(type(module)) or self._meet(module, path) for module, path, _ in places]
+        parameters = self._weights(paths, [module._parameters for module in modules])
+        buffers = self._weights(paths, [module._buffers for module in modules], buffers=True)
+        names = [known.name for known in classes]
+        for at, known in enumerate(classes):
+            if known.scripted:
+                names[at] = getattr(modules[at], "original_name", known.name)
+                if is_frozen(modules[at]):
+                    constants = self._weights([paths[at]], [constants_of(modules[at], paths[at])])
+                    parameters[at] = (*parameters[at], *constants[0])
+            if known.quantized:
+                parameters[at] = (*parameters[at], *self._packed(modules[at]))
+        self.indices.update(zip(map(id, modules), count(len(self.infos)), strict=False))
+        self.modules += modules
+        columns = (paths, map(_NAMES, classes), names, parents, map(_SCRIPTED, classes), parameters, buffers)
+        self.infos += map(_new_info, zip(*columns, map(_CONTAINER, classes), strict=True))
+
+    def _meet(self, module: torch.nn.Module, path: str) -> _Class:
         cls = type(module)
-        known = self._classes.get(cls)
-        if known is None:
-            refuse_split(f"module {path!r}" if path else "the model", (cls,))
-            known = self._classes[cls] = _read_class(cls)
-        names, class_name, scripted, quantized, container = known
-        if scripted:
-            class_name = getattr(module, "original_name", class_name)
-        parameters = self._weights(path, module._parameters) if module._parameters else ()
-        buffers = self._weights(path, module._buffers, buffers=True) if module._buffers else ()
-        if scripted and is_frozen(module):
-            parameters = (*parameters, *self._weights(path, constants_of(module, path)))
-        if quantized:
-            parameters = (*parameters, *self._packed(module))
-        self.modules.append(module)
-        self.infos.append(ModuleInfo(path, names, class_name, parent, scripted, parameters, buffers, container))
+        refuse_split(f"module {path!r}" if path else "the model", (cls,))
+        known = self._classes[cls] = _read_class(cls)
+        return known
 
     def hold(self, tensor: torch.Tensor) -> bool:
         """Take a tensor that is the user's for one of the weights, but of no module; whether it can be taken."""
@@ -167,32 +199,44 @@ class Weights:
                         yield Weight(name, id(value) + position, spec)
 
     def _weights(
-        self, path: str, tensors: Mapping[str, torch.Tensor | None], buffers: bool = False
-    ) -> tuple[Weight, ...]:
-        weights = []
-        for name, tensor in tensors.items():
-            if tensor is None:
-                continue
-            key = id(tensor)
-            spec = self.specs.get(key)
-            if spec is None:
-                if type(tensor) not in PLAIN:
-                    _check(tensor, name, path)
-                self.tensors[key] = tensor
-                spec = self.specs[key] = self._intern.of(tensor)
-            weights.append(Weight(name, key, spec, not buffers and tensor.requires_grad))
-        return tuple(weights)
+        self,
+        paths: Sequence[str],
+        registries: Sequence[Mapping[str, torch.Tensor | None]],
+        buffers: bool = False,
+    ) -> list[tuple[Weight, ...]]:
+        """Read the parameters or buffers of some modules, whose paths are given: a tuple for each module."""
+        named = list(chain.from_iterable(each.items() for each in registries))
+        are_there = list(map(is_not, map(_SECOND, named), repeat(None)))
+        named = list(compress(named, are_there))
+        tensors = list(map(_SECOND, named))
+        if not PLAIN.issuperset(map(type, tensors)):
+            _check(paths, registries)
+        keys = list(map(id, tensors))
+        self.tensors.update(zip(keys, tensors, strict=True))
+        specs = self._intern.of_all(tensors)
+        self.specs.update(zip(keys, specs, strict=True))
+        trainable = [False] * len(tensors) if buffers else map(_REQUIRES_GRAD, tensors)
+        columns = map(_FIRST, named), keys, specs, trainable
+        weights = tuple(map(_new_weight, zip(*columns, strict=True)))
+        # Where those of each module begin, once those that are None are left out.
+        before = list(accumulate(are_there, initial=0))
+        bounds = map(before.__getitem__, accumulate(map(len, registries), initial=0))
+        return [weights[start:stop] for start, stop in pairwise(bounds)]
 
 
-def _check(tensor: torch.Tensor, name: str, path: str) -> None:
+def _check(paths: Sequence[str], registries: Sequence[Mapping[str, torch.Tensor | None]]) -> None:
     """Refuse a weight whose class says that it has no shape yet, or is split over processes."""
-    what = f"weight {name!r} of {f'module {path!r}' if path else 'the model itself'}"
-    refuse_split(what, (type(tensor),))
-    if torch.nn.parameter.is_lazy(tensor):
-        raise InputError(
-            f"parameter {name!r} of module {path!r} is lazy: it has no shape before the first forward. "
-            "Run the model once on an input, then profile it."
-        )
+    for path, registry in zip(paths, registries, strict=True):
+        for name, tensor in registry.items():
+            if tensor is None or type(tensor) in PLAIN:
+                continue
+            where = f"module {path!r}" if path else "the model itself"
+            refuse_split(f"weight {name!r} of {where}", (type(tensor),))
+            if torch.nn.parameter.is_lazy(tensor):
+                raise InputError(
+                    f"parameter {name!r} of {where} is lazy: it has no shape before the first forward. "
+                    "Run the model once on an input, then profile it."
+                )
 
 
 def _others(tensors: Mapping[str, torch.Tensor | None], known: Set[str]) -> dict[str, torch.Tensor | None]:

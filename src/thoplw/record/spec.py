@@ -32,7 +32,7 @@ ITEM_SIZES: Mapping[str, int] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class TensorSpec:
     """Shape, dtype (``"float32"``) and strides of a tensor.
 
@@ -48,13 +48,19 @@ class TensorSpec:
     shape: tuple[int, ...]
     dtype: str
     strides: tuple[int, ...]
-    density: Fraction | int = field(default=1, repr=False)
-    values: tuple[int, ...] | None = field(default=None, repr=False)
-    numel: int = field(init=False, repr=False, compare=False)
+    density: Fraction | int = 1
+    values: tuple[int, ...] | None = None
+    numel: int = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         # Computed once, as many weights share a spec.
         object.__setattr__(self, "numel", math.prod(self.shape))
+
+    def __repr__(self) -> str:
+        """All that tells it from others, without what most do not have."""
+        density = "" if self.density == 1 else f", density={self.density!r}"
+        values = "" if self.values is None else f", values={self.values!r}"
+        return f"TensorSpec(shape={self.shape!r}, dtype={self.dtype!r}, strides={self.strides!r}{density}{values})"
 
     @property
     def itemsize(self) -> int:
