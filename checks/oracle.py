@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import contextmanager
 from math import prod
 from typing import Any
 
 import torch
+from checks.releases import plain_attention_layers
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
@@ -23,23 +23,12 @@ def oracle_macs(model: Callable[..., Any], *args: Any, **kwargs: Any) -> int:
     try:
         for module, _ in flags:
             module.training = False
-        with torch.no_grad(), _plain_attention_layers(), counter:
+        with torch.no_grad(), plain_attention_layers(), counter:
             model(*args, **kwargs)
     finally:
         for module, flag in flags:
             module.training = flag
     return counter.macs
-
-
-@contextmanager
-def _plain_attention_layers():
-    """Without the fast path, which runs a whole encoder layer in one kernel."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
 
 
 class _Counter(TorchDispatchMode):
@@ -190,6 +179,7 @@ _COUNTS: dict[str, Callable[[dict[str, Any], Any], int]] = {
     "aten.affine_grid_generator": lambda a, out: out.numel() * a["theta"].shape[-1],
     "aten._grouped_mm": _grouped,
     "transformers.grouped_mm_fallback": _grouped,
+    "aten._scaled_dot_product_flash_attention": _attention,  # that of the CPU too, before 2.2
     "aten._scaled_dot_product_flash_attention_for_cpu": _attention,
     "aten._trilinear": _bilinear,
     "aten.addbmm": lambda a, _: _matrices(a["batch1"], a["batch2"]),

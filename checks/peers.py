@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from checks.releases import working_transformers
 from torch import nn
 
 from thoplw.capture import capture, expand
@@ -50,6 +51,7 @@ def timm(name: str) -> Callable[[], Built]:
 
 def transformer(family: str, **options: Any) -> Callable[[], Built]:
     def build() -> Built:
+        working_transformers()
         from transformers import AutoConfig, AutoModel
 
         return AutoModel.from_config(AutoConfig.for_model(family, **options)), (torch.randint(0, 100, (1, 32)),)

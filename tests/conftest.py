@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from checks.releases import working_transformers
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
@@ -11,3 +12,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What is told of a model of transformers is left out where that does not work with this torch."""
+    given = getattr(item, "callspec", None)
+    if given is not None and any(str(value).startswith("hf:") for value in given.params.values()):
+        working_transformers()

@@ -15,6 +15,7 @@ import torch
 import typer
 from checks.calling import Calling
 from checks.examples import examples, follow
+from checks.releases import older
 from torch import nn
 
 import thoplw
@@ -138,7 +139,7 @@ CASES: dict[str, list[tuple[nn.Module, Any, dict[str, int]]]] = {
         (nn.InstanceNorm2d(C, affine=True), IMAGE, {}),
     ],
     "Layer norm without": [(nn.LayerNorm(W, elementwise_affine=False), IMAGE, {})],
-    "RMS norm": [(nn.RMSNorm(W), IMAGE, {})],
+    "RMS norm": [] if older("2.4") else [(nn.RMSNorm(W), IMAGE, {})],
     "Softmax": [(nn.Softmax(1), IMAGE, {}), (nn.LogSoftmax(1), IMAGE, {})],
     "Average": [
         (nn.AvgPool1d(2), LINE, {"d": 1, "kernel": 2}),

@@ -57,3 +57,10 @@ def test_every_error_is_a_thoplw_error_and_what_it_is_elsewhere(
 def test_many_names_that_contain_it_are_offered() -> None:
     names = [f"model{number}_with_a_long_name_vit" for number in range(30)]
     assert "Did you mean 'model0_with_a_long_name_vit' or" in str(errors.UnknownNameError("model", "vit", names))
+
+
+def test_notes_are_added() -> None:
+    error = ValueError("one")
+    errors.add_note(error, "two")
+    errors.add_note(error, "three")
+    assert error.__notes__ == ["two", "three"]

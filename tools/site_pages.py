@@ -30,12 +30,18 @@ GALLERY = "gallery.md"
 #: Pages of the site that are not in ``docs/``, by their place in the repository.
 ELSEWHERE = (
     "CHANGELOG.md",
-    *(f"benchmarks/{name}.md" for name in ("accuracy", "mirrors", "operators", "speed", "zoo")),
+    *(f"benchmarks/{name}.md" for name in ("accuracy", "mirrors", "operators", "releases", "speed", "zoo")),
     *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks" / "models").glob("*.md")),
 )
 
 #: Pages whose tables need the room of the table of contents.
-WIDE = ("benchmarks/accuracy.md", "benchmarks/operators.md", "benchmarks/speed.md", "conventions.md")
+WIDE = (
+    "benchmarks/accuracy.md",
+    "benchmarks/operators.md",
+    "benchmarks/releases.md",
+    "benchmarks/speed.md",
+    "conventions.md",
+)
 
 #: Pictures of these pages.
 PICTURES = ("benchmarks/scaling.svg", "benchmarks/models/madds-vs-parameters.svg")

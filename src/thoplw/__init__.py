@@ -13,6 +13,7 @@ from thoplw.version import __version__ as __version__
 if TYPE_CHECKING:
     from thoplw.api.compare import Comparison, compare
     from thoplw.api.count import Count, count
+    from thoplw.api.formula import Formula, formula
     from thoplw.api.profile import profile
     from thoplw.api.training import profile_training
     from thoplw.capture.inputs import Inputs
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
         DataDependentError,
         InputError,
         MissingExtraError,
+        NoFormulaError,
         ThoplwError,
         UncountedError,
         UnknownNameError,
     )
+    from thoplw.estimate.expression import Expression
     from thoplw.pricing import Convention, Term, conventions
     from thoplw.record import Call, ModuleCall, TensorSpec, Work
     from thoplw.render.units import clever_format
@@ -39,11 +42,14 @@ __all__ = [
     "Count",
     "CustomOpError",
     "DataDependentError",
+    "Expression",
+    "Formula",
     "InputError",
     "Inputs",
     "LayerInfo",
     "MissingExtraError",
     "ModuleCall",
+    "NoFormulaError",
     "Row",
     "TensorSpec",
     "Term",
@@ -56,6 +62,7 @@ __all__ = [
     "compare",
     "conventions",
     "count",
+    "formula",
     "profile",
     "profile_training",
 ]
@@ -64,12 +71,15 @@ __all__ = [
 _HOMES = {
     "api.compare": "Comparison compare",
     "api.count": "Count count",
+    "api.formula": "Formula formula",
     "api.profile": "profile",
     "api.training": "profile_training",
     "capture.inputs": "Inputs",
     "errors": (
-        "CustomOpError DataDependentError InputError MissingExtraError ThoplwError UncountedError UnknownNameError"
+        "CustomOpError DataDependentError InputError MissingExtraError NoFormulaError ThoplwError UncountedError "
+        "UnknownNameError"
     ),
+    "estimate.expression": "Expression",
     "pricing": "Convention Term conventions",
     "record": "Call ModuleCall TensorSpec Work",
     "render.units": "clever_format",

@@ -8,6 +8,7 @@
     ├── CustomOpError (TypeError)            a function in ``custom_ops`` takes or returns the wrong thing
     ├── DataDependentError (RuntimeError)    the model needs the value of a tensor, and nothing is computed
     ├── UncountedError                       ``strict=True``, and an operator has no price
+    ├── NoFormulaError                       no formula gives the cost of all runs; the message lists them
     └── MissingExtraError (ImportError)      an optional package is needed; gives the pip command
 
 An error that the model's forward raises is not wrapped: it comes through as it was raised.
@@ -60,8 +61,21 @@ class UncountedError(ThoplwError):
     """``strict=True``, and at least one operator has no price in the convention."""
 
 
-class MissingExtraError(ThoplwError, ImportError):
-    """An optional package is not installed."""
+class NoFormulaError(ThoplwError):
+    """No polynomial gives the cost of a model at all sizes that were tried: the message has the table of the runs."""
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'thoplw[{extra}]'")
+
+class MissingExtraError(ThoplwError, ImportError):
+    """An optional package is not installed, or does not work with what is."""
+
+    def __init__(self, package: str, extra: str, purpose: str, problem: str = "") -> None:
+        problem = problem or f"which is not installed: pip install 'thoplw[{extra}]'"
+        super().__init__(f"{purpose} needs {package}, {problem}")
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """Add a note to an error that is not ours, as ``error.add_note(note)`` does since Python 3.11.
+
+    Python 3.10 prints no notes below a traceback; our command line does.
+    """
+    error.__notes__ = [*getattr(error, "__notes__", ()), note]

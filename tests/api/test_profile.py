@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
+from checks.releases import since
 from torch import nn
 
 import thoplw
@@ -74,6 +75,9 @@ def traced() -> nn.Module:
     return torch.jit.trace(small_net().eval(), torch.randn(IMAGE))
 
 
+TRACED = pytest.param(traced, marks=since("2.1", "older ones crash, and are refused"))
+
+
 def on_meta() -> nn.Module:
     return small_net().to("meta")
 
@@ -84,7 +88,7 @@ def in_double() -> nn.Module:
 
 @pytest.mark.filterwarnings("ignore:`torch.jit")
 @pytest.mark.parametrize(
-    "build", [small_net, wrapped_in_data_parallel, compiled, compiled_inside, scripted, traced, on_meta]
+    "build", [small_net, wrapped_in_data_parallel, compiled, compiled_inside, scripted, TRACED, on_meta]
 )
 def test_any_kind_of_model_counts_the_same(build: Any) -> None:
     macs, params, info = thoplw.profile(build(), torch.randn(IMAGE))

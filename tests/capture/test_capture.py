@@ -44,7 +44,6 @@ def test_a_composite_is_taken_apart_when_asked() -> None:
     assert expand(Call(target="no_such_library.operator")) is None
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes")
 def test_an_error_of_the_forward_says_where() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.Linear(5, 6)))
     with pytest.raises(RuntimeError, match="cannot be multiplied") as raised:

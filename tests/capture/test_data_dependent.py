@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -393,7 +392,6 @@ def test_a_refusal_that_the_model_catches_is_said_after_all(read: Callable[[torc
     assert thoplw.profile(_Reads(read), (2, 8), convention="macs", execute=True, verbose=False)[0] == 2 * 8 * 8
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors take notes since 3.11")
 def test_an_error_names_what_led_there() -> None:
     with pytest.raises(KeyError) as caught:
         thoplw.profile(_Reads(_READS["int"], gives_up=True), (2, 8))

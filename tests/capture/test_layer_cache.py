@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from checks.releases import older, since
 from checks.traces import seen
 from checks.zoo import MACS, skip_without_package
 from torch import nn
@@ -79,7 +80,7 @@ MAKERS: list[Callable[[], nn.Module]] = [
     lambda: nn.Hardswish(inplace=True),
     lambda: nn.Identity(),
     lambda: nn.LayerNorm(6),
-    lambda: nn.LayerNorm((6, 6), bias=False),
+    lambda: nn.LayerNorm((6, 6)) if older("2.1") else nn.LayerNorm((6, 6), bias=False),
     lambda: nn.Linear(6, 6),
     lambda: nn.ReLU(inplace=True),
     lambda: nn.ReLU6(),
@@ -300,7 +301,7 @@ def _within(context: Callable[[], Any]) -> Callable[[nn.Module], Callable[..., A
         (lambda: nn.ReLU(), _set("inplace", True)),
         (lambda: nn.LayerNorm(6), _set("normalized_shape", [6])),
         (lambda: nn.LayerNorm(6), lambda layer: delattr(layer, "weight")),
-        (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(6, 6)), _nothing),
+        pytest.param(*(lambda: nn.utils.parametrizations.weight_norm(nn.Linear(6, 6)), _nothing), marks=since("2.3")),
         (lambda: nn.utils.spectral_norm(nn.Linear(6, 6)), _nothing),
         (lambda: nn.utils.parametrize.register_parametrization(nn.Linear(6, 6), "weight", nn.Tanh()), _nothing),
     ],

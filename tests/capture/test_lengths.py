@@ -6,11 +6,13 @@ from itertools import accumulate
 
 import pytest
 import torch
+from checks.releases import file_since, since
 from torch import nn
-from torch.nn.attention.varlen import varlen_attn
-from torch.utils.flop_counter import FlopCounterMode
 
 import thoplw
+
+file_since("2.5")  # its operators take other arguments before
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402 # where there is one
 
 LENGTHS = (30, 30, 30, 33)
 
@@ -32,6 +34,8 @@ class Efficient(nn.Module):
 
 class Variable(nn.Module):
     def forward(self, x: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+        from torch.nn.attention.varlen import varlen_attn
+
         return varlen_attn(x, x, x, ends, ends, 128, 128)
 
 
@@ -49,6 +53,7 @@ def test_sequences_attend_to_themselves(model: nn.Module) -> None:
     assert not info.assumptions
 
 
+@since("2.10")
 def test_variable_lengths() -> None:
     macs, _, info = thoplw.profile(Variable(), (torch.zeros(192, 8, 64), ends((128, 64))), convention="macs")
     assert 2 * macs == 41_943_040

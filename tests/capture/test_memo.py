@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from checks.releases import since
 from torch import nn
 
 from thoplw.capture import capture
@@ -26,6 +27,7 @@ def test_arguments_that_are_equal_but_of_other_types_are_told_apart() -> None:
     assert [output.dtype for output in outputs] == ["int32", "float32", "int32"]
 
 
+@since("2.3")
 def test_an_argument_without_a_hash_is_like_no_other() -> None:
     # Dictionaries that die one after the other may have one identity.
     with torch.library._scoped_library("thoplw_test", "DEF") as library:

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from checks.releases import file_since, since
 from torch import nn
 from torch.nn import functional as F
 
 import thoplw
+
+file_since("2.1")
 
 pytestmark = pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
 
@@ -61,7 +64,8 @@ class Attention(nn.Module):
         return torch.cat([part.sum(0, keepdim=True) for part in self.out(y).unbind()]) @ torch.ones(8, 2)
 
 
-LAYOUTS = pytest.mark.parametrize("layout", [torch.jagged, torch.strided])
+JAGGED = pytest.param(getattr(torch, "jagged", None), marks=since("2.5", "padding of jagged tensors"))
+LAYOUTS = pytest.mark.parametrize("layout", [JAGGED, torch.strided])
 BOTH = pytest.mark.parametrize("execute", [False, True])
 
 

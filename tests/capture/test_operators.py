@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torchvision  # noqa: F401 # registers its operators
+from checks.releases import since
 
 from thoplw.capture.operators import (
     decides_on_values,
@@ -31,7 +32,7 @@ aten = torch.ops.aten
         (aten.add.Tensor, "aten.add", "Tensor"),
         (aten.conv2d.default, "aten.conv2d", "default"),
         (torch.ops.torchvision.nms.default, "torchvision.nms", "default"),
-        (torch.ops.higher_order.cond, "higher_order.cond", "default"),
+        pytest.param(getattr(torch.ops.higher_order, "cond", None), "higher_order.cond", "default", marks=since("2.2")),
     ],
 )
 def test_names_in_records(func: Any, target: str, overload: str) -> None:

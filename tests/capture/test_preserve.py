@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.modules.module as module_globals
+from checks.releases import has_fast_path
 from checks.touching import KINDS, touched
 from torch import nn
 
@@ -64,7 +65,7 @@ def state(model: nn.Module) -> dict[str, Any]:
             torch.is_grad_enabled(),
             torch.is_inference_mode_enabled(),
             torch._C._len_torch_dispatch_stack(),
-            torch.backends.mha.get_fastpath_enabled(),
+            has_fast_path(),
             torch._C._dispatch_tls_is_dispatch_key_excluded(torch._C.DispatchKey.ADInplaceOrView),
         ),
         "functions": (nn.Module.__call__, nn.Linear.forward, torch.nn.functional.linear, torch.Tensor.__add__),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
-import torch
+from checks.releases import has_fast_path
 
 from thoplw.capture.process import ONE_PATH, WhileAny, guest, turn
 
@@ -70,8 +70,8 @@ def test_nothing_of_one_path_is_left_when_two_overlap() -> None:
         thread.start()
         entered.wait(10)
         assert sys.getrecursionlimit() > limit
-    assert not torch.backends.mha.get_fastpath_enabled()
+    assert not has_fast_path()
     leave.set()
     thread.join(10)
-    assert torch.backends.mha.get_fastpath_enabled()
+    assert has_fast_path()
     assert sys.getrecursionlimit() == limit

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import thoplw
+from thoplw.capture.torch_internals import TRACED_NEEDS_MEMORY
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning", "ignore:.torch.jit:DeprecationWarning")
 
@@ -38,6 +39,15 @@ def test_a_frozen_module_has_its_weights_as_constants(traced: bool, execute: boo
     assert (macs, params) == (MACS, PARAMETERS)
     assert not info.uncounted
     assert model(X).shape == (2, 5)
+
+
+def test_a_traced_module_counts_unless_it_would_end_the_process() -> None:
+    model = torch.jit.trace(network(), X)
+    if TRACED_NEEDS_MEMORY:
+        with pytest.raises(thoplw.InputError, match=r"torch\.jit\.trace.*crashes.*torch\.jit\.freeze"):
+            thoplw.profile(model, (X,))
+    else:
+        assert thoplw.profile(model, (X,), convention="macs", verbose=False)[0] == MACS
 
 
 @pytest.mark.parametrize("execute", [False, True])

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from checks.releases import has_fast_path, older, since
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -18,12 +19,14 @@ from thoplw.capture import torch_internals
 from thoplw.capture.abstract import AbstractTensor
 from thoplw.capture.torch_internals import (
     SPARSE,
+    TRACED_NEEDS_MEMORY,
     VERSION,
     DispatchMode,
     any_module_hooks,
     asked_by_torch,
     attention_unfused,
     backward_passes,
+    become,
     below_autograd,
     call_as_usual,
     called_instead,
@@ -58,9 +61,9 @@ from thoplw.capture.torch_internals import (
     next_node_number,
     no_torch_function,
     number_of_node,
-    on_shapes,
     optimizer_steps,
     overload_name,
+    real_type,
     recomputations_stopped,
     registration_hooks,
     rows_of,
@@ -138,7 +141,10 @@ def test_elements_of_a_sparse_tensor() -> None:
 
 def test_words_for_a_tensor_without_memory() -> None:
     x = make_wrapper(AbstractTensor, (1,), (1,), dtype=torch.float32, device=torch.device("cpu"))
-    for read in (lambda: torch.tensor([x]), lambda: torch.Tensor.untyped_storage(x).data_ptr()):
+    reads = [lambda: torch.tensor([x])]
+    if not older("2.2"):  # before, that is 0
+        reads.append(lambda: torch.Tensor.untyped_storage(x).data_ptr())
+    for read in reads:
         with pytest.raises(RuntimeError) as raised:
             read()
         assert lacks_memory(raised.value)
@@ -146,6 +152,7 @@ def test_words_for_a_tensor_without_memory() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+@since("2.3")
 def test_nested_tensors() -> None:
     parts = [torch.ones(3, 2), torch.ones(1, 2)]
     jagged, nested = torch.nested.nested_tensor(parts, layout=torch.jagged), torch.nested.nested_tensor(parts)
@@ -177,7 +184,7 @@ def test_facts_about_an_operator() -> None:
     add = aten.add_.Tensor
     assert is_overload(add)
     assert not is_overload(aten.add_)
-    assert not is_overload(torch.ops.higher_order.cond)
+    assert older("2.2") or not is_overload(torch.ops.higher_order.cond)
     assert overload_name(add) == "Tensor"
     schema = schema_of(add)
     assert (schema.name, schema.is_mutable) == ("aten::add_", True)
@@ -245,11 +252,16 @@ def test_what_passed_autograd_by_is_undone() -> None:
     assert not is_below_autograd()
 
 
-def test_shapes_change_in_place() -> None:
-    x = make_wrapper(AbstractTensor, (2, 1), (1, 1), dtype=torch.float32, device=torch.device("cpu"))
-    with on_shapes():
-        aten.squeeze_.dim(x, 1)
-    assert tuple(x.shape) == (2,)
+def test_a_tensor_becomes_like_another() -> None:
+    x, like = (
+        make_wrapper(AbstractTensor, shape, (1,) * len(shape), dtype=torch.float32, device=torch.device("cpu"))
+        for shape in ((2, 1), (2,))
+    )
+    x.spec, like.spec, x.token, like.token = None, "spec", 0, 1
+    with (notes := Notes()):
+        become(x, like)
+    assert (tuple(x.shape), x.spec, x.token) == ((2,), "spec", 1)
+    assert notes.seen == []
 
 
 def test_modes_are_counted() -> None:
@@ -300,7 +312,7 @@ def test_attention_runs_operator_by_operator() -> None:
     with torch.inference_mode(), attention_unfused(), (notes := Notes()):
         layer(x)
     assert "aten::linear" in notes.seen
-    assert torch.backends.mha.get_fastpath_enabled()
+    assert has_fast_path()
     with torch.inference_mode(), (fused := Notes()):
         layer(x)
     assert "aten::_transformer_encoder_layer_fwd" in fused.seen
@@ -315,6 +327,7 @@ def test_what_was_compiled_runs_as_before() -> None:
         assert compiled(torch.tensor(-1.0)) == 0
 
 
+@since("2.10")
 def test_the_kernel_of_an_operator_that_takes_functions() -> None:
     kernel = kernel_in_python(torch.ops.higher_order.associative_scan)
     (sums,) = kernel(lambda a, b: [a + b], [torch.tensor([1, 2, 3])], ())
@@ -337,7 +350,7 @@ def test_hooks_on_all_modules() -> None:
         Named()(1, y=2)
     assert seen == [(1,), ((1,), {"y": 2}, 3)]
     assert not any_module_hooks()
-    assert not nn.modules.module._global_forward_hooks_with_kwargs
+    assert not getattr(nn.modules.module, "_global_forward_hooks_with_kwargs", None)
 
 
 @pytest.mark.parametrize(
@@ -367,15 +380,15 @@ def triple(x: float) -> float:
 def test_something_is_called_instead() -> None:
     layer, compiled, changed = nn.ReLU(), nn.ReLU(), nn.ReLU()
     compiled._compiled_call_impl = triple
-    before = list(vars(layer))
+    names = list(vars(layer))
     with calling_instead([(vars(each), double) for each in (layer, compiled, changed)]):
         assert called_instead(vars(layer)) is double
         assert layer(-1) == compiled(-1) == changed(-1) == -2
         assert torch.equal(call_as_usual(layer, torch.tensor([-1.0])), torch.zeros(1))
         changed._compiled_call_impl = triple
     assert called_instead(vars(layer)) is None
-    assert list(vars(layer)) == before
-    assert compiled(-1) == changed(-1) == -3
+    assert list(vars(layer)) == names
+    assert older("2.1") or compiled(-1) == changed(-1) == -3
 
 
 def test_who_is_called_instead() -> None:
@@ -392,6 +405,15 @@ def test_what_calls_hooks_and_forward() -> None:
     assert method_of_calls(nn.Linear) is nn.Module._call_impl
 
 
+def test_the_type_of_the_real_part() -> None:
+    for dtype in (torch.float32, torch.int64, torch.complex64, torch.complex128):
+        assert real_type(dtype) is torch.empty((0,), dtype=dtype).real.dtype
+
+
+def test_which_releases_crash_on_traced_modules() -> None:
+    assert TRACED_NEEDS_MEMORY is older("2.1")
+
+
 def test_the_version_is_that_of_torch() -> None:
     assert VERSION.split(".")[:2] == torch.__version__.split(".")[:2]
 
@@ -404,6 +426,7 @@ class Silent(DispatchMode):  # type: ignore[no-untyped-call] # torch leaves its 
         return func(*args, **(kwargs or {}))
 
 
+@since("2.7", "older ones remember nothing")
 def test_what_torch_remembers_of_modes_is_put_back() -> None:
     one, two = Silent(), Silent()  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
     flags = torch.utils._python_dispatch
@@ -420,7 +443,7 @@ def test_what_torch_remembers_of_modes_is_put_back() -> None:
 def test_modes_come_and_go_quietly() -> None:
     mine, other = Silent(), Silent()  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
     with with_mode(mine), with_mode(other):
-        assert not torch.utils._python_dispatch.is_in_torch_dispatch_mode()
+        assert older("2.7") or not torch.utils._python_dispatch.is_in_torch_dispatch_mode()
         with without_modes(lambda mode: mode is mine) as gone:
             assert gone == [mine]
             assert dispatch_modes() == 1

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+# ruff: noqa: E402 # older torch lacks what the imports below name
+from checks.releases import file_since
+
+file_since("2.14")
+
 from collections.abc import Callable
 from typing import Any
 

@@ -168,3 +168,28 @@ def test_execute(run: Run, write: Write) -> None:
 
 def test_help(run: Run) -> None:
     assert "thoplw check resnet18 --max-macs 2G --max-params 12M" in run("check", "--help").stdout
+
+
+def test_the_largest_size_that_keeps_the_limits(run: Run) -> None:
+    result = run("check", "resnet18", "--max-macs", "100G", "--solve", "batch")
+    assert (result.exit_code, result.stderr) == (0, "")
+    largest = 100 * 10**9 // 1824010216
+    assert f"The largest batch that keeps the limits is {largest}.\n" in result.stdout
+    assert str(largest * 1824010216) in result.stdout
+    result = run("check", "resnet18", "--max-macs", "1T", "--solve", "batch=1:10")
+    assert "is 10, the end of the range (1 … 10)." in result.stdout
+
+
+def test_no_size_keeps_the_limits(run: Run) -> None:
+    result = run("check", "resnet18", "--max-macs", "1G", "--solve", "batch")
+    assert result.exit_code == 1
+    assert "No batch keeps the limits: macs is above 1000000000 for every batch: at batch=1 it is 1824010216.\n" in (
+        result.stdout
+    )
+
+
+@pytest.mark.parametrize("more", [["--input", "1,3,9,9"], ["--execute"], ["--baseline", "base.json"]])
+def test_solve_takes_limits_and_a_model_of_a_zoo(more: list[str], run: Run) -> None:
+    result = run("check", "resnet18", "--max-macs", "1G", "--solve", "batch", *more)
+    assert result.exit_code == 2
+    assert "--solve takes one variable of a model of a zoo, and limits" in result.stderr

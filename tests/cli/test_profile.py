@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 import torchvision
+from checks.releases import working_transformers
 from typer.testing import Result
 
 import thoplw
@@ -376,6 +377,7 @@ def test_modules_in_the_current_folder_are_found_from_a_script_elsewhere(tmp_pat
 
 @pytest.mark.parametrize("command", [["-m", "thoplw"], ["-c", "from thoplw.cli import main; main()"]])
 def test_code_in_a_folder_with_a_configuration_never_runs(command: list[str], tmp_path: Path) -> None:
+    working_transformers()
     for name in ("torch", "scipy", "sklearn", "PIL", "mine"):
         (tmp_path / f"{name}.py").write_text(f"open('{name}.ran', 'w')", encoding="utf-8")
     config = {"model_type": "bert", "hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from checks.releases import file_since, plain_attention_layers
 
 import thoplw
+
+file_since("2.1")
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402 # where there is one
 
 MODELS = (
     "alexnet densenet121 efficientnet_b0 googlenet inception_v3 mobilenet_v3_large resnet50 "
@@ -23,12 +26,7 @@ def test_macs_are_half_of_the_flop_counter(name: str) -> None:
         model = models.get_model(name, weights=None, **options).eval()
         image = torch.empty(2, 3, size, size)
     # Encoder layers would run in one kernel, for which the counter has no formula.
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model(image)
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
+    with torch.no_grad(), plain_attention_layers(), FlopCounterMode(display=False) as counter:
+        model(image)
     macs, _, _ = thoplw.profile(model, image, verbose=False, convention="macs")
     assert 2 * macs == counter.get_total_flops()

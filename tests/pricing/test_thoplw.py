@@ -8,6 +8,7 @@ import pytest
 import torch
 from checks.calling import Calling
 from checks.calls import call, f32
+from checks.releases import older
 from torch import nn
 from torch.nn import functional as F
 
@@ -90,8 +91,6 @@ OTHERS = {  # free in "macs"
     "instance norm": (nn.InstanceNorm2d(C), IMAGE, 2 * SIZE),
     "instance norm, affine": (nn.InstanceNorm2d(C, affine=True), IMAGE, 2 * SIZE),
     "instance norm, running": (nn.InstanceNorm2d(C, track_running_stats=True), IMAGE, 2 * SIZE),
-    "rms norm": (nn.RMSNorm(W), IMAGE, 2 * SIZE),
-    "rms norm with eps": (nn.RMSNorm(W, eps=1e-6), IMAGE, 2 * SIZE),
     "softmax": (nn.Softmax(dim=1), IMAGE, SIZE),
     "log softmax": (nn.LogSoftmax(dim=1), IMAGE, SIZE),
     "average pooling 1d": (nn.AvgPool1d(2), ROW, 1 * N * C * (W // 2)),
@@ -111,13 +110,17 @@ OTHERS = {  # free in "macs"
             *(nn.ReLU(), nn.ReLU(inplace=True), nn.GELU(), nn.SiLU(), nn.Hardswish(), nn.Sigmoid(), nn.Tanh()),
             *(nn.PReLU(), nn.ELU(), nn.LeakyReLU(), nn.Mish(), nn.Softplus(), nn.GLU(dim=1), nn.LogSigmoid()),
             *(nn.Dropout(), nn.Dropout2d(), nn.AlphaDropout(), nn.Identity(), nn.Flatten(), nn.PixelShuffle(2)),
-            *(nn.MaxPool2d(2), nn.AdaptiveMaxPool2d(2), nn.ZeroPad2d(1), nn.ReflectionPad2d(1), nn.CircularPad2d(1)),
+            *(nn.MaxPool2d(2), nn.AdaptiveMaxPool2d(2), nn.ZeroPad2d(1), nn.ReflectionPad2d(1)),
+            *(() if older("2.1") else (nn.CircularPad2d(1),)),
         )
     },
     "elementwise": (lambda x: (x + 1) * x - x / 2 + x.exp().sqrt(), IMAGE, 0),
     "reshaping": (lambda x: torch.cat([x.reshape(N, -1), x.transpose(1, 2).flatten(1)]), IMAGE, 0),
     "reductions": (lambda x: x.mean((2, 3)) + x.sum((2, 3)) + x.amax((2, 3)), IMAGE, 0),
 }
+if not older("2.4"):
+    OTHERS["rms norm"] = (nn.RMSNorm(W), IMAGE, 2 * SIZE)
+    OTHERS["rms norm with eps"] = (nn.RMSNorm(W, eps=1e-6), IMAGE, 2 * SIZE)
 
 
 @pytest.mark.parametrize("name", [*CONVOLUTIONS, *CONTRACTIONS])

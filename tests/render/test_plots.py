@@ -10,7 +10,7 @@ import pytest
 from matplotlib.text import Text
 
 from thoplw import MissingExtraError
-from thoplw.render.plots import bars, scatter
+from thoplw.render.plots import bars, curves, scatter
 
 FAMILIES = {"A": {"a1": (1e9, 1e6), "a2": (4e9, 3e6)}, "B": {"b1": (2e9, 2e6)}}
 
@@ -103,3 +103,13 @@ def test_matplotlib_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtraError, match=r"a plot needs matplotlib, .*: pip install 'thoplw\[report\]'"):
         scatter({})
+
+
+def test_a_curve_has_full_points_that_it_was_made_of_and_hollow_ones_that_it_was_not() -> None:
+    lines = {"B = 1": ([(1, 3), (2, 6), (4, 12)], [(1, 3, False), (4, 12, True)])}
+    (axes,) = curves(lines, title="Net", variable="S", unit="MACs").axes
+    curve, full, hollow, *_ = axes.lines
+    assert [*zip(curve.get_xdata(), curve.get_ydata(), strict=True)] == [(1, 3), (2, 6), (4, 12)]
+    assert (list(full.get_xdata()), list(hollow.get_xdata())) == ([1], [4])
+    assert full.get_markerfacecolor() != hollow.get_markerfacecolor() == "white"
+    assert (axes.get_xscale(), axes.get_yscale(), axes.get_xlabel()) == ("log", "log", "S")

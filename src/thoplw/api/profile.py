@@ -15,7 +15,7 @@ from thoplw.capture.inputs import FORMS, arguments
 from thoplw.capture.preserve import without_collection
 from thoplw.capture.scopes import Watch
 from thoplw.capture.step import Step
-from thoplw.errors import InputError, UncountedError, UnknownNameError
+from thoplw.errors import InputError, UncountedError, UnknownNameError, add_note
 from thoplw.pricing import Convention, find
 from thoplw.pricing.custom import CustomOps
 from thoplw.record import Trace
@@ -173,16 +173,17 @@ def _note_shapes(inputs: tuple[Any, ...], error: Exception) -> None:
         None,
     )
     if shape is not None:
-        error.add_note(
+        add_note(
+            error,
             f"the input {shape!r} was passed to the model as it is; a shape stands for a tensor only if it is the "
-            f"whole input: pass torch.empty({', '.join(map(str, shape))}) instead"
+            f"whole input: pass torch.empty({', '.join(map(str, shape))}) instead",
         )
 
 
 def _note_batch(error: Exception) -> None:
     """Add a hint to what a batch norm says that has one value for each channel."""
     if "more than 1 value per channel" in str(error):
-        error.add_note("in training a batch norm takes statistics of the batch: give a batch of 2 or more")
+        add_note(error, "in training a batch norm takes statistics of the batch: give a batch of 2 or more")
 
 
 def _say_if_positional(model: torch.nn.Module, given: Mapping[str, Any], error: TypeError) -> None:

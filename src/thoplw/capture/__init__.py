@@ -8,7 +8,6 @@ somebody asks; any other is taken apart at once.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import chain, filterfalse, islice
@@ -34,6 +33,7 @@ from thoplw.capture.process import turn
 from thoplw.capture.random_state import random_state_kept
 from thoplw.capture.run import Run, outside
 from thoplw.capture.scopes import ModuleScopes, Watch
+from thoplw.capture.scripted import refuse_traced
 from thoplw.capture.session import Session
 from thoplw.capture.snapshot import Snapshot
 from thoplw.capture.stand_ins import stood_in_for
@@ -49,7 +49,7 @@ from thoplw.capture.torch_internals import (
 )
 from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, phases_of
 from thoplw.capture.weights import Weights
-from thoplw.errors import DataDependentError, InputError, ThoplwError
+from thoplw.errors import DataDependentError, InputError, ThoplwError, add_note
 from thoplw.record import Call, Trace
 
 #: A generator that gives more is taken for one that does not end.
@@ -86,7 +86,7 @@ def capture(
         DataDependentError: the model decided on a value that an abstract run does not have.
         InputError: a parameter is not initialised yet, a tensor or module is split over processes, or an operator
             cannot tell its output shape without running.
-        Exception: whatever the model's forward raises, with a note that says in which module (Python 3.11 or newer).
+        Exception: whatever the model's forward raises, with a note that says in which module.
     """
     with turn(), outside():
         given = _given(args, kwargs, execute)
@@ -124,6 +124,8 @@ def _capture(
     refuse_split("an input", map(type, given.values()))
     if execute:
         _require_values(weights, given)
+    else:
+        refuse_traced(weights.modules)
     snapshot.add_modules(weights.modules, weights.tensors)
     held = _held(step, weights, snapshot) if step is not None else []
     real = list(filterfalse(attrgetter("is_meta"), snapshot.tensors.values()))
@@ -320,16 +322,17 @@ def _require_values(weights: Weights, given: Mapping[int, torch.Tensor]) -> None
 
 def _say_where(error: Exception, run: Run) -> None:
     """Add to what a forward raised in which module it did, the innermost that had not returned, and what led there."""
-    if sys.version_info < (3, 11) or isinstance(error, ThoplwError):
+    if isinstance(error, ThoplwError):
         return
     if where := run.where():
-        error.add_note(f"raised {where}")
+        add_note(error, f"raised {where}")
     if run.refusals:
-        error.add_note(f"The forward had caught this: {run.refusals[0]}")
+        add_note(error, f"The forward had caught this: {run.refusals[0]}")
     for assumption in dict.fromkeys((assumed.statement, assumed.target) for assumed in run.assumptions):
-        error.add_note(
+        add_note(
+            error,
             f"Assumed before: {assumption[0]} ({assumption[1]}). If a shape is wrong for that reason, execute=True "
-            "counts it on real tensors."
+            "counts it on real tensors.",
         )
 
 

@@ -15,6 +15,7 @@ import torch
 
 from thoplw.capture.torch_internals import (
     asked_by_torch,
+    become,
     is_jagged,
     is_parameter,
     make_wrapper,
@@ -26,6 +27,7 @@ from thoplw.capture.torch_internals import (
 )
 from thoplw.errors import DataDependentError
 from thoplw.record import TensorSpec
+from thoplw.shapes.common import dense
 
 #: Classes of tensors that bring no operators of their own.
 PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
@@ -129,6 +131,12 @@ class AbstractTensor(torch.Tensor):
             )
         _DATA.__set__(self, data)
         self.spec, self.token, self.assumed, self.places = data.spec, data.token, data.assumed, data.places
+
+    def change_shape(self, spec: TensorSpec) -> None:
+        """Have another shape from now on, as after ``squeeze_``, which no meta kernel of torch 2.0 can do."""
+        assumed, places = self.assumed, self.places
+        become(self, abstract(spec, self.device))
+        self.assumed, self.places = assumed, places
 
     def tolist(self) -> Any:
         """What is taken for granted; else refuse, as there are no values."""
@@ -312,7 +320,7 @@ class Specs:
 
 def abstract(spec: TensorSpec, device: torch.device) -> AbstractTensor:
     """A new abstract tensor that looks like ``spec`` on ``device``; like a dense one, if that is of a sparse tensor."""
-    strides = spec.strides or None
+    strides = spec.strides or dense(spec.shape)
     tensor: AbstractTensor = make_wrapper(AbstractTensor, spec.shape, strides, dtype=dtype_of(spec), device=device)
     tensor.spec = spec
     tensor.token = id(spec)

@@ -292,7 +292,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 return self._fill(func, args, kwargs)
             if torch.Tag.inplace_view in func.tags and type(args[0]) is AbstractTensor:
                 self.record(self.call(func, args, kwargs, output))
-                meta_kernel.change_view(args[0], func, args, kwargs, self.specs.of(output))
+                args[0].change_shape(self.specs.of(output))
                 return args[0]
             layout = shapes.layout_of(target, operator.overload, torch.Tag.pointwise in func.tags)
             if same is None and layout is not None:

@@ -22,6 +22,7 @@ from thoplw.capture.known_values import KnownValues
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import target_of
 from thoplw.capture.run import Run
+from thoplw.capture.torch_internals import real_type
 from thoplw.errors import DataDependentError
 from thoplw.record import TensorSpec
 
@@ -199,7 +200,7 @@ def _least_squares(a: torch.Tensor, b: torch.Tensor, rcond: float | None = None,
     residuals = torch.empty((*batch, sides) if driver == "gels" and rows > columns else 0, dtype=a.dtype, device="meta")
     ranks = torch.empty(0 if driver == "gels" else batch, dtype=torch.int64, device="meta")
     values = torch.empty((*batch, min(rows, columns)) if driver in ("gelsd", "gelss") else 0, device="meta")
-    return place.squeeze(-1) if is_vectors else place, residuals, ranks, values.to(a.dtype.to_real())
+    return place.squeeze(-1) if is_vectors else place, residuals, ranks, values.to(real_type(a.dtype))
 
 
 def _alignments(probabilities: torch.Tensor, targets: torch.Tensor, steps: Any, lengths: Any, *options: Any) -> Any:

@@ -107,7 +107,8 @@ class LayerCache:
             for key, tensor in tensors.items():
                 if type(tensor) not in PLAIN:
                     del self._tokens[key]
-        layers = {cls: _Layer(cls, *row) for cls, row in LAYERS.items() if _methods(cls) == _METHODS[cls]}
+        classes = {*map(type, self._weights.modules)} & LAYERS.keys()
+        layers = {cls: _Layer(cls, *LAYERS[cls]) for cls in classes if _methods(cls) == _METHODS[cls]}
         # The model itself is called once.
         calls = [
             (module.__dict__, partial(self._call, module, index, layer))

@@ -8,12 +8,11 @@ from typing import Any
 
 import torch
 
-from thoplw.capture.abstract import REAL_LIMIT, AbstractTensor
+from thoplw.capture.abstract import REAL_LIMIT
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import is_mutable, target_of
-from thoplw.capture.torch_internals import on_shapes, schema_of
+from thoplw.capture.torch_internals import schema_of
 from thoplw.errors import DataDependentError, InputError
-from thoplw.record import TensorSpec
 
 #: Where the output is one of the arguments: its position or name.
 Position = int | str | None
@@ -120,15 +119,6 @@ def position_of(output: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> P
     if not isinstance(output, torch.Tensor):
         return None
     return next((position for position, value in candidates if value is output), None)
-
-
-def change_view(
-    tensor: AbstractTensor, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], spec: TensorSpec
-) -> None:
-    """Change the shape of a tensor in place to that of ``spec``, as ``squeeze_`` does."""
-    with on_shapes():
-        func(*args, **kwargs)
-    tensor.spec, tensor.token = spec, id(spec)
 
 
 def _on_meta(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 
+from thoplw.capture.torch_internals import TRACED_NEEDS_MEMORY, VERSION
 from thoplw.errors import InputError
+
+_TRACED: Any = vars(torch.jit)["TracedModule"]
 
 #: Nodes that no dispatch mode is told of, though they multiply: what ``torch.jit.optimize_for_inference`` makes.
 _HIDDEN = "prim::mkldnn_"
+
+
+def refuse_traced(modules: Iterable[torch.nn.Module]) -> None:
+    """Refuse to run traced modules without arithmetic, where that would end the process.
+
+    Raises:
+        InputError: one is there, and this release of torch would do so.
+    """
+    if TRACED_NEEDS_MEMORY and any(isinstance(module, _TRACED) for module in modules):
+        raise InputError(
+            f"the model was made by torch.jit.trace, and torch {VERSION} crashes when such a model runs on tensors "
+            "without values: profile the model that was traced, or freeze the traced one with torch.jit.freeze; "
+            "execute=True counts it as it is, and torch 2.1 or newer needs none of this."
+        )
 
 
 def is_frozen(module: torch.nn.Module) -> bool:

@@ -1,9 +1,9 @@
 """Every private name of torch that is used here, and every public one that releases of torch do not all have.
 
 Each stands behind a plain name that says what it is for and since which release of torch it exists: "since 2.0" means
-that the oldest release that thoplw has been tried with has it. So a release that renames one breaks this file, in its
-tests, and nothing else; and an older release is made to work here. Names that are used for every operator are bound
-when this is imported, so that they cost no call more.
+that the oldest release that thoplw runs with has it. So a release that renames one breaks this file, in its tests, and
+nothing else. Where an older release lacks something, a stand-in follows the words "needed up to": it can go with the
+last release that needs it. Which of the two is used is decided when this is imported, so that the newest pays nothing.
 
 What the forwards of torch's layers read is not here but in :data:`thoplw.capture.layer_cache.LAYERS`.
 """
@@ -15,8 +15,10 @@ import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
+from importlib import import_module
+from inspect import signature
 from operator import itemgetter
 from typing import Any
 
@@ -103,7 +105,7 @@ def make_nested_wrapper(cls: Any, like: torch.Tensor) -> Any:
 
 
 def with_other_rows(jagged: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    """A jagged tensor with other rows of the same lengths, which it shares, and so goes with the first. Since 2.2."""
+    """A jagged tensor with other rows of the same lengths, which it shares, and so goes with the first. Since 2.3."""
     names, context = jagged.__tensor_flatten__()
     inner = {
         name: change(value) if value is rows_of(jagged) else value
@@ -112,6 +114,12 @@ def with_other_rows(jagged: Any, change: Callable[[torch.Tensor], torch.Tensor])
     }
     other: torch.Tensor = type(jagged).__tensor_unflatten__(inner, context, jagged.size(), jagged.stride())
     return other
+
+
+def become(tensor: torch.Tensor, other: torch.Tensor) -> None:
+    """Give a tensor the shape, strides and type of another, unseen by any mode. Since 2.0."""
+    with no_dispatch():
+        tensor.data = other
 
 
 def is_parameter(tensor: torch.Tensor) -> bool:
@@ -158,14 +166,32 @@ def handed_out(watch: Callable[[torch.Tensor], None]) -> Iterator[None]:
                 del torch.Tensor.numpy  # it is of the class that torch.Tensor is derived from
 
 
-#: Where a tensor keeps the hooks of the user's. Since 2.1.
-TENSOR_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+_LATE_HOOKS = "_post_accumulate_grad_hooks"
+
+#: Where a tensor keeps the hooks of the user's. Since 2.1; up to 2.0 there is but the first, which is named twice.
+TENSOR_HOOKS = ("_backward_hooks", _LATE_HOOKS if hasattr(torch.Tensor, _LATE_HOOKS) else "_backward_hooks")
 
 
 def copy_of_memory(storage: torch.UntypedStorage) -> torch.UntypedStorage:
     """A copy that no mode sees. Since 2.0."""
     with no_dispatch():
         return storage.clone()  # type: ignore[no-untyped-call,no-any-return] # torch's own gap
+
+
+#: Whether a traced module ends the process when it is run on tensors without memory: up to 2.0 it does. Since 2.0.
+TRACED_NEEDS_MEMORY: bool = not hasattr(torch, "compiler")
+
+
+def real_type(dtype: torch.dtype) -> torch.dtype:
+    """The type of the real part of numbers of a type. Since 2.0; ``dtype.to_real()`` since 2.1."""
+    return _REAL_TYPES.get(dtype, dtype)
+
+
+_REAL_TYPES = {
+    torch.complex32: torch.float16,
+    torch.complex64: torch.float32,
+    torch.complex128: torch.float64,
+}
 
 
 def methods_of(packed: Any) -> tuple[str, ...]:
@@ -223,6 +249,9 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch 
         return False
 
 
+_MODE_FLAGS = [name for name in vars(dispatch_globals) if name.startswith("_is_in_")]
+
+
 @contextmanager
 def mode_flags_kept() -> Iterator[None]:
     """Put back what torch remembers, for all threads alike, of whether there are modes. Since 2.7.
@@ -230,8 +259,7 @@ def mode_flags_kept() -> Iterator[None]:
     Each mode keeps what it found and puts it back, which goes wrong where modes of two threads overlap: left last, the
     second puts back that there is one.
     """
-    names = [name for name in vars(dispatch_globals) if name.startswith("_is_in_")]
-    before = {name: getattr(dispatch_globals, name) for name in names}
+    before = {name: getattr(dispatch_globals, name) for name in _MODE_FLAGS}
     try:
         yield
     finally:
@@ -280,9 +308,13 @@ def without_transforms() -> Iterator[None]:
     if not in_transforms():
         yield
         return
-    from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+    from torch._functorch import pyfunctorch
 
-    with temporarily_clear_interpreter_stack():
+    with ExitStack() as undo:
+        if hasattr(pyfunctorch, "temporarily_clear_interpreter_stack"):
+            undo.enter_context(pyfunctorch.temporarily_clear_interpreter_stack())
+        while torch._C._functorch.peek_interpreter_stack() is not None:  # needed up to 2.0
+            undo.enter_context(pyfunctorch.temporarily_pop_interpreter_stack())
         yield
 
 
@@ -302,29 +334,30 @@ def below_autograd() -> Iterator[None]:
     Composite operators then reach a dispatch mode whole. A tensor made in inference mode is refused by every later
     training step, and a model may keep one: a table of positions in a cache, say.
     """
-    with torch.no_grad(), torch._C._AutoDispatchBelowADInplaceOrView():
+    with torch.no_grad(), _past_autograd():
         yield
+
+
+@contextmanager
+def _past_autograd_by_hand() -> Iterator[None]:
+    """Pass by what computes gradients, and what counts changes in place. Needed up to 2.0."""
+    guards: Any = torch._C
+    outer = guards._AutoDispatchBelowAutograd()
+    inner = guards.ExcludeDispatchKeyGuard(torch._C.DispatchKeySet(torch._C.DispatchKey.ADInplaceOrView))
+    try:
+        yield
+    finally:
+        del inner
+        del outer
+
+
+_past_autograd: Any = getattr(torch._C, "_AutoDispatchBelowADInplaceOrView", _past_autograd_by_hand)
 
 
 #: ``is_below_autograd()``: whether operators pass autograd by now. Since 2.0.
 is_below_autograd: Callable[[], bool] = partial(
     torch._C._dispatch_tls_is_dispatch_key_excluded, torch._C.DispatchKey.AutogradFunctionality
 )
-
-
-@contextmanager
-def on_shapes() -> Iterator[None]:
-    """Have operators run torch's own meta kernels on tensors of classes of their own. Since 2.0.
-
-    So ``y.squeeze_()`` changes the shape of an abstract tensor in place.
-    """
-    with no_dispatch():
-        before = torch._C._meta_in_tls_dispatch_include()
-        torch._C._set_meta_in_tls_dispatch_include(True)
-        try:
-            yield
-        finally:
-            torch._C._set_meta_in_tls_dispatch_include(before)
 
 
 #: ``dispatch_modes()``: how many modes are given every operator now. Since 2.0.
@@ -337,7 +370,9 @@ running_mode: Callable[[], Any] = _get_current_dispatch_mode
 def leave_modes(count: int) -> None:
     """Leave all modes that are given every operator, but for the first ``count``. Since 2.0."""
     while dispatch_modes() > count:
+        mode = running_mode()  # held, as torch up to 2.2 ends the process where nobody else holds it
         _pop_mode()
+        del mode
 
 
 #: ``function_modes()``: how many modes are given every function of torch now. Since 2.0.
@@ -349,7 +384,14 @@ is_autocast_on: Callable[[], bool] = torch._C._is_any_autocast_enabled
 
 @contextmanager
 def attention_unfused() -> Iterator[None]:
-    """Have attention layers of torch run their operators one by one. Since 2.3."""
+    """Have attention layers of torch run their operators one by one. Since 2.0."""
+    with _unfused():
+        yield
+
+
+@contextmanager
+def _switched_off() -> Iterator[None]:
+    """Since 2.3."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -359,25 +401,72 @@ def attention_unfused() -> Iterator[None]:
 
 
 @contextmanager
+def _with_functions_of_others() -> Iterator[None]:
+    """Have attention layers take their tensors for ones with functions of their own, as there is no switch.
+
+    Needed up to 2.2.
+    """
+    overrides: Any = torch.overrides
+    before = overrides.has_torch_function
+
+    def has_torch_function(tensors: Any) -> bool:
+        asks = str(sys._getframe(1).f_globals.get("__name__"))
+        return asks in ("torch.nn.modules.activation", "torch.nn.modules.transformer") or before(tensors)
+
+    overrides.has_torch_function = has_torch_function
+    try:
+        yield
+    finally:
+        overrides.has_torch_function = before
+
+
+_unfused = _switched_off if hasattr(torch.backends, "mha") else _with_functions_of_others
+
+
+@contextmanager
 def uncompiled() -> Iterator[None]:
-    """Run what was compiled as it was before, and what is compiled meanwhile as well. Since 2.6.
+    """Run what was compiled as it was before, and what is compiled meanwhile as well. Since 2.0.
 
     ``torch.cond`` and flex attention, for instance, compile themselves when they are called.
     """
     with ExitStack() as undo:
         # Nothing can have been compiled before the compiler was imported, which takes a second.
         if "torch._dynamo" in sys.modules:
-            undo.enter_context(torch.compiler.set_stance("force_eager"))
+            undo.enter_context(_eager())
             # A compiled submodule warns that global hooks fire once more, for its wrapper: a module of its own.
             undo.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", "Using `torch.compile.module.` when there are global hooks")
         else:
             undo.callback(setattr, torch, "compile", torch.compile)
             torch.compile = _compile_later(undo)
-        rules = torch.ops.higher_order.cond.functorch_table
+        rules = _rules_of_cond()
         undo.callback(rules.update, dict(rules))
         rules.update({key: _of_functions(rule) for key, rule in rules.items()})
         yield
+
+
+def _rules_of_cond() -> dict[Any, Callable[..., Any]]:
+    """What ``vmap`` and its like do to ``torch.cond``, which there is since 2.1."""
+    rules: dict[Any, Callable[..., Any]] = getattr(getattr(torch.ops.higher_order, "cond", None), "functorch_table", {})
+    return rules
+
+
+@contextmanager
+def _eager_frames() -> Iterator[None]:
+    """Have the compiler leave every frame alone, those included that it has compiled. Needed up to 2.5."""
+    frames: Any = import_module("torch._dynamo.eval_frame")
+    set_eval_frame = frames.set_eval_frame
+    frames.set_eval_frame = lambda callback: set_eval_frame(None if callable(callback) else callback)
+    try:
+        yield
+    finally:
+        frames.set_eval_frame = set_eval_frame
+
+
+def _eager() -> Any:
+    """A context in which the compiler does nothing. Since 2.6 in words of torch's own."""
+    set_stance = getattr(getattr(torch, "compiler", None), "set_stance", None)
+    return _eager_frames() if set_stance is None else set_stance("force_eager")
 
 
 def _compile_later(undo: ExitStack) -> Callable[..., Any]:
@@ -386,7 +475,7 @@ def _compile_later(undo: ExitStack) -> Callable[..., Any]:
 
     def compile_eagerly(*args: Any, **kwargs: Any) -> Any:
         torch.compile = compile_
-        undo.enter_context(torch.compiler.set_stance("force_eager"))
+        undo.enter_context(_eager())
         return compile_(*args, **kwargs)
 
     return compile_eagerly
@@ -519,8 +608,16 @@ def exchange(tensor: torch.Tensor, other: torch.Tensor) -> None:
 
 # -- calls of modules --------------------------------------------------------------------------------------------------
 
-#: ``any_module_hooks()``: whether somebody has hooks on the calls of all modules. Since 2.1.
-any_module_hooks: Callable[[], bool] = module_globals._has_any_global_hook
+
+def _any_hooks() -> bool:
+    """Needed up to 2.0."""
+    return any(vars(module_globals)[f"_global_{kind}_hooks"] for kind in _KINDS_OF_HOOKS)
+
+
+_KINDS_OF_HOOKS = ("backward_pre", "backward", "forward", "forward_pre")
+
+#: ``any_module_hooks()``: whether somebody has hooks on the calls of all modules. Since 2.0.
+any_module_hooks: Callable[[], bool] = getattr(module_globals, "_has_any_global_hook", _any_hooks)
 
 #: ``hooks_of(module.__dict__)``: four dictionaries, of the hooks on the calls of one module. Since 2.0.
 hooks_of: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(
@@ -533,22 +630,38 @@ def module_hooks(
     before: Callable[[torch.nn.Module, tuple[Any, ...]], None],
     after: Callable[..., None],
 ) -> Iterator[None]:
-    """Call ``before(module, args)`` and ``after(module, args, kwargs, output)`` at the calls of all modules. Since 2.6.
+    """Call ``before(module, args)`` and ``after(module, args, kwargs, output)`` at the calls of all modules. Since 2.0.
 
-    Older releases give hooks of this kind no keyword arguments. Calls come from all threads, and to a call of another
-    thread that goes on while this is left torch may give ``after(module, args, output)``.
+    Calls come from all threads, and to a call of another thread that goes on while this is left torch may give
+    ``after(module, args, output)``.
     """
-    handles = [
-        module_globals.register_module_forward_pre_hook(before),
-        module_globals.register_module_forward_hook(after, with_kwargs=True),
-    ]
+    handles = [module_globals.register_module_forward_pre_hook(before), _register_after(after)]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
             # torch's own handle forgets this entry.
-            module_globals._global_forward_hooks_with_kwargs.pop(handle.id, None)
+            _HOOKS_WITH_KEYWORDS.pop(handle.id, None)
+
+
+def _register_with_keywords(after: Callable[..., None]) -> Any:
+    """Since 2.6."""
+    return module_globals.register_module_forward_hook(after, with_kwargs=True)
+
+
+def _register_beside_keywords(after: Callable[..., None]) -> Any:
+    """Read the keyword arguments where torch has them: in the method that calls the hook. Needed up to 2.5."""
+
+    def with_keywords(module: torch.nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        after(module, args, sys._getframe(1).f_locals["kwargs"], output)
+
+    return module_globals.register_module_forward_hook(with_keywords)
+
+
+_HOOKS_WITH_KEYWORDS: dict[int, Any] = getattr(module_globals, "_global_forward_hooks_with_kwargs", {})
+_TAKES_KEYWORDS = "with_kwargs" in signature(module_globals.register_module_forward_hook).parameters
+_register_after = _register_with_keywords if _TAKES_KEYWORDS else _register_beside_keywords
 
 
 @contextmanager
@@ -579,10 +692,15 @@ _INSTEAD = "_compiled_call_impl"
 
 @contextmanager
 def calling_instead(functions: Sequence[tuple[dict[str, Any], Callable[..., Any]]]) -> Iterator[None]:
-    """Have modules, given as their ``__dict__``, call these instead of their forward and hooks. Since 2.1.
+    """Have modules, given as their ``__dict__``, call these instead of their forward and hooks. Since 2.0.
 
     ``module.compile()`` does so, for good. What the forward itself sets meanwhile stays.
     """
+    with _calls_wrapped():
+        yield from _calling_instead(functions)
+
+
+def _calling_instead(functions: Sequence[tuple[dict[str, Any], Callable[..., Any]]]) -> Iterator[None]:
     others = [state.get(_INSTEAD) for state, _ in functions]
     for state, function in functions:
         state[_INSTEAD] = function
@@ -598,13 +716,46 @@ def calling_instead(functions: Sequence[tuple[dict[str, Any], Callable[..., Any]
                 state[_INSTEAD] = other
 
 
+_call_unwrapped: Callable[..., Any] = torch.nn.Module._call_impl
+
+
+def _call_wrapped(self: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+    """As ``torch.nn.Module.__call__``: call a module as releases since 2.1 do."""
+    instead = self.__dict__.get(_INSTEAD)
+    return _call_unwrapped(self, *args, **kwargs) if instead is None else instead(*args, **kwargs)
+
+
+@contextmanager
+def _calls_by_wrapper() -> Iterator[None]:
+    """Have modules look for what they are to call instead. Needed up to 2.0."""
+    cls: Any = torch.nn.Module
+    if cls.__call__ is not _call_unwrapped:  # a run inside a run, or somebody else knows better
+        yield
+        return
+    cls.__call__ = _call_wrapped
+    cls.__getstate__ = _state_without_instead
+    try:
+        yield
+    finally:
+        cls.__call__ = _call_unwrapped
+        del cls.__getstate__
+
+
+def _state_without_instead(self: torch.nn.Module) -> dict[str, Any]:
+    """What a copy of a module gets."""
+    return {name: value for name, value in self.__dict__.items() if name != _INSTEAD}
+
+
+_calls_wrapped: Any = nullcontext if hasattr(torch.nn.Module, _INSTEAD) else _calls_by_wrapper
+
+
 def called_instead(state: dict[str, Any]) -> Callable[..., Any] | None:
-    """What a module, given as its ``__dict__``, calls instead of its forward and hooks. Since 2.1."""
+    """What a module, given as its ``__dict__``, calls instead of its forward and hooks. Since 2.0."""
     return state.get(_INSTEAD)
 
 
 def caller_of_instead() -> Any:
-    """Which module is called, as seen in the function that it calls instead of its forward. Since 2.1.
+    """Which module is called, as seen in the function that it calls instead of its forward. Since 2.0.
 
     That need not be the one whose function it is. ``torch.nn.parallel.replicate``, for example, makes modules so::
 

@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from thoplw.cli.formula import variables
 from thoplw.cli.options import COUNTING, Batch, ConventionOfFile, Execute, Inputs, Model, Seq
 from thoplw.cli.run import run
 from thoplw.cli.terminal import say, show, told
 from thoplw.errors import InputError, UnknownNameError
+from thoplw.estimate import notation
 from thoplw.report.figures import shown_in
 
 if TYPE_CHECKING:
-    from thoplw.api.budget import Verdict
+    from thoplw.api.budget import Budget, Verdict
+    from thoplw.report.layer_info import LayerInfo
 
+
+#: The largest batch that --solve looks at, unless it is told.
+MOST_BATCH = 4096
 
 #: Group of options in the help.
 LIMITS = "Limits"
@@ -98,6 +104,16 @@ def check(
     batch: Batch = None,
     execute: Execute = False,
     convention: ConventionOfFile = None,
+    solve: Annotated[
+        Any,
+        typer.Option(
+            metavar="VARIABLE",
+            rich_help_panel=LIMITS,
+            parser=variables,
+            help="Find the largest batch, seq or resolution that keeps the limits, and check that: batch, or "
+            "batch=1:1024 for a range.",
+        ),
+    ] = None,
     allow_uncounted: Annotated[
         bool,
         typer.Option(
@@ -129,9 +145,15 @@ def check(
     thoplw profile resnet18 --kind json -o baseline.json
 
     thoplw check resnet18 --baseline baseline.json --tolerance 1% --github
+
+    thoplw check resnet18 --max-macs 1T --solve batch
     """
     if max_macs is None and max_params is None and not most and baseline is None:
         raise typer.BadParameter("nothing to check; add --max-macs, --max-params, --max or --baseline")
+    if solve is not None and (baseline is not None or inputs or execute or len(solve) != 1):
+        raise typer.BadParameter(
+            "--solve takes one variable of a model of a zoo, and limits; leave --baseline, --input and --execute out"
+        )
     with told(2):
         from thoplw.api.budget import Budget
         from thoplw.api.budget import check as verdict_on
@@ -146,7 +168,10 @@ def check(
             tolerance=tolerance,
             allow_uncounted=allow_uncounted,
         )
-        found = run(model, inputs, seq=seq, batch=batch, convention=counted, execute=execute)
+        if solve is None:
+            found = run(model, inputs, seq=seq, batch=batch, convention=counted, execute=execute)
+        else:
+            found = _solved(model, solve, budget, {"batch": batch, "seq": seq}, counted)
         verdict = verdict_on(found.profile, budget)
         show(verdict.report())
         for problem in verdict.problems:
@@ -155,6 +180,34 @@ def check(
             _annotate(model, verdict)
         if verdict.problems:
             raise typer.Exit(1)
+
+
+def _solved(
+    model: str, solve: dict[str, range | None], budget: Budget, given: dict[str, int | None], convention: str
+) -> LayerInfo:
+    """The profile at the largest size of a variable that keeps the limits; at the smallest, where none does."""
+    from thoplw.api.natural import natural
+    from thoplw.api.profile import profile
+    from thoplw.models.sizes import scalable
+
+    ((variable, sizes),) = solve.items()
+    fixed = {name: size for name, size in given.items() if size is not None and name != variable}
+    if variable == "batch" and sizes is None:
+        sizes = range(1, MOST_BATCH + 1)
+    wanted = {variable: sizes, **{name: range(size, size + 1) for name, size in fixed.items()}}
+    found = natural(model, wanted, convention=convention)
+    known = found.domain[0].ranges[variable]
+    try:
+        largest = found.largest(variable, **fixed, **budget.limits)
+        end = f", the end of the range ({notation.sizes(known)})" if largest == known[-1] else ""
+        show(f"The largest {variable} that keeps the limits is {largest}{end}.\n")
+    except InputError as error:
+        largest = known[0]
+        show(f"No {variable} keeps the limits: {error}.\n")
+    at = scalable(model)
+    chosen = {**fixed, variable: largest}
+    module, inputs = at.model(chosen.get("resolution")), at.inputs(**chosen)
+    return profile(module, inputs, verbose=False, convention=convention)[2]
 
 
 def _annotate(model: str, verdict: Verdict) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,22 @@ def parse(text: str) -> Typed:
     if dtype not in DTYPES:
         raise typer.BadParameter(str(UnknownNameError("dtype", dtype, DTYPES)))
     return Typed(name=name.strip(), shape=shape, dtype=dtype)
+
+
+def filled(text: str, sizes: Mapping[str, int]) -> Typed:
+    """Read one ``--input`` with variables in its shape: ``B,3,R,R``.
+
+    Raises:
+        UnknownNameError: a name in the shape is no variable.
+        BadParameter: as :func:`parse` does.
+    """
+    name, equals, rest = text.rpartition("=")
+    shape, colon, dtype = rest.partition(":")
+    places = [place.strip() for place in shape.split(",")]
+    for place in places:
+        if place.isidentifier() and place not in sizes:
+            raise UnknownNameError(f"variable in --input {text}:", place, sizes)
+    return parse(f"{name}{equals}{','.join(str(sizes.get(place, place)) for place in places)}{colon}{dtype}")
 
 
 def tensors(typed: list[Typed], *, real: bool = False) -> Inputs | None:

@@ -104,7 +104,7 @@ class CustomOps:
 
     def _unused(self, trace: Trace, expand: Expand) -> Iterator[str]:
         """The keys for which nothing ran, not even inside a module or operator that another function prices."""
-        calls = {call for call, _ in trace.steps}
+        calls = {call for call, _ in trace.steps} if self.operators else ()
         for name in self.operators:
             if name not in self._used and not any(map(Holds({name: None}, expand).at_all, calls)):
                 yield name

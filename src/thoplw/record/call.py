@@ -41,7 +41,13 @@ class Call:
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
         """Every tensor among the arguments, in order."""
-        return (*specs_in(self.args), *specs_in(tuple(self.kwargs.values())))
+        found: list[TensorSpec] = []
+        for value in (*self.args, *self.kwargs.values()) if self.kwargs else self.args:
+            if type(value) is TensorSpec:
+                found.append(value)
+            elif type(value) is not int:
+                found += specs_in(value)
+        return tuple(found)
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:

@@ -5,7 +5,7 @@ They belong to no window and no global state: ``figure.savefig("plot.svg")`` or 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from thoplw.errors import MissingExtraError
@@ -80,6 +80,52 @@ def scatter(
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=6, frameon=False)
     if labels and families:
         _name(figure, axes, {name: (x, y) for models in families.values() for name, (y, x) in models.items()})
+    return figure
+
+
+def curves(
+    lines: Mapping[str, tuple[Sequence[tuple[int, int]], Sequence[tuple[int, int, bool]]]],
+    *,
+    title: str = "",
+    variable: str = "",
+    unit: str = "",
+) -> Figure:
+    """Curves through points that were measured, both in logarithmic scale.
+
+    Args:
+        lines: label -> the places and values of a curve, and of the points measured; a point that the curve was not
+            made of, as its last entry says, is drawn hollow.
+        title: above.
+        variable: what changes along the curves, below.
+        unit: what the values are, at the side.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    figure, axes = _empty(width=8, height=5.5)
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    colours = ("#4477aa", "#cc6677", "#228833", "#aa3377")
+    for index, (label, (curve, measured)) in enumerate(lines.items()):
+        colour = colours[index % len(colours)]
+        axes.plot([x for x, _ in curve], [y for _, y in curve], color=colour, linewidth=1.4, label=label or "formula")
+        for held_out in (False, True):
+            points = [(x, y) for x, y, other in measured if other == held_out]
+            axes.plot(
+                [x for x, _ in points], [y for _, y in points], "o", color=colour,
+                markerfacecolor="white" if held_out else colour, markersize=6,
+            )  # fmt: skip
+    for held_out, label in ((False, "run, fitted"), (True, "run, held out")):
+        face = "white" if held_out else "#555555"
+        axes.plot([], [], "o", color="#555555", markerfacecolor=face, markersize=6, label=label)
+    axes.set(xscale="log", yscale="log", title=title, xlabel=variable, ylabel=unit)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_minor_locator(NullLocator())
+        _with_units(axis)
+    axes.grid(color="#dddddd")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
     return figure
 
 

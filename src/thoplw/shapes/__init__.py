@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
-from thoplw.shapes import gradients, linalg, matmul, norm, odd, pointwise, pooling, quantized, views
+from thoplw.shapes import detection, gradients, linalg, matmul, norm, odd, pointwise, pooling, quantized, views
 from thoplw.shapes.common import SAME
 from thoplw.shapes.layouts import layout_of
 
@@ -26,6 +26,7 @@ RULES: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
         for family in (gradients, linalg, matmul, norm, odd, pointwise, pooling, views)
         for name, rule in family.RULES.items()
     }
+    | dict(detection.RULES)
     | dict(quantized.RULES)
     | {"higher_order.flex_attention": matmul.flex_attention}
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from thoplw.record import TensorSpec
-from thoplw.shapes.common import FLOATING, contiguous, is_contiguous
+from thoplw.shapes.common import FLOATING, Shape, contiguous, is_contiguous, pair
 
 
 def loss(x: TensorSpec, target: TensorSpec, reduction: int = 1, *options: Any) -> TensorSpec | None:
@@ -21,6 +21,29 @@ def loss(x: TensorSpec, target: TensorSpec, reduction: int = 1, *options: Any) -
 def unshuffled(x: TensorSpec, factor: int) -> TensorSpec | None:
     """``[*, C, H, W]`` of no elements comes back as it is."""
     return x if 0 in x.shape and len(x.shape) >= 3 and factor > 0 and is_contiguous(x) else None
+
+
+def max_pool3d(
+    x: TensorSpec,
+    kernel: int | Shape,
+    stride: int | Shape = (),
+    padding: int | Shape = 0,
+    dilation: int | Shape = 1,
+    ceil_mode: bool = False,
+) -> tuple[TensorSpec, TensorSpec] | None:
+    """``[N, C, D, H, W] -> [N, C, D', H', W']``, and the positions: no meta kernel up to torch 2.0."""
+    window = pair(kernel, 3)
+    windows = (window, pair(stride, 3) or window, pair(padding, 3), pair(dilation, 3))
+    if len(x.shape) != 5 or x.dtype not in FLOATING or 0 in x.shape or not is_contiguous(x) or ceil_mode:
+        return None
+    if any(2 * pad > each or pad < 0 for each, _, pad, _ in zip(*windows, strict=True)):
+        return None
+    sizes = [
+        (size + 2 * pad - reach * (each - 1) - 1) // step + 1
+        for size, each, step, pad, reach in zip(x.shape[2:], *windows, strict=True)
+    ]
+    shape = (*x.shape[:2], *sizes)
+    return (contiguous(shape, x.dtype), contiguous(shape, "int64")) if min(sizes) > 0 else None
 
 
 def histogram(x: TensorSpec, bins: int | TensorSpec = 100, **options: Any) -> tuple[TensorSpec, TensorSpec] | None:
@@ -56,6 +79,7 @@ RULES: Mapping[str, Callable[..., Any]] = {
     "_histogramdd_from_bin_tensors": counts_between,
     "histogram": histogram,
     "huber_loss": loss,
+    "max_pool3d_with_indices": max_pool3d,
     "pixel_unshuffle": unshuffled,
     "soft_margin_loss": loss,
 }

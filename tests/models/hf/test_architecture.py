@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from checks.releases import working_transformers
 
 from thoplw.errors import InputError, MissingExtraError, UnknownNameError
 from thoplw.models import hf
 from thoplw.models.registry import load
 
-pytest.importorskip("transformers")
+working_transformers()
 
 
 SMALL = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 32}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from checks.releases import working_transformers
 
 from thoplw.models.hf.defaults import COMPLETE
 from thoplw.models.hf.special import SPECIAL
 
-transformers = pytest.importorskip("transformers")
+transformers = working_transformers()
 
 
 @pytest.mark.parametrize("table", [COMPLETE, SPECIAL], ids=["complete", "special"])

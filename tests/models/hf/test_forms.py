@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from checks.releases import working_transformers
 
 import thoplw
 from thoplw.models.registry import load
 
-pytest.importorskip("transformers")
+working_transformers()
 
 Shapes = dict[str, tuple[int, ...]]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import torch
+from checks.releases import working_transformers
 
 from thoplw.models import hf
 from thoplw.models.registry import load
 
-pytest.importorskip("transformers")
+working_transformers()
 
 Shapes = dict[str, tuple[int, ...]]
 

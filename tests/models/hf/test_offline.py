@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from checks.releases import working_transformers
 
 from thoplw.errors import InputError
 from thoplw.models.hf.offline import offline
 from thoplw.models.registry import load
 
-pytest.importorskip("transformers")
+working_transformers()
 
 
 @pytest.fixture

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 from checks.oracle import oracle_macs
+from checks.releases import working_transformers
 
 import thoplw
 from thoplw.models import hf
 
-transformers = pytest.importorskip("transformers")
+transformers = working_transformers()
 
 
 @pytest.fixture(autouse=True)

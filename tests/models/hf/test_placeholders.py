@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+from checks.releases import working_transformers
 
 from thoplw.models.registry import load
 
-pytest.importorskip("transformers")
+working_transformers()
 
 
 def test_there_is_a_placeholder_for_every_feature_of_a_picture() -> None:

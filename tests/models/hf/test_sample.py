@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+from checks.releases import working_transformers
 
 from thoplw.models.registry import load
 
-pytest.importorskip("transformers")
+working_transformers()
 
 
 def test_tokens_have_no_special_meaning() -> None:

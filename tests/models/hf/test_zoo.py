@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from checks.releases import working_transformers
 
 from thoplw.models.hf import zoo
 from thoplw.models.registry import load
 
-pytest.importorskip("transformers")
+working_transformers()
 
 
 def test_there_are_no_weights_and_floats_have_no_values() -> None:

@@ -12,14 +12,17 @@ from checks import peers
 from checks.calls import call, f32
 from checks.example_layers import calling, complex_numbers, layer
 from checks.recorded import recorded, work
+from checks.releases import file_since
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode, flop_registry, register_flop_formula
 
 import thoplw
 from thoplw.capture import capture
 from thoplw.pricing import find
 from thoplw.record import TensorSpec
+
+file_since("2.2")  # without a registry before
+from torch.utils.flop_counter import FlopCounterMode, flop_registry, register_flop_formula  # noqa: E402
 
 attention = F.scaled_dot_product_attention
 HEADS = (2, 4, 7, 8)

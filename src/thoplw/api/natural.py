@@ -1,0 +1,64 @@
+"""The formula of a model by name, in its natural variables: batch; number of tokens, or resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from thoplw.api.formula import Formula, search
+from thoplw.errors import InputError, NoFormulaError, UnknownNameError
+from thoplw.models.sizes import Scalable, scalable
+from thoplw.pricing import Convention, find
+
+
+def natural(
+    name: str,
+    wanted: Mapping[str, range | None] | None = None,
+    *,
+    convention: str | Convention = "thoplw",
+) -> Formula:
+    """How the cost of a model of a zoo depends on the sizes of its inputs.
+
+    Args:
+        name: as :func:`thoplw.models.registry.load` takes it.
+        wanted: variable -> its sizes, or None for those that the model is likely to take; all its variables if left
+            out.
+        convention: as for :func:`thoplw.formula`.
+
+    Raises:
+        UnknownNameError: the model has no such variable.
+        InputError: the model cannot run at some size, of all ranges that were tried.
+        NoFormulaError: no formula holds in any of the ranges that were tried.
+        Exception: what loading raises comes through.
+    """
+    found = scalable(name)
+    chosen: dict[str, Sequence[range]] = {}
+    for variable, sizes in (wanted or dict.fromkeys(found.ranges)).items():
+        if variable not in found.ranges:
+            raise UnknownNameError(f"variable of {name}", variable, found.ranges)
+        chosen[variable] = found.ranges[variable] if sizes is None else (sizes,)
+    tries = [dict(zip(chosen, ranges, strict=True)) for ranges in product(*chosen.values())]
+    if len(tries) == 1:
+        return _search(found, tries[0], find(convention), whole=False)
+    failed: InputError | NoFormulaError | None = None
+    runs: list[dict[str, range]] = []  # those of which only a formula is missing
+    for ranges in tries:
+        try:
+            return _search(found, ranges, find(convention), whole=True)
+        except InputError as error:
+            failed = failed or error
+        except NoFormulaError:
+            runs.append(ranges)
+    for ranges in runs:
+        try:
+            return _search(found, ranges, find(convention), whole=False)
+        except (InputError, NoFormulaError) as error:
+            failed = error
+    assert failed is not None  # there is no model without a range
+    raise failed
+
+
+def _search(found: Scalable, ranges: Mapping[str, range], convention: Convention, *, whole: bool) -> Formula:
+    model: Any = (lambda resolution: found.model(resolution)) if "resolution" in ranges else found.model(None)
+    return search(model, lambda **sizes: found.inputs(**sizes), ranges, convention, whole=whole)
