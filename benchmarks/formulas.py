@@ -130,12 +130,12 @@ def note(names: list[str], timeout: float, memory: int, workers: int) -> None:
 HEAD = """\
 # Formulas
 
-The MACs of models as exact formulas in their natural variables: batch; and number of tokens, or resolution where the
-model can be had at others. {tried} models were tried of the {all} that equal the [oracle](zoo.md), evenly spread over
-their names; {found} have a formula ({share:.1f} %), {wide} of them without a piece missing. Each was checked at ten
-runs or more that were held out, with {missed} misses. At the sizes at which the oracle ran the model for real, {equal}
-formulas give its number, and {other} another; the rest do not hold there. The median took {seconds:.1f} s of one
-processor, loading included. {when}, with {versions}. Written by
+The MACs of models as exact formulas in their natural variables: the batch *B*; and the number of tokens *S*, or the
+resolution *R* where the model can be had at others. {tried} models were tried, drawn from the {all} that equal the
+[oracle](zoo.md): {found} have a formula ({share:.1f} %), {wide} of them without a piece missing. Each was checked at
+ten runs or more that were held out, with {missed} misses. At the sizes at which the oracle ran the model for real,
+{equal} formulas give its number, and {other} another; the rest do not hold there. The median took {seconds:.1f} s of
+one processor, loading included. {when}, with {versions}. Written by
 `benchmarks/formulas.py`.
 
 *Runs*: those that the formula was made of, and those held out. Of several pieces, such as residues of a resolution, the
@@ -168,7 +168,12 @@ def page(records: list[Record], oracle: dict[str, int]) -> str:
         versions=", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "timm", "transformers")),
     )
     rows = [
-        (each["name"], f"`{each['formula']}`", each["domain"] + more(each), f"{each['fitted']} + {each['held_out']}")
+        (
+            each["name"],
+            f"`{short(each['formula'])}`",
+            short(each["domain"]).replace(" ", "\N{NO-BREAK SPACE}") + more(each),
+            f"{each['fitted']} + {each['held_out']}".replace(" ", "\N{NO-BREAK SPACE}"),
+        )
         for each in good
     ]
     parts = [head, markdown(("Model", "MACs", "For", "Runs"), rows)]
@@ -181,6 +186,13 @@ def page(records: list[Record], oracle: dict[str, int]) -> str:
             markdown(("Model", "Answer"), [(each["name"], cell(each["error"])) for each in bad]),
         ]
     return "\n".join(parts) + "\n"
+
+
+def short(text: str) -> str:
+    """The variables by their letters."""
+    for name, letter in (("batch", "B"), ("seq", "S"), ("resolution", "R")):
+        text = text.replace(name, letter)
+    return text
 
 
 def more(record: Record) -> str:

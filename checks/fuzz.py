@@ -154,12 +154,6 @@ class Known(NamedTuple):
 
 KNOWN = (
     Known(
-        "CTCLoss",
-        "DataDependentError (abstract)",
-        "thoplw",
-        "torch marks the kernel as one that decides on values, and there is no assumption for it",
-    ),
-    Known(
         "CrossMapLRN2d",
         "InputError (abstract)",
         "thoplw",
@@ -176,12 +170,6 @@ KNOWN = (
         "DataDependentError (abstract)",
         "the module",
         "the forward asks whether any variance is negative: `if torch.any(var < 0)`",
-    ),
-    Known(
-        "RMSNorm",
-        "strides (abstract)",
-        "thoplw",
-        "the stride of a dimension of one element, which the written-out kernel keeps",
     ),
 )
 

@@ -73,13 +73,26 @@ MODELS = """
     lraspp_mobilenet_v3_large fasterrcnn_resnet50_fpn ssd300_vgg16 r3d_18 mvit_v1_b s3d
 """
 
+#: What CI runs on the oldest release: the 33 models, ``count``, ``compare``, ``summary`` and the command line.
+CORE = """
+    tests/checks/test_results.py tests/api/test_count.py tests/api/test_compare.py tests/report/test_layer_info.py
+    tests/cli/test_compare.py tests/capture/test_scripted.py tests/capture/test_scopes.py
+"""
+
+#: Models whose own code has changed, so that releases may differ.
+CHANGED = {
+    "fasterrcnn_resnet50_fpn": "torchvision 0.15 and 0.16 work out the size of a picture with tensors, which is 9 "
+    "FLOPs (`models/detection/transform.py`)",
+}
+
 CONVENTIONS = ("thoplw", "macs", "flops")
 
 INTRODUCTION = """# Releases of PyTorch
 
 thoplw runs with torch 2.0 and newer, and torchvision 0.15 and newer. `tools/releases.py` makes an environment for each
 release below, checks that `pip install .` leaves that torch in place, runs the test suite, and counts 30 models. A test
-of something that an older torch does not have says which release it needs, and is left out before that."""
+of something that an older torch does not have says which release it needs, and is left out before that. `core` are the
+tests that CI runs on torch 2.0.1: the 33 models of the results, `count`, `compare`, `summary` and the command line."""
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
@@ -89,7 +102,7 @@ def run(
     names: Annotated[list[str] | None, typer.Argument(help="releases of torch; all if left out")] = None,
     folder: Annotated[Path | None, typer.Option(help="where environments are made and deleted")] = None,
     only: Annotated[str, typer.Option(help="which tests, as for pytest -m")] = "not browser",
-    tests: Annotated[str, typer.Option(help="files and folders of tests")] = "tests",
+    tests: Annotated[str, typer.Option(help="files and folders of tests; core: those of CI")] = "tests",
     index: Annotated[str, typer.Option(help="packages to take torch from, as for pip --index-url")] = "",
 ) -> None:
     """Make an environment for each release, test in it, and write down what was found."""
@@ -99,7 +112,10 @@ def run(
     for release in chosen:
         with tempfile.TemporaryDirectory(prefix=f"torch-{release.torch}-", dir=folder) as place:
             python = _environment(release, Path(place), index)
-            found = {**_figures(python), **_tests(python, Path(place), only, tests.split())}
+            found = {
+                **_figures(python),
+                **_tests(python, Path(place), only, (CORE if tests == "core" else tests).split()),
+            }
         _keep({**release._asdict(), "date": date.today().isoformat(), "only": only, "tests": tests, **found})
         typer.echo(f"torch {release.torch}: {found['passed']} passed, {len(found['failed'])} failed")
     page()
@@ -217,6 +233,8 @@ def _tested(found: dict[str, dict[str, Any]]) -> Iterator[str]:
 def _left_out(found: dict[str, dict[str, Any]]) -> Iterator[str]:
     """Why tests were left out: reason by release."""
     reasons = list(dict.fromkeys(reason for line in found.values() for reason in line["skipped"]))
+    if not reasons:
+        return
     yield from ("", "## Tests that were left out", "")
     yield f"| reason | {' | '.join(found)} |"
     yield f"|---|{'---:|' * len(found)}"
@@ -232,6 +250,7 @@ def _compared(found: dict[str, dict[str, Any]]) -> Iterator[str]:
     for name in MODELS.split():
         cells = [_cell(found, name, convention, 0) for convention in CONVENTIONS]
         yield f"| {name} | {' | '.join(cells)} | {_cell(found, name, 'macs', 1)} |"
+    yield from ("", *(f"{name}: {reason}." for name, reason in CHANGED.items()))
 
 
 def _cell(found: dict[str, dict[str, Any]], name: str, convention: str, which: int) -> str:

@@ -85,3 +85,9 @@ def test_assumptions_of_either_are_said() -> None:
 def test_conventions_do_not_mix() -> None:
     with pytest.raises(InputError, match="before was counted by 'macs' and after by 'thoplw'"):
         differences(profile(BEFORE), profile(BEFORE, convention="thoplw"))
+
+
+def test_a_narrow_table_leaves_out_what_was_before() -> None:
+    table = differences(profile(BEFORE), profile(AFTER)).table(narrow=True)
+    assert table.columns == ("Name", "Class", "Change", "MACs after", "MACs +/-", "Params after", "Params +/-")
+    assert table.footer == ("Total", "Sequential", "", "96", "-8", "104", "-14")

@@ -54,6 +54,18 @@ for make, given in ((parallel, x), (sharded, x), (inside, x), (nn.ReLU, split)):
             print(str(error).split(",")[0])
         model(given).sum()
         assert not torch.is_inference_mode_enabled()
+
+class Reduced(nn.Linear):
+    def forward(self, x):
+        y = super().forward(x)
+        distributed.all_reduce(y)
+        return y
+
+try:
+    thoplw.profile(Reduced(8, 8), x)
+except thoplw.InputError as error:
+    print(str(error))
+print(thoplw.profile(Reduced(8, 8), x, convention="macs", execute=True, verbose=False)[0])
 distributed.destroy_process_group()
 """
 
@@ -72,4 +84,7 @@ def test_what_is_split_over_processes_is_refused() -> None:
         "module 'Sequential.2' is a FSDPLinear",
         *["an input is a DTensor"] * 2,
         "a tensor that aten.relu is given is a DTensor",
+        "c10d.allreduce_.default in the model itself (Reduced) exchanges tensors with other processes, and thoplw does "
+        "not follow that in a run that computes only shapes. execute=True counts it on real tensors.",
+        "128",
     ]

@@ -177,6 +177,64 @@ def test_a_loop_on_a_value_sends_to_a_real_run_that_counts_it() -> None:
     assert thoplw.profile(model, X, convention="macs", execute=True, verbose=False)[0] == LINEAR
 
 
+# -- prices of their own ----------------------------------------------------------------------------------------------
+
+
+FLOWS = {  # the operator, a forward that runs it, and how often
+    "cond": (torch.ops.higher_order.cond, lambda m, x: torch.cond(torch.tensor(len(x)) > 1, m.a, lambda x: x, (x,)), 1),
+    "cond on a value": (
+        torch.ops.higher_order.cond,
+        lambda m, x: torch.cond(x.sum() > 0, m.a, lambda x: m.a(m.a(x)), (x,)),
+        1,
+    ),
+    "while_loop": (
+        torch.ops.higher_order.while_loop,
+        lambda m, x: hops.while_loop(lambda i, x: i < 3, lambda i, x: (i + 1, m.a(x)), (torch.tensor(0), x))[1],
+        1,
+    ),
+    "scan": (torch.ops.higher_order.scan, lambda m, x: hops.scan(lambda c, e: (m.a(c), c + e), x[0], x)[1], 1),
+    "map": (torch.ops.higher_order.map_impl, lambda m, x: hops.map(lambda e: m.a(e), x), 1),
+    "cond in map": (
+        torch.ops.higher_order.cond,
+        lambda m, x: hops.map(lambda e: torch.cond(torch.tensor(len(e)) > 1, m.a, lambda e: e.clone(), (e,)), x),
+        2,
+    ),
+    "map with cond inside": (
+        torch.ops.higher_order.map_impl,
+        lambda m, x: hops.map(lambda e: torch.cond(torch.tensor(len(e)) > 1, m.a, lambda e: e.clone(), (e,)), x),
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+@pytest.mark.parametrize("case", FLOWS)
+def test_the_price_of_control_flow_covers_what_it_runs(case: str, execute: bool) -> None:
+    operator, forward, times = FLOWS[case]
+    model, x = Two(lambda m, x: m.a(forward(m, x))), torch.ones(2, 8)
+    with_price = thoplw.profile(model, x, {operator: lambda call: 1000}, convention="macs", execute=execute)
+    assert with_price[:2] == (times * 1000 + 2 * 8 * 8, 72)
+    assert not any("never ran" in note for note in with_price[2].notes())
+    assert sum(row.macs for row in with_price[2]) == with_price[0]
+
+
+def test_the_price_of_control_flow_holds_in_count() -> None:
+    model = Two(lambda m, x: m.a(torch.cond(torch.tensor(len(x)) > 1, m.a, lambda x: x.clone(), (x,))))
+    with thoplw.count("macs", {torch.ops.higher_order.cond: lambda call: 1000}) as counted:
+        model(torch.ones(2, 8))
+    assert counted.total_macs == 1000 + 2 * 8 * 8
+
+
+def test_a_price_of_control_flow_sees_the_call() -> None:
+    seen: list[thoplw.Call] = []
+    model = Two(lambda m, x: hops.map(lambda e: m.a(e), x))
+    thoplw.profile(model, (2, 8), {torch.ops.higher_order.map_impl: lambda call: seen.append(call) or 0}, verbose=False)
+    (call,) = seen
+    assert call.target == "higher_order.map_impl"
+    assert [spec.shape for spec in call.outputs] == [(2, 8)]
+    assert [part.target for part in call.parts or ()].count("aten.linear") == 2
+
+
 # -- flex attention ----------------------------------------------------------------------------------------------------
 
 
@@ -229,6 +287,41 @@ def test_a_block_mask_that_a_model_was_made_with_is_known(execute: bool) -> None
     model, q = Two(lambda m, q: flex_attention(q, q, q, block_mask=mask)), torch.ones(1, 1, 256, 8)
     assert thoplw.profile(model, q, convention="macs-causal", execute=execute, verbose=False)[0] == 3 * 128**2 * 16
     assert mask.kv_num_blocks.tolist() == [[[1, 1]]]  # and full ones besides
+
+
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+def test_weights_that_a_function_of_scores_reads_are_used(execute: bool) -> None:
+    from torch.nn.attention.flex_attention import flex_attention
+
+    class Biased(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head, self.place = nn.Parameter(torch.ones(2)), nn.Embedding(31, 2)
+
+        def forward(self, q: torch.Tensor) -> Any:
+            def biased(score: Any, b: Any, h: Any, i: Any, j: Any) -> Any:
+                return score + self.head[h] + self.place.weight[i - j + 15, h]
+
+            return flex_attention(q, q, q, score_mod=biased)
+
+    _, params, info = thoplw.profile(Biased(), (1, 2, 16, 8), execute=execute, verbose=False)
+    assert params == 2 + 31 * 2
+    assert info.not_executed == {}
+
+
+def test_a_mask_that_depends_on_values_or_is_large_counts_in_full_and_is_listed() -> None:
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+    def learned(m: Two, q: torch.Tensor) -> Any:
+        kept = q.mean((0, 1, 3)) > 0
+        mask = create_block_mask(lambda b, h, i, j: kept[i] | kept[j], None, None, 256, 256, device="cpu")
+        return flex_attention(q, q, q, block_mask=mask)
+
+    large, inputs = flex(*[(1, 1, 2**16, 8)] * 3, mask=causal)
+    for model, given, length in ((Two(learned), (torch.ones(1, 1, 256, 8),), 256), (large, inputs, 2**16)):
+        macs, _, info = thoplw.profile(model, given, convention="macs-causal", verbose=False)
+        assert macs == length**2 * 16
+        assert [*info.assumptions] == ["the block mask is not known, so every score is computed"]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64], ids=str)

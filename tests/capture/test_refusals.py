@@ -46,6 +46,26 @@ REFUSED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     ),
     "class": (lambda x, target: F.cross_entropy(x, target), (ROWS, torch.tensor([0, 1, 2, 3, 4])), "index 4"),
     "draws": (lambda x: x.multinomial(5), (torch.ones(4),), "5 samples"),
+    "dtypes of probabilities": (
+        F.binary_cross_entropy,
+        (torch.full((3,), 0.5), torch.ones(3, dtype=torch.float64)),
+        "torch.float32, and the target of torch.float64",
+    ),
+    "convolution of nothing": (F.conv2d, (X[:, :, :0], W), "(2, 3, 0, 8)"),
+    "padded convolution of nothing": (lambda x, w: F.conv2d(x, w, padding=3), (X[..., :0], W), "(2, 3, 8, 0)"),
+    "transposed convolution of nothing": (F.conv_transpose2d, (X[:, :, :0], W[:3]), "(2, 3, 0, 8)"),
+    "no channels": (F.conv_transpose2d, (X[:, :0], W[:3]), "0 channels, and the weight takes 3"),
+    "pooling of nothing": (lambda x: F.adaptive_avg_pool2d(x, 2), (X[:, :, :0],), "(2, 3, 0, 8)"),
+    **{
+        f"upsampling of nothing, {mode}": (
+            lambda x, mode=mode: F.interpolate(x, scale_factor=2, mode=mode),
+            (X[:, :, :0],),
+            "(2, 3, 0, 8)",
+        )
+        for mode in ("nearest", "bilinear", "bicubic")
+    },
+    "no steps": (lambda x: nn.LSTM(4, 2)(x)[0], (torch.ones(0, 3, 4),), "no steps"),
+    "no steps, batch first": (lambda x: nn.GRU(4, 2, batch_first=True)(x)[0], (torch.ones(3, 0, 4),), "no steps"),
     "boundaries": (lambda x, edges: torch.bucketize(x, edges), (ROWS, ROWS), "2 dimensions"),
 }
 
@@ -76,6 +96,9 @@ TAKEN: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     ),
     "gelu by tanh": (lambda x: F.gelu(x, approximate="tanh"), (X,)),
     "draws with replacement": (lambda x: x.multinomial(5, replacement=True), (torch.ones(4),)),
+    "a batch of nothing": (F.conv2d, (X[:0], W)),
+    "upsampling of a batch of nothing": (lambda x: F.interpolate(x, scale_factor=2), (X[:0],)),
+    "sequences of a batch of nothing": (lambda x: nn.LSTM(4, 2)(x)[0], (torch.ones(3, 0, 4),)),
     "the same padding": (lambda x, w: F.conv2d(x, w, padding="same"), (X, W)),
 }
 

@@ -70,6 +70,7 @@ def test_what_is_stored_is_multiplied(way: str, layout: str, execute: bool) -> N
 COO: dict[str, tuple[Callable[[Any, torch.Tensor], Any], int]] = {
     "sparse.mm": (torch.sparse.mm, STORED * DIM),
     "addmm": (lambda a, x: torch.sparse.addmm(x, a, x), STORED * DIM),
+    "hybrid": (lambda a, x: torch.hspmm(a, x).to_dense(), STORED * DIM),
     "softmax": (lambda a, x: torch.sparse.softmax(a, 1) @ x, STORED * DIM),
     "degrees": (lambda a, x: x / torch.sparse.sum(a, 1).to_dense().unsqueeze(1), 0),
     "edges": (lambda a, x: x[a.indices()[0]] @ x.T, STORED * DIM * NODES),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import gc
+from collections import deque
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -79,7 +81,73 @@ def as_assumed_values(y: torch.Tensor) -> None:
     TABLES["kept"] = (y > 0).nonzero() + 1
 
 
+class Method:
+    """Keeps what a method returned, by the object and by what it was given."""
+
+    @functools.lru_cache(8)  # noqa: B019 # that is the point
+    def kept(self, y: torch.Tensor) -> torch.Tensor:
+        return y * 2
+
+
+METHOD = Method()
+
+
+def by_a_method(y: torch.Tensor) -> None:
+    METHOD.kept(y)
+
+
+def in_an_attribute_of_a_function(y: torch.Tensor) -> None:
+    if not hasattr(in_an_attribute_of_a_function, "table"):
+        in_an_attribute_of_a_function.table = y  # type: ignore[attr-defined]
+
+
+CONTEXT: contextvars.ContextVar[torch.Tensor | None] = contextvars.ContextVar("CONTEXT", default=None)
+
+
+def in_a_context(y: torch.Tensor) -> None:
+    CONTEXT.set(y)
+
+
+class Slots:
+    __slots__ = ("table",)
+
+    def __init__(self) -> None:
+        self.table: Any = None
+
+
+SLOTS = Slots()
+
+
+def in_a_slot(y: torch.Tensor) -> None:
+    SLOTS.table = (y,)
+
+
+QUEUE: deque[Any] = deque(maxlen=2)
+
+
+def in_a_queue(y: torch.Tensor) -> None:
+    QUEUE.append((y, None))
+
+
+class Recent:
+    def __init__(self) -> None:
+        self.tables: list[Any] = []
+
+
+RECENT = Recent()
+
+
+def in_an_empty_list_of_an_object(y: torch.Tensor) -> None:
+    RECENT.tables.append((y,))
+
+
 KEEPERS = (
+    by_a_method,
+    in_an_attribute_of_a_function,
+    in_a_context,
+    in_a_slot,
+    in_a_queue,
+    in_an_empty_list_of_an_object,
     in_a_dict,
     under_a_tensor,
     in_a_tuple_in_a_dict,
@@ -117,10 +185,18 @@ def test_nothing_survives(keep: Callable[[torch.Tensor], Any]) -> None:
     assert NESTED == {"layers": [None, None]}
     assert HELPER.last is None
     assert LATEST is None
+    assert not hasattr(in_an_attribute_of_a_function, "table")
+    assert CONTEXT.get() is None
+    assert (SLOTS.table, QUEUE, RECENT.tables) == (None, deque(), [])
     model(x).sum().backward()
     TABLES.clear()
-    NESTED["layers"][0] = HELPER.last = None
+    NESTED["layers"][0] = HELPER.last = SLOTS.table = None
     in_a_variable(None)  # type: ignore[arg-type]
+    METHOD.kept.cache_clear()
+    in_an_attribute_of_a_function.__dict__.clear()
+    CONTEXT.set(None)
+    QUEUE.clear()
+    RECENT.tables.clear()
 
 
 @pytest.mark.parametrize("execute", [False, True])

@@ -15,12 +15,6 @@ if torch.__version__ < "2.14":
 
 from checks import operators
 
-#: Where a difference is known to be ours, and another issue's.
-KNOWN = {
-    "sparse.sampled_addmm",  # sparse inputs have no abstract tensors yet
-    "sparse.mm",
-}
-
 PAGE = (Path(__file__).parents[2] / "benchmarks" / "operators.md").read_text(encoding="utf-8")
 
 
@@ -28,7 +22,7 @@ PAGE = (Path(__file__).parents[2] / "benchmarks" / "operators.md").read_text(enc
 def test_results_are_equal(operator: tuple[str, str]) -> None:
     line = operators.tried(*operator)
     wrong = [note for note in line.notes if not note.endswith(operators.META) and not note.startswith("refused")]
-    assert wrong == [] or operator[0] in KNOWN
+    assert wrong == []
 
 
 @pytest.mark.parametrize(

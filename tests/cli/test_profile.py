@@ -140,6 +140,31 @@ def test_a_file_takes_the_table(option: str, run: Run) -> None:
     assert Path("table.md").read_text(encoding="utf-8") == f"{layers.summary('md')}\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [("table.md", "| Name"), ("table.csv", "Name,Class"), ("data.json", "{"), ("page.HTML", "<!doctype"), ("raw", "|")],
+)
+def test_the_name_of_a_file_chooses_the_format(name: str, begins: str, run: Run) -> None:
+    assert run("profile", "resnet18", "-o", name).exit_code == 0
+    assert Path(name).read_text(encoding="utf-8").lower().startswith(begins.lower())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "endings"),
+    [
+        (["profile", "resnet18", "-o", "x.png"], ".speedscope.json"),
+        (["diff", "resnet18", "resnet34", "-o", "x.html"], ".csv, .json, .log, .md, .tex, .txt;"),
+        (["compare", "resnet18", "-o", "x.svg"], ".csv"),
+    ],
+)
+def test_a_name_that_stands_for_no_format_is_refused(arguments: list[str], endings: str, run: Run) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "stands for no format" in result.stderr
+    assert endings in " ".join(result.stderr.replace("│", "").split())
+    assert not Path(arguments[-1]).exists()
+
+
 def test_what_never_ran_is_said_once(run: Run) -> None:
     text = run("profile", "googlenet")
     assert (text.stdout.count("Never ran: aux1"), text.stderr) == (1, "")
@@ -433,7 +458,7 @@ def test_a_tree_has_colours_for_who_looks_at_it(run: Run, monkeypatch: pytest.Mo
 def look(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command as on a terminal of 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
-    for command in ("profile", "compare", "diff", "survey"):
+    for command in ("check", "profile", "compare", "diff", "survey"):
         monkeypatch.setattr(sys.modules[f"thoplw.cli.{command}"], "is_terminal", lambda: True)
     return run
 
@@ -466,6 +491,7 @@ def test_a_format_that_is_asked_for_is_shown_on_a_terminal(fmt: str, look: Run) 
         ["compare", "resnet18"],
         ["compare", "resnet18", "--explain", "thop", "macs", "--by-layer"],
         ["diff", "resnet18", "resnet34"],
+        ["check", "resnet18", "--max-macs", "2G"],
     ],
 )
 def test_other_tables_fit_the_terminal_too(arguments: list[str], look: Run) -> None:
@@ -474,6 +500,20 @@ def test_other_tables_fit_the_terminal_too(arguments: list[str], look: Run) -> N
     assert result.exit_code == 0
     assert max(map(len, table.splitlines())) <= 80
     assert "1.81 G" in result.stdout or "1.82 G" in result.stdout or "9.92 M" in result.stdout
+
+
+def test_a_diff_leaves_room_for_classes(look: Run) -> None:
+    lines = look("diff", "resnet18", "resnet34").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[4].split()[:2] == ["layer1.2.bn1", "BatchNorm2d"]
+
+
+def test_a_check_is_as_readable_as_other_tables(look: Run) -> None:
+    result = look("check", "resnet18", "--max-macs", "1G", "--max-params", "12M")
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert result.exit_code == 1
+    assert ["MACs", "1.82", "G", "1.00", "G", "limit", "-824.01", "M", "NO"] in lines
+    assert ["conv1", "Conv2d", "118.01", "M"] in lines
 
 
 def test_on_a_terminal_a_file_gets_the_text_as_ever(look: Run) -> None:

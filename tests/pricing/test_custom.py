@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from checks.releases import older, since
+from checks.releases import since
 from torch import nn
 
 import thoplw
@@ -157,6 +157,22 @@ def test_an_operator_that_takes_functions_can_be_priced(execute: bool) -> None:
     assert thoplw.profile(Flex(), (1, 2, 16, 8), prices, execute=execute)[0] == 2 * 16 * 8
 
 
+@pytest.mark.parametrize(
+    ("key", "function", "note"),
+    [
+        (torch.ops.aten.linear, lambda call: call.nothing, "prices aten.linear"),
+        (nn.Linear, lambda module, inputs, output: module.nothing, "prices Linear"),
+    ],
+)
+def test_an_error_of_a_function_names_what_it_prices(key: Any, function: Any, note: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        thoplw.profile(nn.Linear(8, 8), (2, 8), {key: function})
+    assert any(
+        each.startswith("raised in custom_ops by ") and each.endswith(note)
+        for each in getattr(caught.value, "__notes__", ())
+    )
+
+
 def wrong_arity(module: nn.Module, inputs: Any) -> int:
     return 0
 
@@ -178,13 +194,6 @@ BAD = {
     "not callable": ({nn.Conv2d: 5}, "Conv2d is given 5, not a function"),
     "not a key": ({"conv2d": no_number}, "the key 'conv2d' is neither"),
 }
-
-
-if not older("2.2"):
-    BAD["control flow"] = (
-        {torch.ops.higher_order.cond: lambda call: 1},
-        "higher_order.cond cannot have a price: the operators inside the functions",
-    )
 
 
 @pytest.mark.parametrize("case", BAD)

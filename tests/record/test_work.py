@@ -25,6 +25,12 @@ def test_a_whole_number_of_operations_says_nothing_of_macs() -> None:
     assert as_work(7, "a price", "FLOP") == Work(flops=7)
 
 
+@pytest.mark.parametrize("price", [-1, Work(macs=-1)])
+def test_less_than_nothing_is_refused(price: object) -> None:
+    with pytest.raises(CustomOpError, match=r"the price of aten.relu returned .*; a cost is zero or more"):
+        as_work(price, "the price of aten.relu")
+
+
 @pytest.mark.parametrize("price", [6.5, True, None, "6", Fraction(1, 2)])
 def test_what_is_no_amount_is_refused(price: object) -> None:
     with pytest.raises(

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from thoplw.render.screen import screen, width_of
+from thoplw.render.screen import clever, screen, width_of
 from thoplw.render.table import Table
 
 TABLE = Table(
@@ -59,3 +59,30 @@ def test_words_are_no_markup_and_totals_and_notes_stand_below() -> None:
 
 def test_a_table_without_rows_or_footer() -> None:
     assert shown(Table(columns=("Name", "MACs"), rows=()), 80)[0].split() == ["Name", "MACs"]
+
+
+def test_names_and_classes_share_what_figures_leave() -> None:
+    columns = ("Name", "Class", "Change", "MACs after", "MACs +/-", "Params after", "Params +/-")
+    figures = ("115.61 M", "+115.61 M", "147.46 K", "+147.46 K")
+    table = Table(columns=columns, rows=(("layer2.10.conv1", "SomewhatLongClass", "added", *figures),))
+    for width, name, cls in ((90, "layer2.10.conv1", "SomewhatLongClass"), (77, "…2.10.conv1", "SomewhatLo…")):
+        lines = shown(table, width)
+        assert max(map(len, lines)) <= width
+        words = lines[-1].split()
+        assert words[0].endswith(name[1:])
+        assert words[1].startswith(cls[:-1])
+        assert words[3:] == " ".join(figures).split()
+
+
+def test_whole_numbers_become_clever_and_words_stay() -> None:
+    table = Table(
+        columns=("Name", "Measured", "+/-", "Kept"),
+        rows=(("0", "1824010216", "+4608", "yes"), ("1", "512", "-4608", "NO")),
+        footer=("Total", "ResNet", "+1000000", ""),
+    )
+    written = clever(table)
+    assert [[cell.strip() for cell in row] for row in written.rows] == [
+        ["0", "1.82 G", "+4.61 K", "yes"],
+        ["1", "512", "-4.61 K", "NO"],
+    ]
+    assert [cell.strip() for cell in written.footer] == ["Total", "ResNet", "+1.00 M", ""]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thoplw.errors import InputError
 from thoplw.report.rollup import cumulative, folded, layers, rolled_up, summed
 from thoplw.report.rows import Row
 
@@ -171,3 +173,9 @@ def test_a_chain_folds_however_deep_it_is() -> None:
     chain = tuple(row(".".join("0" * depth), depth, macs=1) for depth in range(3_000))
     assert folded(chain) == chain
     assert cumulative(chain)[0].figures["macs"] == 3_000
+
+
+@pytest.mark.parametrize("depth", [-1, "a", 1.5, True])
+def test_what_is_no_depth_is_refused(depth: Any) -> None:
+    with pytest.raises(InputError, match=r"^depth=.*: 0 is the model itself"):
+        rolled_up([row("", 0)], depth)

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 import torch
 from checks.drawn import Draw
+from checks.releases import since
+from torch import nn
 
+from thoplw.capture import capture
 from thoplw.capture.abstract import Specs
 from thoplw.capture.operators import target_of
 from thoplw.shapes import layout_of, layouts
@@ -132,6 +135,7 @@ def frozen(value: Any, specs: Specs) -> Any:
     return specs.of(value) if isinstance(value, torch.Tensor) else value
 
 
+@since("2.1", "kernels lay some results out otherwise before")
 @pytest.mark.parametrize("func", CASES, ids=str)
 def test_a_layout_is_that_of_the_kernel_for_the_cpu(func: Any) -> None:
     layout, specs, compared = (
@@ -155,3 +159,16 @@ def test_a_layout_is_that_of_the_kernel_for_the_cpu(func: Any) -> None:
             given = [frozen(arg, specs) for arg in args]
             assert layout(tuple(output.shape), *given) == output.stride(), (seed, given)
     assert compared > 40
+
+
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "order", "normalised"),
+    [((4, 3, 5, 1), (3, 0, 1, 2), 2), ((1, 2), (1, 0), 2), ((1, 3, 4), (1, 0, 2), 2), ((2, 3, 4, 5), (0, 2, 3, 1), 2)],
+)
+def test_rms_norm_keeps_strides_of_single_elements(
+    shape: tuple[int, ...], order: tuple[int, ...], normalised: int, affine: bool
+) -> None:
+    x = torch.rand([shape[dim] for dim in order]).permute([order.index(dim) for dim in range(len(shape))])
+    layer = nn.RMSNorm(shape[-normalised:], elementwise_affine=affine)
+    assert capture(layer, (x,), {}).outputs[0].strides == layer(x).stride()

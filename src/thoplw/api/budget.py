@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -158,11 +158,15 @@ class Verdict:
         Args:
             kind: ``text`` or ``md``.
         """
-        parts = [render(self.table(), kind)]
+        return "\n\n".join(part if isinstance(part, str) else render(part, kind) for part in self.parts())
+
+    def parts(self) -> Iterator[str | Table]:
+        """The table of limits; then for each that is broken a line that says so, and the table of its layers."""
+        yield self.table()
         for each in self.findings:
             if each.broken and each.layers is not None:
-                parts += [f"{each}:", render(each.layers, kind)]
-        return "\n\n".join(parts)
+                yield f"{each}:"
+                yield each.layers
 
 
 def check(profile: Profile, budget: Budget) -> Verdict:

@@ -98,19 +98,21 @@ class Differences:
         """Totals."""
         return self.totals["params"]
 
-    def table(self, fmt: str = "raw") -> Table:
+    def table(self, fmt: str = "raw", *, narrow: bool = False) -> Table:
         """Every layer that differs, and all others in one row, so that columns add up.
 
         Args:
             fmt: ``raw`` numbers, or ``clever`` ones with units.
+            narrow: leave out the figures before, which those after and their growth tell as well.
         """
         written, growth = _FORMATTERS[fmt]
+        first = 1 if narrow else 0
 
         def cells(pairs: Mapping[str, Pair]) -> tuple[str, ...]:
             return tuple(
                 cell
                 for pair in pairs.values()
-                for cell in (written(pair.before), written(pair.after), growth(pair.grown))
+                for cell in (written(pair.before), written(pair.after), growth(pair.grown))[first:]
             )
 
         rows = [(named(each.name), each.cls, each.kind, *cells(each.figures)) for each in self.changes]
@@ -126,7 +128,7 @@ class Differences:
                 "Name",
                 "Class",
                 "Change",
-                *(f"{heading} {when}" for heading in headings for when in ("before", "after", "+/-")),
+                *(f"{heading} {when}" for heading in headings for when in ("before", "after", "+/-")[first:]),
             ),
             rows=tuple(rows),
             footer=("Total", " -> ".join(dict.fromkeys(self.models)), "", *cells(self.totals)),

@@ -11,6 +11,9 @@ from thoplw.errors import InputError, NoFormulaError, UnknownNameError
 from thoplw.models.sizes import Scalable, scalable
 from thoplw.pricing import Convention, find
 
+#: How many of the ranges in which a model runs are searched for residues and cuts, which takes many runs.
+_MOST_SEARCHES = 2
+
 
 def natural(
     name: str,
@@ -50,7 +53,7 @@ def natural(
             failed = failed or error
         except NoFormulaError:
             runs.append(ranges)
-    for ranges in runs:
+    for ranges in runs[:_MOST_SEARCHES]:
         try:
             return _search(found, ranges, find(convention), whole=False)
         except (InputError, NoFormulaError) as error:

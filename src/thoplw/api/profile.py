@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, Literal, NoReturn
 
 import torch
@@ -90,7 +90,13 @@ def profile(
         table = find(convention)
         custom = CustomOps(custom_ops, table)
         trace = observe(
-            model, tensor, execute=execute, reuse_layers=reuse_layers, watch=custom.watch, train=mode == "train"
+            model,
+            tensor,
+            execute=execute,
+            reuse_layers=reuse_layers,
+            watch=custom.watch,
+            priced=custom.flows,
+            train=mode == "train",
         )
         info = LayerInfo(custom.price(trace, expand))
         told(info, strict=strict, verbose=verbose)
@@ -123,17 +129,26 @@ def observe(
     execute: bool = False,
     reuse_layers: bool = True,
     watch: Watch | None = None,
+    priced: Container[str] = (),
     train: bool = False,
     step: Step | None = None,
 ) -> Trace:
-    """Run a model once and record what ran; arguments and errors as for :func:`profile`."""
+    """Run a model once and record what ran; arguments as for :func:`profile` and :func:`thoplw.capture.capture`."""
     model = _module(model)
     # TorchScript keeps its forward as an attribute once somebody has asked for it.
     forward = None if isinstance(model, torch.jit.ScriptModule) else model.forward
     args, kwargs = arguments(tensor, forward=forward, real=execute)
     try:
         return capture(
-            model, args, kwargs, execute=execute, reuse_layers=reuse_layers, watch=watch, train=train, step=step
+            model,
+            args,
+            kwargs,
+            execute=execute,
+            reuse_layers=reuse_layers,
+            watch=watch,
+            priced=priced,
+            train=train,
+            step=step,
         )
     except (TypeError, AttributeError) as error:
         if isinstance(tensor, dict) and isinstance(error, TypeError):

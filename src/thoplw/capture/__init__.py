@@ -8,8 +8,9 @@ somebody asks; any other is taken apart at once.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Container, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from contextvars import copy_context
 from itertools import chain, filterfalse, islice
 from operator import attrgetter
 from typing import Any
@@ -39,6 +40,7 @@ from thoplw.capture.snapshot import Snapshot
 from thoplw.capture.stand_ins import stood_in_for
 from thoplw.capture.step import Step
 from thoplw.capture.survivors import Survivors
+from thoplw.capture.switches import switches_kept
 from thoplw.capture.torch_internals import (
     VERSION,
     backward_passes,
@@ -66,6 +68,7 @@ def capture(
     execute: bool = False,
     reuse_layers: bool = True,
     watch: Watch | None = None,
+    priced: Container[str] = (),
     train: bool = False,
     step: Step | None = None,
 ) -> Trace:
@@ -79,6 +82,8 @@ def capture(
         reuse_layers: run a layer of torch once, and repeat its record for layers that are called alike. That gives the
             record of a run of every layer, sooner.
         watch: called with scope, module, inputs and output whenever a module of the model returns.
+        priced: names of control-flow operators, such as ``higher_order.cond``, that have a price of their own: the
+            record has a call of one as a whole.
         train: run it in training mode.
         step: run a whole training step, under autograd.
 
@@ -93,13 +98,13 @@ def capture(
         if step is None:
             asked = Asked()
             try:
-                trace = _capture(model, *given, execute, reuse_layers, watch, train, step, asked)
+                trace = _capture(model, *given, execute, reuse_layers, watch, priced, train, step, asked)
             except Exception:
                 if not asked.by_somebody:
                     raise
             if not asked.by_somebody:
                 return trace
-        return _capture(model, *given, execute, reuse_layers, watch, train, step, None)
+        return _capture(model, *given, execute, reuse_layers, watch, priced, train, step, None)
 
 
 def _capture(
@@ -109,6 +114,7 @@ def _capture(
     execute: bool,
     reuse_layers: bool,
     watch: Watch | None,
+    priced: Container[str],
     train: bool,
     step: Step | None,
     asked: Asked | None,
@@ -138,6 +144,7 @@ def _capture(
         kind = LiveRun if execute else AbstractRun
         device = _device(given, real)
     run = kind(specs=specs, weights=weights, scopes=scopes, device=device)
+    run.priced = priced
     run.own(real)
     made = Made(weights, scopes)
     survivors = Survivors(weights.modules, snapshot)
@@ -145,6 +152,7 @@ def _capture(
         with Interrupts() as interrupts, ExitStack() as stack:
             stack.enter_context(random_state_kept(lambda: run.drew))
             stack.enter_context(preserved(snapshot, _mode(model, train or step is not None)))
+            stack.enter_context(switches_kept())
             stack.callback(run.finish)
             reshaped = stack.enter_context(data_preserved(real))
             if asked is not None:
@@ -166,19 +174,20 @@ def _capture(
             stack.enter_context(run.entered())
             try:
                 with interrupts.let_through():
-                    _call(model, args, kwargs, scopes, step)
+                    # In a context of its own, so that variables of contexts are as before.
+                    copy_context().run(_call, model, args, kwargs, scopes, step)
             except Exception as error:
                 if lacks_memory(error) and not execute:
                     raise DataDependentError(
-                        f"something {run.where()} reads the memory of a tensor, as torch.tensor([x, y]) and "
-                        "x.storage()[0] do, which does not exist in a run without arithmetic. execute=True counts it "
-                        "on real tensors."
+                        f"the code {run.where()} reads the memory of a tensor, as torch.tensor([x, y]) and "
+                        "x.storage()[0] do, and this run computes only shapes: tensors have no memory. execute=True "
+                        "counts it on real tensors."
                     ) from error
                 if scopes.strangers and isinstance(error, DataDependentError):
                     raise InputError(
-                        "a thread that was there before the run worked on its tensors, which cannot be followed. Work "
-                        "is followed that the forward gives to a ThreadPoolExecutor, or to threads that it starts "
-                        "itself."
+                        "a thread that was there before the run worked on its tensors, and thoplw cannot follow it. "
+                        "It follows threads that the forward starts, and work that the forward gives to a "
+                        "ThreadPoolExecutor."
                     ) from error
                 _say_where(error, run)
                 raise
@@ -196,17 +205,17 @@ def _capture(
         ) from caught
     if left:
         raise InputError(
-            f"the forward left a tensor of this run in {', '.join(left[:3])}, and what was there before is not known, "
-            "so that it cannot be put back: set it anew before the model runs. What a model keeps in its own "
-            "attributes, or in variables of the file of its class, is put back."
+            f"the forward kept a tensor of this run in {', '.join(left[:3])}, and thoplw cannot put back what was "
+            "there before: set it anew before the model runs. thoplw puts back the attributes of modules, and the "
+            "variables of the file that defines the class of the model."
         )
     # Of a tensor that is no weight the values count, and what is done to it is done for real.
     reshaped = [tensor for tensor in reshaped if id(tensor) in weights.tensors]
     if reshaped and not execute:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in reshaped[:5])
         raise InputError(
-            f"the forward assigned .data of another shape or type to tensors of the model, of shape {shapes}: nothing "
-            "tells of that in a run without arithmetic. execute=True counts it on real tensors."
+            f"the forward assigned .data of another shape or dtype to tensors of the model, of shape {shapes}, and a "
+            "run that computes only shapes cannot follow that. execute=True counts it on real tensors."
         )
     return Trace(
         modules=tuple(weights.infos),
@@ -240,7 +249,7 @@ def _held(step: Step, weights: Weights, snapshot: Snapshot) -> list[torch.Tensor
 
 
 def expand(call: Call) -> tuple[Call, ...] | None:
-    """The operators that a composite operator is made of, or ``None`` for a kernel.
+    """Return the operators that a composite operator calls, or ``None`` for a kernel.
 
     They come from running the composite on abstract tensors made from the record: no model is needed.
     """
@@ -258,9 +267,9 @@ def expand(call: Call) -> tuple[Call, ...] | None:
 def _call(
     model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], scopes: ModuleScopes, step: Step | None
 ) -> None:
-    """Call a model, and have it do what it puts off.
+    """Call a model, and consume the generators in its output.
 
-    Hooks do not fire for a class that has a ``__call__`` of its own, nor tell of what a generator does later.
+    Hooks do not fire for a class with a ``__call__`` of its own, and do not cover what a generator runs later.
     """
     with scopes.root(model, args, kwargs) as returned:
         returned.append(model(*args, **kwargs) if step is None else step.run(model, args, kwargs))
@@ -268,47 +277,52 @@ def _call(
 
 
 def _exhaust(output: Any) -> None:
-    """Take all that a generator gives: what it does, it does as it is asked.
+    """Consume every generator in an output, at any depth: a generator runs only while items are taken from it.
 
     Raises:
         InputError: it does not end, or the forward is to be awaited.
     """
     if isinstance(output, Coroutine):
         output.close()
-        raise InputError("the forward is asynchronous: profile a module whose forward awaits nothing.")
+        raise InputError(
+            "the forward is asynchronous (async def), and nobody awaits it: give a module with a plain forward."
+        )
+    if isinstance(output, (tuple, list, Mapping)):
+        for each in output.values() if isinstance(output, Mapping) else output:
+            _exhaust(each)
     if not isinstance(output, Iterator):
         return
     for _ in islice(output, _MOST_ITEMS):
         pass
     if next(output, output) is not output:
         raise InputError(
-            f"the forward returns a generator that goes on after {_MOST_ITEMS:,} items: profile a module that takes as "
-            "many as you need."
+            f"the forward returns a generator that goes on after {_MOST_ITEMS:,} items: profile a module that takes "
+            "from it as many as you need."
         )
 
 
 def _given(args: Sequence[Any], kwargs: Mapping[str, Any], execute: bool) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The inputs, without those of ``vmap`` and its like, which are no tensors outside of them."""
+    """Return the inputs, with plain tensors in place of those of ``vmap`` and other function transforms."""
     given = tuple(args), dict(kwargs)
     if not any(map(is_transformed, tensors_in(given))):
         return given
     if execute:
         raise InputError(
-            "execute=True needs real inputs, and one belongs to vmap, grad or another transformation of functions: "
-            "leave execute out, or profile the model outside of it."
+            "execute=True needs real inputs, and one is a tensor of vmap, grad or another function transform: "
+            "leave execute out, or profile the model outside of the transform."
         )
     return map_tensors(given, _shape_of)  # type: ignore[no-any-return] # it keeps the containers
 
 
 def _shape_of(tensor: torch.Tensor) -> torch.Tensor:
-    """A tensor of the same shape, if it is of a transformation."""
+    """Return a meta tensor of the same shape for a tensor of a function transform, and any other as it is."""
     if not is_transformed(tensor):
         return tensor
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
 
 def _require_values(weights: Weights, given: Mapping[int, torch.Tensor]) -> None:
-    """A real run needs real tensors."""
+    """Refuse weights and inputs on the meta device, as a real run needs values."""
     for info in weights.infos:
         for weight in (*info.parameters, *info.buffers):
             if weight.key in weights.tensors and weights.tensors[weight.key].is_meta:
@@ -321,7 +335,7 @@ def _require_values(weights: Weights, given: Mapping[int, torch.Tensor]) -> None
 
 
 def _say_where(error: Exception, run: Run) -> None:
-    """Add to what a forward raised in which module it did, the innermost that had not returned, and what led there."""
+    """Add notes to an error of the forward: the innermost module that was running, and what was assumed before."""
     if isinstance(error, ThoplwError):
         return
     if where := run.where():
@@ -331,12 +345,12 @@ def _say_where(error: Exception, run: Run) -> None:
     for assumption in dict.fromkeys((assumed.statement, assumed.target) for assumed in run.assumptions):
         add_note(
             error,
-            f"Assumed before: {assumption[0]} ({assumption[1]}). If a shape is wrong for that reason, execute=True "
-            "counts it on real tensors.",
+            f"Assumed before: {assumption[0]} ({assumption[1]}). If that made a shape wrong, execute=True counts the "
+            "model on real tensors.",
         )
 
 
 def _device(given: Mapping[int, torch.Tensor], real: Sequence[torch.Tensor]) -> torch.device:
-    """The device that the user sees: of the inputs, else of the weights, and the CPU where both have no values."""
+    """Return the device of the inputs, else that of the weights; the CPU if all are on the meta device."""
     known = next(filterfalse(attrgetter("is_meta"), chain(given.values(), real)), None)
     return torch.device("cpu") if known is None else known.device

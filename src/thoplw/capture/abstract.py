@@ -66,18 +66,18 @@ class AbstractTensor(torch.Tensor):
     def __torch_dispatch__(  # type: ignore[override] # torch types the disabled default of it
         cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """Refuse: only a run knows how to answer an operator. Tensors of other classes may know."""
+        """Refuse operators outside of a run; tensors of other classes may still answer them."""
         if any(not issubclass(each, AbstractTensor) for each in types):
             return NotImplemented
         raise DataDependentError(
-            f"{func} met a tensor that has a shape but no values, outside of the run that made it. "
-            "Inside custom_ops, read shapes only (x.shape, x.numel()); a thread that was there before the run takes no "
-            "part in it. execute=True gives real tensors."
+            f"{func} was called, outside of the run, on a tensor of the run, which has a shape but no values. "
+            "Inside custom_ops, read shapes only (x.shape, x.numel()). A thread that was there before the run cannot "
+            "take part in it. execute=True gives real tensors."
         )
 
     @property
     def __class__(self) -> type:
-        """What a model may see: a plain tensor, or what ``as_subclass`` made it; ``type(x)`` cannot be told so."""
+        """Show the model a plain tensor, or the class of ``as_subclass``; ``type(x)`` cannot be changed so."""
         return self.shown
 
     @__class__.setter
@@ -101,15 +101,15 @@ class AbstractTensor(torch.Tensor):
         raise _no_values("saving or sending it", self)
 
     def as_subclass(self, cls: type[Any]) -> Any:
-        """An alias that shows another class, if that does nothing of its own.
+        """Return an alias that shows another class, if that class adds no methods or attributes.
 
         Raises:
-            DataDependentError: it may do something.
+            DataDependentError: it adds some.
         """
         if not vars(cls).keys() <= _EMPTY_CLASS or cls.__base__ is not torch.Tensor:
             raise DataDependentError(
-                f"as_subclass({cls.__name__}) asks for a class that may do as it likes with what it holds, of which a "
-                "run without arithmetic has nothing. execute=True counts it on real tensors."
+                f"as_subclass({cls.__name__}) gives a tensor methods or attributes of its own, which may need its "
+                "values, and this run computes only shapes. execute=True counts it on real tensors."
             )
         alias: Any = self.detach()
         alias.shown = cls
@@ -123,11 +123,11 @@ class AbstractTensor(torch.Tensor):
 
     @data.setter
     def data(self, data: torch.Tensor) -> None:
-        """Become like another abstract tensor: no operator tells of it."""
+        """Take the shape and values of another abstract tensor; no operator reports this assignment."""
         if type(data) is not AbstractTensor:
             raise DataDependentError(
-                f"the forward assigned .data with values, of shape {tuple(data.shape)}, to a tensor of shape "
-                f"{tuple(self.shape)} that has none. execute=True counts it on real tensors."
+                f"the forward assigned a real tensor of shape {tuple(data.shape)} to the .data of a tensor of shape "
+                f"{tuple(self.shape)} that has no values. execute=True counts it on real tensors."
             )
         _DATA.__set__(self, data)
         self.spec, self.token, self.assumed, self.places = data.spec, data.token, data.assumed, data.places
@@ -139,7 +139,7 @@ class AbstractTensor(torch.Tensor):
         self.assumed, self.places = assumed, places
 
     def tolist(self) -> Any:
-        """What is taken for granted; else refuse, as there are no values."""
+        """Return the assumed values; refuse if none are assumed."""
         if self.assumed is not None:
             return self.assumed().tolist()
         raise _no_values("tolist()", self)
@@ -149,13 +149,13 @@ class AbstractTensor(torch.Tensor):
         raise _no_values("numpy()", self)
 
     def __format__(self, form: str) -> str:
-        """What it is; ``f"{x:.3f}"`` asks for the value of a number, as ``item()`` does."""
+        """Format as an object; a format such as ``.3f`` reads the value, as ``item()`` does."""
         if form and not self.dim():
             return format(self.item(), form)
         return object.__format__(self, form)
 
     def __dlpack__(self, **options: Any) -> Any:
-        """Refuse: whoever takes it reads memory that does not exist."""
+        """Refuse: the receiver would read memory that does not exist."""
         raise _no_values("__dlpack__()", self)
 
     def share_memory_(self) -> AbstractTensor:
@@ -171,13 +171,13 @@ class AbstractTensor(torch.Tensor):
     # Functions of torch that are written in Python ask, and do no more with the answer than hand it on.
 
     def storage_offset(self) -> int:
-        """Refuse whoever is not torch: there is no memory."""
+        """Refuse, as there is no memory, unless torch's own code asks."""
         if asked_by_torch():
             return 0
         raise _no_memory("storage_offset()", self)
 
     def untyped_storage(self) -> Any:
-        """Refuse whoever is not torch: there is no memory."""
+        """Refuse, as there is no memory, unless torch's own code asks."""
         if asked_by_torch():
             return super().untyped_storage()
         raise _no_memory("untyped_storage()", self)
@@ -193,20 +193,20 @@ _EMPTY_CLASS = frozenset(vars(type("", (torch.Tensor,), {"__doc__": ""})))
 
 def _no_memory(what: str, tensor: torch.Tensor) -> DataDependentError:
     return _noted(
-        f"{what} asks where in memory a tensor of shape {tuple(tensor.shape)} lies, which is nowhere in a run without "
-        "arithmetic. execute=True counts it on real tensors."
+        f"{what} needs the memory of a tensor of shape {tuple(tensor.shape)}, and this run computes only shapes: "
+        "tensors have no memory. execute=True counts it on real tensors."
     )
 
 
 def _no_values(what: str, tensor: torch.Tensor) -> DataDependentError:
     return _noted(
-        f"{what} asks for the values of a tensor of shape {tuple(tensor.shape)}, which do not exist in a run without "
-        "arithmetic. execute=True counts it on real tensors."
+        f"{what} needs the values of a tensor of shape {tuple(tensor.shape)}, and this run computes only shapes. "
+        "execute=True counts it on real tensors."
     )
 
 
 def _noted(message: str) -> DataDependentError:
-    """An error that the run which is on knows of: torch asks no run about what raises it."""
+    """Return an error after noting it in the current run, as these methods do not reach the run."""
     error = DataDependentError(message)
     noted = getattr(running_mode(), "refuse", None)
     if noted is not None:
@@ -252,7 +252,7 @@ class Specs:
     """One :class:`TensorSpec` per distinct shape, dtype and strides, so that specs can be told apart by identity.
 
     Attributes:
-        valueless: identities of the specs of which a tensor's values, if it has any, may not steer a model.
+        valueless: identities of the specs whose tensors may not decide control flow, even if they have values.
     """
 
     def __init__(self) -> None:
@@ -288,7 +288,7 @@ class Specs:
         return self.of(rows_of(tensor)) if is_jagged(tensor) else self.of_parts(sizes_of_nested(tensor), tensor.dtype)
 
     def of_parts(self, sizes: torch.Tensor, dtype: torch.dtype) -> TensorSpec:
-        """The spec of tensors of these ``[N, rank]`` sizes: of all their rows, or elements if more than rows varies."""
+        """Return one spec for tensors of ``[N, rank]`` sizes: of their rows, or of their elements if more varies."""
         rows, *others = sizes.unbind(1)
         if all(bool((each == each[0]).all()) for each in others):
             shape = int(rows.sum()), *(int(each[0]) for each in others)
@@ -319,7 +319,7 @@ class Specs:
 
 
 def abstract(spec: TensorSpec, device: torch.device) -> AbstractTensor:
-    """A new abstract tensor that looks like ``spec`` on ``device``; like a dense one, if that is of a sparse tensor."""
+    """Return a new abstract tensor with a spec, on a device; a dense one for the spec of a sparse tensor."""
     strides = spec.strides or dense(spec.shape)
     tensor: AbstractTensor = make_wrapper(AbstractTensor, spec.shape, strides, dtype=dtype_of(spec), device=device)
     tensor.spec = spec
@@ -334,5 +334,5 @@ def dtype_of(spec: TensorSpec) -> torch.dtype:
 
 
 def may_steer(dtype: torch.dtype, numel: int) -> bool:
-    """Whether the values of such a tensor, if it has any, may steer the model: small integers and booleans."""
+    """Whether values of this dtype and number may decide control flow: small integer and boolean tensors."""
     return not (dtype.is_floating_point or dtype.is_complex or numel > REAL_LIMIT)

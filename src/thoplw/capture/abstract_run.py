@@ -251,8 +251,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         if shaped is None:
             raise self.refuse(
                 InputError(
-                    f"{target} {self.where()} takes functions, and thoplw knows no shape of what it returns. With "
-                    "execute=True it runs on real tensors; where it has no price, custom_ops can give it one."
+                    f"{target} {self.where()} takes functions, and thoplw does not know the shape of its result. "
+                    "execute=True runs it on real tensors; if it has no price then, give it one with custom_ops."
                 )
             )
         return self.thaw(shaped)

@@ -1,4 +1,4 @@
-"""Answer operators whose result depends on values, which an abstract run does not have.
+"""Answer operators whose result depends on values: an abstract run has none.
 
 For example ``x[mask]`` has as many rows as ``mask`` has places that hold. Each assumption is a sentence, for the
 report, and a function from the operator's arguments to what it returns then. Positions come back as real tensors, so
@@ -43,7 +43,7 @@ _READS_OF_WEIGHTS = frozenset({"aten._local_scalar_dense", "aten.equal"})
 
 
 class Decisions:
-    """What is decided in one run instead of values that it does not have.
+    """The assumptions that one run makes in place of values.
 
     A run hands itself to each method, and is not kept: two objects that keep each other stay until garbage is
     collected, and collection is off meanwhile.
@@ -54,7 +54,7 @@ class Decisions:
         self._positions = Positions()
 
     def answer(self, run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What an operator returns, which depends on values that do not exist.
+        """Return an assumed output of an operator that depends on values.
 
         Raises:
             DataDependentError: nothing is assumed of it.
@@ -73,8 +73,8 @@ class Decisions:
             given = ", ".join(str(tuple(tensor.shape)) for tensor in tensors_in(args))
             raise run.refuse(
                 DataDependentError(
-                    f"{func} {run.where()} decides on values, of tensors of shape {given}, "
-                    "which do not exist in a run without arithmetic. execute=True counts it on real tensors."
+                    f"{func} {run.where()} needs the values of tensors of shape {given}, and this run computes only "
+                    "shapes. execute=True counts it on real tensors."
                 )
             )
         if statement:
@@ -84,11 +84,11 @@ class Decisions:
         return output
 
     def _is_weight(self, run: Run, value: Any) -> bool:
-        """Whether this is one of the model's own weights, to be read as nothing should have been written to it."""
+        """Whether this is a weight of the model that no operator has written to."""
         return id(value) in run.weights.tensors and self._values.has(value)
 
     def _assume(self, target: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, Any]:
-        """What is assumed, in words, and what an operator returns then: ``NotImplemented`` where nothing is."""
+        """Return the assumption in words, and the output; ``NotImplemented`` as output if there is no assumption."""
         if target == "aten.nonzero":
             return kept(args[0]), self._positions(args[0])
         if target not in ASSUMPTIONS:
@@ -97,7 +97,7 @@ class Decisions:
         return statement, assume(*args, **kwargs)
 
     def without_masks(self, run: Run, indices: Sequence[torch.Tensor | None]) -> list[torch.Tensor | None]:
-        """Indices with every boolean mask replaced by the positions where it holds, or may hold."""
+        """Return indices with every boolean mask replaced by the positions where it is true, or may be."""
         plain: list[torch.Tensor | None] = []
         for index in indices:
             if index is None or not _is_mask(index):
@@ -116,7 +116,7 @@ def has_masks(indices: Sequence[torch.Tensor | None]) -> bool:
 
 
 def take_for_granted(run: Run, target: str, statement: str, values: torch.Tensor) -> torch.Tensor:
-    """Values that an output is taken to have, noted as an assumption now that they are asked for."""
+    """Return assumed values of an output, and note the assumption, as somebody now reads them."""
     run.assume(statement, target)
     return values
 
@@ -126,12 +126,12 @@ def _is_mask(index: torch.Tensor) -> bool:
 
 
 def _made_up(run: Run, tensor: torch.Tensor) -> torch.Tensor:
-    """A tensor that was made up, as the model may see it."""
+    """Turn an assumed result into what the model sees: meta tensors become abstract."""
     return abstract(run.specs.of(tensor), run.device) if tensor.is_meta else tensor.to(run.device)
 
 
 class Positions:
-    """Where masks hold, for all that is known of them: in the first places, in as many as their density says.
+    """Positions at which masks are assumed to be true: the first ones, as many as the density says.
 
     Counts are whole, and what one mask has too little of the next one like it has more of, so that experts who share
     1,024 tokens get 1,024 of them together, however many they are.
@@ -225,7 +225,7 @@ def _histogram(x: torch.Tensor, weights: torch.Tensor | None = None, minlength: 
 
 
 def _spread(total: int, parts: int) -> torch.Tensor:
-    """Whole numbers that are as equal as can be."""
+    """Split a total into whole numbers that differ by at most one."""
     each, rest = divmod(total, parts)
     counts = torch.full((parts,), each, device=_HERE)
     counts[:rest] += 1
@@ -267,7 +267,7 @@ _EVENLY = "routing is spread evenly"
 
 
 def kept(mask: torch.Tensor) -> str:
-    """What is assumed of the positions where a mask holds."""
+    """Return the assumption about the positions at which a mask is true, in words."""
     return _EVERY if density_of(mask) == 1 else _EVENLY
 
 
@@ -276,7 +276,7 @@ _FEW = 2**12
 
 
 def values_after(target: str, args: tuple[Any, ...], output: Any) -> Taken:
-    """What the values of an output are taken for, should they be asked for, and the words for that."""
+    """Return assumed values of an output, and the assumption in words, for when the model reads them."""
     values = VALUES.get(target)
     if values is None or not (args and isinstance(args[0], TensorSpec) and isinstance(output, TensorSpec)):
         return None
@@ -284,7 +284,7 @@ def values_after(target: str, args: tuple[Any, ...], output: Any) -> Taken:
 
 
 def _counts(mask: TensorSpec, output: TensorSpec) -> Taken:
-    """How often a mask holds, in every row of it."""
+    """Count how often a mask is true, evenly spread over the output."""
     is_mask = mask.dtype == "bool" or mask.density != 1
     if not is_mask or output.dtype != "int64" or not 0 < output.numel <= _FEW:
         return None
@@ -299,7 +299,7 @@ def _everywhere(mask: TensorSpec, output: TensorSpec) -> Taken:
 
 
 def _somewhere(mask: TensorSpec, output: TensorSpec) -> Taken:
-    """Some token goes to every expert; to how many places a mask points is asked of it elsewhere."""
+    """Assume that every expert gets a token; other code asks how many."""
     return (_EVENLY, torch.tensor(True, device=_HERE)) if mask.density != 1 and not output.shape else None
 
 

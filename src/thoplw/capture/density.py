@@ -1,4 +1,4 @@
-"""What part of a mask is true, as far as operators tell: that of a one-hot encoding over 8 classes is an eighth."""
+"""Track which part of a mask is true: an eighth of a one-hot encoding over 8 classes, say."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Density = tuple[int, Fraction | int] | None
 
 
 def density_of(x: torch.Tensor) -> Fraction | int:
-    """What part of a mask is true, for all that is known."""
+    """Return the part of a mask that is true; 1 if that is not known."""
     return x.spec.density if type(x) is AbstractTensor else 1
 
 
 def density_after(target: str, args: tuple[Any, ...]) -> Density:
-    """Which output of an operator has a density, and which, from arguments as records have them."""
+    """Return which output of an operator has a density, and the density, from recorded arguments."""
     density = DENSITIES.get(target)
     if density is None or not args:
         return None
@@ -35,7 +35,7 @@ def density_after(target: str, args: tuple[Any, ...]) -> Density:
 
 
 def with_density(specs: Specs, call: Call, position: int, density: Fraction | int) -> Call:
-    """A record of which one output has a density."""
+    """Return the record with the density of one output."""
     outputs = list(call.output) if isinstance(call.output, tuple) else [call.output]
     outputs[position] = specs.intern(replace(outputs[position], density=density))
     return replace(call, output=tuple(outputs) if isinstance(call.output, tuple) else outputs[0])

@@ -1,6 +1,7 @@
 """Refuse models and tensors that are split over processes, before anything is run.
 
-A count of the part that one process has is neither the whole's nor, with what is gathered meanwhile, a process's own.
+One process has only a part, and gathers others while it runs: a count there is the cost of neither the model nor the
+process.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _MODULES = frozenset({"FSDPModule", "FullyShardedDataParallel"})
 
 @cache
 def is_split(cls: type) -> bool:
-    """Whether tensors or modules of a class are spread over processes."""
+    """Whether tensors or modules of a class are split over processes."""
     return any(
         base.__module__.startswith("torch.distributed.") and base.__name__ in _TENSORS | _MODULES
         for base in cls.__mro__
@@ -27,15 +28,19 @@ def is_split(cls: type) -> bool:
 
 
 def refuse_split(what: str, classes: Iterable[type]) -> None:
-    """Refuse something, which ``what`` says in words, if any of its classes is spread over processes.
+    """Refuse what has a class whose objects are split over processes.
+
+    Args:
+        what: names it in the error.
+        classes: its classes.
 
     Raises:
-        InputError: it is so.
+        InputError: one of them is split.
     """
     for cls in classes:
         if is_split(cls):
             raise InputError(
-                f"{what} is a {cls.__name__}, which is split over processes: what one of them has is not what the "
-                "model costs. Profile the model as it is before parallelize_module, distribute_tensor, fully_shard or "
-                "FSDP; its weights may be on the meta device (with torch.device('meta'): ...)."
+                f"{what} is a {cls.__name__}, which is split over processes, and a part of a model does not tell what "
+                "the model costs. Profile the model before parallelize_module, distribute_tensor, fully_shard or FSDP "
+                "is applied; its weights may be on the meta device (with torch.device('meta'): ...)."
             )

@@ -2,6 +2,7 @@
 
 Control flow stands for Python, so it is run as Python: what its functions run is recorded like anything else, in the
 module that runs it, as often as it runs. So a run for real counts the branch that was taken, and every turn of a loop.
+An operator that has a price of its own is one record instead, with all that it ran as its parts.
 In an abstract run lengths and shapes are known, and small integers: what depends on these needs no assumption. Of a
 branch that depends on a value the costliest is taken, and listed as an assumption.
 
@@ -11,6 +12,7 @@ Flex attention stays whole: its record says which part of the scores is computed
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from types import MappingProxyType
@@ -30,7 +32,7 @@ _FLEX = "higher_order.flex_attention"
 
 
 def answer(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What an operator that takes functions returns; the run is not entered when this is called.
+    """Answer an operator that takes functions; the run is not entered when this is called.
 
     Raises:
         DataDependentError: a loop goes on for as long as a value says that does not exist.
@@ -38,10 +40,17 @@ def answer(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     """
     target = target_of(func)
     flow = CONTROL_FLOW.get(target)
-    if flow is not None:
+    if flow is not None and target not in run.priced:
         with run:
             return flow(run, func, *args, **kwargs)
+    if flow is not None:
+        with run.steps_apart() as steps, run:
+            output = flow(run, func, *args, **kwargs)
+        run.record(run.call(func, args, kwargs, output, tuple(call for call, _ in steps)))
+        return output
     output = run.whole(func, args, kwargs)
+    if target == _FLEX:
+        _note_weights(run, args[0], args[3])
     call = run.call(func, args, kwargs, output)
     run.record(_with_sparsity(run, call, args) if target == _FLEX else call)
     return output
@@ -65,7 +74,7 @@ def _switch(run: Run, func: Any, index: Any, branches: Sequence[Any], operands: 
 def _while_loop(
     run: Run, func: Any, goes_on: Any, body: Any, carried: Sequence[Any], more: Sequence[Any] = (), **options: Any
 ) -> Any:
-    """What is carried, as flat as the functions take it, in the structure that the body returns."""
+    """Loop over flat values, and return them in the structure of the body's output."""
     values = [value.clone() if isinstance(value, torch.Tensor) else value for value in carried]
     structure = None
     while goes_on(*values, *more):
@@ -84,7 +93,7 @@ def _map(run: Run, func: Any, body: Any, xs: Sequence[Any], more: Sequence[Any] 
 def _scan(
     run: Run, func: Any, body: Any, init: Sequence[Any], xs: Sequence[Any], more: Sequence[Any] = (), **options: Any
 ) -> Any:
-    """The last carry, and what came out of each turn, stacked, in the structure that the body returns."""
+    """Return the last carry and the stacked outputs of all turns, in the structure of the body's output."""
     carry, turns, structure = list(init), [], None
     for each in zip(*[x.unbind(0) for x in xs], strict=True):
         flat, structure = tree_flatten(body(*carry, *each, *more))
@@ -104,7 +113,7 @@ def _stacked(turns: tuple[Any, ...]) -> Any:
 
 
 def _as_torch_does(run: Run, func: Any, *args: Any, **kwargs: Any) -> Any:
-    """Run the kernel that torch wrote in terms of other operators."""
+    """Run torch's own kernel, which is written in Python."""
     return kernel_in_python(func)(*args, **kwargs)
 
 
@@ -143,7 +152,7 @@ CONTROL_FLOW: Mapping[str, Callable[..., Any]] = MappingProxyType(
 
 
 def _costliest(run: Run, func: Any, branches: Sequence[Any], operands: Sequence[Any]) -> Any:
-    """Run the branch that costs most, found by a rehearsal of each: of equal ones the first."""
+    """Rehearse every branch, and run the costliest; the first of equal ones."""
     costs = []
     for branch in branches:
         with run.rehearsal() as steps:
@@ -156,7 +165,7 @@ def _costliest(run: Run, func: Any, branches: Sequence[Any], operands: Sequence[
 
 
 def _work(call: Call) -> Work:
-    """What a call costs, as far as the formulas tell."""
+    """Return the cost of a call by thoplw's formulas; zero where there is none."""
     for target in (call.target, call.target.removesuffix("_")):
         if target in FORMULAS:
             formula = FORMULAS[target]
@@ -167,8 +176,19 @@ def _work(call: Call) -> Work:
 # -- flex attention ----------------------------------------------------------------------------------------------------
 
 
+def _note_weights(run: Run, query: torch.Tensor, of_scores: Callable[..., Any]) -> None:
+    """Note as used the weights that a function of scores reads, such as a table of biases: nothing else runs it."""
+    read, refused = set[int](), len(run.refusals)
+    # The function may refuse plain numbers, as torch calls it under vmap: then its weights stay unknown.
+    with run.rehearsal(), suppress(Exception), run:
+        of_scores(query.new_zeros(()), *torch.zeros(4, dtype=torch.int64).unbind())
+        read = run.used.copy()
+    run.used |= read
+    del run.refusals[refused:]
+
+
 def _with_sparsity(run: Run, call: Call, args: tuple[Any, ...]) -> Call:
-    """A record of flex attention whose counts of blocks have as density what part of the scores is computed."""
+    """Return the record of flex attention, with the computed part of the scores as density of the block counts."""
     mask = args[4]
     part = _computed(run, mask, args[0].shape[-2], args[1].shape[-2])
     if part == 1:
@@ -179,14 +199,19 @@ def _with_sparsity(run: Run, call: Call, args: tuple[Any, ...]) -> Call:
 
 
 def _computed(run: Run, mask: tuple[Any, ...], queries: int, keys: int) -> Fraction | int:
-    """What part of the scores is in a block that a mask leaves, in part or in full: all, where the mask is not known.
+    """Return the part of the scores whose blocks a mask keeps, in part or in full.
+
+    Where the mask depends on values, or is too large to be kept, every score is taken for computed, as an assumption.
 
     ``mask`` is ``BlockMask.as_tuple()``, which has [B, H, rows of blocks] counts of blocks in a row, and [B, H, rows of
     blocks, columns of blocks] indices of columns, of which as many are meant as the counts say. Both are there for
     blocks that are masked in part, and for full ones. Blocks at the edges are cut.
     """
     tensors = [tensor for tensor in mask[2:6] if tensor is not None]
-    if not queries * keys or not all(map(run.knows, tensors)):
+    if not queries * keys:
+        return 1
+    if not all(map(run.knows, tensors)):
+        run.assume("the block mask is not known, so every score is computed", _FLEX)
         return 1
     sizes = [value for value in mask[6:] if type(value) is int]
     if len(tensors) not in (2, 4) or len(sizes) < 2:
@@ -204,5 +229,5 @@ def _computed(run: Run, mask: tuple[Any, ...], queries: int, keys: int) -> Fract
 
 
 def _cut(length: int, size: int, blocks: int) -> torch.Tensor:
-    """``[blocks]``: the sizes of blocks that cover a length."""
+    """Return the sizes of the blocks that cover a length, ``[blocks]``."""
     return torch.tensor([max(0, min(size, length - size * block)) for block in range(blocks)], dtype=torch.int64)

@@ -1,4 +1,4 @@
-"""From what a user passes as ``tensor`` to the arguments of a forward."""
+"""Turn the ``tensor`` of the user into arguments of the forward."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Inputs:
 def arguments(
     tensor: Any, *, forward: Callable[..., Any] | None = None, real: bool = False
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and keyword arguments of the forward.
+    """Return the positional and keyword arguments of the forward.
 
     Args:
         tensor: a tensor; a tuple or list of positional inputs; a dict of keyword inputs, or another mapping, such as
@@ -84,7 +84,7 @@ def _zeros(shape: Sequence[int], real: bool) -> torch.Tensor:
 
 
 def copied(tensor: torch.Tensor) -> torch.Tensor:
-    """A copy of a tensor that lies in memory as the tensor does, gaps and repeated elements included.
+    """Copy a tensor with its layout in memory, gaps and repeated elements included.
 
     Example: a mask of shape ``(4, 6)`` that is expanded from one row, of strides ``(0, 1)``, is copied as six elements
     of strides ``(0, 1)``, where ``clone`` makes 24 of strides ``(6, 1)``.
@@ -129,7 +129,7 @@ def entered(
     modules: Mapping[int, torch.nn.Module],
     enter: Callable[[torch.Tensor], torch.Tensor],
 ) -> Any:
-    """A copy of inputs, whatever they are, with ``enter(tensor)`` for every tensor; the user's are left alone.
+    """Copy inputs of any kind with ``enter(tensor)`` in place of every tensor; the user's objects stay untouched.
 
     What is one object in the inputs is one in the copy. What cannot be copied (a lock, a generator) is handed on as it
     is, beside containers whose tensors are replaced.

@@ -36,13 +36,13 @@ class KnownValues:
         return not (type(tensor) is AbstractTensor or tensor.is_meta or self.are_lost(tensor))
 
     def are_lost(self, tensor: torch.Tensor) -> bool:
-        """Whether a real tensor should have been written something that is not known."""
+        """Whether an operator should have written unknown values to a real tensor."""
         if _lacks_memory(tensor):
             return True
         return bool(self._lost) and memory_of(tensor) in self._lost
 
     def lose(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Note that an operator did not write what it should have, to the real tensors among its arguments."""
+        """Note that the real tensors among the arguments lack what an operator should have written."""
         for tensor in written(func, args, kwargs):
             if type(tensor) is not AbstractTensor and not tensor.is_meta and tensor.layout is torch.strided:
                 self._lost[memory_of(tensor)] = tensor.untyped_storage()
@@ -61,7 +61,7 @@ class KnownValues:
         return bool(self._lost)
 
     def stand_in(self, tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-        """A tensor with values: itself, where it has some that count, else zeros of its shape and strides."""
+        """Return the tensor itself if its values are known, else zeros of its shape and strides."""
         weight = self._weights.specs.get(id(tensor))
         if self.has(tensor) and id(weight) not in self._specs.valueless:
             return tensor

@@ -1,4 +1,4 @@
-"""How long packed sequences are: values of small integer tensors, which decide on what attention costs."""
+"""Record the lengths of packed sequences, which decide what attention costs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ALL = "sequences use all keys that they may"
 def with_lengths(
     run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of an operator on packed sequences, so that its record says how long these are.
+    """Return the arguments of an operator on packed sequences, with the lengths as values for its record.
 
     ``cu_seqlens = tensor([0, 3, 5])`` becomes abstract, with ``(0, 3, 5)`` as the values of its spec. Where its values
     are not known, that is an assumption.

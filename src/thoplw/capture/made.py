@@ -50,7 +50,7 @@ class Made:
                 self._modules[id(value)] = value
 
     def discover(self, module: torch.nn.Module, scope: int) -> None:
-        """Make a module known that was made in the run and is called for the first time, in ``scope``."""
+        """Register a module that the forward made, at its first call, in ``scope``."""
         if id(module) not in self._modules or scope < 0:
             return
         caller = self._scopes.scopes[scope].module
@@ -63,12 +63,12 @@ class Made:
         self._found.update(range(known, len(self._weights.infos)))
 
     def settle(self, model: torch.nn.Module, path: str = "") -> None:
-        """Once the run is over: take in what hangs in a model that was known, whether or not it was called."""
+        """After the run, register new modules and parameters of a known model, called or not."""
         if self._modules:
             self._weights.settle(model, path, self._found, self._modules.keys())
 
     def forget(self) -> None:
-        """Let go of all that was made: the record has what is to be known of it."""
+        """Release all that the forward made; the record has kept the facts."""
         if self._modules:
             self._weights.let_go(self._known)
             self._modules.clear()

@@ -1,4 +1,4 @@
-"""What operators answered in a run, to be answered again: models repeat themselves."""
+"""Remember what operators answered in a run, as models repeat themselves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COPIES = frozenset({"aten.new_empty", "aten.clone"})
 
 
 class Operator:
-    """What a run knows of one operator.
+    """One operator, with its answers so far.
 
     Attributes:
         func: the operator itself; kept here, it cannot lose its identity.
@@ -59,7 +59,7 @@ class Operator:
 
 
 class Answer:
-    """What an operator answers whenever it is called with the same specs."""
+    """The answer of an operator to arguments with the same specs."""
 
     __slots__ = ("assumed", "call", "dtype", "same", "shape", "spec", "strides", "token", "writes")
 
@@ -98,7 +98,7 @@ class Memo:
         return operator
 
     def remember(self, operator: Operator, key: tuple[Any, ...], answer: Answer) -> None:
-        """Have an operator answer so from now on, to arguments that ``key`` tells from others."""
+        """Keep an answer for arguments with this key."""
         operator.answers[key] = answer
         self._repeatable.add(id(answer.call))  # the answer keeps the call, which so keeps its identity
 

@@ -33,7 +33,7 @@ def ask(
     stand_in: Callable[[torch.Tensor], torch.Tensor],
     where: Callable[[], str],
 ) -> tuple[Any, Position]:
-    """What the meta kernel of an operator returns, and which argument that is, if it is one.
+    """Return the output of an operator's meta kernel, and the position of the argument that it is, if it is one.
 
     Args:
         func: the operator.
@@ -43,24 +43,29 @@ def ask(
         where: says which module runs now, for errors.
 
     Raises:
-        InputError: there is no meta kernel, or the operator gives a tensor another size.
+        InputError: there is no meta kernel, the operator gives a tensor another size, or it needs other processes.
         DataDependentError: the shape of the output depends on values.
         RuntimeError: the operator refuses its arguments.
     """
+    if target_of(func).startswith("c10d."):
+        raise InputError(
+            f"{func} {where()} exchanges tensors with other processes, and thoplw does not follow that in a run that "
+            "computes only shapes. execute=True counts it on real tensors."
+        )
     meta_args, meta_kwargs = _on_meta(func, args, kwargs)
     try:
         output = func(*meta_args, **meta_kwargs)
     except NotImplementedError as error:
         raise InputError(
-            f"{func} {where()} has no meta kernel, which would tell the shape of its output without running "
-            "it. execute=True counts it on real tensors."
+            f"{func} {where()} has no meta kernel, so that only running it tells the shape of its output. "
+            "execute=True counts it on real tensors."
         ) from error
     except RuntimeError as error:
         if target_of(func).partition(".")[0] not in _LIBRARIES_OF_TORCH:
             raise InputError(
-                f"{func} {where()} has no fake kernel that tells the shape of its output from those given. Give it "
-                f'one with torch.library.register_fake("{schema_of(func).name}"), or count it on real tensors with '
-                f"execute=True. It says: {str(error).splitlines()[0]}"
+                f"{func} {where()} has no fake kernel, which tells the shape of its output. Register one with "
+                f'torch.library.register_fake("{schema_of(func).name}"), or count it on real tensors with '
+                f"execute=True. Torch says: {str(error).splitlines()[0]}"
             ) from error
         # Meta kernels word some errors otherwise than the kernel that the user would have met, and refuse a few
         # arguments that it takes. It has the last word, unless that would cost much.
@@ -80,7 +85,7 @@ def _on_values(
     stand_in: Callable[[torch.Tensor], torch.Tensor],
     where: Callable[[], str],
 ) -> Any:
-    """What an operator returns for zeros, if that has the shape of what it returns for other values.
+    """Return an operator's output for zeros, if its shape is the same for other values.
 
     ``one_hot`` of zeros has one class, and of zeros and ones two. Constants alone would not tell: the distinct values
     of zeros are as many as those of ones.
@@ -102,9 +107,9 @@ def _on_values(
     if not alike:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors_in((args, kwargs)))
         raise DataDependentError(
-            f"{func} {where()} returns a shape that depends on the values of its arguments, of shape {shapes}, which "
-            "do not exist in a run without arithmetic. Say the size where the operator takes one, as num_classes of "
-            "one_hot, or count it on real tensors with execute=True."
+            f"{func} {where()} returns a shape that depends on the values of its arguments, of shape {shapes}, and "
+            "this run computes only shapes. Give the size where the operator takes one, as num_classes of one_hot, or "
+            "count it on real tensors with execute=True."
         )
     return output
 
@@ -114,7 +119,7 @@ def _looks(tensor: torch.Tensor) -> tuple[Any, ...]:
 
 
 def position_of(output: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Position:
-    """Which argument the output itself is."""
+    """Return the position or name of the argument that the output is, if it is one."""
     candidates: Iterator[tuple[int | str, Any]] = chain(enumerate(args), kwargs.items())
     if not isinstance(output, torch.Tensor):
         return None
@@ -122,7 +127,7 @@ def position_of(output: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> P
 
 
 def _on_meta(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments with tensors on the meta device in place of all tensors: the same one for the same."""
+    """Return the arguments with a meta tensor in place of each tensor."""
     twins: dict[int, torch.Tensor] = {}
 
     def to_meta(tensor: torch.Tensor) -> torch.Tensor:
@@ -143,9 +148,9 @@ def _on_meta(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[
 
 
 def _check_size(func: Any, output: torch.Tensor, given: torch.Tensor, where: Callable[[], str]) -> None:
-    """Refuse to give a tensor another size, as ``out=`` may: others would go on seeing the one that it had."""
+    """Refuse an ``out=`` that resizes its tensor: other views of it would keep the old shape."""
     if output.shape != given.shape:
         raise InputError(
-            f"{func} {where()} gives a tensor of shape {tuple(given.shape)} the shape {tuple(output.shape)}, "
-            "which cannot be followed in a run without arithmetic. execute=True counts it on real tensors."
+            f"{func} {where()} changes the shape of a tensor from {tuple(given.shape)} to {tuple(output.shape)}, and "
+            "a run that computes only shapes cannot follow that. execute=True counts it on real tensors."
         )

@@ -49,13 +49,13 @@ def makes_nested(func: Any) -> bool:
 
 
 def entered(run: Run, tensor: torch.Tensor) -> torch.Tensor:
-    """What stands for a nested tensor of the user's in an abstract run."""
+    """Return the abstract nested tensor for a nested tensor among the inputs."""
     shapes = [torch.empty(1, *sizes, dtype=tensor.dtype, device="meta") for sizes in sizes_of_nested(tensor).tolist()]
     return _of(run, [abstract(run.specs.of(part), run.device) for part in shapes])
 
 
 def record_parts(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-    """Note an operator that ran for real on nested tensors: once for each of those inside."""
+    """Record an operator that ran on nested tensors: one call for each tensor inside."""
     count = next(len(sizes_of_nested(tensor)) for tensor in tensors_in((args, kwargs, output)) if is_nested(tensor))
 
     def part(index: int, tensor: torch.Tensor) -> torch.Tensor:
@@ -67,7 +67,7 @@ def record_parts(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, A
 
 
 def answer(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What an operator returns that is given an abstract nested tensor, or makes one."""
+    """Answer an operator that takes or makes an abstract nested tensor."""
     target = target_of(func)
     if target == _MAKER:
         with run:
@@ -98,13 +98,13 @@ def _part(run: Run, index: int, count: int, tensor: torch.Tensor) -> torch.Tenso
 
 
 def _share(run: Run, tensor: torch.Tensor, index: int, count: int) -> torch.Tensor:
-    """Of a dense tensor what goes with one of those inside: all of a weight, its share of a batch of as many."""
+    """Return the part of a dense tensor that meets one tensor inside: a whole weight, or one sample of a batch."""
     batch = tensor.dim() > 2 and tensor.shape[0] == count and id(tensor) not in run.weights.tensors
     return tensor[index : index + 1] if batch else tensor
 
 
 def _gathered(run: Run, outputs: list[Any]) -> Any:
-    """Nested tensors of what came out for those inside."""
+    """Join the outputs for the tensors inside into nested tensors."""
     if isinstance(outputs[0], torch.Tensor):
         return _of(run, outputs)
     if isinstance(outputs[0], (tuple, list)):
@@ -132,7 +132,7 @@ def _buffer(run: Run, nested: AbstractNested) -> torch.Tensor:
 
 
 def _size(run: Run, nested: AbstractNested, *dim: int) -> Any:
-    """All sizes, or one: that of the longest inside, where they differ. Torch refuses to tell that one for real."""
+    """Return all sizes, or one of them; sizes that differ count as the longest, which torch refuses on real tensors."""
     sizes = len(nested.parts), *_longest(nested)
     return sizes[dim[0]] if dim else sizes
 
@@ -147,6 +147,7 @@ def _rank(run: Run, nested: AbstractNested) -> int:
 
 #: Operators on the tensor as a whole.
 _WHOLE: dict[str, Callable[..., Any]] = {
+    "aten.nested_to_padded_tensor": _padded,
     "aten.to_padded_tensor": _padded,
     "aten.unbind": _unbound,
     "aten.values": _buffer,

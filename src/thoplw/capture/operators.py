@@ -31,7 +31,7 @@ INDEXING = frozenset({"aten.index", "aten.index_put", "aten.index_put_", "aten._
 
 @cache
 def target_of(func: Any) -> str:
-    """An operator's name as records have it: ``aten.conv2d``, without the overload."""
+    """Return an operator's name in records: ``aten.conv2d``, without the overload."""
     if is_higher_order(func):
         return f"higher_order.{func.name()}"
     namespace, _, name = schema_of(func).name.partition("::")
@@ -39,12 +39,12 @@ def target_of(func: Any) -> str:
 
 
 def overload_of(func: Any) -> str:
-    """The name of an operator's overload, such as ``default``."""
+    """Return the name of an operator's overload, such as ``default``."""
     return "default" if is_higher_order(func) else overload_name(func)
 
 
 def operator_of(call: Call) -> Any:
-    """The operator of a record, or ``None`` where its library is not loaded."""
+    """Return the operator of a record, or ``None`` if its library is not loaded."""
     namespace, _, name = call.target.partition(".")
     packet = getattr(getattr(torch.ops, namespace), name, None)
     return getattr(packet, call.overload, None)
@@ -63,7 +63,7 @@ def is_composite(func: Any) -> bool:
 
 @cache
 def decides_on_values(func: Any) -> bool:
-    """Whether what comes out, a number or a shape, depends on the values that go in.
+    """Whether the output, a number or a shape, depends on the values of the inputs.
 
     Composite operators are let off: one of their pieces decides, or none does after all.
     """
@@ -78,7 +78,7 @@ def is_mutable(func: Any) -> bool:
 
 
 def fills_out(func: Any) -> bool:
-    """Whether an operator puts its result into a tensor that it is given (``out=``)."""
+    """Whether an operator writes its result into an argument (``out=``)."""
     return any(argument.is_out for argument in schema_of(func).arguments)
 
 
@@ -99,7 +99,7 @@ def written(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterat
 
 
 def size_bound(args: Sequence[Any]) -> int:
-    """About how many elements an operator returns: those of the broadcast arguments, or of the size asked for."""
+    """Estimate how many elements an operator returns, from its broadcast arguments or the requested size."""
     tensors = [value for value in args if isinstance(value, torch.Tensor)]
     if not tensors:
         size = args[0] if args else ()

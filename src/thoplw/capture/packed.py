@@ -1,4 +1,4 @@
-"""What shapes do not tell: weights that quantised modules keep packed, and where sparse matrices store elements."""
+"""Look into packed weights of quantised modules, and into the indices of sparse matrices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from thoplw.capture.torch_internals import methods_of
 
 
 def weights_of(packed: Any) -> tuple[torch.Tensor | None, ...]:
-    """Weights and biases inside: of a linear layer or convolution two, of a recurrent cell four."""
+    """Return the weights and biases inside: two for a linear layer or convolution, four for a recurrent cell."""
     names = methods_of(packed)
     if "unpack" in names:
         weight, bias = packed.unpack()[:2]
@@ -23,7 +23,7 @@ def weights_of(packed: Any) -> tuple[torch.Tensor | None, ...]:
 
 
 def geometry_of(packed: Any) -> tuple[Any, ...]:
-    """Stride, padding, dilation and groups of a convolution; nothing of other layers."""
+    """Return stride, padding, dilation and groups of a convolution; nothing for other layers."""
     names = ("stride", "padding", "dilation", "groups")
     if not set(names) <= set(methods_of(packed)):
         return ()
@@ -32,7 +32,7 @@ def geometry_of(packed: Any) -> tuple[Any, ...]:
 
 
 def sparse_products(a: torch.Tensor, b: torch.Tensor) -> int:
-    """How many stored elements of two sparse matrices meet in their product: ``a[i, k]`` meets those of row ``k``."""
+    """Count the pairs of stored elements that a product of two sparse matrices multiplies."""
     columns = a.to_sparse().coalesce().indices()[1]
     rows = b.to_sparse().coalesce().indices()[0]
     return int(rows.bincount(minlength=b.shape[0])[columns].sum())

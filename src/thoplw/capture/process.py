@@ -33,7 +33,7 @@ def turn() -> Iterator[None]:
 
 @contextmanager
 def guest() -> Iterator[None]:
-    """Let this thread run models although it is the turn of another, which waits for this one."""
+    """Let this thread run models during the turn of another thread that waits for it."""
     me = get_ident()
     if me in _GUESTS:
         yield
@@ -46,7 +46,7 @@ def guest() -> Iterator[None]:
 
 
 class WhileAny:
-    """A context that is entered once however many threads are in it: by the first, and left by the last."""
+    """A context that the first thread enters and the last one leaves."""
 
     def __init__(self, change: Callable[[], AbstractContextManager[None]]) -> None:
         self._change = change
@@ -77,7 +77,7 @@ def _switched() -> Iterator[None]:
 
 @contextmanager
 def _deeper() -> Iterator[None]:
-    """Let models nest as deep as without hooks.
+    """Raise the recursion limit, so that models nest as deep as without hooks.
 
     A call of a module takes torch three frames or more, and one more where there are hooks; to record an operator
     takes some twenty, at the innermost.

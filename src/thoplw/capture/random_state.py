@@ -1,4 +1,4 @@
-"""Random numbers: a run leaves the generators that all share as they were, and those of other threads' alone."""
+"""Restore the shared random generators after a run, and leave those of other threads alone."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ def random_state_kept(drew: Callable[[], bool]) -> Iterator[None]:
 
 
 def _plain(state: Any) -> tuple[Any, ...]:
-    """The state of NumPy's generator, to compare: an array says of each of its numbers whether it is equal."""
+    """Return the state of NumPy's generator in a form that compares with ``==``."""
     name, keys, *rest = state
     return name, keys.tobytes(), *rest

@@ -1,4 +1,4 @@
-"""Calls that torch refuses on real tensors, and its meta kernels do not: fewer surprises than a figure for nothing.
+"""Refuse calls that torch refuses on real tensors, though its meta kernels answer them.
 
 For example ``embedding(weight, ids)`` with an id of 30,000 for 30,000 rows, where the ids are real; or a convolution
 with a padding of -1. A check takes the operator's arguments and returns why it is refused, or nothing.
@@ -25,7 +25,7 @@ def _is_real(value: Any, has: HasValues) -> bool:
 
 
 def _outside(index: torch.Tensor, size: int, low: int = 0) -> Reason:
-    """What of some indices is not among so many places."""
+    """Return why indices are out of bounds, if they are."""
     smallest, largest = index.aminmax()
     for found in (int(smallest), int(largest)):
         if not low <= found < size:
@@ -34,19 +34,19 @@ def _outside(index: torch.Tensor, size: int, low: int = 0) -> Reason:
 
 
 def _rows(table: int, ids: int, has: HasValues, *args: Any, **kwargs: Any) -> Reason:
-    """Ids of rows of a table."""
+    """Check ids of rows of a table."""
     return _outside(args[ids], args[table].shape[0]) if _is_real(args[ids], has) else None
 
 
 def _places(has: HasValues, x: torch.Tensor, dim: int, index: torch.Tensor, *args: Any, **kwargs: Any) -> Reason:
-    """Indices into one dimension."""
+    """Check indices into one dimension."""
     return _outside(index, x.shape[dim]) if _is_real(index, has) and x.dim() else None
 
 
 def _positions(
     has: HasValues, x: torch.Tensor, indices: Sequence[torch.Tensor | None], *args: Any, **kwargs: Any
 ) -> Reason:
-    """Indices into several dimensions, which may count from the end."""
+    """Check indices into several dimensions, which may count from the end."""
     for size, index in zip(x.shape, indices, strict=False):
         if index is not None and index.dtype in (torch.bool, torch.uint8):
             return None  # a mask takes up as many dimensions as it has
@@ -58,7 +58,7 @@ def _positions(
 
 
 def _classes(has: HasValues, x: torch.Tensor, target: torch.Tensor, *args: Any, **kwargs: Any) -> Reason:
-    """The classes that a loss looks up, but for the one that is to be ignored."""
+    """Check the classes that a loss looks up, without the ignored one."""
     if not _is_real(target, has):
         return None
     left = target[target != args[2]]  # behind weight and reduction
@@ -66,7 +66,7 @@ def _classes(has: HasValues, x: torch.Tensor, target: torch.Tensor, *args: Any, 
 
 
 def _scattered(has: HasValues, x: torch.Tensor, mask: torch.Tensor, source: torch.Tensor) -> Reason:
-    """Fewer elements (features of a picture) than places (its tokens)."""
+    """Refuse fewer elements (features of a picture) than places (its tokens)."""
     if mask.dtype != torch.bool:
         return f"the mask is of {mask.dtype}, not of torch.bool"
     if not has(mask):
@@ -115,7 +115,32 @@ def _convolution(
     for what, sizes, least in (("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1)):
         if not isinstance(sizes, str) and any(size < least for size in sizes):
             return f"{what} is {tuple(sizes)}, and should be {least} or more"
-    return None
+    return _nothing(weight.dim() - 2, x)
+
+
+def _transposed(x: Any, weight: Any, *args: Any, **kwargs: Any) -> Reason:
+    spatial = weight.dim() - 2
+    channels = x.shape[-spatial - 1]
+    if channels != weight.shape[0]:
+        return f"the input has {channels} channels, and the weight takes {weight.shape[0]}"
+    return _nothing(spatial, x)
+
+
+def _nothing(dimensions: int, x: Any, *args: Any, **kwargs: Any) -> Reason:
+    """Refuse an input that is empty, unless only its batch is."""
+    if 0 not in x.shape[-dimensions:]:
+        return None
+    return f"the input, of shape {tuple(x.shape)}, is empty in one of its last {dimensions} dimensions"
+
+
+def _no_steps(x: Any, *args: Any, **kwargs: Any) -> Reason:
+    """Refuse a sequence without steps; packed sequences have two dimensions."""
+    batch_first = args[-1] if type(args[-1]) is bool else False
+    return "the sequence has no steps" if x.dim() == 3 and not x.shape[batch_first] else None
+
+
+def _probabilities(x: Any, target: Any, *args: Any, **kwargs: Any) -> Reason:
+    return None if x.dtype == target.dtype else f"the input is of {x.dtype}, and the target of {target.dtype}"
 
 
 def _gelu(x: Any, *, approximate: str = "none") -> Reason:
@@ -142,7 +167,7 @@ def _boundaries(x: Any, boundaries: Any, *args: Any, **kwargs: Any) -> Reason:
 
 
 def _alike(x: Any, dim: int, index: Any, source: Any, *args: Any, **kwargs: Any) -> Reason:
-    """The source has the sizes of what it is added to, but for the dimension that is indexed."""
+    """Refuse a source whose sizes differ from those of its target outside of the indexed dimension."""
     if not x.shape or not source.shape:
         return None
     sizes = [(*each.shape[: dim % len(each.shape)], *each.shape[dim % len(each.shape) + 1 :]) for each in (x, source)]
@@ -160,9 +185,19 @@ def _parts(real: Any, imaginary: Any, **kwargs: Any) -> Reason:
 #: Operator -> a check of shapes and options, made once for all calls that are alike.
 OF_SHAPES: Mapping[str, Callable[..., Reason]] = MappingProxyType(
     {
+        "aten.binary_cross_entropy": _probabilities,
         "aten.bucketize": _boundaries,
         "aten.complex": _parts,
         **{f"aten.{name}": _convolution for name in ("conv1d", "conv2d", "conv3d", "convolution")},
+        **{f"aten.conv_transpose{rank}d": _transposed for rank in (1, 2, 3)},
+        **{f"aten.adaptive_avg_pool{rank}d": partial(_nothing, rank) for rank in (1, 2, 3)},
+        **{f"aten._adaptive_avg_pool{rank}d": partial(_nothing, rank) for rank in (2, 3)},
+        **{
+            f"aten.upsample_{mode}{rank}d": partial(_nothing, rank + 1)
+            for mode, rank in (("nearest", 1), ("nearest", 2), ("nearest", 3), ("linear", 1), ("trilinear", 3))
+        },
+        **{f"aten.upsample_{mode}2d": partial(_nothing, 3) for mode in ("bilinear", "bicubic")},
+        **{f"aten.{name}": _no_steps for name in ("lstm", "gru", "rnn_tanh", "rnn_relu")},
         "aten.gelu": _gelu,
         "aten.gelu_": _gelu,
         "aten.index_add": _alike,

@@ -1,8 +1,8 @@
-"""What both kinds of run share: recording."""
+"""Record operators: the base of both kinds of run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from copy import copy
 from threading import Event
@@ -47,7 +47,7 @@ _PLAIN = frozenset({int, float, bool, str, type(None)})
 
 @contextmanager
 def outside() -> Iterator[None]:
-    """Leave the runs and transformations (``vmap``, say) that this thread is in: what follows is no part of them."""
+    """Leave the runs and function transforms (``vmap``, say) of this thread: they do not see what follows."""
     with ExitStack() as undo:
         undo.enter_context(without_transforms())
         if dispatch_modes():
@@ -64,7 +64,7 @@ def _is_ours(mode: Any) -> bool:
 
 
 class _Work(DispatchMode):
-    """A piece of work that a run hands to another thread; once the run is over, a mode that does nothing."""
+    """The mode of work that the forward hands to another thread; it does nothing once the run is over."""
 
     def __init__(self, run: Run) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
@@ -74,12 +74,12 @@ class _Work(DispatchMode):
 
     @property
     def scopes(self) -> ModuleScopes | None:
-        """Where it is."""
+        """The open scopes."""
         return self._run.scopes
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Do it in this thread."""
+        """Enter the mode in the thread that does the work."""
         with ExitStack() as stack:
             stack.callback(self.done.set)
             if not self._run.ended.is_set():
@@ -92,7 +92,7 @@ class _Work(DispatchMode):
             yield
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        """As in the run, while it lasts."""
+        """Answer as the run does while it lasts, and as torch does afterwards."""
         if self._run.ended.is_set():
             return func(*args, **(kwargs or {}))
         return self._run.__torch_dispatch__(func, types, args, kwargs)  # type: ignore[no-untyped-call] # torch's
@@ -109,6 +109,7 @@ class Run(DispatchMode):
         drew: whether some operator drew random numbers.
         handed: what other threads were given to do.
         ended: whether nothing more is recorded.
+        priced: control-flow operators that have a price of their own: each call of one is one record.
         executes: whether tensors have values, so that another thread can compute with them unseen.
     """
 
@@ -123,6 +124,7 @@ class Run(DispatchMode):
         self.drew = False
         self.handed: list[_Work] = []
         self.ended = Event()
+        self.priced: Container[str] = ()
         self.specs = specs
         self.weights = weights
         self.scopes = scopes
@@ -137,20 +139,20 @@ class Run(DispatchMode):
             yield
 
     def hand_over(self) -> AbstractContextManager[None]:
-        """A context for a piece of work that another thread is to do: it belongs to the module that runs now."""
+        """Return the context in which another thread works for the module that runs now."""
         work = _Work(self)
         self.handed.append(work)
         return work.entered()
 
     def twin(self, scopes: ModuleScopes | None) -> Run:
-        """The same run for another thread: it shares all but where it is."""
+        """Return the same run for another thread, with scopes of its own."""
         other = copy(self)
         DispatchMode.__init__(other)  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
         other.scopes = scopes
         return other
 
     def end(self) -> None:
-        """Record no more; say what other threads may have done for the model that is not recorded."""
+        """Stop recording, and list unfinished work of other threads as an assumption."""
         # A thread whose result is there may need a moment to end.
         unfinished = sum(not work.done.wait(_MOMENT) for work in self.handed)
         self.ended.set()
@@ -161,33 +163,33 @@ class Run(DispatchMode):
         self.handed.clear()  # each keeps this object
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
-        """What the model gets for a tensor of the user's: a copy, as it may write to it."""
+        """Return what the model gets for an input: a copy, as the model may write to it."""
         return copied(tensor)
 
     def own(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Take tensors for the user's."""
+        """Note which tensors belong to the user."""
 
     def save(self, tensor: torch.Tensor) -> None:
-        """Save what a tensor holds, which may be written to without an operator."""
+        """Save the values of a tensor that may be written to without an operator."""
 
     def made(self) -> list[torch.Tensor]:
-        """The tensors that this run made, that are still there, and whose values may not be right."""
+        """Return the tensors that the run made, that still exist, and whose values may be wrong."""
         return []
 
     def finish(self) -> None:
-        """Undo what the run did to tensors of the user's."""
+        """Restore the tensors of the user."""
 
     def knows(self, value: Any) -> bool:
-        """Whether a number, or what a tensor holds, is known, so that it can decide."""
+        """Whether the value of a number or tensor is known, so that it can decide control flow."""
         return True
 
     def whole(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What an operator that takes functions returns, without a look inside."""
+        """Answer an operator that takes functions without running these."""
         return func(*args, **kwargs)
 
     @contextmanager
     def rehearsal(self) -> Iterator[list[Step]]:
-        """Run something that is not to count; the list is filled on the way out with the steps that it took."""
+        """Run something without counting it; on the way out the list has its steps."""
         seen: list[Step] = []
         first, assumed, used = len(self.steps), len(self.assumptions), self.used.copy()
         with self.scopes.rehearsal() if self.scopes is not None else nullcontext():
@@ -215,7 +217,7 @@ class Run(DispatchMode):
         self.steps.append((call, self.scope))
 
     def assume(self, statement: str, target: str) -> None:
-        """Note what is taken for granted for an operator, in the module that runs now."""
+        """Note an assumption about an operator, in the module that runs now."""
         self.assumptions.append(Assumption(statement, target, self.scope))
 
     def refuse(self, error: ThoplwError) -> ThoplwError:
@@ -248,7 +250,7 @@ class Run(DispatchMode):
     def call(
         self, func: Any, args: Any, kwargs: dict[str, Any], output: Any, parts: tuple[Call, ...] | None = None
     ) -> Call:
-        """The record of an operator: tensors become specs."""
+        """Return the record of an operator, with specs in place of tensors."""
         return Call(
             target=target_of(func),
             overload=overload_of(func),
@@ -263,7 +265,7 @@ class Run(DispatchMode):
         return {name: self.freeze(value) for name, value in kwargs.items()}
 
     def freeze(self, value: Any) -> Any:
-        """Values as records keep them: specs for tensors, tuples for lists, names for what is torch's."""
+        """Convert values to what records keep: specs for tensors, tuples for lists, names for objects of torch."""
         if type(value) is AbstractTensor:
             return value.spec
         if type(value) in _PLAIN:
@@ -287,22 +289,27 @@ class Run(DispatchMode):
         return value if isinstance(value, TensorSpec) else name_of(value)
 
     def _freeze_packed(self, packed: torch.ScriptObject) -> Any:
-        """Packed weights: the specs of what is inside, and the geometry of a convolution."""
+        """Return the specs of packed weights, and the geometry of a convolution."""
         if id(packed) not in self._packed:
             self._packed[id(packed)] = packed, self.freeze((*weights_of(packed), *geometry_of(packed)))
         return self._packed[id(packed)][1]
 
     def has_values(self, tensor: torch.Tensor) -> bool:
-        """Whether a tensor holds what it would in a real run."""
+        """Whether a tensor has the values of a real run."""
         return type(tensor) is not AbstractTensor and not tensor.is_meta
 
     def take_apart(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Call, ...]]:
-        """Run a composite operator piece by piece: what it returns, and the pieces."""
+        """Run a composite operator piece by piece; return its output and the pieces."""
+        with self.steps_apart() as steps, self:
+            output = func.decompose(*args, **kwargs)
+        return output, tuple(call for call, _ in steps)
+
+    @contextmanager
+    def steps_apart(self) -> Iterator[list[Step]]:
+        """Record what runs meanwhile in a separate list, as the pieces of one operator."""
         outside, self.steps = self.steps, []
         try:
-            with self:
-                output = func.decompose(*args, **kwargs)
-            return output, tuple(call for call, _ in self.steps)
+            yield self.steps
         finally:
             self.steps = outside
 

@@ -1,4 +1,4 @@
-"""What freezing does to TorchScript: weights become constants of the graph, and operators ones that nobody sees."""
+"""Read frozen TorchScript: its weights are constants of the graph."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def refuse_traced(modules: Iterable[torch.nn.Module]) -> None:
 
 
 def is_frozen(module: torch.nn.Module) -> bool:
-    """Whether a scripted module was frozen: it has lost even the flag that tells of training."""
+    """Whether a scripted module was frozen: it has no ``training`` flag."""
     return not hasattr(module, "training")
 
 
 def constants_of(module: Any, path: str) -> dict[str, torch.Tensor]:
-    """The weights of a frozen module by the names that its graph has for them: what is floating-point in there.
+    """Return the weights of a frozen module, by their names in its graph: all floating-point constants.
 
     Raises:
         InputError: the module was optimised, so that its convolutions do not show.
@@ -46,8 +46,8 @@ def constants_of(module: Any, path: str) -> dict[str, torch.Tensor]:
         if node.kind().startswith(_HIDDEN):
             raise InputError(
                 f"{f'module {path!r}' if path else 'the model'} was optimised by torch.jit.optimize_for_inference, "
-                f"which runs {node.kind()} without a sign to PyTorch's operators: profile it as it was before, or "
-                "frozen by torch.jit.freeze alone."
+                f"and runs {node.kind()}, of which PyTorch tells nobody: profile it before that, or frozen by "
+                "torch.jit.freeze alone."
             )
         if node.kind() == "prim::Constant" and node.output().type().kind() == "TensorType":
             value = node.t("value") if node.hasAttribute("value") else None
@@ -57,7 +57,7 @@ def constants_of(module: Any, path: str) -> dict[str, torch.Tensor]:
 
 
 def _nodes(block: Any) -> Iterator[Any]:
-    """All nodes of a graph, those of branches and loops too."""
+    """Yield all nodes of a graph, with those of branches and loops."""
     for node in block.nodes():
         yield node
         for inner in node.blocks():

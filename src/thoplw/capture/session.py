@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -25,13 +26,14 @@ class Session:
     Models become known when they are called. Nothing of what they do to themselves is undone.
     """
 
-    def __init__(self, watch: Watch | None = None) -> None:
+    def __init__(self, watch: Watch | None = None, priced: Container[str] = ()) -> None:
         specs = Specs()
         self._weights = Weights(specs)
         self._weights.add_root("count")
         self._scopes = MarkedScopes(self._weights.indices, specs, watch)
         self._made = Made(self._weights, self._scopes)
         self._run = LiveTrainingRun(specs=specs, weights=self._weights, scopes=self._scopes, device=torch.device("cpu"))
+        self._run.priced = priced
         self._scopes.open(0)
         self._names: Counter[str] = Counter()
         self._models: list[tuple[str, torch.nn.Module]] = []
@@ -41,6 +43,8 @@ class Session:
         with ExitStack() as stack:
             stack.enter_context(ONE_PATH)
             if not torch.is_grad_enabled():
+                # It may hold copies of weights that were made without autograd, which no training step can use.
+                stack.callback(torch.clear_autocast_cache)
                 stack.enter_context(below_autograd())  # composite operators arrive whole
             stack.enter_context(self._made)
             self._scopes.discover = self._discover
@@ -61,7 +65,7 @@ class Session:
             self._made.settle(model, path)
 
     def trace(self) -> Trace:
-        """All that ran."""
+        """Return the record of everything that ran."""
         return Trace(
             modules=tuple(self._weights.infos),
             scopes=tuple(self._scopes.scopes),
@@ -73,7 +77,7 @@ class Session:
         )
 
     def _discover(self, module: torch.nn.Module, scope: int) -> None:
-        """Make a model known that is called from outside of any, and what is made inside of one."""
+        """Register a model that is called outside of any other, and modules that a forward makes."""
         if scope != 0:
             self._made.discover(module, scope)
             return

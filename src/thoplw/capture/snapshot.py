@@ -283,7 +283,7 @@ class Snapshot:
     def _slots(self, cls: type, inner: list[Any]) -> None:
         """Get to know a class."""
         if cls not in self._classes:
-            self._classes[cls] = _slots_of(cls)
+            self._classes[cls] = slots_of(cls)
             for base in cls.__mro__:
                 self._class(base, inner)
 
@@ -411,7 +411,7 @@ def _package(cls: type) -> str:
     return name.partition(".")[0] if isinstance(name, str) else ""
 
 
-def _slots_of(cls: type) -> tuple[Any, ...]:
+def slots_of(cls: type) -> tuple[Any, ...]:
     """The descriptors of the slots of a class that is written in Python."""
     return tuple(
         descriptor
@@ -441,7 +441,7 @@ def _role_of(cls: type) -> _Role | None:
 
 def _has_state(cls: type) -> bool:
     """Whether objects of a class have attributes: a dictionary of them, or slots."""
-    return cls.__dictoffset__ != 0 or bool(_slots_of(cls))
+    return cls.__dictoffset__ != 0 or bool(slots_of(cls))
 
 
 #: Class -> what is done with its objects and with those of classes derived from it; the first that fits.

@@ -42,7 +42,7 @@ def is_product(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool
 
 
 def answer(run: Run, values: KnownValues, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What an operator returns that is given a sparse tensor, or makes one; noted in the run.
+    """Answer and record an operator that takes or makes a sparse tensor.
 
     Raises:
         DataDependentError: which elements are stored depends on values that do not exist.
@@ -64,7 +64,7 @@ def answer(run: Run, values: KnownValues, func: Any, args: tuple[Any, ...], kwar
 
 
 def _writes_to_own(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether an operator writes to a sparse tensor that the model made in this run, which may store more then.
+    """Whether an operator writes to a sparse tensor that the model made in this run: it may store more afterwards.
 
     Raises:
         DataDependentError: it writes a sparse tensor to one of the model's, which may not store more.
@@ -75,27 +75,27 @@ def _writes_to_own(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str,
     if any(_is_sparse(tensor) and tensor is not target for tensor in tensors_in((args, kwargs))):
         raise run.refuse(
             DataDependentError(
-                f"{func} {run.where()} writes a sparse tensor to one that the model owns, which cannot be followed in "
-                "a run without arithmetic. execute=True counts it on real tensors."
+                f"{func} {run.where()} writes a sparse tensor to one of the model's own, and a run that computes only "
+                "shapes cannot follow that. execute=True counts it on real tensors."
             )
         )
     return False
 
 
 def _check(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Refuse what cannot run on values that are made up."""
+    """Refuse an operator that needs real values, or large tensors."""
     unknown = [tensor for tensor in tensors_in((args, kwargs)) if type(tensor) is AbstractTensor]
     if any(not _is_number(tensor) for tensor in unknown):
         raise run.refuse(
             DataDependentError(
-                f"{func} {run.where()} makes or changes a sparse tensor by indices or a mask whose values do not exist "
-                "in a run without arithmetic. execute=True counts it on real tensors."
+                f"{func} {run.where()} needs the values of indices, or of a mask, for a sparse tensor, and this run "
+                "computes only shapes. execute=True counts it on real tensors."
             )
         )
     if sum(tensor.numel() for tensor in unknown) > REAL_LIMIT:
         raise run.refuse(
             InputError(
-                f"{func} {run.where()} is given sparse and dense tensors, and has no shape rule. "
+                f"{func} {run.where()} takes sparse and dense tensors, and thoplw has no shape rule for it. "
                 "execute=True counts it on real tensors."
             )
         )
@@ -108,7 +108,7 @@ def _dense_on_meta(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _without_values(run: Run, tensor: torch.Tensor) -> torch.Tensor:
-    """What comes out, as the model may see it: sparse tensors, indices and counts as they are, else a shape."""
+    """Return sparse tensors, indices and counts as they are, and an abstract tensor for any other output."""
     return abstract(run.specs.of(tensor), run.device) if _is_number(tensor) and not _is_sparse(tensor) else tensor
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from thoplw.capture.abstract import AbstractTensor, Specs
-from thoplw.capture.snapshot import Snapshot
+from thoplw.capture.snapshot import Snapshot, slots_of
 
 #: What a file may keep things in, besides objects of its own classes.
 _CONTAINERS = frozenset({dict, OrderedDict, defaultdict, list, set, deque})
@@ -53,21 +53,30 @@ class Survivors:
         """Note the variables of a file, and what the containers and the objects of its own classes among them hold."""
         around = self._around
         around[id(variables)] = variables, variables.copy()
+        for value in variables.values():
+            if type(value) is types.FunctionType and (attributes := value.__dict__):
+                around[id(attributes)] = attributes, attributes.copy()
         # What Python itself put there, such as its built-in functions, is none of the file's.
         level = [value for key, value in variables.items() if not key.startswith("__")]
         while level:
             kinds = {*map(type, level)}
-            kept = _HOLDERS | {cls for cls in kinds if cls.__module__ == name and cls.__dictoffset__}
+            own = {cls for cls in kinds if cls.__module__ == name and cls not in _HOLDERS}
+            kept = _HOLDERS | {cls for cls in own if cls.__dictoffset__}
+            slotted = [(each, _in_slots(each)) for each in level if type(each) in own and slots_of(type(each))]
             level = list(compress(level, map(kept.__contains__, map(type, level))))
             holders = [each if type(each) in _CONTAINERS else vars(each) for each in level]
             level = []
+            for each, content in slotted:
+                if id(each) not in around:
+                    around[id(each)] = each, content
+                    level += content.values()
             for holder in holders:
                 if id(holder) not in around:
                     around[id(holder)] = holder, holder.copy()
                     level += holder.values() if isinstance(holder, dict) else holder
 
     def _before(self, holder: Any) -> Any:
-        """What a dict or list held, or ``None`` where that is not known."""
+        """What a container held, or an object in its slots; ``None`` where that is not known."""
         return self._around.get(id(holder), (None, None))[1]
 
     def forget(self, specs: Specs, made: Callable[[], list[torch.Tensor]], keeper: Any = None) -> list[str]:
@@ -107,14 +116,14 @@ class Survivors:
         higher: list[Any] = []
         met |= {*identities, id(higher)}
         for holder in gc.get_referrers(*doomed):
-            if id(holder) in met or isinstance(holder, _PASSING):
-                continue
-            if isinstance(holder, _lru_cache_wrapper):
+            if isinstance(holder, _lru_cache_wrapper):  # met or not: nobody puts back what it keeps
                 holder.cache_clear()
+            elif id(holder) in met or isinstance(holder, _PASSING):
+                continue
             elif isinstance(holder, dict):
                 self._from_dict(holder, identities, unknown, _owner_of(holder))
-            elif isinstance(holder, list):
-                self._from_list(holder, identities, unknown)
+            elif isinstance(holder, (list, deque)):
+                self._from_sequence(holder, unknown)
             elif isinstance(holder, set):
                 for item in [item for item in holder if id(item) in identities]:
                     holder.discard(item)
@@ -122,12 +131,16 @@ class Survivors:
                 unknown.append(_name_of_cell(holder))
             elif _holds_in_attributes(holder, identities):
                 self._from_dict(vars(holder), identities, unknown, holder)
+            elif slots := [name for name, value in _in_slots(holder).items() if id(value) in identities]:
+                self._from_slots(holder, slots, unknown)
             elif isinstance(holder, (tuple, frozenset)) or gc.is_tracked(holder):
                 higher.append(holder)
         return higher
 
     def _from_dict(self, holder: dict[Any, Any], doomed: set[int], unknown: list[str], owner: Any = None) -> None:
         before = self._before(holder)
+        if before is None and isinstance(owner, types.FunctionType) and id(owner.__globals__) in self._around:
+            before = {}  # all functions of the file that had attributes are known
         file = holder.get("__name__") if owner is None else None
         is_file = isinstance(file, str) and getattr(sys.modules.get(file), "__dict__", None) is holder
         owned = owner is not None or is_file
@@ -139,12 +152,23 @@ class Survivors:
             else:
                 dict.pop(holder, key)
 
-    def _from_list(self, holder: list[Any], doomed: set[int], unknown: list[str]) -> None:
+    def _from_sequence(self, holder: list[Any] | deque[Any], unknown: list[str]) -> None:
         before = self._before(holder)
-        if before is not None:
-            holder[:] = before
-        else:
+        if before is None:
             unknown.append(_describe(holder))
+        else:
+            holder.clear()
+            holder.extend(before)
+
+    def _from_slots(self, holder: Any, names: list[str], unknown: list[str]) -> None:
+        before = self._before(holder)
+        for name in names:
+            if before is None:
+                unknown.append(f"{_describe(holder)}.{name}")
+            elif name in before:
+                object.__setattr__(holder, name, before[name])
+            else:
+                object.__delattr__(holder, name)
 
 
 #: What holds a tensor for a while only, or is a mere place of one.
@@ -159,6 +183,12 @@ def _owner_of(attributes: dict[Any, Any]) -> Any:
         if not isinstance(holder, types.ModuleType) and getattr(holder, "__dict__", None) is attributes:
             return holder
     return None
+
+
+def _in_slots(holder: Any) -> dict[str, Any]:
+    """What an object of a class that is written in Python has in its slots."""
+    names = (slot.__name__ for slot in slots_of(type(holder)))
+    return {name: getattr(holder, name) for name in names if hasattr(holder, name)}
 
 
 def _holds_in_attributes(holder: Any, doomed: set[int]) -> bool:

@@ -25,7 +25,7 @@ _FOLLOWED: dict[int, HandOver] = {}
 
 @contextmanager
 def followed(hand_over: HandOver | None) -> Iterator[None]:
-    """Have work that this thread hands to others done in the contexts that ``hand_over`` gives; ``None``: as it is."""
+    """Run work that this thread hands to other threads in a context from ``hand_over``; ``None`` changes nothing."""
     me = get_ident()
     before = _FOLLOWED.pop(me, None)
     with _WATCH:

@@ -1,4 +1,4 @@
-"""What operators are given besides tensors and numbers: its name, for records, and back."""
+"""Turn arguments of operators that are objects of torch into names for records, and back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VALUES = (int, float, complex, str, bytes, type(None))
 
 
 def name_of(value: Any) -> Any:
-    """A number or string as it is, and anything else by its name: ``torch.float16`` as ``TorchName("dtype", ...)``."""
+    """Return a number or string as it is, and anything else by name: ``TorchName("dtype", ...)``."""
     if isinstance(value, (*_VALUES, TorchName)):
         return value
     kind = _IN_TORCH.get(type(value))
@@ -32,7 +32,7 @@ def name_of(value: Any) -> Any:
 
 
 def named(name: TorchName) -> Any:
-    """What has this name; of a generator ``None``, as its numbers do not matter.
+    """Return the object with this name; ``None`` for a generator, as its numbers do not matter.
 
     Raises:
         InputError: it was a function or an object that the record does not hold.

@@ -231,11 +231,12 @@ def _check(paths: Sequence[str], registries: Sequence[Mapping[str, torch.Tensor 
             if tensor is None or type(tensor) in PLAIN:
                 continue
             where = f"module {path!r}" if path else "the model itself"
-            refuse_split(f"weight {name!r} of {where}", (type(tensor),))
+            what = f"weight {name!r} of {where}"
+            refuse_split(what, (type(tensor),))
             if torch.nn.parameter.is_lazy(tensor):
                 raise InputError(
-                    f"parameter {name!r} of {where} is lazy: it has no shape before the first forward. "
-                    "Run the model once on an input, then profile it."
+                    f"{what} is lazy, and has no shape before the first forward: run the model once on an input, then "
+                    "profile it."
                 )
 
 

@@ -11,7 +11,7 @@ import typer
 from thoplw.cli.formula import variables
 from thoplw.cli.options import COUNTING, Batch, ConventionOfFile, Execute, Inputs, Model, Seq
 from thoplw.cli.run import run
-from thoplw.cli.terminal import say, show, told
+from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.estimate import notation
 from thoplw.report.figures import shown_in
@@ -157,6 +157,7 @@ def check(
     with told(2):
         from thoplw.api.budget import Budget
         from thoplw.api.budget import check as verdict_on
+        from thoplw.render.screen import clever
         from thoplw.report.document import read
 
         before = None if baseline is None else read(baseline)
@@ -173,7 +174,11 @@ def check(
         else:
             found = _solved(model, solve, budget, {"batch": batch, "seq": seq}, counted)
         verdict = verdict_on(found.profile, budget)
-        show(verdict.report())
+        if is_terminal():
+            for part in verdict.parts():
+                show(f"\n{part}\n") if isinstance(part, str) else draw_table([clever(part)])
+        else:
+            show(verdict.report())
         for problem in verdict.problems:
             say(f"error: {model}: {problem}")
         if github:

@@ -8,6 +8,7 @@ import typer
 
 from thoplw.cli import options
 from thoplw.cli.options import (
+    BESIDE,
     COUNTING,
     Batch,
     Execute,
@@ -17,6 +18,7 @@ from thoplw.cli.options import (
     Model,
     Output,
     Seq,
+    kind_for,
     known,
     words,
 )
@@ -30,7 +32,7 @@ def compare(
     seq: Seq = None,
     batch: Batch = None,
     execute: Execute = False,
-    kind: KindBeside = "text",
+    kind: KindBeside = None,
     fmt: FmtBeside = None,
     output: Output = None,
     conventions: Annotated[
@@ -71,6 +73,7 @@ def compare(
         raise typer.BadParameter("--explain already names two conventions; leave --conventions out")
     if by_layer and not explain:
         raise typer.BadParameter("--by-layer needs --explain A B, as in --explain thop macs --by-layer")
+    kind = kind_for(kind, output, BESIDE)
     known("convention", explain or (), options.conventions())
     with told():
         from thoplw.api.compare import compare

@@ -10,6 +10,7 @@ import typer
 
 from thoplw.cli.completion import model_names
 from thoplw.cli.options import (
+    BESIDE,
     NAMES,
     Batch,
     ConventionOfFile,
@@ -19,6 +20,7 @@ from thoplw.cli.options import (
     KindBeside,
     Output,
     Seq,
+    kind_for,
 )
 from thoplw.cli.run import run
 from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
@@ -48,7 +50,7 @@ def diff(
     seq: Seq = None,
     batch: Batch = None,
     execute: Execute = False,
-    kind: KindBeside = "text",
+    kind: KindBeside = None,
     fmt: FmtBeside = None,
     output: Output = None,
     convention: ConventionOfFile = None,
@@ -63,6 +65,7 @@ def diff(
 
     thoplw diff before.json mypackage:build --input 1,3,224,224 --fmt clever
     """
+    kind = kind_for(kind, output, BESIDE)
     with told():
         from thoplw.api.diff import differences
         from thoplw.render import render
@@ -78,7 +81,7 @@ def diff(
 
         found = differences(profile(before), profile(after))
         if kind == "text" and output is None and is_terminal():
-            draw_table([found.table(fmt or "clever")])
+            draw_table(found.table(fmt or "clever", narrow=narrow) for narrow in (False, True))
         elif kind == "json":
             show(json.dumps(found.to_dict(), indent=2), output)
         else:

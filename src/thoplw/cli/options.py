@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -23,7 +24,10 @@ MODEL, TABLE, COUNTING = "Model", "Table", "Counting"
 BESIDE = ("text", "md", "csv", "latex", "json")
 
 #: All output formats, for the help. Spelled out here, as importing them would make the help slow.
-KINDS = "Tables: text, csv, md, latex. Pages and pictures: tree, html. Data: json, speedscope, collapsed (stacks)."
+KINDS = (
+    "Tables: text, csv, md, latex. Pages and pictures: tree, html. Data: json, speedscope, collapsed (stacks). By "
+    "default as FILE ends, or else text."
+)
 
 
 def conventions() -> list[str]:
@@ -76,6 +80,47 @@ def words(what: str, names: Callable[[], Iterable[str]], *, several: bool = Fals
         return [f"{before}{comma}{name}" for name in names() if name.startswith(last)]
 
     return {"callback": check, "autocompletion": complete}
+
+
+#: Ending of a file -> the format that it stands for.
+_ENDINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "": "text",
+        ".csv": "csv",
+        ".folded": "collapsed",
+        ".html": "html",
+        ".json": "json",
+        ".log": "text",
+        ".md": "md",
+        ".speedscope.json": "speedscope",
+        ".tex": "latex",
+        ".txt": "text",
+    }
+)
+
+
+def kind_for(kind: str | None, output: Path | None, kinds: Collection[str]) -> str:
+    """The format that was asked for, or else that of the ending of the file, or text.
+
+    Args:
+        kind: asked for with ``--kind``.
+        output: the file to write.
+        kinds: the formats that the command has.
+
+    Raises:
+        BadParameter: the ending stands for no format of the command.
+    """
+    if kind is not None or output is None:
+        return kind or "text"
+    ending = "".join(output.suffixes[-2:]) if output.name.endswith(".speedscope.json") else output.suffix
+    found = _ENDINGS.get(ending.lower())
+    if found not in kinds:
+        endings = ", ".join(each for each, name in _ENDINGS.items() if each and name in kinds)
+        raise typer.BadParameter(
+            f"-o {output}: {ending} stands for no format. The name may end in {endings}; or say the format with --kind"
+        )
+    assert found is not None  # or it had not been among them
+    return found
 
 
 Model = Annotated[
@@ -143,17 +188,17 @@ ConventionOfFile = Annotated[
     ),
 ]
 Kind = Annotated[
-    str,
+    str | None,
     typer.Option("--kind", "--format", metavar="KIND", rich_help_panel=TABLE, help=KINDS, **words("kind", _kinds)),
 ]
 KindBeside = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--kind",
         "--format",
         metavar="KIND",
         rich_help_panel=TABLE,
-        help=f"{', '.join(BESIDE)}.",
+        help=f"{', '.join(BESIDE)}. By default as FILE ends, or else text.",
         **words("kind", lambda: BESIDE),
     ),
 ]

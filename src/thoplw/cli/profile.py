@@ -21,9 +21,11 @@ from thoplw.cli.options import (
     Output,
     Seq,
     Sort,
+    kind_for,
 )
 from thoplw.cli.run import run
 from thoplw.cli.terminal import draw, draw_table, is_terminal, say, show, told, usage
+from thoplw.render import FORMATS
 from thoplw.report.views import View, total_line
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def profile(
     seq: Seq = None,
     batch: Batch = None,
     execute: Execute = False,
-    kind: Kind = "text",
+    kind: Kind = None,
     fmt: Fmt = None,
     columns: Columns = None,
     sort: Sort = None,
@@ -99,6 +101,7 @@ def profile(
         "top": top,
         "own": not cumulative,
     }
+    kind = kind_for(kind, output, FORMATS)
     with usage():
         View(fmt=fmt or "raw", **view).check(kind)
     with told():

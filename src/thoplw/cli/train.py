@@ -19,6 +19,7 @@ from thoplw.cli.options import (
     Output,
     Seq,
     Sort,
+    kind_for,
     known,
 )
 from thoplw.cli.profile import shown
@@ -90,7 +91,7 @@ def train(
             help="Repeat the forward of blocks instead of keeping their activations (timm and hf: models).",
         ),
     ] = False,
-    kind: Kind = "text",
+    kind: Kind = None,
     fmt: Fmt = None,
     columns: Columns = None,
     sort: Sort = None,
@@ -125,6 +126,9 @@ def train(
     thoplw train hf:llama --seq 4096 --checkpoint --autocast bf16 --kind tree
     """
     view = {"depth": depth, "columns": columns and columns.split(","), "sort": sort}
+    from thoplw.render import FORMATS
+
+    kind = kind_for(kind, output, FORMATS)
     with usage():
         View(fmt=fmt or "raw", **view).check(kind)  # type: ignore[arg-type] # each is of its own type
     with told():

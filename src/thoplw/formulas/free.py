@@ -28,6 +28,7 @@ FREE = {
         "resize resize_as _to_sparse _to_dense _coalesce sparse_mask to_dense to_sparse to_sparse_csr to_sparse_csc "
         "to_sparse_bsr to_sparse_bsc _to_sparse_csr _to_sparse_csc _to_sparse_bsr _to_sparse_bsc "
         "copy_sparse_to_sparse _jagged_to_padded_dense_forward _padded_dense_to_jagged_forward to_padded_tensor "
+        "nested_to_padded_tensor "
         "_nested_from_padded _nested_tensor_from_tensor_list _sparse_mask_projection "
         "_convert_indices_from_coo_to_csr _convert_indices_from_csr_to_coo"
     ),
@@ -65,7 +66,7 @@ FREE = {
         "sym_constrain_range sym_constrain_range_for_size is_pinned is_coalesced is_complex is_floating_point numel "
         "_nnz _dimI _dimV sparse_dim dense_dim size stride sym_size sym_numel sym_stride sym_storage_offset "
         "_coalesced _nested_tensor_size _validate_sparse_coo_tensor_args _validate_sparse_compressed_tensor_args "
-        "result_type can_cast"
+        "result_type can_cast _has_same_storage_numel"
     ),
 }
 

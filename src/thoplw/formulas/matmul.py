@@ -168,6 +168,8 @@ FORMULAS: Table = {
     "aten._sparse_addmm": added_product,
     "aten._sparse_sparse_matmul": sparse_product,
     "aten._sparse_mm_reduce_impl": product,
+    "aten.hspmm": product,
+    "aten.sspaddmm": added_product,
     "aten.sparse_sampled_addmm": sampled_product,
     "torch_nn._linear_cross_entropy_batch_chunked": classified,
     "torch_nn._linear_cross_entropy_batch_chunked_no_reduction": classified,

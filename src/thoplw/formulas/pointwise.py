@@ -152,6 +152,10 @@ FORMULAS: Table = {
     **{f"aten.{name}": partial(dropped, flops) for name, flops in _DROPPED.items()},
     **{f"aten.{name}": put for name in ("index_put", "_index_put_impl", "_unsafe_index_put", "put")},
     "aten._unsafe_masked_index_put_accumulate": accumulated,
+    # Derivatives in forward mode add and multiply so.
+    **dict.fromkeys(("prims.add", "prims.sub"), partial(elementwise, 1)),
+    "prims.mul": multiplication,
+    "prims.div": division,
     "aten.trace": diagonal_sum,
     "aten.mvlgamma": log_gammas,
     "aten.multilabel_margin_loss_forward": label_margins,

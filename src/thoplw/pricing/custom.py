@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from thoplw.errors import CustomOpError
+from thoplw.errors import CustomOpError, add_note
 from thoplw.pricing.convention import Convention, Price
 from thoplw.pricing.keys import CONTROL_FLOW, is_module_class, is_operator, operator_name
 from thoplw.pricing.price import Holds, Priced, price
@@ -26,6 +26,7 @@ class CustomOps:
     Attributes:
         convention: prices everything else; a plain number that a function returns is in its unit.
         operators: operator -> price.
+        flows: the control-flow operators among them, which have to be recorded as a whole.
     """
 
     def __init__(self, functions: Mapping[Any, Callable[..., Any]] | None, convention: Convention) -> None:
@@ -48,15 +49,12 @@ class CustomOps:
                 self._functions[key] = function
             elif is_operator(key):
                 name = operator_name(key)
-                if name in CONTROL_FLOW:
-                    raise CustomOpError(
-                        f"custom_ops: {name} cannot have a price: the operators inside the functions that it runs are "
-                        "counted. Give a price to one of these, or to the class of the module that calls it."
-                    )
                 _check_arity(name, function, "call")
                 self.operators[name] = self._price(name, function)
             else:
                 raise CustomOpError(f"custom_ops takes {_FORMS}; the key {key!r} is neither.")
+
+        self.flows = CONTROL_FLOW.intersection(self.operators)
 
     def watch(self, scope: int, module: Module, inputs: tuple[Any, ...], output: Any) -> None:
         """Keep the call of a module if one of the functions prices its class."""
@@ -99,8 +97,13 @@ class CustomOps:
 
     def _work(self, name: str, function: Callable[..., Any], *arguments: Any) -> Work:
         """Call a price function, and check that it returned an amount of work."""
-        what = f"custom_ops: {_name(function)}, which prices {name},"
-        return as_work(function(*arguments), what, self.convention.unit or "MAC")
+        what = f"{_name(function)}, which prices {name},"
+        try:
+            price = function(*arguments)
+        except Exception as error:
+            add_note(error, f"raised in custom_ops by {what.rstrip(',')}")
+            raise
+        return as_work(price, f"custom_ops: {what}", self.convention.unit or "MAC")
 
     def _unused(self, trace: Trace, expand: Expand) -> Iterator[str]:
         """The keys for which nothing ran, not even inside a module or operator that another function prices."""

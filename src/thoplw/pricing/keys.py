@@ -10,7 +10,8 @@ MODULE = "torch.nn.modules.module:Module"
 #: Torch's classes of operators. The last one is for operators that take functions, such as flex attention.
 _OPERATORS = frozenset({"OpOverload", "OpOverloadPacket", "HigherOrderOperator"})
 
-#: Control-flow operators, which run functions: a record holds the operators inside these functions instead.
+#: Control-flow operators, which run functions: a record holds the operators inside these functions, unless one has a
+#: price of its own.
 CONTROL_FLOW = frozenset(
     f"higher_order.{name}"
     for name in (

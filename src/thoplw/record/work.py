@@ -42,14 +42,18 @@ def as_work(price: object, what: str, unit: str = "MAC") -> Work:
         unit: of a whole number: ``"MAC"``, which is two FLOPs, or ``"FLOP"``, which is no MAC.
 
     Raises:
-        CustomOpError: it returned something else.
+        CustomOpError: it returned something else, or less than zero.
     """
     if isinstance(price, Work):
+        if price.macs < 0 or price.flops < 0:
+            raise CustomOpError(f"{what} returned {price!r}; a cost is zero or more.")
         return price
     if isinstance(price, float) and price.is_integer():
         price = int(price)
     if isinstance(price, bool) or not isinstance(price, Integral):
         raise CustomOpError(f"{what} returned {price!r}; return a whole number of {unit}s, or thoplw.Work.")
+    if price < 0:
+        raise CustomOpError(f"{what} returned {price!r}; a cost is zero or more.")
     if unit == "FLOP":
         return Work(flops=int(price))
     return Work(macs=int(price), flops=2 * int(price))

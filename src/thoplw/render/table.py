@@ -51,13 +51,13 @@ def _visible(cells: tuple[str, ...]) -> tuple[str, ...]:
 def figures_of(table: Table) -> set[int]:
     """Positions of the columns that hold figures alone, in any format: ``1824010216``, ``+1.82 G``, ``12.34 %``.
 
-    A shape of one size, such as ``512``, is not a figure.
+    A shape of one size, such as ``512``, is not a figure, nor the name of a module, such as ``0``.
     """
-    rows = (*table.rows, table.footer) if table.footer else table.rows
     return {
         position
-        for position, (column, *cells) in enumerate(zip(table.columns, *rows, strict=True))
+        for position, (column, *cells) in enumerate(zip(table.columns, *table.rows, strict=True))
         if not column.endswith("shape")
+        and column != "Name"
         and any(map(str.strip, cells))
         and all(_FIGURE.fullmatch(cell.strip() or "0") for cell in cells)
     }

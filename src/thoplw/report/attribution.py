@@ -1,4 +1,4 @@
-"""Which module is charged for what: from scopes with prices to one row per module."""
+"""Charge modules for calls, work and parameters: from priced scopes to one row per module."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Attribution:
     """
 
     def __init__(self, priced: Priced) -> None:
-        """Take a trace with prices."""
+        """Add up the totals of a priced trace."""
         assert priced.convention.parameters is not None  # it was found, so it is complete
         self._priced = priced
         self._trace = priced.trace
@@ -50,7 +50,7 @@ class Attribution:
         )
 
     def profile(self) -> Profile:
-        """The rows and gaps, as plain values."""
+        """Return rows and gaps as plain values."""
         modules = self._modules()
         root = modules[0]
         return Profile(
@@ -62,7 +62,7 @@ class Attribution:
 
     @cached_property
     def gaps(self) -> Gaps:
-        """What the figures lack."""
+        """What the figures leave out: operators without a price, assumptions, modules that never ran."""
         return Gaps(
             uncounted=self._where(lambda leaf: leaf.work is None),
             unseen=self._unseen(),
@@ -80,7 +80,7 @@ class Attribution:
         return tuple(self._row(index, depth) for index, depth in self._tree() if index in shown)
 
     def _tree(self) -> Iterator[tuple[int, int]]:
-        """All modules with their depths, each before those that it holds."""
+        """Yield all modules with their depths, each before the modules in it."""
         inside: dict[int, list[int]] = defaultdict(list)
         for index, info in enumerate(self._trace.modules):
             inside[info.parent].append(index)
@@ -131,7 +131,7 @@ class Attribution:
         return found
 
     def _has_unbatched_convolution(self) -> bool:
-        """Whether a convolution met an input without a batch: one of as many dimensions as its weight less one."""
+        """Whether a convolution had an input without a batch: with one dimension less than its weight."""
         return any(
             call.target.startswith("aten.conv") and len(call.inputs[0].shape) == len(call.inputs[1].shape) - 1
             for call in {call for call, _ in self._trace.steps}
@@ -139,7 +139,7 @@ class Attribution:
         )
 
     def _unseen(self) -> dict[str, Uncounted]:
-        """Operators that multiply and accumulate, which a convention that mirrors a tool has for free."""
+        """Return operators with multiply-accumulates that the mirrored tool counts as free."""
         return self._where(lambda leaf: leaf.call in self._priced.unseen)
 
     def _where(self, chosen: Callable[[Leaf], bool]) -> dict[str, Uncounted]:
@@ -158,7 +158,7 @@ class Attribution:
         }
 
     def _assumptions(self) -> dict[str, Assumed]:
-        """Statement -> where it was assumed."""
+        """Return the assumptions by statement, each with its operators and modules."""
         calls: Counter[str] = Counter()
         operators: dict[str, dict[str, None]] = defaultdict(dict)
         modules: dict[str, dict[str, None]] = defaultdict(dict)
@@ -173,7 +173,7 @@ class Attribution:
 
     @cached_property
     def _operators(self) -> dict[int, Counter[str]]:
-        """Module -> operator -> its part."""
+        """The cost by module and operator."""
         found: dict[int, Counter[str]] = defaultdict(Counter)
         for (call, work), scope, times, _ in self._priced.entries:
             if work is not None:
@@ -187,7 +187,7 @@ class Attribution:
         return self._trace.modules[self._trace.scopes[scope].module].path
 
     def _not_executed(self) -> dict[str, int]:
-        """Path -> parameters of modules that never ran, nor any module in them; of nested ones the outermost."""
+        """Return the outermost modules in which nothing ran: path -> parameters."""
         trace = self._trace
         ran = {scope.module for scope in trace.scopes}
         # The parameters of a module may be used without a call of it: nn.MultiheadAttention does so with its out_proj.
@@ -212,7 +212,7 @@ class Attribution:
         return {trace.modules[index].path: sum(size for _, size in weights) for index, weights in idle.items()}
 
     def _ancestors(self, modules: Iterable[int]) -> set[int]:
-        """All modules that hold one of these, at any depth."""
+        """Return all modules that contain one of these, at any depth."""
         found: set[int] = set()
         for index in modules:
             parent = self._trace.modules[index].parent
@@ -221,11 +221,11 @@ class Attribution:
                 parent = self._trace.modules[parent].parent
         return found
 
-    # Who asks for totals alone does not wait for these.
+    # Worked out when rows are asked for: totals alone do not need these.
 
     @cached_property
     def _scopes(self) -> dict[int, list[int]]:
-        """Module -> its scopes, but for those inside modules that were priced as a whole."""
+        """The scopes by module, without those inside modules that were priced as a whole."""
         scopes: dict[int, list[int]] = defaultdict(list)
         for index, scope in enumerate(self._trace.scopes):
             if index not in self._priced.covered:
@@ -234,7 +234,7 @@ class Attribution:
 
     @cached_property
     def _weights(self) -> dict[int, list[Weight]]:
-        """Module -> parameters that the convention counts, for modules with a row."""
+        """The counted parameters by module, for modules with a row."""
         charged: dict[int, list[Weight]] = defaultdict(list)
         for index, weight in self._counted:
             charged[self._payer(index)].append(weight)
@@ -242,14 +242,14 @@ class Attribution:
 
     @cached_property
     def _first_calls(self) -> dict[int, Scope]:
-        """Module -> its first call, wherever that was."""
+        """The first call by module."""
         found: dict[int, Scope] = {}
         for scope in self._trace.scopes:
             found.setdefault(scope.module, scope)
         return found
 
     def _payer(self, index: int) -> int:
-        """The module whose row has the parameters of this one: itself if it has a row."""
+        """Return the module whose row shows the parameters of this one: the module itself if it has a row."""
         while index not in self._scopes:
             scope = self._first_calls.get(index)
             if scope is not None:  # it ran inside a module that was priced as a whole

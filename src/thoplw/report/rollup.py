@@ -1,4 +1,4 @@
-"""Sums over the tree of modules, which is their rows in definition order, each with its depth."""
+"""Sum figures over the tree of modules: their rows in definition order, each with its depth."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from thoplw.report.rows import Row
 
 
 def rolled_up(modules: Iterable[Row], depth: int) -> tuple[Row, ...]:
-    """Without the modules deeper than ``depth``, whose figures go to the one that holds them there.
+    """Fold modules deeper than ``depth`` into the module at that depth that contains them.
 
     Raises:
-        InputError: the depth is less than 0.
+        InputError: the depth is no whole number, or less than 0.
     """
-    if depth < 0:
-        raise InputError(f"depth={depth}: 0 is the model itself, 1 the modules that it holds, and so on")
+    if type(depth) is not int or depth < 0:
+        raise InputError(f"depth={depth!r}: 0 is the model itself, 1 the modules that it holds, and so on")
     groups: list[list[Row]] = []
     for row in modules:
         if row.depth <= depth:
@@ -30,7 +30,7 @@ def rolled_up(modules: Iterable[Row], depth: int) -> tuple[Row, ...]:
 
 
 def cumulative(modules: Sequence[Row]) -> tuple[Row, ...]:
-    """Every module with the figures of all modules inside of it added to its own."""
+    """Add to the figures of every module those of all modules in it."""
     done: list[Row] = []
     waiting: list[Row] = []  # of any depth, the last first
     for row in reversed(modules):
@@ -43,7 +43,7 @@ def cumulative(modules: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def summed(rows: Sequence[Row]) -> Row:
-    """The first row, with the figures of all; a figure that does not add up stays that of the first."""
+    """Return the first row with the summed figures of all; a figure that does not add up stays that of the first."""
     if len(rows) == 1:
         return rows[0]
     operators: Counter[str] = Counter()
@@ -57,7 +57,7 @@ def summed(rows: Sequence[Row]) -> Row:
 
 
 def layers(modules: Sequence[Row], *figures: Callable[[Row], int]) -> tuple[Row, ...]:
-    """The modules that hold no other, and of those that do the ones with a figure of their own."""
+    """Return the modules that contain no other, and containers with a figure of their own."""
     after = [row.depth for row in modules[1:]] + [0]
     return tuple(
         row
@@ -67,7 +67,7 @@ def layers(modules: Sequence[Row], *figures: Callable[[Row], int]) -> tuple[Row,
 
 
 def folded(modules: Sequence[Row]) -> tuple[Row, ...]:
-    """With every run of equal siblings as one: each of its rows stands for that row of all, with the figures of all."""
+    """Merge runs of equal siblings: each row of the first one gets the figures of that row in all."""
     waiting: list[list[Row]] = []  # modules with all inside of them, the last first
     for row in reversed(modules):
         runs: list[list[list[Row]]] = []
@@ -82,7 +82,7 @@ def folded(modules: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def _are_alike(one: Sequence[Row], other: Sequence[Row]) -> bool:
-    """Whether two blocks are equal but for where they are."""
+    """Whether two blocks differ only in their position."""
     prefixes = len(one[0].name), len(other[0].name)
     return len(one) == len(other) and all(
         _all_but_name(row) == _all_but_name(twin) and row.name[prefixes[0] :] == twin.name[prefixes[1] :]

@@ -59,8 +59,8 @@ class View:
                     raise UnknownNameError(what, name, known)
         if self.columns is not None and (isinstance(self.columns, str) or not self.columns):
             raise InputError(f"columns={self.columns!r}: give a list of names, such as columns=['name', 'macs']")
-        if self.top is not None and self.top < 1:
-            raise InputError(f"top={self.top}: give 1 or more layers to show")
+        if self.top is not None and not (type(self.top) is int and self.top >= 1):
+            raise InputError(f"top={self.top!r}: give 1 or more layers to show")
         if self.top is not None and self.sort == "name":
             raise InputError("top= shows the largest layers: sort by a number, such as sort='params', not by name")
         if self.top is not None and not self.own:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from thoplw.record import TensorSpec
@@ -46,9 +48,22 @@ def layer_norm(
 
 
 def rms_norm(x: TensorSpec, shape: Shape, weight: TensorSpec | None = None, *options: Any) -> TensorSpec | None:
-    """``[*, *shape] -> [*, *shape]``, with channels last in memory where they were."""
+    """``[*, *shape] -> [*, *shape]``, with channels last in memory where they were.
+
+    Composed of ``x * rsqrt(mean(x**2) + eps)``, whose strides stay where they differ from contiguous ones in dimensions
+    of one element only.
+    """
     out = layer_norm(x, shape, weight)
-    return None if out is None else _laid_out(x, layouts.suggested(x, x.shape))
+    if out is None:
+        return None
+    steps = layouts.suggested(x, x.shape)
+    if math.prod(shape) > 1:
+        composed = layouts.in_order_of(x.shape, [x.strides])
+        if weight is not None:
+            composed = layouts.iterated(replace(x, strides=composed), weight)
+        if all(size == 1 or a == b for size, a, b in zip(x.shape, steps, composed, strict=True)):
+            steps = composed
+    return _laid_out(x, steps)
 
 
 def group_norm(

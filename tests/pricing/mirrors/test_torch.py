@@ -125,8 +125,12 @@ def test_a_formula_that_was_registered_with_torch_counts(scaled: nn.Module) -> N
 
 
 def test_a_registered_formula_that_takes_tensors_gets_their_shapes(scaled: nn.Module) -> None:
-    register_flop_formula(torch.ops.thoplw_registered.scale, get_raw=True)(lambda x, by, out_val: x.shape[0] * by)
-    assert thoplw.profile(scaled, (2, 3, 4), convention="torch", verbose=False)[0] == 2 * 6 * 4 * 5 + 2 * 3
+    def formula(x: torch.Tensor, by: int, *, out_val: torch.Tensor) -> int:
+        assert x.stride() == (15, 5, 1)
+        return x.numel() * by + out_val.dim() * out_val.element_size()
+
+    register_flop_formula(torch.ops.thoplw_registered.scale, get_raw=True)(formula)
+    assert thoplw.profile(scaled, (2, 3, 4), convention="torch", verbose=False)[0] == 2 * 6 * 4 * 5 + 30 * 3 + 3 * 4
 
 
 @pytest.mark.parametrize("case", CASES)

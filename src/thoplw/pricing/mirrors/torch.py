@@ -93,7 +93,7 @@ _COUNTER = "torch.utils.flop_counter"
 
 
 def _price(name: str, formula: Callable[..., Any]) -> Price:
-    """A registered formula takes shapes, or with ``get_raw=True`` tensors, of which a record has the specs."""
+    """A registered formula takes shapes, or with ``get_raw=True`` tensors, here on the meta device."""
     code = getattr(formula, "__code__", None)
     wrapped = code is not None and code.co_filename == sys.modules[_COUNTER].__file__  # by torch, which takes shapes
 
@@ -102,7 +102,7 @@ def _price(name: str, formula: Callable[..., Any]) -> Price:
             kwargs = _shapes(dict(call.kwargs))
             figure = formula.__wrapped__(*_shapes(call.args), out_shape=_shapes(call.output), **kwargs)  # type: ignore[attr-defined] # functools.wraps sets it
         else:
-            figure = formula(*call.args, out_val=call.output, **call.kwargs)
+            figure = formula(*_tensors(call.args), out_val=_tensors(call.output), **_tensors(dict(call.kwargs)))
         return as_work(figure, f"the formula that is registered with torch for {name}", "FLOP")
 
     return price
@@ -110,11 +110,28 @@ def _price(name: str, formula: Callable[..., Any]) -> Price:
 
 def _shapes(value: Any) -> Any:
     """Shapes for specs, as torch's own class has them."""
+    return _with(lambda spec: sys.modules["torch"].Size(spec.shape), value)
+
+
+def _tensors(value: Any) -> Any:
+    """Tensors on the meta device for specs."""
+    return _with(_tensor, value)
+
+
+def _tensor(spec: TensorSpec) -> Any:
+    torch = sys.modules["torch"]
+    if not spec.strides and spec.shape:  # it is of a sparse tensor
+        return torch.empty(spec.shape, dtype=getattr(torch, spec.dtype), device="meta")
+    return torch.empty_strided(spec.shape, spec.strides, dtype=getattr(torch, spec.dtype), device="meta")
+
+
+def _with(replace: Callable[[TensorSpec], Any], value: Any) -> Any:
+    """Nested values with something in place of every spec."""
     if isinstance(value, TensorSpec):
-        return sys.modules["torch"].Size(value.shape)
+        return replace(value)
     if isinstance(value, tuple):
-        return tuple(map(_shapes, value))
-    return {name: _shapes(each) for name, each in value.items()} if isinstance(value, dict) else value
+        return tuple(_with(replace, each) for each in value)
+    return {name: _with(replace, each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 CONVENTION = Convention(
