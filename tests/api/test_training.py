@@ -289,6 +289,7 @@ def test_all_is_as_before(where: str) -> None:
         optimizer.step()
 
 
+@pytest.mark.slow
 def test_an_error_at_any_operator_leaves_all_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.BatchNorm1d(4, affine=False))
     optimizer = torch.optim.SGD(model.parameters(), momentum=0.9)
