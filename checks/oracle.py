@@ -38,14 +38,29 @@ class _Counter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        name = func._schema.name.replace("::", ".")
-        count = _COUNTS.get(name)
-        if count is not None:
-            given = dict(zip((argument.name for argument in func._schema.arguments), args, strict=False))
-            self.macs += count({**given, **(kwargs or {})}, out)
-        elif _SUSPICIOUS.search(name) and name not in _HARMLESS:
-            raise NotImplementedError(f"the oracle does not know {func}, which may be a contraction")
+        self.macs += macs_of(func, args, kwargs or {}, out)
         return out
+
+
+def macs_of(func: Any, args: Any, kwargs: Any, out: Any) -> int:
+    """Multiply-accumulates of a kernel that got these arguments and returned ``out``."""
+    name = name_of(func)
+    count = _COUNTS.get(name)
+    if count is not None:
+        return count(named_arguments(func, args, kwargs), out)
+    if _SUSPICIOUS.search(name) and name not in _HARMLESS:
+        raise NotImplementedError(f"the oracle does not know {func}, which may be a contraction")
+    return 0
+
+
+def name_of(func: Any) -> str:
+    """A kernel's name: ``aten.mm``."""
+    return str(func._schema.name.replace("::", "."))
+
+
+def named_arguments(func: Any, args: Any, kwargs: Any) -> dict[str, Any]:
+    """The arguments of a kernel by their names."""
+    return {**dict(zip((argument.name for argument in func._schema.arguments), args, strict=False)), **kwargs}
 
 
 #: Whatever has such a word in its name may multiply and add.

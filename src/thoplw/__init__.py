@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from thoplw.api.count import Count, count
     from thoplw.api.formula import Formula, formula
     from thoplw.api.profile import profile
+    from thoplw.api.training import profile_training
     from thoplw.capture.inputs import Inputs
     from thoplw.errors import (
         CustomOpError,
@@ -63,6 +64,7 @@ __all__ = [
     "count",
     "formula",
     "profile",
+    "profile_training",
 ]
 
 #: Module -> the public names that it defines.
@@ -71,6 +73,7 @@ _HOMES = {
     "api.count": "Count count",
     "api.formula": "Formula formula",
     "api.profile": "profile",
+    "api.training": "profile_training",
     "capture.inputs": "Inputs",
     "errors": (
         "CustomOpError DataDependentError InputError MissingExtraError NoFormulaError ThoplwError UncountedError "

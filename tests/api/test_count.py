@@ -115,3 +115,31 @@ def test_a_function_is_refused_with_what_to_write() -> None:
         thoplw.InputError, match=r"^count takes no function: write `with thoplw\.count\(\) as counted:`"
     ):
         thoplw.count(torch.matmul)  # type: ignore[arg-type] # on purpose
+
+
+def test_a_training_loop_is_counted_whole_by_phase() -> None:
+    """The input asks for no gradient, so that the first layer has that of its weight only."""
+    model = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    before = [parameter.clone() for parameter in model.parameters()]
+    with thoplw.count("flops") as counted:
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss = (model(torch.ones(8, 4)) ** 2).mean()
+            loss.backward()
+            optimizer.step()
+            loss.item()
+    assert not any(map(torch.equal, model.parameters(), before))
+    phases = counted.layer_info.by_phase()
+    assert phases["update"] == 3 * (4 * 5 + 5 + 5 * 2 + 2)  # an addition for each weight
+    with thoplw.count("macs") as counted:
+        model(torch.ones(8, 4)).sum().backward()
+    first, second = 8 * 4 * 5, 8 * 5 * 2
+    assert counted.layer_info.by_phase() == {
+        "forward": first + second,
+        "recomputation": 0,
+        "backward": first + 2 * second,
+        "update": 0,
+    }
+    rows = {row.name: row.phases.get("backward") for row in counted.layer_info if row.macs}
+    assert rows == {"Sequential.0": first, "Sequential.2": 2 * second}

@@ -371,3 +371,37 @@ def test_a_shape_among_inputs_is_explained(inputs: Any) -> None:
 def test_a_name_is_for_the_command_line() -> None:
     with pytest.raises(thoplw.InputError, match=r"not str: 'resnet18'; only the command line takes names"):
         thoplw.profile("resnet18", (1, 3, 224, 224))  # type: ignore[arg-type] # on purpose
+
+
+def test_train_mode_counts_a_model_as_it_runs_in_training() -> None:
+    """As fvcore 0.1.5 and PyTorch's counter do of a model that was just built."""
+    resnet18 = torchvision.models.resnet18()
+    googlenet = torchvision.models.googlenet(init_weights=False)
+    assert thoplw.profile(resnet18, (1, 3, 224, 224), convention="fvcore", mode="train")[0] == 1_826_516_992
+    assert thoplw.profile(googlenet, (2, 3, 224, 224), convention="torch", mode="train")[0] == 6_026_993_664
+    assert thoplw.profile(googlenet, (2, 3, 224, 224), convention="fvcore", mode="train")[0] == 3_046_307_424
+    assert all(module.training for module in googlenet.modules())
+    with pytest.raises(thoplw.UnknownNameError, match="train"):
+        thoplw.profile(resnet18, (1, 3, 224, 224), mode="trian")  # type: ignore[arg-type] # as users may type
+
+
+def test_train_mode_leaves_parts_in_evaluation_mode_that_the_user_put_there() -> None:
+    class Noted(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = torch.nn.BatchNorm1d(4)
+            self.seen: list[bool] = []
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(self.norm.training)
+            return self.norm(x)
+
+    seen: list[bool] = []
+    model = Noted()
+    for state in (model.train(), model.eval()):
+        thoplw.profile(state, (2, 4), mode="train")
+    model.train()
+    model.norm.eval()
+    thoplw.profile(model, (2, 4), mode="train")
+    assert seen == [True, True, False]
+    assert (model.training, model.norm.training) == (True, False)

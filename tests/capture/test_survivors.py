@@ -240,6 +240,21 @@ def test_what_is_overwritten_and_not_known_is_said(monkeypatch: pytest.MonkeyPat
     assert state is not None
 
 
+def test_a_variable_is_told_from_the_others_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by what they hold, as tensors answer a comparison with a tensor."""
+    first, last = torch.zeros(2, 4), torch.zeros(2, 4)
+
+    def keep(y: torch.Tensor) -> None:
+        nonlocal last
+        last = y + first
+
+    monkeypatch.setattr(functools, "keep_of_a_test", keep, raising=False)  # where nobody looks
+    model = Keeping(lambda y: functools.keep_of_a_test(y))  # type: ignore[attr-defined]
+    with pytest.raises(thoplw.InputError, match=r"variable 'last' around test_a_variable_is_told"):
+        thoplw.profile(model, (2, 4))
+    assert last is not None
+
+
 def test_a_failing_forward_leaves_nothing_either() -> None:
     def fail(y: torch.Tensor) -> None:
         TABLES["y"] = y

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 import torch
 from checks.releases import has_fast_path, older, since
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from thoplw.capture import torch_internals
 from thoplw.capture.abstract import AbstractTensor
@@ -23,6 +26,7 @@ from thoplw.capture.torch_internals import (
     any_module_hooks,
     asked_by_torch,
     attention_unfused,
+    backward_passes,
     become,
     below_autograd,
     call_as_usual,
@@ -30,10 +34,14 @@ from thoplw.capture.torch_internals import (
     caller_of_instead,
     calling_instead,
     copy_of_memory,
+    current_node,
     dispatch_modes,
+    exchange,
     function_modes,
+    graph_task,
     handed_out,
     hooks_of,
+    in_transforms,
     is_autocast_on,
     is_below_autograd,
     is_jagged,
@@ -51,9 +59,13 @@ from thoplw.capture.torch_internals import (
     methods_of,
     mode_flags_kept,
     module_hooks,
+    next_node_number,
     no_torch_function,
+    number_of_node,
+    optimizer_steps,
     overload_name,
     real_type,
+    recomputations_stopped,
     registration_hooks,
     rows_of,
     running_mode,
@@ -514,3 +526,74 @@ def test_switches_that_are_true_or_false_can_be_turned() -> None:
             put(before)
             assert get() is before
     assert turned > 10
+
+
+# -- gradients ---------------------------------------------------------------------------------------------------------
+
+
+def test_nodes_are_numbered_as_they_are_made() -> None:
+    x = torch.ones(2, requires_grad=True)
+    first = next_node_number()
+    y = x * 2
+    assert next_node_number() == first + 1
+    assert number_of_node(y.grad_fn) == first
+    assert number_of_node(torch.autograd.graph.get_gradient_edge(x).node) > next_node_number()
+
+
+def test_a_backward_pass_tells_which_node_is_evaluated() -> None:
+    x = torch.ones(2, requires_grad=True)
+    seen = []
+    y = x.exp()
+    assert (graph_task(), current_node()) == (-1, None)
+    x.register_hook(lambda _: seen.append((graph_task() >= 0, current_node() is None)))
+    y.sum().backward()
+    assert seen[0][0]
+
+
+def test_backward_passes_are_told_with_whether_they_make_a_graph() -> None:
+    made: list[bool] = []
+
+    @contextmanager
+    def around(create_graph: bool) -> Iterator[None]:
+        made.append(create_graph)
+        yield
+
+    x = torch.ones(2, requires_grad=True)
+    with backward_passes(around):
+        x.exp().sum().backward()
+        torch.autograd.grad(x.exp().sum(), x, create_graph=True)
+        torch.autograd.backward(x.exp().sum(), create_graph=False)
+    x.exp().sum().backward()
+    assert made == [False, True, False]
+
+
+def test_transformations_of_functions_are_told_apart() -> None:
+    inside: list[bool] = []
+    torch.func.grad(lambda x: inside.append(in_transforms()) or x * 2)(torch.ones(()))
+    assert (inside, in_transforms()) == ([True], False)
+
+
+def test_steps_of_optimizers_are_told() -> None:
+    told: list[object] = []
+    optimizer = torch.optim.SGD([torch.ones(1, requires_grad=True)])
+    with optimizer_steps(lambda each, *_: told.append(each), lambda *_: told.append("done")):
+        optimizer.step()
+    optimizer.step()
+    assert told == [optimizer, "done"]
+
+
+def test_a_recomputation_that_stops_early_is_told() -> None:
+    told: list[bool] = []
+    x = torch.ones(2, 2, requires_grad=True)
+    with recomputations_stopped(lambda: told.append(True)):
+        checkpoint(lambda y: (y @ y).exp() @ y, x, use_reentrant=False).sum().backward()
+    assert told
+    assert "__init__" not in vars(torch.utils.checkpoint._StopRecomputationError)
+
+
+def test_exchanged_tensors_are_each_other_but_for_identity() -> None:
+    weight, other = torch.nn.Parameter(torch.ones(3)), torch.zeros(2)
+    exchange(weight, other)
+    assert (weight.tolist(), weight.requires_grad, other.tolist()) == ([0, 0], False, [1, 1, 1])
+    exchange(weight, other)
+    assert (weight.tolist(), weight.requires_grad) == ([1, 1, 1], True)

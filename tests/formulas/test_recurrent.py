@@ -51,6 +51,32 @@ CASES: dict[str, Case] = {
         macs(4, I, P) + STEPS * P * H,
         2 * (macs(4, I, P) + STEPS * P * H) + other(4, 13),
     ),
+    "kernel of a layer": (
+        call(
+            "mkldnn_rnn_layer", X, *cell(4, I), *[f32(N, H)] * 2, False, (), 2, H, 1, True, False, False, True, out=()
+        ),
+        macs(4, I),
+        2 * macs(4, I) + other(4, 13),
+    ),
+    "kernel of a layer without bias": (
+        call(
+            "mkldnn_rnn_layer", X, *cell(4, I), *[f32(N, H)] * 2, False, (), 2, H, 1, False, False, False, True, out=()
+        ),
+        macs(4, I),
+        2 * macs(4, I) + other(4, 13, biases=0),
+    ),
+    "kernel of all layers": (
+        call("_cudnn_rnn", X, (*cell(3, I), *cell(3, H)), 4, None, f32(2, N, H), None, 3, H, 0, 2, False, out=()),
+        macs(3, I) + macs(3, H),
+        2 * (macs(3, I) + macs(3, H) + other(3, 11)),
+    ),
+    # the products are made before
+    "kernel of a cell": (
+        call("_thnn_fused_lstm_cell", f32(N, 4 * H), f32(N, 4 * H), f32(N, H), f32(4 * H), f32(4 * H), out=()),
+        0,
+        N * H * (13 + 2 * 4),
+    ),
+    "kernel of a gru's cell": (call("_thnn_fused_gru_cell", *[f32(N, 3 * H)] * 2, f32(N, H), out=()), 0, N * H * 11),
     "gru": (layer("gru", *cell(3, I)), macs(3, I), 2 * macs(3, I) + other(3, 11)),
     "rnn": (layer("rnn_tanh", *cell(1, I)), macs(1, I), 2 * macs(1, I) + other(1, 2)),
     "packed": (

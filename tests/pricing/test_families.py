@@ -21,6 +21,11 @@ def test_every_priced_operator_has_words() -> None:
         ("quantized.linear_relu", "linear layers"),
         ("quantized.conv2d_relu", "convolution"),
         ("aten.view", "moving data"),
+        ("aten.threshold_backward", "activations"),
+        ("aten._log_softmax_backward_data", "softmax"),
+        ("aten._cdist_backward", "matrix products"),
+        ("torchvision._roi_align_backward", "detection"),
+        ("aten._foreach_add_", "optimizer"),
         ("mine.scan", "mine.scan"),
     ],
 )

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 import torch
 from checks.calling import Calling
+from checks.calls import call, f32
 from checks.releases import older
 from torch import nn
 from torch.nn import functional as F
 
 import thoplw
+from thoplw.pricing import find
 
 N, C, O, H, W, K = 2, 4, 6, 8, 9, 3  # batch, channels in and out, height, width, kernel  # noqa: E741
 IMAGE = torch.zeros(N, C, H, W)
@@ -180,3 +182,46 @@ def test_parameters_and_running_statistics() -> None:
     parameters = O * C * K * K + O + 2 * O
     assert thoplw.profile(model, IMAGE, verbose=False)[1] == parameters + 2 * O
     assert thoplw.profile(model, IMAGE, verbose=False, convention="macs")[1] == parameters
+
+
+# -- gradients: the same for each of input and weight; those of biases are sums ----------------------------------------
+
+X = f32(N, C, H, W)
+ROWS, CHANNELS = f32(N, C, H), f32(C)
+BATCH_NORM = *[CHANNELS] * 5, True, 1e-5
+KEPT = f32(N, 2, 5)
+
+GRADIENTS = {
+    "softmax": (call("_softmax_backward_data", X, X, 1, None, out=X), SIZE),
+    "average": (call("avg_pool2d_backward", X, f32(N, C, 2 * H, 2 * W), (2, 2), out=()), 2 * SIZE),
+    "bilinear": (call("upsample_bilinear2d_backward", X, (H, W), (N, C, 2, 2), False, out=f32(N, C, 2, 2)), 6 * SIZE),
+    "batch norm": (
+        call("native_batch_norm_backward", X, X, *BATCH_NORM, (True, True, True), out=(X,)),
+        2 * 4 * SIZE,
+    ),
+    "batch norm, frozen": (
+        call("native_batch_norm_backward", X, X, *BATCH_NORM, (True, False, False), out=(X,)),
+        4 * SIZE,
+    ),
+    "batch norm, not affine": (
+        call("native_batch_norm_backward", X, X, None, *BATCH_NORM[1:], (True, False, False), out=(X,)),
+        2 * SIZE,
+    ),
+    "layer norm": (
+        call("native_layer_norm_backward", X, X, (W,), ROWS, ROWS, f32(W), f32(W), (True, True, True), out=(X,)),
+        2 * 2 * SIZE,
+    ),
+    "convolution: without its bias": (
+        call("convolution_backward", X, X, f32(C, C, 1, 1), *(None,) * 4, False, None, 1, (True, True, True), out=(X,)),
+        2 * SIZE * C,
+    ),
+    "attention: the softmax inside, twice": (
+        call("_scaled_dot_product_flash_attention_for_cpu_backward", *[f32(N, 2, 5, 4)] * 5, KEPT, 0.0, False, out=()),
+        N * 2 * 25 * (5 * 4 + 2),
+    ),
+}
+
+
+@pytest.mark.parametrize(("record", "figure"), GRADIENTS.values(), ids=GRADIENTS)
+def test_gradients(record: thoplw.Call, figure: int) -> None:
+    assert find("thoplw").operators[record.target](record).macs == figure

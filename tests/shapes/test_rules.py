@@ -202,6 +202,27 @@ def batch_norm(draw: Draw) -> Arguments:
     return "default", (x, *rest, not draw(st.integers(0, 9)), 0.1, 1e-5, False), {}
 
 
+def native_batch_norm(draw: Draw) -> Arguments:
+    x = draw(tensors(plain=99))
+    weight, bias, mean, var = (draw(tensors(mutate(draw, tuple(x.shape)[1:2]), x.dtype, plain=99)) for _ in range(4))
+    stats = [mean, var] if draw(st.integers(0, 3)) else [None, None]
+    return "default", (x, maybe(draw, weight), maybe(draw, bias), *stats, bool(draw(st.integers(0, 9))), 0.1, 1e-5), {}
+
+
+def native_batch_norm_backward(draw: Draw) -> Arguments:
+    x = draw(tensors(plain=99))
+    gradient = draw(tensors(mutate(draw, tuple(x.shape)), x.dtype, plain=99))
+    rest = [draw(tensors(mutate(draw, tuple(x.shape)[1:2]), x.dtype, plain=99)) for _ in range(5)]
+    mask = [bool(draw(st.integers(0, 9))) for _ in range(3)]
+    return "default", (gradient, x, *rest, bool(draw(st.integers(0, 9))), 1e-5, mask), {}
+
+
+def gradient_of_activation(name: str, draw: Draw) -> Arguments:
+    x = draw(tensors(plain=9))
+    gradient = draw(tensors(mutate(draw, tuple(x.shape)), x.dtype, plain=9))
+    return "default", (gradient, x, *([0.0] if name == "threshold_backward" else [])), {}
+
+
 def layer_norm(name: str, draw: Draw) -> Arguments:
     x = draw(tensors(plain=9))
     count = draw(st.integers(1 if draw(st.integers(0, 9)) else 0, 2))
@@ -537,6 +558,9 @@ ARGUMENTS = _named(
         "upsample_bilinear2d upsample_linear1d upsample_nearest1d upsample_nearest2d upsample_nearest3d "
         "upsample_trilinear3d": upsample,
         "batch_norm": batch_norm,
+        "native_batch_norm": native_batch_norm,
+        "native_batch_norm_backward": native_batch_norm_backward,
+        "hardswish_backward sigmoid_backward silu_backward tanh_backward threshold_backward": gradient_of_activation,
         "layer_norm rms_norm": layer_norm,
         "group_norm": group_norm,
         "softmax log_softmax _softmax": softmax,

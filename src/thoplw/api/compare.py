@@ -11,6 +11,7 @@ import torch
 from thoplw.api.profile import observe
 from thoplw.capture import expand
 from thoplw.capture.preserve import without_collection
+from thoplw.capture.step import Step
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.pricing import CONVENTIONS, Convention, Families, Priced, Term, find, price
 from thoplw.record import Trace
@@ -220,6 +221,7 @@ def compare(
     conventions: Iterable[str | Convention] | None = None,
     *,
     execute: bool = False,
+    training: bool = False,
 ) -> Comparison:
     """Count a model by several conventions, and explain why they differ. The model runs once.
 
@@ -228,6 +230,8 @@ def compare(
         tensor: as for :func:`thoplw.profile`.
         conventions: names, or your own; all that :func:`thoplw.conventions` lists if left out.
         execute: as for :func:`thoplw.profile`.
+        training: count a training step, forward and backward of the sum of what it returns, as
+            :func:`thoplw.profile_training` does.
 
     Raises:
         InputError: ``conventions`` is empty or not a list, or as :func:`thoplw.profile` raises it.
@@ -239,7 +243,7 @@ def compare(
     if not tables:
         raise InputError("conventions=[]: name at least one, or leave it out for all of them")
     with without_collection(when=not execute):
-        return Comparison(observe(model, tensor, execute=execute), tables)
+        return Comparison(observe(model, tensor, execute=execute, step=Step() if training else None), tables)
 
 
 def _written(fmt: str) -> Callable[[int], str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Container, Mapping
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import torch
 
@@ -14,7 +14,8 @@ from thoplw.capture import capture, expand
 from thoplw.capture.inputs import FORMS, arguments
 from thoplw.capture.preserve import without_collection
 from thoplw.capture.scopes import Watch
-from thoplw.errors import InputError, UncountedError, add_note
+from thoplw.capture.step import Step
+from thoplw.errors import InputError, UncountedError, UnknownNameError, add_note
 from thoplw.pricing import Convention, find
 from thoplw.pricing.custom import CustomOps
 from thoplw.record import Trace
@@ -31,6 +32,7 @@ def profile(
     strict: bool = False,
     execute: bool = False,
     reuse_layers: bool = True,
+    mode: Literal["inference", "train"] = "inference",
     **unknown: NoReturn,
 ) -> tuple[int, int, LayerInfo]:
     """Tell what every layer of a model costs.
@@ -56,6 +58,8 @@ def profile(
             needs values.
         reuse_layers: run equal layers that are called with equal shapes only once. This changes no figure; if it does,
             please report a bug.
+        mode: ``"train"`` runs the forward as it is in training: batch norms count statistics of the batch, auxiliary
+            heads run. For backward and update as well see :func:`thoplw.profile_training`.
         unknown: no other argument is allowed; names from other tools, such as ``input_size=``, get a hint.
 
     Returns:
@@ -72,6 +76,8 @@ def profile(
     """
     if unknown:
         _refuse(next(iter(unknown)))
+    if mode not in ("inference", "train"):
+        raise UnknownNameError("mode", mode, ("inference", "train"))
     if tensor is ...:
         if custom_ops or execute:
             raise InputError(f"custom_ops and execute need an input to run the model on; give {FORMS}")
@@ -84,21 +90,36 @@ def profile(
         table = find(convention)
         custom = CustomOps(custom_ops, table)
         trace = observe(
-            model, tensor, execute=execute, reuse_layers=reuse_layers, watch=custom.watch, priced=custom.flows
+            model,
+            tensor,
+            execute=execute,
+            reuse_layers=reuse_layers,
+            watch=custom.watch,
+            priced=custom.flows,
+            train=mode == "train",
         )
         info = LayerInfo(custom.price(trace, expand))
-        if strict and info.uncounted:
-            raise UncountedError(
-                f"{info.notes()[0]} To give one of them a price, write a function of a call:\n\n"
-                f"    def price(call: thoplw.Call) -> int:\n"
-                f"        (output,) = call.outputs\n"
-                f"        return 2 * output.numel\n"
-                f"    custom_ops = {{torch.ops.{next(iter(info.uncounted))}: price}}\n"
-                f"    thoplw.profile(model, tensor, custom_ops)"
-            )
-        if verbose:
-            _tell(info)
+        told(info, strict=strict, verbose=verbose)
         return info.total_macs, info.total_params, info
+
+
+def told(info: LayerInfo, *, strict: bool, verbose: bool) -> None:
+    """Say on stderr what a report lacks.
+
+    Raises:
+        UncountedError: ``strict``, and an operator has no price.
+    """
+    if strict and info.uncounted:
+        raise UncountedError(
+            f"{info.notes()[0]} To give one of them a price, write a function of a call:\n\n"
+            f"    def price(call: thoplw.Call) -> int:\n"
+            f"        (output,) = call.outputs\n"
+            f"        return 2 * output.numel\n"
+            f"    custom_ops = {{torch.ops.{next(iter(info.uncounted))}: price}}\n"
+            f"    thoplw.profile(model, tensor, custom_ops)"
+        )
+    if verbose:
+        _tell(info)
 
 
 def observe(
@@ -109,6 +130,8 @@ def observe(
     reuse_layers: bool = True,
     watch: Watch | None = None,
     priced: Container[str] = (),
+    train: bool = False,
+    step: Step | None = None,
 ) -> Trace:
     """Run a model once and record what ran; arguments as for :func:`profile` and :func:`thoplw.capture.capture`."""
     model = _module(model)
@@ -116,11 +139,25 @@ def observe(
     forward = None if isinstance(model, torch.jit.ScriptModule) else model.forward
     args, kwargs = arguments(tensor, forward=forward, real=execute)
     try:
-        return capture(model, args, kwargs, execute=execute, reuse_layers=reuse_layers, watch=watch, priced=priced)
+        return capture(
+            model,
+            args,
+            kwargs,
+            execute=execute,
+            reuse_layers=reuse_layers,
+            watch=watch,
+            priced=priced,
+            train=train,
+            step=step,
+        )
     except (TypeError, AttributeError) as error:
         if isinstance(tensor, dict) and isinstance(error, TypeError):
             _say_if_positional(model, tensor, error)
         _note_shapes((*args, *kwargs.values()), error)
+        raise
+    except ValueError as error:
+        if train or step is not None:
+            _note_batch(error)
         raise
 
 
@@ -156,6 +193,12 @@ def _note_shapes(inputs: tuple[Any, ...], error: Exception) -> None:
             f"the input {shape!r} was passed to the model as it is; a shape stands for a tensor only if it is the "
             f"whole input: pass torch.empty({', '.join(map(str, shape))}) instead",
         )
+
+
+def _note_batch(error: Exception) -> None:
+    """Add a hint to what a batch norm says that has one value for each channel."""
+    if "more than 1 value per channel" in str(error):
+        add_note(error, "in training a batch norm takes statistics of the batch: give a batch of 2 or more")
 
 
 def _say_if_positional(model: torch.nn.Module, given: Mapping[str, Any], error: TypeError) -> None:

@@ -20,6 +20,7 @@ import torch
 
 from thoplw.capture.abstract import Specs
 from thoplw.capture.abstract_run import AbstractRun
+from thoplw.capture.backward import MarkedScopes
 from thoplw.capture.detection import boxes_cover_pictures
 from thoplw.capture.distributed import refuse_split
 from thoplw.capture.inputs import entered
@@ -37,9 +38,19 @@ from thoplw.capture.scopes import ModuleScopes, Watch
 from thoplw.capture.scripted import refuse_traced
 from thoplw.capture.session import Session
 from thoplw.capture.snapshot import Snapshot
+from thoplw.capture.stand_ins import stood_in_for
+from thoplw.capture.step import Step
 from thoplw.capture.survivors import Survivors
 from thoplw.capture.switches import switches_kept
-from thoplw.capture.torch_internals import VERSION, below_autograd, handed_out, is_transformed, lacks_memory
+from thoplw.capture.torch_internals import (
+    VERSION,
+    backward_passes,
+    below_autograd,
+    handed_out,
+    is_transformed,
+    lacks_memory,
+)
+from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, phases_of
 from thoplw.capture.types_told import types_told
 from thoplw.capture.weights import Weights
 from thoplw.errors import DataDependentError, InputError, ThoplwError, add_note
@@ -60,6 +71,8 @@ def capture(
     reuse_layers: bool = True,
     watch: Watch | None = None,
     priced: Container[str] = (),
+    train: bool = False,
+    step: Step | None = None,
 ) -> Trace:
     """Run ``model(*args, **kwargs)`` as in inference and record it; the model is left exactly as it was.
 
@@ -73,6 +86,8 @@ def capture(
         watch: called with scope, module, inputs and output whenever a module of the model returns.
         priced: names of control-flow operators, such as ``higher_order.cond``, that have a price of their own: the
             record has a call of one as a whole.
+        train: run it in training mode.
+        step: run a whole training step, under autograd.
 
     Raises:
         DataDependentError: the model decided on a value that an abstract run does not have.
@@ -81,7 +96,17 @@ def capture(
         Exception: whatever the model's forward raises, with a note that says in which module.
     """
     with turn(), outside():
-        return _capture(model, *_given(args, kwargs, execute), execute, reuse_layers, watch, priced)
+        given = _given(args, kwargs, execute)
+        if step is None:
+            asked = Asked()
+            try:
+                trace = _capture(model, *given, execute, reuse_layers, watch, priced, train, step, asked)
+            except Exception:
+                if not asked.by_somebody:
+                    raise
+            if not asked.by_somebody:
+                return trace
+        return _capture(model, *given, execute, reuse_layers, watch, priced, train, step, None)
 
 
 def _capture(
@@ -92,7 +117,11 @@ def _capture(
     reuse_layers: bool,
     watch: Watch | None,
     priced: Container[str],
+    train: bool,
+    step: Step | None,
+    asked: Asked | None,
 ) -> Trace:
+    """Run and record, below autograd where ``asked`` is given, to note whether the forward asks for gradients."""
     specs = Specs()
     weights = Weights(specs)
     weights.add(model)
@@ -106,10 +135,17 @@ def _capture(
     else:
         refuse_traced(weights.modules)
     snapshot.add_modules(weights.modules, weights.tensors)
+    held = _held(step, weights, snapshot) if step is not None else []
     real = list(filterfalse(attrgetter("is_meta"), snapshot.tensors.values()))
-    scopes = ModuleScopes(weights.indices, specs, watch)
-    kind = LiveRun if execute else AbstractRun
-    run = kind(specs=specs, weights=weights, scopes=scopes, device=_device(given, real))
+    if asked is None:
+        scopes: ModuleScopes = MarkedScopes(weights.indices, specs, watch)
+        kind: type[Run] = LiveTrainingRun if execute else TrainingRun
+        device = torch.device("cpu")  # whatever autograd does on another, it does in threads of its own
+    else:
+        scopes = ModuleScopes(weights.indices, specs, watch)
+        kind = LiveRun if execute else AbstractRun
+        device = _device(given, real)
+    run = kind(specs=specs, weights=weights, scopes=scopes, device=device)
     run.priced = priced
     run.own(real)
     made = Made(weights, scopes)
@@ -118,15 +154,21 @@ def _capture(
         with Interrupts() as interrupts, ExitStack() as stack:
             stack.enter_context(switches_kept())
             stack.enter_context(random_state_kept(lambda: run.drew))
-            stack.enter_context(preserved(snapshot))
+            stack.enter_context(preserved(snapshot, _mode(model, train or step is not None)))
             stack.callback(run.finish)
             reshaped = stack.enter_context(data_preserved(real))
-            stack.enter_context(below_autograd())
+            if asked is not None:
+                stack.enter_context(backward_passes(asked.note))
+                stack.enter_context(below_autograd())
+            else:
+                stack.enter_context(torch.enable_grad())
+                if not execute:
+                    stack.enter_context(stood_in_for([*weights.tensors.values(), *held], specs, run.device))
             stack.enter_context(handed_out(run.save))
             if isinstance(run, AbstractRun):
                 stack.enter_context(boxes_cover_pictures(run))
                 stack.enter_context(types_told({*map(type, weights.modules)}))
-                if reuse_layers:
+                if reuse_layers and asked is not None:
                     stack.enter_context(LayerCache(run, scopes, weights))
             stack.enter_context(made)
             stack.enter_context(scopes)
@@ -136,7 +178,7 @@ def _capture(
             try:
                 with interrupts.let_through():
                     # In a context of its own, so that variables of contexts are as before.
-                    copy_context().run(_call, model, args, kwargs, scopes)
+                    copy_context().run(_call, model, args, kwargs, scopes, step)
             except Exception as error:
                 if lacks_memory(error) and not execute:
                     raise DataDependentError(
@@ -159,9 +201,10 @@ def _capture(
     finally:
         made.forget()
         left = survivors.forget(specs, run.made, watch)
-    for lost in snapshot.lost:
+    again = asked is not None and asked.by_somebody  # under autograd, and then all is told
+    for lost in snapshot.lost if not again else ():
         warnings.warn(f"the forward {lost}, and this cannot be put back", RuntimeWarning, stacklevel=2)
-    if run.refusals:
+    if run.refusals and not again:
         caught = run.refusals[0]
         raise type(caught)(
             f"{caught} The forward caught this error and went another way than on real tensors."
@@ -187,7 +230,28 @@ def _capture(
         used=used,
         assumptions=tuple(run.assumptions),
         torch=VERSION,
+        phases=b"" if asked is not None else phases_of(run.steps),
     )
+
+
+def _mode(model: torch.nn.Module, train: bool) -> bool | None:
+    """The mode to put all modules in: evaluation, or training as ``model.train()`` does.
+
+    ``None`` where a model is in training mode already: then some of its modules may be in evaluation mode on purpose,
+    such as frozen norms.
+    """
+    return None if train and getattr(model, "training", True) else train
+
+
+def _held(step: Step, weights: Weights, snapshot: Snapshot) -> list[torch.Tensor]:
+    """The tensors that a training step holds beside the model's: they count for their shape, as weights do."""
+    before = snapshot.tensors.keys() | weights.tensors.keys()
+    snapshot.add([step.loss, step.targets, step.optimizer, step.whole])
+    return [
+        tensor
+        for key, tensor in snapshot.tensors.items()
+        if key not in before and tensor.is_floating_point() and tensor.numel() > 1 and weights.hold(tensor)
+    ]
 
 
 def expand(call: Call) -> tuple[Call, ...] | None:
@@ -206,13 +270,15 @@ def expand(call: Call) -> tuple[Call, ...] | None:
         return run.take_apart(func, args, kwargs)[1]
 
 
-def _call(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], scopes: ModuleScopes) -> None:
+def _call(
+    model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], scopes: ModuleScopes, step: Step | None
+) -> None:
     """Call a model, and consume the generators in its output.
 
     Hooks do not fire for a class with a ``__call__`` of its own, and do not cover what a generator runs later.
     """
     with scopes.root(model, args, kwargs) as returned:
-        returned.append(model(*args, **kwargs))
+        returned.append(model(*args, **kwargs) if step is None else step.run(model, args, kwargs))
         _exhaust(returned[0])
 
 

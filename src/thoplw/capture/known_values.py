@@ -47,6 +47,10 @@ class KnownValues:
             if type(tensor) is not AbstractTensor and not tensor.is_meta and tensor.layout is torch.strided:
                 self._lost[memory_of(tensor)] = tensor.untyped_storage()
 
+    def keep(self, tensor: torch.Tensor) -> None:
+        """Note that a tensor holds what it held, whatever an operator should have written to it."""
+        self._lost.pop(memory_of(tensor), None)
+
     def belong_to_the_model(self, tensors: Iterable[torch.Tensor]) -> bool:
         """Whether the model owns one of some tensors."""
         return any(memory_of(tensor) in self._owned for tensor in tensors)

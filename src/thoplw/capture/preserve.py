@@ -15,8 +15,10 @@ from thoplw.capture.torch_internals import dispatch_modes, leave_modes
 
 
 @contextmanager
-def preserved(snapshot: Snapshot) -> Iterator[None]:
+def preserved(snapshot: Snapshot, training: bool | None = False) -> Iterator[None]:
     """Put all modules of a model in evaluation mode; on the way out undo that and whatever the forward changed.
+
+    Or in training mode, if ``training`` is true; ``None`` leaves the modes as they are.
 
     Restored are the snapshot, the fast path of attention, the stance of the compiler, and how many modes there are: one
     that is interrupted while it is entered stays.
@@ -26,12 +28,13 @@ def preserved(snapshot: Snapshot) -> Iterator[None]:
         undo.callback(leave_modes, dispatch_modes())
         undo.callback(torch.clear_autocast_cache)  # it may hold abstract copies of weights
         undo.callback(snapshot.twins.leave)
-        snapshot.twins.enter()
-        for module in snapshot.twins.others:
-            if getattr(module, "training", False):  # frozen TorchScript has no such flag
-                # Not module.eval(): that reaches the children, and may be overridden (to merge weights, say).
-                undo.callback(setattr, module, "training", True)
-                module.training = False
+        snapshot.twins.enter(training)
+        if training is not None:
+            for module in snapshot.twins.others:
+                if getattr(module, "training", training) is not training:  # frozen TorchScript has no such flag
+                    # Not module.eval(): that reaches the children, and may be overridden (to merge weights, say).
+                    undo.callback(setattr, module, "training", not training)
+                    module.training = training
         undo.enter_context(ONE_PATH)
         yield
 

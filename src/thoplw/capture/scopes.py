@@ -76,6 +76,11 @@ class ModuleScopes:
     ) -> None:
         self._undo.close()
 
+    @property
+    def inside(self) -> bool:
+        """Whether a module runs that the outermost scope does not merely stand for."""
+        return self.current > 0 or self._in_hooks
+
     def belongs(self, thread: int) -> bool:
         """Whether the calls of a thread are recorded."""
         return thread == self.thread or thread in self._threads

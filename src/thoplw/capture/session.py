@@ -10,11 +10,12 @@ from types import TracebackType
 import torch
 
 from thoplw.capture.abstract import Specs
-from thoplw.capture.live_run import LiveRun
+from thoplw.capture.backward import MarkedScopes
 from thoplw.capture.made import Made
 from thoplw.capture.process import ONE_PATH
-from thoplw.capture.scopes import ModuleScopes, Watch
+from thoplw.capture.scopes import Watch
 from thoplw.capture.torch_internals import VERSION, below_autograd
+from thoplw.capture.training_run import LiveTrainingRun, phases_of
 from thoplw.capture.weights import Weights
 from thoplw.record import Trace
 
@@ -29,9 +30,9 @@ class Session:
         specs = Specs()
         self._weights = Weights(specs)
         self._weights.add_root("count")
-        self._scopes = ModuleScopes(self._weights.indices, specs, watch)
+        self._scopes = MarkedScopes(self._weights.indices, specs, watch)
         self._made = Made(self._weights, self._scopes)
-        self._run = LiveRun(specs=specs, weights=self._weights, scopes=self._scopes, device=torch.device("cpu"))
+        self._run = LiveTrainingRun(specs=specs, weights=self._weights, scopes=self._scopes, device=torch.device("cpu"))
         self._run.priced = priced
         self._scopes.open(0)
         self._names: Counter[str] = Counter()
@@ -41,9 +42,10 @@ class Session:
     def __enter__(self) -> Session:
         with ExitStack() as stack:
             stack.enter_context(ONE_PATH)
-            # It may hold copies of weights that were made without autograd, which the next training step cannot use.
-            stack.callback(torch.clear_autocast_cache)
-            stack.enter_context(below_autograd())
+            if not torch.is_grad_enabled():
+                # It may hold copies of weights that were made without autograd, which no training step can use.
+                stack.callback(torch.clear_autocast_cache)
+                stack.enter_context(below_autograd())  # composite operators arrive whole
             stack.enter_context(self._made)
             self._scopes.discover = self._discover
             stack.enter_context(self._scopes)
@@ -71,6 +73,7 @@ class Session:
             used=frozenset(self._run.used.intersection(self._weights.tensors)),
             assumptions=tuple(self._run.assumptions),
             torch=VERSION,
+            phases=phases_of(self._run.steps),
         )
 
     def _discover(self, module: torch.nn.Module, scope: int) -> None:

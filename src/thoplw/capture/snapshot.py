@@ -481,6 +481,9 @@ def _has_state(cls: type) -> bool:
 _ROLES: dict[type, _Role] = {
     torch.Tensor: Snapshot._tensor,
     torch.nn.Module: Snapshot._module,
+    torch.optim.Optimizer: Snapshot._object,
+    torch.optim.lr_scheduler.LRScheduler: Snapshot._object,
+    torch.amp.GradScaler: Snapshot._object,
     tuple: Snapshot._tuple,
     frozenset: Snapshot._tuple,
     dict: Snapshot._dict,

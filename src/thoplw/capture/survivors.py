@@ -209,7 +209,9 @@ def _describe(holder: Any) -> str:
 def _name_of_cell(cell: types.CellType) -> str:
     """The variable of a closure."""
     for function in gc.get_referrers(*[held for held in gc.get_referrers(cell) if isinstance(held, tuple)]):
-        if isinstance(function, types.FunctionType) and cell in (function.__closure__ or ()):
-            name = function.__code__.co_freevars[(function.__closure__ or ()).index(cell)]
-            return f"the variable {name!r} around {function.__qualname__}"
+        if isinstance(function, types.FunctionType):
+            # By identity, as cells are equal where what they hold is, and tensors answer with tensors.
+            for name, each in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+                if each is cell:
+                    return f"the variable {name!r} around {function.__qualname__}"
     return "the closure of a function"

@@ -15,7 +15,7 @@ import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from importlib import import_module
 from inspect import signature
@@ -27,6 +27,8 @@ import torch.nn.modules.module as module_globals
 import torch.overrides
 import torch.utils._device as device_globals
 import torch.utils._python_dispatch as dispatch_globals
+import torch.utils.checkpoint
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode, _pop_mode
 
@@ -305,7 +307,7 @@ def _replace_modes(modes: list[Any]) -> None:
 @contextmanager
 def without_transforms() -> Iterator[None]:
     """Leave what ``vmap``, ``grad`` and their like do to operators. Since 2.0."""
-    if torch._C._functorch.peek_interpreter_stack() is None:
+    if not in_transforms():
         yield
         return
     from torch._functorch import pyfunctorch
@@ -316,6 +318,11 @@ def without_transforms() -> Iterator[None]:
         while torch._C._functorch.peek_interpreter_stack() is not None:  # needed up to 2.0
             undo.enter_context(pyfunctorch.temporarily_pop_interpreter_stack())
         yield
+
+
+def in_transforms() -> bool:
+    """Whether ``vmap``, ``grad`` or their like are on. Since 2.0."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 #: Whether a tensor belongs to ``vmap``, ``grad`` or their like, and has no memory of its own. Since 2.0.
@@ -499,6 +506,106 @@ def _of_functions(rule: Callable[..., Any]) -> Callable[..., Any]:
         return outputs[0] if alone else outputs
 
     return ruled
+
+
+# -- gradients ---------------------------------------------------------------------------------------------------------
+
+#: ``graph_task()``: which backward pass this thread is in, -1 for none. Since 2.0.
+graph_task: Callable[[], int] = torch._C._current_graph_task_id
+
+#: ``current_node()``: the node of the graph of gradients that is evaluated now, or ``None``. Since 2.1.
+current_node: Callable[[], Any] = torch._C._current_autograd_node
+
+#: ``next_node_number()``: the number that the next node of this thread gets; they go up. Since 2.0.
+next_node_number: Callable[[], int] = vars(torch.autograd)["_get_sequence_nr"]
+
+
+def number_of_node(node: Any) -> int:
+    """The number that a node was given when it was made; that of what adds to ``.grad`` is the highest. Since 2.0."""
+    return int(node._sequence_nr())
+
+
+@contextmanager
+def backward_passes(around: Callable[[bool], AbstractContextManager[None]]) -> Iterator[None]:
+    """Be in ``around(create_graph)`` during each backward pass that any thread begins. Since 2.3.
+
+    ``loss.backward()``, ``torch.autograd.backward`` and ``torch.autograd.grad`` all go through one function, and
+    ``torch.autograd.functional`` through another, which begins no pass where nothing requires a gradient.
+    """
+    undo = ExitStack()
+    functional: Any = torch.autograd.functional
+    places: tuple[tuple[Any, str, int], ...] = (
+        (torch.autograd, "_engine_run_backward", 3),
+        (functional, "_autograd_grad", 3),
+    )
+    for place, name, position in places:
+        plain = vars(place)[name]
+        other = partial(_around, around, plain, position)
+        setattr(place, name, other)
+        undo.callback(_set_back, place, name, other, plain)
+    with undo:
+        yield
+
+
+def _around(
+    around: Callable[[bool], AbstractContextManager[None]],
+    plain: Callable[..., Any],
+    position: int,
+    *args: Any,
+    **kwargs: Any,
+) -> Any:
+    with around(bool(args[position] if len(args) > position else kwargs.get("create_graph"))):
+        return plain(*args, **kwargs)
+
+
+def _set_back(place: Any, name: str, other: Any, plain: Any) -> None:
+    if vars(place)[name] is other:  # or somebody has set another since
+        setattr(place, name, plain)
+
+
+@contextmanager
+def optimizer_steps(before: Callable[..., None], after: Callable[..., None]) -> Iterator[None]:
+    """Call ``before(optimizer, args, kwargs)`` and ``after(...)`` at each step of any optimizer. Since 2.0.
+
+    The first is called before hooks of the optimizer's own, and ``after`` is not called where the step raises.
+    """
+    handles = register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def recomputations_stopped(note: Callable[[], None]) -> Iterator[None]:
+    """Call ``note()`` whenever checkpointing breaks a forward off that it repeats, as it has all that it needs.
+
+    It does so by an exception, which no hook of a module tells of. Since 2.1.
+    """
+    error: Any = torch.utils.checkpoint._StopRecomputationError
+
+    def init(self: Any, *args: Any) -> None:
+        note()
+        super(error, self).__init__(*args)
+
+    error.__init__ = init
+    try:
+        yield
+    finally:
+        if vars(error).get("__init__") is init:
+            del error.__init__  # it has none of its own
+
+
+def exchange(tensor: torch.Tensor, other: torch.Tensor) -> None:
+    """Have two tensors be each other in all but identity, class and attributes. Since 2.3.
+
+    ``.grad``, history, memory, device and ``requires_grad`` go with what a tensor is. A second call undoes the first.
+
+    Raises:
+        RuntimeError: something written in C++ watches one of them.
+    """
+    torch._C._swap_tensor_impl(tensor, other)
 
 
 # -- calls of modules --------------------------------------------------------------------------------------------------

@@ -47,11 +47,11 @@ class Twins:
         values = map(dict.values, self.attributes)
         return list(chain.from_iterable(map(islice, values, repeat(len(_FIRST)), repeat(None))))
 
-    def enter(self) -> None:
-        """Have the modules use the copies, in evaluation mode."""
+    def enter(self, training: bool | None = False) -> None:
+        """Have the modules use the copies, in evaluation or training mode; ``None`` for that of each."""
         # Not module.eval(): that reaches the children, and may be overridden (to merge weights, say).
-        for twin in self._twins:
-            twin["training"] = False
+        for twin in self._twins if training is not None else ():
+            twin["training"] = training
         _give(self.modules, self._twins)
 
     def leave(self) -> None:

@@ -163,6 +163,14 @@ class Weights:
         known = self._classes[cls] = _read_class(cls)
         return known
 
+    def hold(self, tensor: torch.Tensor) -> bool:
+        """Take a tensor that is the user's for one of the weights, but of no module; whether it can be taken."""
+        if type(tensor) not in PLAIN:
+            return False
+        self.tensors[id(tensor)] = tensor
+        self.specs[id(tensor)] = self._intern.of(tensor)
+        return True
+
     def let_go(self, known: int) -> None:
         """Forget the modules after the first ``known``, and tensors that only have a shape: what is left is infos."""
         del self.modules[known:]

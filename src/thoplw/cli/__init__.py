@@ -14,6 +14,7 @@ from thoplw.cli.formula import formula
 from thoplw.cli.models import models
 from thoplw.cli.profile import profile
 from thoplw.cli.survey import survey
+from thoplw.cli.train import train
 
 main = typer.Typer(
     name="thoplw",
@@ -40,5 +41,5 @@ def _options(
 ) -> None: ...
 
 
-for _command in (profile, compare, diff, check, formula, models, survey):
+for _command in (profile, train, compare, diff, check, formula, models, survey):
     main.command(cls=Command)(_command)

@@ -77,8 +77,9 @@ def compare(
     known("convention", explain or (), options.conventions())
     with told():
         from thoplw.api.compare import compare
+        from thoplw.pricing import CONVENTIONS
 
-        names = list(explain or (conventions.split(",") if conventions else options.conventions()))
+        names = list(explain or (conventions.split(",") if conventions else CONVENTIONS))
         module, tensors = loaded(model, inputs, seq=seq, batch=batch, execute=execute)
         found = compare(module, tensors, names, execute=execute)
         if kind == "text" and output is None and is_terminal():

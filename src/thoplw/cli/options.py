@@ -32,9 +32,9 @@ KINDS = (
 
 def conventions() -> list[str]:
     """Names of all conventions."""
-    from thoplw.pricing import CONVENTIONS
+    from thoplw.pricing import CONVENTIONS, OF_TRAINING
 
-    return list(CONVENTIONS)
+    return [*CONVENTIONS, *OF_TRAINING]
 
 
 def _kinds() -> list[str]:
@@ -164,7 +164,8 @@ Execute = Annotated[
     ),
 ]
 _CONVENTIONS = (
-    "thoplw, macs, macs-causal, flops; or as another tool does: deepspeed, fvcore, ptflops, thop, torch, torchinfo."
+    "thoplw, macs, macs-causal, flops; or as another tool does: deepspeed, fvcore, ptflops, thop, torch, torchinfo; or "
+    "a training step of a language model by a formula: 6n, palm, nanogpt, torchtitan, megatron."
 )
 ConventionName = Annotated[
     str,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +27,9 @@ from thoplw.cli.run import run
 from thoplw.cli.terminal import draw, draw_table, is_terminal, say, show, told, usage
 from thoplw.render import FORMATS
 from thoplw.report.views import View, total_line
+
+if TYPE_CHECKING:
+    from thoplw.report.layer_info import LayerInfo
 
 
 def profile(
@@ -102,16 +106,29 @@ def profile(
         View(fmt=fmt or "raw", **view).check(kind)
     with told():
         layers = run(model, inputs, seq=seq, batch=batch, convention=convention, strict=strict, execute=execute)
-        if kind == "text" and output is None and is_terminal():
-            shapes = (layers.table(each, **view) for each in ((fmt,) if fmt else ("grouped", "clever")))
-            draw_table(shapes, total_line(layers.profile))
-        elif kind == "tree" and output is None and is_terminal():
-            draw(layers.draw(fmt or "clever", depth=depth, columns=view["columns"]))
-        else:
-            show(layers.summary(kind, fmt or "raw", **view), output)
-        if kind in _WITHOUT_NOTES:
-            for note in layers.notes():
-                say(f"thoplw: {note}")
+        shown(layers, kind, fmt, output, view)
+
+
+def shown(layers: LayerInfo, kind: str, fmt: str | None, output: Path | None, view: dict[str, Any]) -> None:
+    """Write a report to the terminal or a file.
+
+    Args:
+        layers: the report.
+        kind: its format.
+        fmt: how to write numbers; what fits, unless said.
+        output: the file.
+        view: other options of :meth:`LayerInfo.summary`.
+    """
+    if kind == "text" and output is None and is_terminal():
+        shapes = (layers.table(each, **view) for each in ((fmt,) if fmt else ("grouped", "clever")))
+        draw_table(shapes, total_line(layers.profile))
+    elif kind == "tree" and output is None and is_terminal():
+        draw(layers.draw(fmt or "clever", depth=view["depth"], columns=view["columns"]))
+    else:
+        show(layers.summary(kind, fmt or "raw", **view), output)
+    if kind in _WITHOUT_NOTES:
+        for note in layers.notes():
+            say(f"thoplw: {note}")
 
 
 #: Formats without room for notes, which go to stderr instead.

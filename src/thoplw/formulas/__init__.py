@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from thoplw.formulas import (
     attention,
+    backward,
     convolution,
     detection,
     fourier,
@@ -22,6 +23,7 @@ from thoplw.formulas import (
     linalg,
     matmul,
     norm,
+    optimizer,
     pointwise,
     pooling,
     quantized,
@@ -34,6 +36,7 @@ __all__ = ["FAMILIES", "FORMULAS", "Formula"]
 
 _TABLES: tuple[tuple[str, Table], ...] = (
     ("attention", attention.FORMULAS),
+    ("backward", backward.FORMULAS),
     ("convolution", convolution.FORMULAS),
     ("detection", detection.FORMULAS),
     ("fourier", fourier.FORMULAS),
@@ -42,6 +45,7 @@ _TABLES: tuple[tuple[str, Table], ...] = (
     ("linalg", linalg.FORMULAS),
     ("matmul", matmul.FORMULAS),
     ("norm", norm.FORMULAS),
+    ("optimizer", optimizer.FORMULAS),
     ("pointwise", pointwise.FORMULAS),
     ("pooling", pooling.FORMULAS),
     ("quantized", quantized.FORMULAS),

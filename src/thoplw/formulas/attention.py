@@ -20,8 +20,12 @@ from thoplw.record import Call, TensorSpec, Work
 
 
 def scores(call: Call) -> int:
+    """Number of attention scores of a kernel that takes ``query key ...``."""
+    return score_count(*call.args[:2])
+
+
+def score_count(query: TensorSpec, key: TensorSpec) -> int:
     """Number of attention scores: one per query position, key position, head and sample."""
-    query, key = call.args[:2]
     return _heads(query, key) * int(query.shape[-2] * key.shape[-2])
 
 
@@ -54,16 +58,16 @@ class Packed(NamedTuple):
         query: position of the query; key and value follow.
         ends: position of where the sequences of the query begin and end, ``[N + 1]``; those of the keys follow.
         longest: position of the length of the longest one; that of the keys follows.
-        used: position or name of how many keys each sequence uses, ``[N]``.
+        used: position or name of how many keys each sequence uses, ``[N]``; empty where it uses all.
     """
 
     query: int
     ends: int
     longest: int
-    used: int | str
+    used: int | str = ""
 
 
-#: Kernels that take packed sequences.
+#: Kernels that take packed sequences, forward and backward.
 PACKED: Mapping[str, Packed] = MappingProxyType(
     {
         "aten._flash_attention_forward": Packed(0, 3, 5, "seqused_k"),
@@ -71,6 +75,9 @@ PACKED: Mapping[str, Packed] = MappingProxyType(
         "aten._efficient_attention_forward": Packed(0, 4, 6, "seqlen_k"),
         "torch_attn._varlen_attn": Packed(0, 3, 5, 11),
         "torch_attn._varlen_attn_out": Packed(1, 4, 6, 12),
+        "aten._flash_attention_backward": Packed(1, 6, 8),
+        "aten._efficient_attention_backward": Packed(1, 6, 8),
+        "torch_attn._varlen_attn_backward": Packed(1, 6, 8),
     }
 )
 
@@ -82,14 +89,21 @@ def packed(call: Call) -> Work:
     to be spread evenly, which a run lists as an assumption.
     """
     where = PACKED[call.target]
-    query, key, value = call.args[where.query : where.query + 3]
+    query, _, value = call.args[where.query : where.query + 3]
+    pairs = packed_scores(call)
+    return contraction(call, pairs * (query.shape[-1] + value.shape[-1]), pairs * (1 + SOFTMAX_FLOPS))
+
+
+def packed_scores(call: Call) -> int:
+    """Number of attention scores between packed sequences."""
+    where = PACKED[call.target]
+    query, key = call.args[where.query : where.query + 2]
     queries = _lengths(call.arg(where.ends), query)
     keys = _lengths(call.arg(where.ends + 1), key)
     used = call.kwargs.get(where.used) if isinstance(where.used, str) else call.arg(where.used)
     if used is not None:
         keys = used.values or [call.args[where.longest + 1]] * used.shape[0]
-    pairs = int(sum(map(mul, queries, keys))) * query.shape[-2]
-    return contraction(call, pairs * (query.shape[-1] + value.shape[-1]), pairs * (1 + SOFTMAX_FLOPS))
+    return int(sum(map(mul, queries, keys))) * int(query.shape[-2])
 
 
 def _lengths(ends: TensorSpec | None, tokens: TensorSpec) -> Sequence[int | Fraction]:
@@ -126,7 +140,11 @@ FORMULAS: Table = {
     "higher_order.flex_attention": attention,
     "aten._native_multi_head_attention": multi_head,
     "aten._transformer_encoder_layer_fwd": encoder_layer,
-    **dict.fromkeys(PACKED, packed),
+    "aten._flash_attention_forward": packed,
+    "aten._flash_attention_forward_no_dropout_inplace": packed,
+    "aten._efficient_attention_forward": packed,
+    "torch_attn._varlen_attn": packed,
+    "torch_attn._varlen_attn_out": packed,
     "aten.scaled_dot_product_attention": attention,
     "aten._scaled_dot_product_attention_math": attention,
     "aten._scaled_dot_product_flash_attention": attention,

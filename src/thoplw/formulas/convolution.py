@@ -35,6 +35,10 @@ def time_first(call: Call) -> Work:
     return contraction(call, elements(call) * weight.shape[0] * weight.shape[1], elements(call))
 
 
+#: A bilinear sample, and a product with its mask.
+SAMPLE_FLOPS = 13
+
+
 def deformable(call: Call) -> Work:
     """``x weight offset mask bias``: a convolution, on inputs interpolated bilinearly: 6 MACs for each sampled value.
 
@@ -43,7 +47,7 @@ def deformable(call: Call) -> Work:
     """
     x, weight = call.args[0], call.args[1]
     samples = elements(call) // weight.shape[0] * x.shape[1] * math.prod(weight.shape[2:])
-    return contraction(call, elements(call) * math.prod(weight.shape[1:]), samples * 13 + elements(call))
+    return contraction(call, elements(call) * math.prod(weight.shape[1:]), samples * SAMPLE_FLOPS + elements(call))
 
 
 FORMULAS: Table = {

@@ -19,13 +19,17 @@ def suppression(call: Call) -> Work:
     return Work(flops=_OVERLAP * boxes * (boxes - 1) // 2)
 
 
+def sampling(ratio: int) -> int:
+    """Operations for each value of a region that is sampled ``ratio^2`` times, 4 times where that adapts to the box."""
+    return (ratio if ratio > 0 else 2) ** 2 * (_SAMPLE + 1)
+
+
 def aligned(call: Call) -> Work:
-    """``[N, C, H, W] [R, 5] -> [R, C, h, w]``: ``sampling_ratio^2`` samples per output, 4 where it adapts to the box.
+    """``[N, C, H, W] [R, 5] -> [R, C, h, w]``: ``sampling_ratio^2`` samples per output.
 
     He et al., "Mask R-CNN" (2017), section 3.
     """
-    ratio = call.arg(5, -1)
-    return Work(flops=elements(call) * (ratio if ratio > 0 else 2) ** 2 * (_SAMPLE + 1))
+    return Work(flops=elements(call) * sampling(call.arg(5, -1)))
 
 
 def pooled(call: Call) -> Work:

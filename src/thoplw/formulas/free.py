@@ -34,10 +34,14 @@ FREE = {
     ),
     "looks data up by index": (
         "max_unpool2d max_unpool3d "
-        "embedding embedding_renorm gather index index_copy index_fill index_put index_select put scatter "
+        "embedding embedding_renorm gather index index_copy index_fill index_select scatter "
         "select_scatter slice_scatter diagonal_scatter take take_along_dim "
-        "_index_put_impl _unsafe_index _unsafe_index_put bucketize searchsorted one_hot nonzero nonzero_numpy "
-        "nonzero_static argwhere isin _unsafe_masked_index _unsafe_masked_index_put_accumulate"
+        "_unsafe_index bucketize searchsorted one_hot nonzero nonzero_numpy "
+        "nonzero_static argwhere isin _unsafe_masked_index"
+    ),
+    "puts a gradient where its value came from, among zeros": (
+        "diagonal_backward masked_scatter_backward select_backward slice_backward _nested_select_backward "
+        "_nested_sum_backward _sparse_sum_backward"
     ),
     "creates data": (
         "arange bartlett_window bernoulli blackman_window complex empty empty_like empty_permuted empty_strided eye "
@@ -48,7 +52,6 @@ FREE = {
         "_sparse_compressed_tensor_unsafe _sparse_coo_tensor_with_dims _spdiags sparse_compressed_tensor "
         "sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor"
     ),
-    "nothing happens in inference": "alpha_dropout dropout feature_alpha_dropout feature_dropout native_dropout",
     "tells the profiler of torch where it is": (
         "profiler._record_function_enter profiler._record_function_enter_new profiler._record_function_exit"
     ),

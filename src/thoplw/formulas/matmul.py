@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 from thoplw.formulas.common import Table, contraction, elements
@@ -110,7 +111,34 @@ def bilinear(call: Call) -> Work:
     return contraction(call, macs, elements(call) if bias else 0)
 
 
+def three_products(call: Call) -> Work:
+    """``a b c``, each spread over dimensions of its own: ``a b``, summed where ``c`` is spread, and that with ``c``.
+
+    A bilinear layer's kernel, and that of its three gradients: ``[N, I] [O, I, J] [N, J]`` is summed over I, then over
+    J. A product that is summed over nothing is one operation for each element, and no multiply-accumulate.
+    """
+    tensors, spread, summed = call.args[:3], [set(each) for each in call.args[3:6]], set(call.args[6])
+    sizes = _spread_sizes(tensors, spread)
+    first, second = summed & spread[2], summed - spread[2]
+    pair = math.prod(size for at, size in enumerate(sizes) if at not in spread[0] & spread[1])
+    whole = math.prod(size for at, size in enumerate(sizes) if at not in first)
+    products = ((pair, first), (whole, second))
+    macs = sum(size for size, over in products if over)
+    return contraction(call, macs, sum(size for size, over in products if not over))
+
+
+def _spread_sizes(tensors: Sequence[TensorSpec], spread: Sequence[set[int]]) -> list[int]:
+    """The size of every dimension, which each tensor has but for those that it is spread over."""
+    rank = len(tensors[0].shape) + len(spread[0])
+    sizes = [1] * rank
+    for tensor, over in zip(tensors, spread, strict=True):
+        for at, size in zip((at for at in range(rank) if at not in over), tensor.shape, strict=True):
+            sizes[at] = size if sizes[at] == 1 else sizes[at]
+    return sizes
+
+
 FORMULAS: Table = {
+    "aten._trilinear": three_products,
     "aten.matmul": product,
     "aten.mm": product,
     "aten.bmm": product,

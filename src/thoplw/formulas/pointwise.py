@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from thoplw.formulas.common import Table, is_complex, per_output, stored_elements
+from thoplw.formulas.common import Table, elements, is_complex, per_output, stored_elements
 from thoplw.record import Call, Work
 
 
@@ -46,7 +46,7 @@ _PER_OUTPUT = {
         "special_expit special_log1p special_xlogy sqrt square sub subtract tan tanh threshold trunc "
         "xlogy fix bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift "
         "__and__ __or__ __xor__ __lshift__ __rshift__ __iand__ __ior__ __ixor__ float_power ldexp special_i0 "
-        "conj_physical igamma igammac lcm "
+        "conj_physical _conj_physical igamma igammac lcm "
         "special_airy_ai special_bessel_j0 special_bessel_j1 special_bessel_y0 special_bessel_y1 "
         "special_chebyshev_polynomial_t special_chebyshev_polynomial_u special_chebyshev_polynomial_v "
         "special_chebyshev_polynomial_w special_entr special_erfcx special_hermite_polynomial_h "
@@ -83,6 +83,16 @@ _PER_INPUT = {
 }
 
 
+#: Operations per element in training: a mask is divided by what is kept, and multiplied; that of a channel is small.
+_DROPPED = {
+    "dropout": 2,
+    "native_dropout": 2,
+    "feature_dropout": 1,
+    "alpha_dropout": 6,  # x (a m) + b, b = (m - 1) s a + s a p
+    "feature_alpha_dropout": 2,
+}
+
+
 def likelihood(call: Call) -> Work:
     """``[N, C, *] [N, *]``: an addition for each class that is looked up."""
     return Work(flops=call.args[1].numel)
@@ -91,6 +101,17 @@ def likelihood(call: Call) -> Work:
 def bags(call: Call) -> Work:
     """``[V, D] [indices] [bags] -> [bags, D]``: an addition for each row that is looked up."""
     return Work(flops=call.args[1].numel * call.args[0].shape[-1])
+
+
+def dropped(flops: int, call: Call) -> Work:
+    """``x p train``: so many operations for each element in training, and none else."""
+    probability, train = call.args[1], call.arg(2)
+    return Work(flops=flops * elements(call) if probability and train is not False else 0)
+
+
+def put(call: Call) -> Work:
+    """``x indices values accumulate``: an addition for each value that is added to what is there."""
+    return Work(flops=call.args[2].numel if call.arg(3, False) else 0)
 
 
 def accumulated(call: Call) -> Work:
@@ -128,6 +149,9 @@ FORMULAS: Table = {
     **{f"aten.{name}": accumulated for name in ("index_add", "index_reduce", "scatter_add", "scatter_reduce")},
     **{f"aten.{name}": multiplication for name in ("mul", "multiply")},
     **{f"aten.{name}": division for name in ("div", "divide", "true_divide")},
+    **{f"aten.{name}": partial(dropped, flops) for name, flops in _DROPPED.items()},
+    **{f"aten.{name}": put for name in ("index_put", "_index_put_impl", "_unsafe_index_put", "put")},
+    "aten._unsafe_masked_index_put_accumulate": accumulated,
     # Derivatives in forward mode add and multiply so.
     **dict.fromkeys(("prims.add", "prims.sub"), partial(elementwise, 1)),
     "prims.mul": multiplication,

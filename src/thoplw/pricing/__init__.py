@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from thoplw.errors import UnknownNameError
-from thoplw.pricing import causal, flops, macs, thoplw
+from thoplw.pricing import causal, flops, macs, mfu, thoplw
 from thoplw.pricing.convention import Convention, Price
 from thoplw.pricing.mirrors import deepspeed, fvcore, ptflops, thop, torch, torchinfo
 from thoplw.pricing.parameters import executed
@@ -15,6 +15,7 @@ from thoplw.pricing.reconcile import Families, Term
 
 __all__ = [
     "CONVENTIONS",
+    "OF_TRAINING",
     "Convention",
     "Families",
     "Leaf",
@@ -50,8 +51,14 @@ CONVENTIONS: Mapping[str, Convention] = MappingProxyType(
 )
 
 
+#: Name -> convention of training steps of language models, from papers and training codes.
+OF_TRAINING: Mapping[str, Convention] = MappingProxyType(
+    {name: each.on(_PLAIN) for name, each in mfu.CONVENTIONS.items()}
+)
+
+
 def conventions() -> tuple[Convention, ...]:
-    """All built-in conventions."""
+    """All built-in conventions, but for those of training steps in :data:`OF_TRAINING`."""
     return tuple(CONVENTIONS.values())
 
 
@@ -63,7 +70,8 @@ def find(convention: str | Convention) -> Convention:
     """
     if isinstance(convention, Convention):
         return convention.on(_PLAIN if convention.based_on is None else find(convention.based_on))
+    known = {**CONVENTIONS, **OF_TRAINING}
     try:
-        return CONVENTIONS[convention]
+        return known[convention]
     except (KeyError, TypeError):
-        raise UnknownNameError("convention", convention, CONVENTIONS) from None
+        raise UnknownNameError("convention", convention, known) from None

@@ -22,7 +22,15 @@ _IS_CAUSAL = {
     "aten._scaled_dot_product_efficient_attention": 6,
     "aten._scaled_dot_product_cudnn_attention": 6,
     "aten._scaled_dot_product_fused_attention_overrideable": 5,
+    "aten._scaled_dot_product_flash_attention_backward": 11,
+    "aten._scaled_dot_product_flash_attention_for_cpu_backward": 7,
+    "aten._scaled_dot_product_efficient_attention_backward": 11,
+    "aten._scaled_dot_product_cudnn_attention_backward": 14,
+    "aten._scaled_dot_product_fused_attention_overrideable_backward": 13,
 }
+
+#: Operator -> position of its block mask.
+_BLOCK_MASK = {"higher_order.flex_attention": 4, "higher_order.flex_attention_backward": 9}
 
 
 def _unmasked(target: str, position: int) -> Callable[[Call], Work]:
@@ -34,7 +42,8 @@ def _unmasked(target: str, position: int) -> Callable[[Call], Work]:
         work = full(call)
         if not call.arg(position, False):
             return work
-        queries, keys = call.args[0].shape[-2], call.args[1].shape[-2]
+        first = 1 if target.endswith("_backward") else 0  # behind the gradient
+        queries, keys = (each.shape[-2] for each in call.args[first : first + 2])
         short = min(queries, keys)
         kept, all_ = short * (short + 1) // 2 + (queries - short) * keys, queries * keys
         return Work(macs=work.macs * kept // all_, flops=work.flops * kept // all_) if all_ else work
@@ -42,15 +51,19 @@ def _unmasked(target: str, position: int) -> Callable[[Call], Work]:
     return price
 
 
-def _of_blocks(call: Call) -> Work:
+def _of_blocks(target: str, position: int) -> Callable[[Call], Work]:
     """``[B, H, L, E] [B, H, S, E] [B, H, S, V]``: the scores in blocks that the mask leaves, in part or in full."""
-    full = FORMULAS["higher_order.flex_attention"]
-    assert full is not None
-    work, mask = full(call), call.arg(4)
-    if not mask:
-        return work
-    part = mask[2].density
-    return Work(macs=int(work.macs * part), flops=int(work.flops * part))
+    full = FORMULAS[target]
+    assert full is not None  # of every kind of attention
+
+    def price(call: Call) -> Work:
+        work, mask = full(call), call.arg(position)
+        if not mask:
+            return work
+        part = mask[2].density
+        return Work(macs=int(work.macs * part), flops=int(work.flops * part))
+
+    return price
 
 
 CONVENTION = Convention(
@@ -58,7 +71,7 @@ CONVENTION = Convention(
     {
         **FORMULAS,
         **{target: _unmasked(target, position) for target, position in _IS_CAUSAL.items()},
-        "higher_order.flex_attention": _of_blocks,
+        **{target: _of_blocks(target, position) for target, position in _BLOCK_MASK.items()},
     },
     unit="MAC",
 )

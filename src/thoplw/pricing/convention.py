@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from thoplw.errors import InputError
 from thoplw.pricing.keys import is_module_class, is_operator, operator_name
 from thoplw.pricing.parameters import Parameters
-from thoplw.record import Call, ModuleCall, Work, class_names
+from thoplw.record import Call, ModuleCall, Trace, Work, class_names
 
 #: What an operator costs: a function, or ``None`` for one that is known and free.
 Price = Callable[[Call], Work | int] | None
@@ -19,6 +19,9 @@ Price = Callable[[Call], Work | int] | None
 #: What a whole call of a module costs; where it returns ``None``, what ran inside is priced by itself.
 ModulePrice = Callable[[ModuleCall], Work | int | None]
 
+
+#: What follows from a record as a whole: terms, each with its scope.
+Formula = Callable[[Trace], Iterable[tuple[int, Call, Work]]]
 
 #: Unit of a convention -> its part of some work.
 MEASURES: Mapping[str, Callable[[Work], int]] = MappingProxyType(
@@ -49,6 +52,8 @@ class Convention:
         subclasses: whether the price of a class of modules also prices modules of classes derived from it.
         registry: gives prices of operators that others add while a process runs. They go before those of this table,
             and before those of what an operator is a part of.
+        formula: adds what follows from a record as a whole, term by term: the scope that it belongs to, a call whose
+            target names it, and the work.
         operators: the prices of operators, by name.
         modules: the prices of classes of modules, by ``module:qualname``.
 
@@ -65,6 +70,7 @@ class Convention:
     mirrors: str = field(default="", kw_only=True)
     subclasses: bool = field(default=True, kw_only=True)
     registry: Callable[[], Mapping[str, Price]] | None = field(default=None, kw_only=True, repr=False)
+    formula: Formula | None = field(default=None, kw_only=True, repr=False)
     operators: Mapping[str, Price] = field(init=False, repr=False, compare=False)
     modules: Mapping[str, ModulePrice] = field(init=False, repr=False, compare=False)
 
@@ -107,6 +113,7 @@ class Convention:
             mirrors=self.mirrors,
             subclasses=self.subclasses,
             registry=self.registry or base.registry,
+            formula=self.formula or base.formula,
         )
 
     def price_of(self, classes: tuple[str, ...]) -> ModulePrice | None:

@@ -32,7 +32,10 @@ _WORDS = {
         "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
         "_adaptive_avg_pool2d _adaptive_avg_pool3d"
     ),
-    "embedding": "embedding embedding_bag _embedding_bag _embedding_bag_forward_only",
+    "embedding": (
+        "embedding embedding_bag _embedding_bag _embedding_bag_forward_only embedding_dense_backward "
+        "_embedding_bag_dense_backward _embedding_bag_per_sample_weights_backward"
+    ),
     "reductions": (
         "amax amin any argmax argmin count_nonzero cumsum max mean min prod sum _sparse_sum logsumexp std var"
     ),
@@ -43,6 +46,7 @@ _WORDS = {
 _BY_FAMILY: Mapping[str, str] = MappingProxyType(
     {
         "attention": "attention",
+        "backward": "gradients",
         "convolution": "convolution",
         "detection": "detection",
         "fourier": "Fourier transforms",
@@ -50,6 +54,7 @@ _BY_FAMILY: Mapping[str, str] = MappingProxyType(
         "interpolation": "interpolation",
         "linalg": "linear algebra",
         "matmul": "matrix products",
+        "optimizer": "optimizer",
         "pointwise": "elementwise operations",
         "quantized": "quantised elementwise operations",
         "recurrent": "recurrent layers",
@@ -61,12 +66,27 @@ _BY_OPERATOR: Mapping[str, str] = MappingProxyType(
 )
 
 
+#: Backward operator -> the one that it is the gradient of, where that can be told by its name.
+_FORWARD: Mapping[str, str] = MappingProxyType(
+    {
+        target: forward
+        for target, family in FAMILIES.items()
+        if family == "backward"
+        for stem in (target.removesuffix("_data").removesuffix("_backward"),)
+        for forward in (stem, f"{stem}_forward", stem.replace("._", "."))
+        if forward in FAMILIES
+    }
+)
+
+
 def family_of(target: str) -> str:
     """What kind of work an operator is, in words: ``aten.addmm`` is ``matrix products``.
 
-    Quantised and in-place operators have the family of the plain operator. An operator without a family is its own.
+    Quantised, in-place and backward operators have the family of the plain operator. An operator without a family is
+    its own.
     """
     plain = target if target in FAMILIES else target.removesuffix("_")
+    plain = _FORWARD.get(plain, plain)
     name = plain.partition(".")[2]
     for suffix in ("", "_relu", "_dynamic", "_relu_dynamic"):
         if (short := name.removesuffix(suffix)) in _BY_OPERATOR:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from thoplw.formulas import FORMULAS
+from thoplw.formulas.backward import repeated
 from thoplw.pricing.convention import Convention, Price
-from thoplw.record import ZERO, Call, Expand, ModuleCall, Trace, Work, as_work
+from thoplw.record import ZERO, Call, Expand, ModuleCall, Phase, Step, Trace, Work, as_work
 
 _ABSENT = object()
 
@@ -34,6 +35,7 @@ class Priced:
         trace: what ran.
         convention: what prices it.
         own: for each scope, what its own operators cost, without those of the scopes it opened.
+        later: the parts of these that are of a later phase than the forward, by scope and phase.
         entries: every leaf, by scope, in order of its first run.
         whole: scopes that were priced as a whole.
         covered: scopes inside those that were priced as a whole; their own work is zero.
@@ -44,6 +46,7 @@ class Priced:
     trace: Trace
     convention: Convention
     own: tuple[Work, ...]
+    later: Mapping[tuple[int, Phase], Work]
     entries: tuple[Entry, ...]
     whole: frozenset[int]
     covered: frozenset[int]
@@ -84,7 +87,8 @@ def price(
     own = [whole.get(index, ZERO) if index not in covered else ZERO for index in range(len(trace.scopes))]
     known: dict[Call, tuple[Leaf, ...]] = {}
     entries: list[Entry] = []
-    for (call, scope), times in Counter(trace.steps).items():
+    later: dict[tuple[int, Phase], Work] = {}
+    for (call, scope), times, phase in _counted(trace):
         if scope in elsewhere:
             continue
         if call not in known:
@@ -94,16 +98,45 @@ def price(
             if leaf.work is not None and leaf.work is not ZERO:
                 work = leaf.work if times == 1 else leaf.work * times
                 own[scope] = work if own[scope] is ZERO else own[scope] + work
+                if phase:
+                    for part, share in _split(leaf.call, work, phase):
+                        later[scope, part] = later.get((scope, part), ZERO) + share
+    for scope, call, work in convention.formula(trace) if convention.formula else ():
+        entries.append((Leaf(call, work), scope, 1, call))
+        own[scope] += work
+        if trace.phases:  # of a step a third is forward
+            rest = Work(macs=work.macs * 2 // 3, flops=work.flops * 2 // 3)
+            later[scope, Phase.BACKWARD] = later.get((scope, Phase.BACKWARD), ZERO) + rest
     free = {leaf.call for found in known.values() for leaf in found if leaf.work == ZERO} if convention.mirrors else ()
     return Priced(
         trace=trace,
         convention=convention,
         own=tuple(own),
+        later=later,
         entries=tuple(entries),
         whole=frozenset(whole.keys() - covered),
         covered=covered,
         unseen=frozenset(call for call in free if _multiplies(call, expand)),
     )
+
+
+def _counted(trace: Trace) -> Iterator[tuple[Step, int, Phase]]:
+    """Each distinct step of a phase, and how many times it ran."""
+    if not trace.phases:
+        for step, times in Counter(trace.steps).items():
+            yield step, times, Phase.FORWARD
+        return
+    for (step, phase), times in Counter(zip(trace.steps, trace.phases, strict=True)).items():
+        yield step, times, Phase(phase)
+
+
+def _split(call: Call, work: Work, phase: Phase) -> Iterator[tuple[Phase, Work]]:
+    """The work of an operator by phase: some backward operators work out again what the forward did not keep."""
+    again = repeated(call, work) if phase is Phase.BACKWARD else ZERO
+    if again is not ZERO:
+        yield Phase.RECOMPUTATION, again
+        work = Work(macs=work.macs - again.macs, flops=work.flops - again.flops)
+    yield phase, work
 
 
 def _multiplies(call: Call, expand: Expand) -> bool:

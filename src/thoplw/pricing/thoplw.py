@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from thoplw.formulas import FORMULAS
+from thoplw.formulas import FORMULAS, backward
 from thoplw.formulas.attention import scores
 from thoplw.formulas.common import elements
 from thoplw.formulas.recurrent import biases
@@ -57,6 +57,28 @@ def _batch_norm(call: Call) -> int:
     return elements(call) * (4 if call.arg(1) is not None else 2)
 
 
+def _gradients(factor: int) -> Term:
+    """So many per element of the gradient that comes in: as many as forward has per output."""
+    return lambda call: factor * int(call.args[0].numel)
+
+
+def _gradients_of_norm(factor: int) -> Term:
+    """As many per element as forward has, for each of the gradients of input and weight that the mask asks for."""
+    return lambda call: factor * int(call.args[0].numel) * sum(call.args[-1][:2])
+
+
+def _gradients_of_batch_norm(call: Call) -> int:
+    """The same, where forward has 4 per element, 2 without affine; a kernel without a mask makes both gradients."""
+    masks = [arg for arg in call.args if isinstance(arg, tuple) and len(arg) == 3]
+    wanted = sum(masks[0][:2]) if masks else 2
+    return int(call.args[0].numel) * (4 if call.args[2] is not None else 2) * wanted
+
+
+def _scores_twice(call: Call) -> int:
+    """The softmax inside, anew, and its gradient."""
+    return 2 * backward.scores(call)
+
+
 _TERMS: dict[Term, str] = {
     _bias_per_sample: (
         "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution _convolution "
@@ -95,7 +117,27 @@ _TERMS: dict[Term, str] = {
         "_scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention "
         "_scaled_dot_product_fused_attention_overrideable"
     ),
-    biases: "quantized_lstm quantized_gru lstm lstm_cell gru gru_cell rnn_tanh rnn_relu rnn_tanh_cell rnn_relu_cell",
+    biases: (
+        "quantized_lstm quantized_gru lstm lstm_cell gru gru_cell rnn_tanh rnn_relu rnn_tanh_cell rnn_relu_cell "
+        "mkldnn_rnn_layer _cudnn_rnn miopen_rnn"
+    ),
+    # Backward: the gradient of a bias is a sum, which this convention counts nowhere.
+    _gradients(1): "_softmax_backward_data _log_softmax_backward_data _masked_softmax_backward",
+    _gradients(2): "avg_pool2d_backward _adaptive_avg_pool2d_backward",
+    _gradients(3): "avg_pool3d_backward _adaptive_avg_pool3d_backward adaptive_avg_pool3d_backward",
+    _gradients(4): "upsample_linear1d_backward",
+    _gradients(6): "upsample_bilinear2d_backward _upsample_bilinear2d_aa_backward",
+    _gradients(14): "upsample_trilinear3d_backward",
+    _gradients(20): "upsample_bicubic2d_backward _upsample_bicubic2d_aa_backward",
+    _gradients_of_norm(2): "native_layer_norm_backward native_group_norm_backward _fused_rms_norm_backward",
+    _gradients_of_batch_norm: (
+        "native_batch_norm_backward batch_norm_backward cudnn_batch_norm_backward miopen_batch_norm_backward"
+    ),
+    _scores_twice: (
+        "_scaled_dot_product_flash_attention_backward _scaled_dot_product_flash_attention_for_cpu_backward "
+        "_scaled_dot_product_efficient_attention_backward _scaled_dot_product_cudnn_attention_backward "
+        "_scaled_dot_product_fused_attention_overrideable_backward"
+    ),
 }
 
 

@@ -7,6 +7,7 @@ whatever is worked out for a call is worked out once, however often a model repe
 
 from thoplw.record.call import Call, Expand, Step
 from thoplw.record.classes import class_names
+from thoplw.record.phase import Phase
 from thoplw.record.spec import Nested, TensorSpec, specs_in
 from thoplw.record.torch_name import TorchName
 from thoplw.record.trace import Assumption, ModuleCall, ModuleInfo, Scope, Trace, Weight
@@ -20,6 +21,7 @@ __all__ = [
     "ModuleCall",
     "ModuleInfo",
     "Nested",
+    "Phase",
     "Scope",
     "Step",
     "TensorSpec",

@@ -117,6 +117,7 @@ class Trace:
         assumptions: assumptions about unknown values: if there is any, figures are an estimate.
         torch: version of torch that ran the model.
         complete: whether the steps hold the parts of every composite operator.
+        phases: the :class:`~thoplw.record.Phase` of each step, a byte each; empty where all are of the forward.
     """
 
     modules: tuple[ModuleInfo, ...]
@@ -126,6 +127,7 @@ class Trace:
     assumptions: tuple[Assumption, ...] = ()
     torch: str = ""
     complete: bool = False
+    phases: bytes = b""
 
     def completed(self, expand: Expand) -> Trace:
         """The same record with the parts of every composite operator, so that it can be priced without torch.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
 from thoplw.pricing import Leaf, Priced
-from thoplw.record import ZERO, Scope, Weight, Work
+from thoplw.record import ZERO, Phase, Scope, Weight, Work
 from thoplw.report.figures import FIGURES, Charge
 from thoplw.report.profile import About, Profile, batch_of, shapes_of
 from thoplw.report.rows import Assumed, Gaps, Row, Uncounted
@@ -100,6 +100,7 @@ class Attribution:
             work=work,
             weights=tuple(self._weights.get(index, ())),
             calls=len(scopes),
+            phases=self._phases(indices, work),
         )
         # A module of many calls has few shapes: find the distinct specs first.
         calls = dict.fromkeys((scope.inputs, scope.outputs) for scope in scopes)
@@ -115,6 +116,19 @@ class Attribution:
             figures={figure.name: figure.of(charge) for figure in FIGURES.values() if figure.of is not None},
             operators=dict(self._operators.get(index, {})),
         )
+
+    def _phases(self, scopes: Sequence[int], whole: Work) -> dict[str, int]:
+        """Phase -> its part of the work of some scopes; empty where there is no phase but the forward."""
+        if not self._trace.phases:
+            return {}
+        parts = dict.fromkeys(Phase, ZERO)
+        for phase in (Phase.RECOMPUTATION, Phase.BACKWARD, Phase.UPDATE):
+            for scope in scopes:
+                parts[phase] += self._priced.later.get((scope, phase), ZERO)
+        measure = self._convention.measure
+        found = {phase.label: measure(work) for phase, work in parts.items()}
+        found[Phase.FORWARD.label] = measure(whole) - sum(found.values())
+        return found
 
     def _has_unbatched_convolution(self) -> bool:
         """Whether a convolution had an input without a batch: with one dimension less than its weight."""

@@ -32,7 +32,8 @@ def schema() -> dict[str, Any]:
         for node in (layer, totals) if figure.adds_up else (layer,):
             if figure.name not in node["properties"]:
                 node["properties"][figure.name] = {"$ref": f"#/$defs/{figure.name}"}
-                node["required"].append(figure.name)
+                if not figure.optional:
+                    node["required"].append(figure.name)
     return base
 
 
@@ -40,6 +41,10 @@ def _schema_of(figure: Figure) -> dict[str, Any]:
     number = {"$ref": "#/$defs/figure"}
     values = {"type": "object", "additionalProperties": number} if figure.parts else number
     return {"description": figure.description, **values}
+
+
+#: Figures that a document may lack.
+_OPTIONAL = tuple(figure.name for figure in shown_in("document") if figure.optional)
 
 
 def _figures() -> tuple[Figure, ...]:
@@ -57,7 +62,7 @@ def to_document(profile: Profile) -> Document:
         **profile.about.to_dict(),
         "inputs": _lists(root.input_shapes),
         "outputs": _lists(root.output_shapes),
-        "totals": {figure.name: _plain(figure.value(root)) for figure in _figures() if figure.adds_up},
+        "totals": {figure.name: _plain(figure.value(root)) for figure in _figures_of(root) if figure.adds_up},
         "layers": [to_layer(row) for row in profile.modules],
         "uncounted": _places(profile.gaps.uncounted),
         "unseen": _places(profile.gaps.unseen),
@@ -77,9 +82,13 @@ def to_layer(row: Row) -> dict[str, Any]:
         "inputs": _lists(row.input_shapes),
         "outputs": _lists(row.output_shapes),
         **({"other_calls": others} if others else {}),
-        **{figure.name: _plain(figure.value(row)) for figure in _figures()},
+        **{figure.name: _plain(figure.value(row)) for figure in _figures_of(row)},
         "operators": dict(row.operators),
     }
+
+
+def _figures_of(row: Row) -> list[Figure]:
+    return [figure for figure in _figures() if not figure.optional or figure.value(row)]
 
 
 def _plain(value: Value) -> int | dict[str, int]:
@@ -167,9 +176,9 @@ _KEYS = (
 
 
 def _row(value: Any, where: str) -> Row:
-    names = [figure.name for figure in _figures()]
+    names = [figure.name for figure in _figures() if not figure.optional]
     required = ["name", "class", "depth", "inputs", "outputs", *names, "operators"]
-    fields = _fields(value, where, required=required, optional=("other_calls",))
+    fields = _fields(value, where, required=required, optional=("other_calls", *_OPTIONAL))
     return Row(
         name=_text(fields["name"], f"{where}.name"),
         cls=_text(fields["class"], f"{where}.class"),
@@ -180,7 +189,7 @@ def _row(value: Any, where: str) -> Row:
             _other_call(each, f"{where}.other_calls[{index}]")
             for index, each in enumerate(_list(fields.get("other_calls", []), f"{where}.other_calls"))
         ),
-        figures={figure.name: _value(figure, fields[figure.name], f"{where}.{figure.name}") for figure in _figures()},
+        figures={figure.name: _value(figure, fields, where) for figure in _figures()},
         operators=_map(fields["operators"], f"{where}.operators", _number),
     )
 
@@ -190,8 +199,11 @@ def _other_call(value: Any, where: str) -> tuple[tuple[Shape, ...], tuple[Shape,
     return _shapes(fields["inputs"], f"{where}.inputs"), _shapes(fields["outputs"], f"{where}.outputs")
 
 
-def _value(figure: Figure, value: Any, where: str) -> Value:
-    return _map(value, where, _number) if figure.parts else _number(value, where)
+def _value(figure: Figure, fields: Mapping[str, Any], where: str) -> Value:
+    if figure.optional and figure.name not in fields:
+        return {} if figure.parts else 0
+    value, place = fields[figure.name], f"{where}.{figure.name}"
+    return _map(value, place, _number) if figure.parts else _number(value, place)
 
 
 def _uncounted(value: Any, where: str) -> Uncounted:
@@ -240,9 +252,10 @@ def _check_shapes(model: Row, shapes: tuple[tuple[Shape, ...], tuple[Shape, ...]
 
 def _check_totals(profile: Profile, value: Any) -> None:
     adding = [figure for figure in _figures() if figure.adds_up]
-    fields = _fields(value, "totals", required=[figure.name for figure in adding])
+    required = [figure.name for figure in adding if not figure.optional]
+    fields = _fields(value, "totals", required=required, optional=_OPTIONAL)
     for figure in adding:
-        said = _value(figure, fields[figure.name], f"totals.{figure.name}")
+        said = _value(figure, fields, "totals")
         found = total(figure.value(row) for row in profile.modules)
         if said != found:
             raise InputError(f"totals.{figure.name} is {said}, and the layers add up to {found}")

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from thoplw.record import Weight, Work
@@ -46,12 +46,14 @@ class Charge:
         work: its work, as MACs and FLOPs.
         weights: the parameters that the convention counts.
         calls: how many times it was called.
+        phases: phase -> its part of the cost, in a report on training.
     """
 
     cost: int
     work: Work
     weights: tuple[Weight, ...]
     calls: int
+    phases: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,7 @@ class Figure:
         of: computes the figure of a module from its charge; None for a figure that shows another's values.
         shows: name of the other figure, for one that only shows its values in another way (share shows macs).
         parts: what tells its parts apart, such as ``dtype``; empty where it is one number.
+        optional: whether reports may lack it: documents then leave it out.
         adds_up: whether the figure of a module that holds others is the sum of its own and theirs, and the model has
             a total. A figure that does not add up is the module's own, also in sums.
         formatter: how it is written, if not as the format asks.
@@ -81,12 +84,15 @@ class Figure:
     of: Callable[[Charge], Value] | None = None
     shows: str = ""
     parts: str = ""
+    optional: bool = False
     adds_up: bool = True
     formatter: Formatter | None = None
     places: frozenset[str] = PLACES
 
     def value(self, row: Row) -> Value:
         """The figure of a row."""
+        if self.optional and self.name not in row.figures:
+            return {} if self.parts else 0
         return row.figures[self.shows or self.name]
 
     def number(self, row: Row) -> int:
@@ -221,6 +227,14 @@ FIGURES: dict[str, Figure] = {
             of=_bytes,
             parts="dtype",
             places=PLACES - {"diff", "survey", "page"},
+        ),
+        Figure(
+            name="phases",
+            description="Phase of a training step -> its part of the convention's figure.",
+            of=lambda charge: charge.phases,
+            parts="phase",
+            optional=True,
+            places=frozenset({"table", "document", "totals"}),
         ),
     )
 }

@@ -79,6 +79,24 @@ class LayerInfo:
         return self.profile.total.trainable
 
     @property
+    def total_frozen(self) -> int:
+        """Parameters of the whole model that require none."""
+        return self.total_params - self.total_trainable
+
+    def by_phase(self) -> dict[str, int]:
+        """The total cost by phase: ``forward``, ``recomputation``, ``backward`` and ``update``.
+
+        Of a report on a forward alone all of it is ``forward``.
+        """
+        return self.profile.by_phase()
+
+    @property
+    def backward_ratio(self) -> float:
+        """What the backward pass costs, as a multiple of the forward."""
+        phases = self.by_phase()
+        return phases["backward"] / phases["forward"] if phases["forward"] else 0.0
+
+    @property
     def uncounted(self) -> dict[str, Uncounted]:
         """Operator -> where it ran, for operators that have no price: the totals lack them."""
         return self._gaps.uncounted
@@ -150,7 +168,8 @@ class LayerInfo:
                 each layer to the total.
             depth: show modules down to this depth; deeper ones count towards the module that holds them.
             columns: which, out of ``name``, ``class``, ``depth``, ``inputs``, ``outputs``, ``calls``, ``macs``,
-                ``flops``, ``params``, ``trainable``, ``share``, ``bytes`` (one for each dtype) and ``operators``.
+                ``flops``, ``params``, ``trainable``, ``share``, ``bytes`` (one for each dtype), ``phases`` (one for
+                each, of a training step) and ``operators``.
             sort: order rows by ``name``, or by a number, largest first: ``calls``, ``macs``, ``flops``, ``params``,
                 ``trainable``, ``share`` or ``bytes``. They are in definition order otherwise.
             top: show only this many of the largest rows, by ``sort`` or else by MACs, and the sum of all others.
@@ -200,7 +219,8 @@ class LayerInfo:
         return View(fmt=fmt, depth=depth, columns=columns, sort=sort, top=top, own=own).table(self.profile)
 
     def _tree(self, fmt: str, depth: int | None, columns: Sequence[str] | None) -> Table:
-        chosen = View(fmt=fmt, columns=("name", "class", "macs", "params") if columns is None else columns)
+        usual = ("name", "class", *(("phases",) if self.profile.has_phases else ()), "macs", "params")
+        chosen = View(fmt=fmt, columns=usual if columns is None else columns)
         columns = ("name", *(name for name in chosen.columns or () if name != "name"))  # what is drawn as a tree
         return replace(chosen, depth=depth, columns=columns, own=False, fold=True).table(self.profile)
 
@@ -278,6 +298,6 @@ def _record(row: Row, total: Row) -> dict[str, Any]:
     operators = record.pop("operators")
     for figure in shown_in("document"):
         if figure.parts:
-            parts = record.pop(figure.name)
-            record |= {f"{figure.name}_{part}": parts.get(part, 0) for part in total[figure.name]}  # type: ignore[union-attr] # it has parts
+            parts = record.pop(figure.name, {})
+            record |= {f"{figure.name}_{part}": parts.get(part, 0) for part in figure.value(total)}  # type: ignore[union-attr] # it has parts
     return {**record, "operators": operators}

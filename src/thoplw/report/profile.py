@@ -120,6 +120,17 @@ class Profile:
             totals.update(row.operators)
         return dict(totals.most_common())
 
+    @property
+    def has_phases(self) -> bool:
+        """Whether this is of more than a forward."""
+        return bool(FIGURES["phases"].value(self.total))
+
+    def by_phase(self) -> dict[str, int]:
+        """Phase -> its part of the total cost."""
+        phases = FIGURES["phases"].value(self.total)
+        assert isinstance(phases, Mapping)  # it has parts
+        return dict(phases) or {"forward": self.cost, "recomputation": 0, "backward": 0, "update": 0}
+
     def outline(self) -> Outline:
         """The modules as a tree with figures, as pages and flame graphs take it."""
         unit = self.about.unit

@@ -67,6 +67,13 @@ class Row:
         return size
 
     @property
+    def phases(self) -> Mapping[str, int]:
+        """Phase of a training step -> its part of ``macs``; empty in a report on a forward alone."""
+        phases = FIGURES["phases"].value(self)
+        assert isinstance(phases, Mapping)  # it has parts
+        return phases
+
+    @property
     def calls(self) -> int:
         """How many times it was called: never, for a module that only holds others, such as an ``nn.ModuleList``."""
         return number(self.figures["calls"])

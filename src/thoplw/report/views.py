@@ -19,6 +19,9 @@ from thoplw.report.rows import Row, Shape
 #: What a table shows unless told otherwise.
 DEFAULT = ("name", "class", "inputs", "outputs", "macs", "params")
 
+#: The same for a report with phases, which need the room.
+OF_TRAINING = ("name", "class", "phases", "macs", "params")
+
 #: How many different shapes to show for a module that is called several times.
 SHAPES = 3
 
@@ -87,7 +90,8 @@ class View:
 
     def table(self, profile: Profile) -> Table:
         """The table of a profile."""
-        columns = [column for name in self.columns or DEFAULT for column in self._columns(name, profile)]
+        usual = OF_TRAINING if profile.has_phases else DEFAULT
+        columns = [column for name in self.columns or usual for column in self._columns(name, profile)]
         figures = [column for column in columns if isinstance(column, _Figures)]
         rows = self._rows(profile.modules, figures)
         return Table(
@@ -133,7 +137,7 @@ class View:
         assert isinstance(whole, Mapping)  # it has parts
         return [
             _Figures(f"{heading} {part}".strip(), _part(name, part), size, cell, foot)
-            for part, size in (whole or {"": 0}).items()
+            for part, size in (whole or ({} if figure.optional else {"": 0})).items()
         ]
 
 
@@ -141,6 +145,9 @@ def total_line(profile: Profile) -> str:
     """``1.82 GMACs, 3.64 GFLOPs, 11.70 M parameters (11.69 M trainable), 46.8 MB``."""
     model, unit = profile.total, profile.about.unit
     costs = [] if unit == "FLOP" else [_quantity(model.macs, f"{unit}s")]
+    if profile.has_phases:
+        phases = (f"{_quantity(size, f'{unit}s')} {phase}" for phase, size in profile.by_phase().items() if size)
+        costs = [", ".join(phases)]
     trainable = "all" if model.trainable == model.params else clever_format(model.trainable)
     parameters = f"{clever_format(model.params)} parameters ({trainable} trainable)"
     size = _quantity(FIGURES["bytes"].number(model), "B", "%.1f")

@@ -232,8 +232,8 @@ def _batch_norm(shape: Shape, x: TensorSpec, *arguments: Any) -> Shape:
 
 
 def _clone(shape: Shape, x: TensorSpec, *, memory_format: Any = None) -> Shape:
-    asked = str(memory_format).removeprefix("torch.")
-    if asked in ("None", "preserve_format"):
+    asked = "preserve_format" if memory_format is None else memory_format.name
+    if asked == "preserve_format":
         return preserved(x)
     return dense(shape) if asked == "contiguous_format" else channels_last(shape)
 

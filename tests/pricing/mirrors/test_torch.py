@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
+import torchvision
 from checks import peers
+from checks.calls import call, f32
 from checks.example_layers import calling, complex_numbers, layer
+from checks.recorded import recorded, work
 from checks.releases import file_since
 from torch import nn
 from torch.nn import functional as F
 
 import thoplw
 from thoplw.capture import capture
+from thoplw.pricing import find
+from thoplw.record import TensorSpec
 
 file_since("2.2")  # without a registry before
 from torch.utils.flop_counter import FlopCounterMode, flop_registry, register_flop_formula  # noqa: E402
@@ -132,3 +138,66 @@ def test_case_side_by_side(case: str) -> None:
     peers.require("torch")
     (model, inputs), figure = CASES[case]
     assert peers.measure("torch", model, inputs)["figure"] == figure
+
+
+# -- a training step, which its counter sees kernel by kernel on the CPU -----------------------------------------------
+
+
+def heads_of(*lengths: int) -> tuple[torch.Tensor, ...]:
+    return tuple(torch.randn(2, 4, length, 8, requires_grad=True) for length in lengths)
+
+
+STEPS = {
+    "convolutions, the second in groups: its weight's gradient is counted 4 times": lambda: nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.Conv2d(8, 12, 3, groups=4), nn.ConvTranspose2d(12, 4, 3, groups=2)
+    )(torch.randn(2, 3, 9, 9)),
+    "a convolution in one dimension": lambda: nn.Conv1d(4, 6, 3)(torch.randn(2, 4, 9, requires_grad=True)),
+    "linear layers": lambda: nn.Sequential(nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3))(torch.randn(2, 4, 8)),
+    "attention, which it does not know on the CPU": lambda: attention(*heads_of(7, 9, 9)),
+    "batch norm": lambda: nn.BatchNorm2d(4)(torch.randn(2, 4, 3, 3, requires_grad=True)),
+}
+
+
+@pytest.mark.parametrize("forward", STEPS.values(), ids=STEPS)
+def test_a_training_step_is_what_its_counter_says(forward: Callable[[], torch.Tensor]) -> None:
+    with FlopCounterMode(display=False) as counter:
+        forward().sum().backward()
+    calls = recorded(lambda: forward().sum().backward())
+    assert work(calls, find("torch").operators).flops == counter.get_total_flops()
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("flash_attention", (f32(1), f32(1), None, None, 7, 9, 0.0, False, f32(1), f32(1))),
+        ("efficient_attention", (None, f32(1), f32(1), f32(1), f32(1), 0.0, (True, True, True, False))),
+        ("cudnn_attention", (f32(1), f32(1), f32(1), f32(1), None, None, None, 7, 9, 0.0, False)),
+    ],
+)
+def test_gradients_of_attention_are_what_its_formula_says(name: str, more: tuple[Any, ...]) -> None:
+    shapes = (2, 4, 7, 3), (2, 4, 7, 8), (2, 4, 9, 8), (2, 4, 9, 3)
+    target = f"_scaled_dot_product_{name}_backward"
+    record = call(target, *(f32(*shape) for shape in shapes), *more, out=())
+    formula = flop_registry[getattr(torch.ops.aten, target)]
+    expected = formula(*(torch.empty(shape, device="meta") for shape in shapes), out_val=None)
+    assert find("torch").operators[record.target](record).flops == expected
+
+
+def test_gradients_of_packed_attention_are_as_of_the_longest() -> None:
+    shapes = (5, 4, 8), (5, 4, 8), (5, 4, 8), (5, 4, 8), (5, 4, 8), (4, 5)
+    ends = TensorSpec(shape=(3,), dtype="int32", strides=(1,), values=(0, 3, 5))
+    record = call("_flash_attention_backward", *(f32(*shape) for shape in shapes), ends, ends, 3, 3, 0.0, False, out=())
+    meta = [torch.empty(shape, device="meta") for shape in shapes]
+    ends_on_meta = torch.empty(3, dtype=torch.int32, device="meta")
+    formula = flop_registry[torch.ops.aten._flash_attention_backward]
+    expected = formula(*meta, ends_on_meta, ends_on_meta, 3, 3, 0.0, False, out_val=None)
+    assert find("torch").operators[record.target](record).flops == expected == 2 * 2 * 9 * 4 * 5 * 8
+
+
+def test_a_depthwise_network_counts_many_times() -> None:
+    model, picture = torchvision.models.mobilenet_v2(), (1, 3, 224, 224)
+    figures = [
+        thoplw.profile_training(model, picture, convention=convention, verbose=False).total_macs
+        for convention in ("torch", "macs")
+    ]
+    assert figures == [12_279_700_992, 1_782_969_600 // 2]

@@ -9,13 +9,13 @@ Formulas of ``torch.utils.flop_counter.register_flop_formula`` count too, wherev
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from thoplw.formulas import FORMULAS
-from thoplw.formulas.attention import PACKED, packed
+from thoplw.formulas.attention import PACKED
 from thoplw.formulas.common import Formula
 from thoplw.pricing.convention import Convention, Price
 from thoplw.pricing.keys import is_operator, operator_name
@@ -28,7 +28,9 @@ _MULTIPLIED = (
     "convolution _convolution cudnn_convolution convolution_overrideable thnn_conv2d _slow_conv2d_forward "
     "scaled_dot_product_attention _scaled_dot_product_attention_math _scaled_dot_product_flash_attention "
     "_scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention "
-    "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"
+    "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell "
+    "_scaled_dot_product_flash_attention_backward _scaled_dot_product_efficient_attention_backward "
+    "_scaled_dot_product_cudnn_attention_backward"
 )
 
 
@@ -47,13 +49,27 @@ def _matmul(call: Call) -> Work:
 def _packed(call: Call) -> Work:
     """On the meta device every packed sequence is as long as the longest."""
     where = PACKED[call.target]
+    formula = FORMULAS[call.target]
+    assert formula is not None  # of every kind of attention
     ends = call.args[where.ends]
     if ends is None:
-        return contraction_alone(packed, call)
-    query, _, value = call.args[where.query : where.query + 3]
-    pairs = (ends.numel - 1) * math.prod(call.args[where.longest : where.longest + 2]) * query.shape[-2]
-    macs = pairs * (query.shape[-1] + value.shape[-1])
-    return Work(macs=macs, flops=2 * macs)
+        return contraction_alone(formula, call)
+    longest = call.args[where.longest : where.longest + 2]
+    args = list(call.args)
+    for position, length in enumerate(longest, where.ends):
+        values = tuple(range(0, ends.numel * length, length)) if length else (0,) * ends.numel
+        args[position] = replace(ends, values=values)
+    return contraction_alone(formula, replace(call, args=tuple(args)))
+
+
+def _convolution_backward(call: Call) -> Work:
+    """It takes the gradient of a weight for that of a convolution without groups: as many times too much."""
+    formula = FORMULAS[call.target]
+    assert formula is not None  # of every convolution
+    of_input, of_weight, _ = call.args[10]
+    each = contraction_alone(formula, replace(call, args=(*call.args[:10], (True, False, False))))
+    times: int = of_input + of_weight * call.args[9]
+    return each * times
 
 
 _product = _without_additions("aten.matmul")
@@ -124,7 +140,9 @@ CONVENTION = Convention(
         {
             **{target: _without_additions(target) for target in (f"aten.{name}" for name in _MULTIPLIED.split())},
             "higher_order.flex_attention": _without_additions("higher_order.flex_attention"),
+            "higher_order.flex_attention_backward": _without_additions("higher_order.flex_attention_backward"),
             "aten.matmul": _matmul,
+            "aten.convolution_backward": _convolution_backward,
             **dict.fromkeys(PACKED.keys() - {"aten._flash_attention_forward_no_dropout_inplace"}, _packed),
         }
     ),

@@ -1,0 +1,107 @@
+"""``thoplw.profile_training``: what a training step costs, by layer and phase."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from thoplw.api.profile import observe, told
+from thoplw.capture import expand
+from thoplw.capture.preserve import without_collection
+from thoplw.capture.step import Loss, Step, find_optimizer
+from thoplw.errors import InputError, UnknownNameError
+from thoplw.pricing import Convention, find
+from thoplw.pricing.custom import CustomOps
+from thoplw.report.layer_info import LayerInfo
+
+#: Name -> the type that autocast computes in.
+_TYPES = {"bf16": torch.bfloat16, "bfloat16": torch.bfloat16, "fp16": torch.float16, "float16": torch.float16}
+
+
+def profile_training(
+    model: torch.nn.Module,
+    inputs: Any,
+    *,
+    loss: Loss | str | None = None,
+    targets: Any = (),
+    optimizer: Any = None,
+    accumulate: int = 1,
+    autocast: torch.dtype | str | None = None,
+    clip: float | None = None,
+    step: Callable[..., Any] | None = None,
+    convention: str | Convention = "macs",
+    custom_ops: Mapping[Any, Callable[..., Any]] | None = None,
+    strict: bool = False,
+    verbose: bool = True,
+) -> LayerInfo:
+    """Tell what every layer costs in a training step: forward, backward and update.
+
+    The step runs once, under torch's own autograd, on tensors that have shapes but no values. Weights, gradients, the
+    optimizer and random numbers are as before, whatever happens. The model is put in training mode if it is in
+    evaluation mode; otherwise its modules stay as they are, as some may be kept in evaluation mode on purpose.
+
+    For example::
+
+        report = thoplw.profile_training(model, (8, 3, 224, 224), optimizer="adamw")
+        report.by_phase()  # {"forward": ..., "recomputation": ..., "backward": ..., "update": ...}
+
+    Args:
+        model: any module. Its weights may be on the meta device. What requires no gradient is frozen.
+        inputs: what the model takes, as in :func:`thoplw.profile`.
+        loss: a function of what the model returns, and of the targets; ``"sum"`` for the sum of all that it returns;
+            by default the loss that the model returns itself (``output.loss``, a dict of losses, a number), else the
+            sum.
+        targets: given to the loss after the output: a tensor, or a tuple.
+        optimizer: one of the model's parameters, its class, a function that makes it from a list of parameters, or a
+            name such as ``"adamw"``; by default there is no update.
+        accumulate: how many forwards and backwards there are, each on ``inputs``, before an update.
+        autocast: the type to compute forward and loss in: ``"bf16"``, ``"fp16"`` or a dtype.
+        clip: the norm that gradients are clipped to before the update.
+        step: a function of model and inputs that does all this in its own way, in place of the arguments above.
+        convention: how to count, as in :func:`thoplw.profile`; its unit is that of the figures.
+        custom_ops: the user's own prices, as in :func:`thoplw.profile`.
+        strict: raise when an operator was not counted.
+        verbose: say on stderr what was not counted, and which submodules never ran.
+
+    Returns:
+        The report: as that of :func:`thoplw.profile`, with a figure ``phases``. Operators of the backward pass belong
+        to the module whose forward they are of, those of the update to the module that owns the weight; the loss
+        belongs to the model itself.
+
+    Raises:
+        InputError: the model is not a module, or an argument cannot be used.
+        UnknownNameError: the convention or the optimizer is unknown.
+        DataDependentError: the step depends on a value, ``loss.item()`` say.
+        UncountedError: ``strict``, and an operator has no price.
+        Exception: what model, loss and optimizer raise comes through unchanged.
+    """
+    if step is not None and any(each is not None for each in (loss, optimizer, autocast, clip)):
+        raise InputError("step= does all by itself: leave loss, optimizer, autocast and clip out")
+    if accumulate < 1:
+        raise InputError(f"accumulate={accumulate}: give 1 or more forwards and backwards before an update")
+    if isinstance(loss, str) and loss != "sum":
+        raise UnknownNameError("loss", loss, ("sum",))
+    with without_collection():
+        custom = CustomOps(custom_ops, find(convention))
+        whole = Step(
+            loss=loss,
+            targets=targets if isinstance(targets, tuple) else (targets,),
+            optimizer=find_optimizer(optimizer),
+            accumulate=accumulate,
+            autocast=_type(autocast),
+            clip=clip,
+            whole=step,
+        )
+        info = LayerInfo(custom.price(observe(model, inputs, watch=custom.watch, step=whole), expand))
+        told(info, strict=strict, verbose=verbose)
+        return info
+
+
+def _type(autocast: torch.dtype | str | None) -> torch.dtype | None:
+    if isinstance(autocast, str):
+        if autocast not in _TYPES:
+            raise UnknownNameError("type for autocast", autocast, _TYPES)
+        return _TYPES[autocast]
+    return autocast

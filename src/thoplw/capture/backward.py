@@ -1,0 +1,114 @@
+"""Which module does a backward operator belong to?
+
+Autograd numbers the nodes of its graph as it makes them. Example: while ``layer1.conv`` runs, nodes 17 and 18 are made,
+and later, in the backward pass, whatever node 17 runs belongs to ``layer1.conv``. So it is enough to note the next
+number whenever the module changes. What adds to the ``.grad`` of a weight has no such number: it belongs to the module
+that owns the weight.
+"""
+
+from __future__ import annotations
+
+import weakref
+from bisect import bisect_right
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from thoplw.capture.nesting import tensors_in
+from thoplw.capture.scopes import ModuleScopes
+from thoplw.capture.torch_internals import next_node_number
+from thoplw.capture.weights import Weights
+
+
+class MarkedScopes(ModuleScopes):
+    """Scopes that tell which of them made a node."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what :class:`ModuleScopes` takes."""
+        super().__init__(*args, **kwargs)
+        self._numbers: list[int] = []
+        self._makers: list[int] = []
+
+    def open(self, index: int) -> int:
+        """Open a scope: what nodes are made from now on are its."""
+        scope = super().open(index)
+        self.mark(scope)
+        return scope
+
+    def close(self, *args: Any, **kwargs: Any) -> None:
+        """Close a scope: what nodes are made from now on are the caller's."""
+        super().close(*args, **kwargs)
+        self.mark(self.current)
+
+    def mark(self, scope: int, number: int | None = None) -> None:
+        """Note that the nodes from the next one on, or from that of a number, are made by ``scope``."""
+        number = next_node_number() if number is None else number
+        if self._numbers and self._numbers[-1] >= number:
+            self._makers[-1] = scope
+        else:
+            self._numbers.append(number)
+            self._makers.append(scope)
+
+    def maker_of(self, number: int) -> int:
+        """The scope that made the node of this number; the outermost, for one that was made before."""
+        return self._makers[max(bisect_right(self._numbers, number) - 1, 0)] if self._makers else 0
+
+
+class Owners:
+    """The scopes that tensors belong to by the weight that they stand beside: gradients, and states of optimizers."""
+
+    def __init__(self, weights: Weights, scopes: ModuleScopes) -> None:
+        """Prepare, without touching anything."""
+        self._weights = weights
+        self._scopes = scopes
+        self._modules: dict[int, int] = {}  # of each weight
+        self._read = 0
+        self._first: dict[int, int] = {}  # of each module, its first scope
+        self._seen = 0
+        self._noted: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
+
+    def of(self, tensor: torch.Tensor) -> int | None:
+        """The scope of the module that owns a weight, or what was noted; ``None`` for any other tensor."""
+        module = self._module_of(id(tensor))
+        if module is not None:
+            return self._scope_of(module)
+        found = self._noted.get(id(tensor))
+        return found[1] if found is not None and found[0]() is tensor else None
+
+    def among(self, values: Iterable[Any]) -> int | None:
+        """The one scope of the tensors that have one, in lists as well; ``None`` where they have several, or none."""
+        scopes = {scope for tensor in tensors_in(tuple(values)) if (scope := self.of(tensor)) is not None}
+        return scopes.pop() if len(scopes) == 1 else None
+
+    def note(self, tensor: torch.Tensor, scope: int) -> None:
+        """Have a tensor belong to a scope for as long as it is there."""
+        self._noted[id(tensor)] = weakref.ref(tensor), scope
+
+    def note_gradients(self) -> None:
+        """Have the gradient of each weight belong to the module that owns the weight."""
+        for key, tensor in self._weights.tensors.items():
+            if tensor.requires_grad and tensor.is_leaf and tensor.grad is not None:
+                module = self._module_of(key)
+                if module is not None:
+                    self.note(tensor.grad, self._scope_of(module))
+
+    def _module_of(self, key: int) -> int | None:
+        infos = self._weights.infos
+        for index in range(self._read, len(infos)):
+            for weight in infos[index].parameters:
+                self._modules.setdefault(weight.key, index)
+        self._read = len(infos)
+        return self._modules.get(key)
+
+    def _scope_of(self, module: int) -> int:
+        """The first call of a module; if it was never called, as its weights are used by what holds it, of that."""
+        scopes = self._scopes.scopes
+        for at in range(self._seen, len(scopes)):
+            self._first.setdefault(scopes[at].module, at)
+        self._seen = len(scopes)
+        while module >= 0:
+            if module in self._first:
+                return self._first[module]
+            module = self._weights.infos[module].parent
+        return 0

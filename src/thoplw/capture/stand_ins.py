@@ -1,0 +1,46 @@
+"""Weights without values, in place of the user's, under the same identity.
+
+Example: a model on the meta device is trained with ``torch.optim.AdamW(model.parameters())``. While the run lasts, each
+parameter *is* an abstract tensor on the CPU. The optimizer, closures and lists that hold the parameter need not know:
+it is the same object. So autograd finds every weight on one device; a gradient is written to the stand-in, never to the
+user's tensor; and no kernel can reach the user's memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+from thoplw.capture.abstract import PLAIN, Specs, abstract
+from thoplw.capture.torch_internals import TENSOR_HOOKS, exchange
+
+
+@contextmanager
+def stood_in_for(tensors: Iterable[torch.Tensor], specs: Specs, device: torch.device) -> Iterator[None]:
+    """Have each of some tensors be one without values meanwhile; hooks on gradients go with the identity.
+
+    Tensors of a class of their own stay what they are, and so do those that something written in C++ watches, and
+    single numbers, which a model may read.
+    """
+    pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
+    try:
+        for tensor in tensors:
+            readable = tensor.numel() == 1 and tensor.device == device
+            if type(tensor) not in PLAIN or not tensor.is_leaf or readable:
+                continue
+            twin = abstract(specs.of(tensor), device).requires_grad_(tensor.requires_grad)
+            hooks = [getattr(tensor, name, None) for name in TENSOR_HOOKS]
+            try:
+                exchange(tensor, twin)
+            except RuntimeError:
+                continue
+            pairs.append((tensor, twin))
+            for name, each in zip(TENSOR_HOOKS, hooks, strict=True):
+                if each:
+                    setattr(tensor, name, each)
+        yield
+    finally:
+        for tensor, twin in reversed(pairs):
+            exchange(tensor, twin)

@@ -1,0 +1,155 @@
+"""``thoplw train``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from thoplw.cli.options import (
+    COUNTING,
+    TABLE,
+    Batch,
+    Columns,
+    ConventionName,
+    Fmt,
+    Inputs,
+    Kind,
+    Model,
+    Output,
+    Seq,
+    Sort,
+    kind_for,
+    known,
+)
+from thoplw.cli.profile import shown
+from thoplw.cli.run import loaded
+from thoplw.cli.terminal import told, usage
+from thoplw.report.views import View
+
+#: Group of options in the help.
+STEP = "Step"
+
+#: What ``--autocast`` takes.
+TYPES = ("bf16", "fp16")
+
+
+def _type(value: str | None) -> str | None:
+    if value is not None:
+        known("type", (value,), TYPES)
+    return value
+
+
+def train(
+    model: Model,
+    inputs: Inputs = None,
+    seq: Seq = None,
+    batch: Batch = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=STEP,
+            help="An optimizer of torch, such as sgd or adamw. By default there is no update.",
+        ),
+    ] = None,
+    accumulate: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", rich_help_panel=STEP, help="Forwards and backwards before an update."),
+    ] = 1,
+    autocast: Annotated[
+        str | None,
+        typer.Option(metavar="TYPE", rich_help_panel=STEP, callback=_type, help=f"Compute in {' or '.join(TYPES)}."),
+    ] = None,
+    clip: Annotated[
+        float | None,
+        typer.Option(metavar="NORM", rich_help_panel=STEP, help="Clip gradients to this norm before the update."),
+    ] = None,
+    freeze: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            rich_help_panel=STEP,
+            help="Train no parameter whose name matches, as in 'layer[1-3].*'; may be repeated.",
+        ),
+    ] = None,
+    lora: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="RANK",
+            rich_help_panel=STEP,
+            help="Train LoRA adapters of this rank on all linear layers but the last, and nothing else; needs peft.",
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        bool,
+        typer.Option(
+            "--checkpoint",
+            metavar="",
+            rich_help_panel=STEP,
+            help="Repeat the forward of blocks instead of keeping their activations (timm and hf: models).",
+        ),
+    ] = False,
+    kind: Kind = None,
+    fmt: Fmt = None,
+    columns: Columns = None,
+    sort: Sort = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            rich_help_panel=TABLE,
+            help="Show modules down to this depth; deeper ones count towards the module that holds them.",
+        ),
+    ] = None,
+    output: Output = None,
+    convention: ConventionName = "macs",
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", metavar="", rich_help_panel=COUNTING, help="Fail when an operator could not be counted."
+        ),
+    ] = False,
+) -> None:
+    """Show what every layer of a model costs in a training step: forward, backward and update.
+
+    The loss is the model's own, if it returns one, or else the sum of all that it returns.
+
+    For example:
+
+    thoplw train resnet50 --batch 8 --optimizer adamw
+
+    thoplw train resnet50 --freeze 'layer[1-3].*' --fmt clever
+
+    thoplw train hf:llama --seq 4096 --checkpoint --autocast bf16 --kind tree
+    """
+    view = {"depth": depth, "columns": columns and columns.split(","), "sort": sort}
+    from thoplw.render import FORMATS
+
+    kind = kind_for(kind, output, FORMATS)
+    with usage():
+        View(fmt=fmt or "raw", **view).check(kind)  # type: ignore[arg-type] # each is of its own type
+    with told():
+        from thoplw.api import fine_tuning
+        from thoplw.api.training import profile_training
+
+        module, tensors = loaded(model, inputs, seq=seq, batch=batch)
+        if lora is not None:
+            module = fine_tuning.adapt(module, lora)
+        fine_tuning.freeze(module, freeze or ())
+        if checkpoint:
+            fine_tuning.checkpoint(module)
+        report = profile_training(
+            module,
+            tensors,
+            optimizer=optimizer,
+            accumulate=accumulate,
+            autocast=autocast,
+            clip=clip,
+            convention=convention,
+            strict=strict,
+            verbose=False,
+        )
+        shown(report, kind, fmt, output, view)

@@ -1,0 +1,404 @@
+"""Training steps, by algebra: a contraction of m has two gradients of m, and runs those that are asked for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.checkpoint import checkpoint
+
+import thoplw
+from thoplw.capture.training_run import TrainingRun
+from thoplw.report.document import from_document
+
+
+def asking(*shape: int) -> torch.Tensor:
+    """An input that asks for a gradient."""
+    return torch.zeros(*shape, requires_grad=True)
+
+
+class Function(nn.Module):
+    """A function as a model."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *args: torch.Tensor) -> Any:
+        return self.function(*args)
+
+
+# -- what PyTorch's own tests of its counter expect, in FLOPs: two for each multiply-accumulate ------------------------
+
+
+def flops(model: nn.Module, inputs: Any, **options: Any) -> int:
+    return 2 * thoplw.profile_training(model, inputs, **options).total_macs
+
+
+def test_a_product_of_batches() -> None:
+    """Four of 3 x 6 by 6 x 12: m of 864 forward, and as much for each of the gradients."""
+    assert flops(Function(torch.bmm), (asking(4, 3, 6), asking(4, 6, 12))) == 5184
+
+
+def test_a_product_with_itself_has_two_gradients() -> None:
+    """4 x 5 by 5 x 4, and once more: forward 160 each, backward 320 each."""
+    square = Function(lambda a: a.mm(a.t()) + a.mm(a.t()))
+    assert flops(square, asking(4, 5)) == 960
+
+
+def test_a_function_with_a_backward_of_its_own() -> None:
+    class Product(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+            ctx.save_for_backward(x, w)
+            return x @ w
+
+        @staticmethod
+        def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+            x, w = ctx.saved_tensors
+            return gradient @ w.t(), x.t() @ gradient
+
+    assert flops(Function(Product.apply), (asking(5, 5), asking(5, 5))) == 750
+
+
+def test_resnet18_with_a_gradient_of_its_input() -> None:
+    models = pytest.importorskip("torchvision.models")
+    report = thoplw.profile_training(models.resnet18(), asking(1, 3, 224, 224), optimizer="sgd")
+    assert 2 * report.total_macs == 10_884_440_064
+    assert report.backward_ratio == 2
+    forward = thoplw.profile(models.resnet18(), (1, 3, 224, 224), convention="macs")[0]
+    assert report.by_phase() == {"forward": forward, "recomputation": 0, "backward": 2 * forward, "update": 0}
+    assert not report.uncounted
+
+
+def test_grouped_convolutions_have_gradients_by_group() -> None:
+    models = pytest.importorskip("torchvision.models")
+    assert flops(models.mobilenet_v2(), (1, 3, 224, 224)) == 1_782_969_600
+
+
+@pytest.mark.parametrize(
+    ("backend", "recomputed", "total"),
+    [
+        (SDPBackend.MATH, 0, 3 * 134_217_728),
+        (SDPBackend.FLASH_ATTENTION, 33_554_432, 134_217_728 * 7 // 2),
+    ],
+)
+def test_attention_with_and_without_its_scores_kept(backend: SDPBackend, recomputed: int, total: int) -> None:
+    model = Function(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True))
+    with sdpa_kernel(backend):
+        report = thoplw.profile_training(model, tuple(asking(4, 8, 128, 64) for _ in "qkv"))
+    assert 2 * report.by_phase()["forward"] == 134_217_728
+    assert report.by_phase()["recomputation"] == recomputed
+    assert 2 * report.total_macs == total
+
+
+# -- what is trained decides -------------------------------------------------------------------------------------------
+
+
+class Adapted(nn.Module):
+    """``[*, 1024] -> [*, 1024]``: a frozen layer and one of rank 8 beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.base = nn.Linear(1024, 1024, bias=False).requires_grad_(False)
+        self.down = nn.Linear(1024, 8, bias=False)
+        self.up = nn.Linear(8, 1024, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.base(x) + self.up(self.down(x))
+
+
+def test_an_adapter_is_charged_its_own() -> None:
+    report = thoplw.profile_training(nn.Sequential(*(Adapted() for _ in range(4))), (64, 1024))
+    assert 2 * report.total_macs == 963_641_344
+    rows = {row.name: row for row in report}
+    m = 64 * 1024 * 8
+    assert 2 * rows["1.down"].macs == 2 * 3 * m == 3_145_728
+    assert rows["0.down"].phases == {"forward": m, "recomputation": 0, "backward": m, "update": 0}
+    assert rows["0.base"].phases["backward"] == 0  # nothing below is trained
+    assert rows["1.base"].phases["backward"] == 64 * 1024 * 1024  # and it has no gradient of its own
+    assert (report.total_trainable, report.total_frozen) == (4 * 2 * 8 * 1024, 4 * 1024 * 1024)
+
+
+@pytest.mark.parametrize(("reentrant", "total"), [(False, 470_745_088), (True, 537_853_952)])
+def test_checkpointing_repeats_the_forward(reentrant: bool, total: int) -> None:
+    """Without reentrance the last layer of the block is not repeated: nobody needs its result."""
+
+    class Checkpointed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.block = nn.Sequential(nn.Linear(512, 2048), nn.GELU(), nn.Linear(2048, 512))
+            self.head = nn.Linear(512, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(checkpoint(self.block, x, use_reentrant=reentrant))
+
+    report = thoplw.profile_training(Checkpointed(), asking(32, 512))
+    assert 2 * report.total_macs == total
+    m = 32 * 512 * 2048
+    repeated = {row.name: row.phases["recomputation"] for row in report if row.macs}
+    assert repeated == {"block.0": m, "block.2": m if reentrant else 0, "head": 0}
+
+
+def test_accumulation_repeats_all_but_the_update() -> None:
+    model = nn.Linear(4, 5)
+    once = thoplw.profile_training(model, (2, 4), optimizer="sgd", convention="flops").by_phase()
+    four = thoplw.profile_training(model, (2, 4), optimizer="sgd", convention="flops", accumulate=4).by_phase()
+    # Each loss is divided, and each gradient but the first is added up.
+    assert four["forward"] == 4 * once["forward"] + 4
+    assert four["update"] == once["update"] == 25
+    assert four["backward"] == 4 * once["backward"] + 4 + 3 * 25
+
+
+def test_autocast_changes_no_contraction() -> None:
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3))
+    plain, cast = (thoplw.profile_training(model, (2, 4), autocast=each).by_phase() for each in (None, "bf16"))
+    assert plain == cast == {"forward": 70, "recomputation": 0, "backward": 100, "update": 0}
+
+
+def test_weights_on_the_meta_device_cost_the_same() -> None:
+    model = nn.TransformerEncoderLayer(16, 2, batch_first=True, dropout=0.0)
+    plain = thoplw.profile_training(model, (2, 5, 16), optimizer="adamw", convention="flops")
+    meta = thoplw.profile_training(model.to("meta"), (2, 5, 16), optimizer="adamw", convention="flops")
+    assert plain.to_dict() == meta.to_dict()
+    assert all(parameter.is_meta and parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_step_of_ones_own() -> None:
+    model = nn.Linear(4, 5)
+    optimizer = torch.optim.Adam(model.parameters())
+
+    def step(model: nn.Module, x: torch.Tensor) -> None:
+        optimizer.zero_grad()
+        (model(x) ** 2).mean().backward()
+        optimizer.step()
+
+    own = thoplw.profile_training(model, (2, 4), step=step, convention="flops")
+    same = thoplw.profile_training(
+        model, (2, 4), loss=lambda y: (y**2).mean(), optimizer=torch.optim.Adam, convention="flops"
+    )
+    assert own.by_phase() == same.by_phase()
+    assert not optimizer.state
+
+
+# -- the report --------------------------------------------------------------------------------------------------------
+
+
+def test_the_report_can_do_what_every_report_can() -> None:
+    report = thoplw.profile_training(nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 3)), (2, 4), optimizer="adamw")
+    document = json.loads(report.summary("json"))
+    assert document["totals"]["phases"] == report.by_phase()
+    assert from_document(document).by_phase() == report.by_phase()
+    assert "MACs backward" in report.summary()
+    assert "MACs backward" in report.summary("tree")
+    assert sum(report.by_phase().values()) == report.total_macs == sum(row.macs for row in report)
+    forward = thoplw.profile(nn.Linear(4, 5), (2, 4))[2]
+    assert "phases" not in forward.to_dict()["totals"]
+    assert forward.by_phase()["forward"] == forward.total_macs
+
+
+def test_wrong_arguments_are_said() -> None:
+    model = nn.Linear(4, 5)
+    with pytest.raises(thoplw.InputError, match="step= does all"):
+        thoplw.profile_training(model, (2, 4), step=print, optimizer="sgd")
+    with pytest.raises(thoplw.InputError, match="accumulate=0"):
+        thoplw.profile_training(model, (2, 4), accumulate=0)
+    with pytest.raises(thoplw.UnknownNameError, match="bf16"):
+        thoplw.profile_training(model, (2, 4), autocast="bf17")
+    with pytest.raises(thoplw.UnknownNameError, match="adamw"):
+        thoplw.profile_training(model, (2, 4), optimizer="adamww")
+
+
+# -- clean hands -------------------------------------------------------------------------------------------------------
+
+
+class StopError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("where", ["nowhere", "forward", "loss", "backward", "hook", "optimizer"])
+def test_all_is_as_before(where: str) -> None:
+    class Failing(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+            raise StopError
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout())
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if where == "forward":
+                raise StopError
+            return Failing.apply(self.net(x)) if where == "backward" else self.net(x)
+
+    def fail(*_: Any) -> None:
+        raise StopError
+
+    model = Model()
+    optimizer = torch.optim.AdamW(model.parameters())
+    model.net(torch.randn(3, 4)).sum().backward()
+    optimizer.step()
+    if where == "hook":
+        model.net[0].weight.register_hook(fail)
+    if where == "optimizer":
+        optimizer.register_step_post_hook(fail)
+    weights = {name: (tensor, tensor.clone(), tensor.grad) for name, tensor in model.named_parameters()}
+    gradients = {name: tensor.grad.clone() for name, tensor in model.named_parameters() if tensor.grad is not None}
+    state = {key: {name: (each, each.clone()) for name, each in of.items()} for key, of in optimizer.state.items()}
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    random = torch.get_rng_state()
+    try:
+        thoplw.profile_training(
+            model, (3, 4), optimizer=optimizer, loss=fail if where == "loss" else None, verbose=False
+        )
+    except StopError:
+        assert where != "nowhere"
+    else:
+        assert where == "nowhere"
+    assert torch.equal(torch.get_rng_state(), random)
+    for name, parameter in model.named_parameters():
+        tensor, value, gradient = weights[name]
+        assert parameter is tensor
+        assert type(parameter) is nn.Parameter
+        assert torch.equal(parameter, value)
+        assert parameter.grad is gradient
+        assert parameter.grad is not None
+        assert torch.equal(parameter.grad, gradients[name])
+    assert optimizer.state.keys() == state.keys()
+    for key, of in optimizer.state.items():
+        assert of.keys() == state[key].keys()
+        for name, each in of.items():
+            assert each is state[key][name][0]
+            assert torch.equal(each, state[key][name][1])
+    assert all(torch.equal(buffer, buffers[name]) for name, buffer in model.named_buffers())
+    assert all(module.training for module in model.modules())
+    model.zero_grad()
+    if where == "nowhere":
+        model(torch.randn(3, 4)).sum().backward()  # and it can still be trained
+        optimizer.step()
+
+
+@pytest.mark.slow
+def test_an_error_at_any_operator_leaves_all_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.BatchNorm1d(4, affine=False))
+    optimizer = torch.optim.SGD(model.parameters(), momentum=0.9)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    plain = TrainingRun.__torch_dispatch__
+    left = 0
+
+    def dispatch(self: Any, *args: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise StopError
+        return plain(self, *args)  # type: ignore[no-untyped-call] # torch's
+
+    monkeypatch.setattr(TrainingRun, "__torch_dispatch__", dispatch)
+    for operators in range(1000):
+        left = operators
+        try:
+            thoplw.profile_training(model, (3, 4), optimizer=optimizer, verbose=False)
+        except StopError:
+            pass
+        else:
+            break
+        finally:
+            assert not optimizer.state
+            assert all(parameter.grad is None and parameter.data_ptr() for parameter in model.parameters())
+            assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert 15 < operators < 999
+
+
+# -- models and optimizers that read values ----------------------------------------------------------------------------
+
+
+def test_a_detection_model_returns_its_own_losses() -> None:
+    models = pytest.importorskip("torchvision.models.detection")
+    model = models.retinanet_resnet50_fpn(weights=None, weights_backbone=None)
+    targets = [{"boxes": torch.tensor([[10.0, 10, 50, 50]]), "labels": torch.tensor([1])}]
+    report = thoplw.profile_training(model, ([torch.zeros(3, 64, 64)], targets))
+    assert 1.9 < report.backward_ratio < 2
+    assert not report.uncounted
+
+
+def test_adafactor_reads_norms_that_are_not_known() -> None:
+    report = thoplw.profile_training(nn.Linear(8, 8), (2, 8), optimizer="adafactor", convention="flops", verbose=False)
+    assert report.by_phase()["update"] > 8 * 9
+    assert "a number that an optimizer reads is 1" in report.assumptions
+
+
+def test_a_gradient_scaler_steps() -> None:
+    model = nn.Linear(8, 8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu")
+
+    def step(model: nn.Module, x: torch.Tensor) -> None:
+        with torch.autocast("cpu", torch.float16):
+            loss = model(x).float().sum()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+
+    report = thoplw.profile_training(model, (2, 8), step=step, convention="flops")
+    # A gradient is compared and multiplied; a weight takes a step.
+    assert report.by_phase()["update"] >= 3 * (8 * 8 + 8)
+    assert scaler._scale is None
+
+
+def test_an_average_of_weights_is_an_update() -> None:
+    model, average = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def step(model: nn.Module, x: torch.Tensor) -> None:
+        model(x).sum().backward()
+        with torch.no_grad():
+            for ours, theirs in zip(average.parameters(), model.parameters(), strict=True):
+                ours.lerp_(theirs, 0.1)
+
+    before = average.weight.clone()
+    report = thoplw.profile_training(model, (2, 8), step=step, convention="flops")
+    assert report.by_phase()["update"] == 2 * (8 * 8 + 8)
+    assert torch.equal(average.weight, before)
+
+
+def test_parts_without_gradients_have_no_backward() -> None:
+    class Parts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.frozen, self.trained = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            with torch.no_grad():
+                y = self.frozen(x)
+            with torch.inference_mode():
+                self.frozen(x)
+            return self.trained(y) + self.frozen(x).detach()
+
+    rows = {row.name: row.phases for row in thoplw.profile_training(Parts(), (2, 4)) if row.macs}
+    m = 2 * 4 * 4
+    assert rows == {
+        "frozen": {"forward": 3 * m, "recomputation": 0, "backward": 0, "update": 0},
+        "trained": {"forward": m, "recomputation": 0, "backward": m, "update": 0},
+    }
+
+
+def test_the_forward_costs_what_profile_says_in_training_mode() -> None:
+    models = pytest.importorskip("torchvision.models")
+    for name, batch in (("mobilenet_v3_small", 1), ("vit_b_32", 1), ("googlenet", 2)):
+        options = {"init_weights": False} if name == "googlenet" else {}
+        model = getattr(models, name)(**options)
+        report = thoplw.profile_training(model, (batch, 3, 224, 224))
+        forward = thoplw.profile(model, (batch, 3, 224, 224), convention="macs", mode="train")[2]
+        assert report.by_phase()["forward"] == forward.total_macs
+        rows = {row.name: row.macs for row in forward.modules}
+        assert {row.name: row.phases["forward"] for row in report.modules} == rows

@@ -1,0 +1,59 @@
+"""``thoplw train``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+import torch
+import torchvision
+from typer.testing import Result
+
+import thoplw
+
+Run = Callable[..., Result]
+
+
+def resnet18(batch: int = 1) -> tuple[torch.nn.Module, tuple[int, ...]]:
+    with torch.device("meta"):
+        return torchvision.models.resnet18(), (batch, 3, 224, 224)
+
+
+def test_the_main_job(run: Run) -> None:
+    result = run("train", "resnet18", "--batch", "8", "--optimizer", "adamw")
+    report = thoplw.profile_training(*resnet18(8), optimizer="adamw")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == f"{report.summary()}\n"
+
+
+def test_frozen_layers_have_no_backward(run: Run) -> None:
+    result = run(
+        "train", "resnet18", "--freeze", "conv1", "--freeze", "layer[1-4].*", "--freeze", "bn1.*", "--kind", "json"
+    )
+    totals = json.loads(result.stdout)["totals"]
+    assert totals["trainable"] == 512 * 1000 + 1000
+    assert totals["phases"]["backward"] == 512 * 1000
+
+
+def test_checkpointing_repeats_most_of_the_forward(run: Run) -> None:
+    result = run("train", "timm:vit_tiny_patch16_224", "--checkpoint", "--kind", "json")
+    phases = json.loads(result.stdout)["totals"]["phases"]
+    assert 0 < phases["recomputation"] < phases["forward"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--optimizer", "adamww"), "adamw"),
+        (("--autocast", "bf17"), "bf16"),
+        (("--freeze", "layer9.*"), "no parameter has a name like 'layer9.*'"),
+        (("--freeze", "layerr1"), "layer1"),
+        (("--checkpoint",), "has no switch for checkpointing"),
+        (("--convention", "mac"), "macs"),
+    ],
+)
+def test_what_is_wrong_is_said(arguments: tuple[str, ...], message: str, run: Run) -> None:
+    result = run("train", "resnet18", *arguments)
+    assert result.exit_code
+    assert message in result.stderr
