@@ -149,5 +149,5 @@ def test_who_goes_through_memory_is_refused_before_the_process_ends(walk: Any) -
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return walk(super().forward(x))
 
-    with pytest.raises(thoplw.DataDependentError, match=r"(apply|map2?)_\(\) asks for the values"):
+    with pytest.raises(thoplw.DataDependentError, match=r"(apply|map2?)_\(\) needs the values"):
         thoplw.profile(Walks(4, 4), (2, 4))

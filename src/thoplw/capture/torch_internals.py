@@ -514,7 +514,7 @@ def _of_functions(rule: Callable[..., Any]) -> Callable[..., Any]:
 graph_task: Callable[[], int] = torch._C._current_graph_task_id
 
 #: ``current_node()``: the node of the graph of gradients that is evaluated now, or ``None``. Since 2.1.
-current_node: Callable[[], Any] = torch._C._current_autograd_node
+current_node: Callable[[], Any] = getattr(torch._C, "_current_autograd_node", lambda: None)
 
 #: ``next_node_number()``: the number that the next node of this thread gets; they go up. Since 2.0.
 next_node_number: Callable[[], int] = vars(torch.autograd)["_get_sequence_nr"]
@@ -539,7 +539,9 @@ def backward_passes(around: Callable[[bool], AbstractContextManager[None]]) -> I
         (functional, "_autograd_grad", 3),
     )
     for place, name, position in places:
-        plain = vars(place)[name]
+        plain = vars(place).get(name)
+        if plain is None:  # up to 2.2, where nothing tells of a pass
+            continue
         other = partial(_around, around, plain, position)
         setattr(place, name, other)
         undo.callback(_set_back, place, name, other, plain)
