@@ -43,6 +43,7 @@ from thoplw.capture.step import Step
 from thoplw.capture.survivors import Survivors
 from thoplw.capture.switches import switches_kept
 from thoplw.capture.torch_internals import (
+    CAN_EXCHANGE,
     VERSION,
     backward_passes,
     below_autograd,
@@ -106,6 +107,8 @@ def capture(
                     raise
             if not asked.by_somebody:
                 return trace
+        if not CAN_EXCHANGE:
+            raise InputError(f"gradients are counted with torch 2.3 or newer, and this is torch {VERSION}.")
         return _capture(model, *given, execute, reuse_layers, watch, priced, train, step, None)
 
 

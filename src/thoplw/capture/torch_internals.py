@@ -599,6 +599,10 @@ def recomputations_stopped(note: Callable[[], None]) -> Iterator[None]:
             del error.__init__  # it has none of its own
 
 
+#: Whether this release can have autograd work on stand-ins for weights: since 2.3.
+CAN_EXCHANGE = hasattr(torch._C, "_swap_tensor_impl")
+
+
 def exchange(tensor: torch.Tensor, other: torch.Tensor) -> None:
     """Have two tensors be each other in all but identity, class and attributes. Since 2.3.
 
