@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import torch
 
 from thoplw.capture import streams
-from thoplw.capture.torch_internals import TENSOR_HOOKS
+from thoplw.capture.torch_internals import TENSOR_HOOKS, GradScaler
 from thoplw.capture.twins import Twins
 
 #: Classes whose objects hold nothing that can change; the most frequent, so that they need no second look.
@@ -483,7 +483,7 @@ _ROLES: dict[type, _Role] = {
     torch.nn.Module: Snapshot._module,
     torch.optim.Optimizer: Snapshot._object,
     torch.optim.lr_scheduler.LRScheduler: Snapshot._object,
-    torch.amp.GradScaler: Snapshot._object,
+    GradScaler: Snapshot._object,
     tuple: Snapshot._tuple,
     frozenset: Snapshot._tuple,
     dict: Snapshot._dict,

@@ -170,6 +170,9 @@ def handed_out(watch: Callable[[torch.Tensor], None]) -> Iterator[None]:
 
 _LATE_HOOKS = "_post_accumulate_grad_hooks"
 
+#: What scales losses in reduced precision; up to 2.2 only there is one for CUDA alone.
+GradScaler: type = torch.amp.GradScaler if hasattr(torch.amp, "GradScaler") else torch.cuda.amp.GradScaler
+
 #: Where a tensor keeps the hooks of the user's. Since 2.1; up to 2.0 there is but the first, which is named twice.
 TENSOR_HOOKS = ("_backward_hooks", _LATE_HOOKS if hasattr(torch.Tensor, _LATE_HOOKS) else "_backward_hooks")
 
@@ -514,10 +517,12 @@ def _of_functions(rule: Callable[..., Any]) -> Callable[..., Any]:
 graph_task: Callable[[], int] = torch._C._current_graph_task_id
 
 #: ``current_node()``: the node of the graph of gradients that is evaluated now, or ``None``. Since 2.1.
-current_node: Callable[[], Any] = getattr(torch._C, "_current_autograd_node", lambda: None)
+current_node: Callable[[], Any] = (
+    torch._C._current_autograd_node if "_get_sequence_nr" in vars(torch.autograd) else lambda: None
+)
 
-#: ``next_node_number()``: the number that the next node of this thread gets; they go up. Since 2.0.
-next_node_number: Callable[[], int] = vars(torch.autograd)["_get_sequence_nr"]
+#: ``next_node_number()``: the number that the next node of this thread gets; they go up. Since 2.1.
+next_node_number: Callable[[], int] = vars(torch.autograd).get("_get_sequence_nr", lambda: 0)
 
 
 def number_of_node(node: Any) -> int:
@@ -585,7 +590,10 @@ def recomputations_stopped(note: Callable[[], None]) -> Iterator[None]:
 
     It does so by an exception, which no hook of a module tells of. Since 2.1.
     """
-    error: Any = torch.utils.checkpoint._StopRecomputationError
+    error: Any = getattr(torch.utils.checkpoint, "_StopRecomputationError", None)
+    if error is None:  # up to 2.0, where none stops early
+        yield
+        return
 
     def init(self: Any, *args: Any) -> None:
         note()
@@ -908,17 +916,38 @@ def _pairs() -> Iterator[tuple[Callable[[], Any], Callable[[Any], Any]]]:
             yield getattr(torch._C, get), _with_each(getattr(torch._C, put))
 
 
-#: Pairs of functions: one reads a switch of torch, the other sets it. Since 2.4, as far as a release has the switch.
-SWITCHES: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
-    *_pairs(),
+def _multithreading() -> bool:
+    return bool(torch._C._is_multithreading_enabled())
+
+
+def _set_multithreading(before: bool) -> None:
+    torch._C._set_multithreading_enabled(before)
+
+
+Switch = tuple[Callable[[], Any], Callable[[Any], Any]]
+
+_MADE_HERE: tuple[Switch, ...] = (
     (_precisions, _set_precisions),
     (torch.get_default_dtype, torch.set_default_dtype),
     (torch.get_num_threads, torch.set_num_threads),
     (_deterministic, _set_deterministic),
     (_anomalies, lambda before: torch.set_anomaly_enabled(*before)),
     (_autocast, _set_autocast),
-    (torch._C._is_multithreading_enabled, torch._C._set_multithreading_enabled),
+    (_multithreading, _set_multithreading),
     (_print_options, lambda before: vars(torch._tensor_str.PRINT_OPTS).update(before)),
     (_function_modes, _set_function_modes),
     (_saved_tensors_hooks, _leave_saved_tensors_hooks),
 )
+
+
+def _has(switch: Switch) -> bool:
+    """Whether this release has a switch: asking for one that it lacks fails."""
+    try:
+        switch[0]()
+    except (AttributeError, TypeError):
+        return False
+    return True
+
+
+#: Pairs of functions: one reads a switch of torch, the other sets it. Since 2.4, as far as a release has the switch.
+SWITCHES: tuple[Switch, ...] = (*_pairs(), *filter(_has, _MADE_HERE))
