@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from checks.releases import since
 from torch import nn
 
 import thoplw
@@ -117,6 +118,7 @@ def test_a_function_is_refused_with_what_to_write() -> None:
         thoplw.count(torch.matmul)  # type: ignore[arg-type] # on purpose
 
 
+@since("2.1")  # which tells whose gradients they are
 def test_a_training_loop_is_counted_whole_by_phase() -> None:
     """The input asks for no gradient, so that the first layer has that of its weight only."""
     model = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2))
