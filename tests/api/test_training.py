@@ -402,3 +402,39 @@ def test_the_forward_costs_what_profile_says_in_training_mode() -> None:
         assert report.by_phase()["forward"] == forward.total_macs
         rows = {row.name: row.macs for row in forward.modules}
         assert {row.name: row.phases["forward"] for row in report.modules} == rows
+
+
+class Decides(nn.Linear):
+    """Asks for a value."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = super().forward(x)
+        return y if bool(y.sum() > 0) else -y
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"loss": lambda output: output}, r"loss= returned a tensor of shape \(2, 4\): return one number"),
+        ({"loss": lambda output: None}, "loss= returned nothing: return one number"),
+        ({"loss": lambda output: 1.0}, "loss= returned a float: return one number"),
+        ({"loss": lambda output: output.detach().sum()}, "requires no gradient"),
+        ({"loss": "mse"}, "loss='mse': give a function"),
+        ({"targets": torch.ones(2, 4)}, "targets= are for a loss"),
+        ({"optimizer": torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=1)}, "has no parameter that the model trains"),
+        ({"optimizer": lambda parameters: None}, "optimizer= made nothing"),
+        ({"optimizer": torch.optim.LBFGS}, "LBFGS does more than one update"),
+        ({"clip": -1.0}, "clip=-1.0: give a norm above 0"),
+        ({"clip": "a"}, "clip=a: give a norm above 0"),
+        ({"accumulate": "4"}, "accumulate='4': give 1 or more"),
+    ],
+    ids=str,
+)
+def test_what_makes_no_step_is_refused_by_the_name_of_the_argument(arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(thoplw.InputError, match=says):
+        thoplw.profile_training(nn.Linear(4, 4), (2, 4), **arguments)
+
+
+def test_a_step_that_needs_values_sends_to_count() -> None:
+    with pytest.raises(thoplw.DataDependentError, match=r"thoplw\.count\(\) around a real step"):
+        thoplw.profile_training(Decides(4, 4), (2, 4))

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from thoplw.api.profile import profile
-from thoplw.errors import InputError, UnknownNameError
+from thoplw.errors import DataDependentError, InputError, UnknownNameError
 from thoplw.estimate import notation
 from thoplw.estimate.formula import Hints, Measure
 from thoplw.estimate.polynomial import Point
@@ -44,6 +44,10 @@ class Runs:
         self._make_inputs = make_inputs
         self.variables = variables
         self._options = {"convention": convention, "custom_ops": custom_ops}
+        if not callable(make_inputs):
+            raise InputError(
+                f"make_inputs is {make_inputs!r}, not a function from sizes to inputs, such as lambda B: (B, 3, 32, 32)"
+            )
         _require_taken("make_inputs", make_inputs, variables)
         self._build = None if isinstance(model, torch.nn.Module) else model
         self._given = _taken(model, variables) if self._build is not None else ()
@@ -71,6 +75,11 @@ class Runs:
             try:
                 info = profile(self.model(point), self._make_inputs(**sizes), verbose=False, **self._options)[2]  # type: ignore[arg-type] # they are named right
             except Exception as error:
+                if isinstance(error, DataDependentError):
+                    raise DataDependentError(
+                        f"{str(error).partition(' execute=True')[0]} A formula needs runs without arithmetic; "
+                        "thoplw.profile(..., execute=True) counts one size."
+                    ) from error
                 where = ", ".join(f"{name}={size}" for name, size in sizes.items())
                 raise InputError(
                     f"the model cannot run at {where}: {type(error).__name__}: {error}. Give ranges, with a step where "

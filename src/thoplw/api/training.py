@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from thoplw.api.profile import observe, told
 from thoplw.capture import expand
 from thoplw.capture.preserve import without_collection
 from thoplw.capture.step import Loss, Step, find_optimizer
-from thoplw.errors import InputError, UnknownNameError
+from thoplw.errors import DataDependentError, InputError, UnknownNameError
 from thoplw.pricing import Convention, find
 from thoplw.pricing.custom import CustomOps
 from thoplw.report.layer_info import LayerInfo
@@ -79,10 +80,14 @@ def profile_training(
     """
     if step is not None and any(each is not None for each in (loss, optimizer, autocast, clip)):
         raise InputError("step= does all by itself: leave loss, optimizer, autocast and clip out")
-    if accumulate < 1:
-        raise InputError(f"accumulate={accumulate}: give 1 or more forwards and backwards before an update")
+    if type(accumulate) is not int or accumulate < 1:
+        raise InputError(f"accumulate={accumulate!r}: give 1 or more forwards and backwards before an update")
     if isinstance(loss, str) and loss != "sum":
-        raise UnknownNameError("loss", loss, ("sum",))
+        raise InputError(f'loss={loss!r}: give a function of what the model returns and of targets=, or "sum"')
+    if loss is None and not (isinstance(targets, tuple) and not targets):
+        raise InputError("targets= are for a loss: give loss=, a function of what the model returns and of targets")
+    if clip is not None and not (isinstance(clip, (int, float)) and 0 < clip < math.inf):
+        raise InputError(f"clip={clip}: give a norm above 0")
     with without_collection():
         custom = CustomOps(custom_ops, find(convention))
         whole = Step(
@@ -94,9 +99,17 @@ def profile_training(
             clip=clip,
             whole=step,
         )
-        info = LayerInfo(custom.price(observe(model, inputs, watch=custom.watch, step=whole), expand))
+        try:
+            trace = observe(model, inputs, watch=custom.watch, step=whole)
+        except DataDependentError as error:
+            raise DataDependentError(str(error).replace(*_INSTEAD)) from error
+        info = LayerInfo(custom.price(trace, expand))
         told(info, strict=strict, verbose=verbose)
         return info
+
+
+#: A training step has no execute=True.
+_INSTEAD = "execute=True counts it on real tensors", "thoplw.count() around a real step counts it"
 
 
 def _type(autocast: torch.dtype | str | None) -> torch.dtype | None:

@@ -65,18 +65,49 @@ class Step:
         return nullcontext() if self.autocast is None else torch.autocast("cpu", self.autocast)
 
     def _make_optimizer(self, trained: list[torch.nn.Parameter]) -> Any:
-        if self.optimizer is None or (hasattr(self.optimizer, "step") and not isinstance(self.optimizer, type)):
-            return self.optimizer
-        return self.optimizer(trained) if trained else None
+        if self.optimizer is None:
+            return None
+        given = isinstance(self.optimizer, torch.optim.Optimizer)
+        if not given and not trained:
+            return None
+        optimizer = self.optimizer if given else self.optimizer(trained)
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise InputError(f"optimizer= made {_shown(optimizer)}, not an optimizer of torch. {_WHOLE}")
+        if isinstance(optimizer, (torch.optim.LBFGS, torch.optim.SparseAdam)):
+            raise InputError(f"{type(optimizer).__name__} does more than one update of dense gradients. {_WHOLE}")
+        if {*map(id, trained)}.isdisjoint(id(each) for group in optimizer.param_groups for each in group["params"]):
+            raise InputError("the optimizer has no parameter that the model trains: make it from model.parameters()")
+        return optimizer
 
     def _loss_of(self, output: Any) -> torch.Tensor:
         if callable(self.loss):
-            return self.loss(output, *self.targets)
+            return _checked(self.loss(output, *self.targets))
         if self.loss is None:
             own = _own_loss(output)
             if own is not None:
                 return own
         return _sum(output)
+
+
+#: What to do where the arguments do not say it all.
+_WHOLE = "Write the whole step as a function of model and inputs, and give it as step="
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+def _checked(loss: Any) -> torch.Tensor:
+    """The loss, if a backward pass can begin at it."""
+    if not isinstance(loss, torch.Tensor):
+        raise InputError(f"loss= returned {_shown(loss)}: return one number as a tensor, as .mean() does")
+    if loss.numel() != 1:
+        raise InputError(f"loss= returned a tensor of shape {tuple(loss.shape)}: return one number, as .mean() does")
+    if not loss.requires_grad:
+        raise InputError(
+            "loss= returned a tensor that requires no gradient: are all parameters frozen, or was the output detached?"
+        )
+    return loss
 
 
 def _own_loss(output: Any) -> torch.Tensor | None:
@@ -116,7 +147,7 @@ def find_optimizer(optimizer: Any) -> Any:
             return known[optimizer.lower()]
         except KeyError:
             raise UnknownNameError("optimizer", optimizer, known) from None
-    if optimizer is None or callable(optimizer) or hasattr(optimizer, "step"):
+    if optimizer is None or callable(optimizer) or isinstance(optimizer, torch.optim.Optimizer):
         return optimizer
     raise InputError(
         f"optimizer={optimizer!r}: give an optimizer of the model's parameters, its class, a function that makes it "
@@ -126,5 +157,9 @@ def find_optimizer(optimizer: Any) -> Any:
 
 def _optimizers() -> Iterator[type]:
     for value in vars(torch.optim).values():
-        if isinstance(value, type) and issubclass(value, torch.optim.Optimizer) and value is not torch.optim.Optimizer:
+        if isinstance(value, type) and issubclass(value, torch.optim.Optimizer) and value not in _NOT_BY_NAME:
             yield value
+
+
+#: The base of all, and those that one update of dense gradients does not describe.
+_NOT_BY_NAME = (torch.optim.Optimizer, torch.optim.LBFGS, torch.optim.SparseAdam)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from thoplw.cli.inputs import filled, tensors
-from thoplw.cli.options import MODEL, TABLE, ConventionName, Model, Output, words
+from thoplw.cli.options import MODEL, TABLE, ConventionName, Model, Output, kind_for, words
 from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
 from thoplw.errors import InputError
 
@@ -78,7 +78,7 @@ def formula(
         ),
     ] = None,
     kind: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--kind",
             "--format",
@@ -87,7 +87,7 @@ def formula(
             help=f"{', '.join(KINDS)}.",
             **words("kind", lambda: KINDS),
         ),
-    ] = "text",
+    ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -109,6 +109,7 @@ def formula(
 
     thoplw formula net.py:Net --vars B=1:64,R=32:512:32 --input B,3,R,R
     """
+    kind = kind_for(kind, output, KINDS)
     with told():
         found = _found(model, wanted, inputs or [], convention)
         if module:

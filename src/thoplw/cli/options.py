@@ -92,6 +92,7 @@ _ENDINGS: Mapping[str, str] = MappingProxyType(
         ".json": "json",
         ".log": "text",
         ".md": "md",
+        ".py": "python",
         ".speedscope.json": "speedscope",
         ".tex": "latex",
         ".txt": "text",
