@@ -42,10 +42,17 @@ def _wants_values(error: BaseException | None) -> bool:
     For example ``Tensor.item() cannot be called on meta tensors``.
     """
     while error is not None:
-        if isinstance(error, NotImplementedError) or "meta" in str(error).lower():
+        if isinstance(error, NotImplementedError) or "meta" in _message(error).lower():
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # a class of the model's own may say it in any way
+        return ""
 
 
 class WeightsOnMeta(TorchFunctionMode):
