@@ -23,6 +23,7 @@ from thoplw.capture.torch_internals import (
     TRACED_NEEDS_MEMORY,
     VERSION,
     DispatchMode,
+    GradScaler,
     any_module_hooks,
     asked_by_torch,
     attention_unfused,
@@ -597,3 +598,7 @@ def test_exchanged_tensors_are_each_other_but_for_identity() -> None:
     assert (weight.tolist(), weight.requires_grad, other.tolist()) == ([0, 0], False, [1, 1, 1])
     exchange(weight, other)
     assert (weight.tolist(), weight.requires_grad) == ([1, 1, 1], True)
+
+
+def test_what_scales_losses_is_a_class_of_torch() -> None:
+    assert isinstance(torch.amp.GradScaler("cpu", enabled=False), GradScaler)

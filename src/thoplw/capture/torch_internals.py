@@ -170,7 +170,7 @@ def handed_out(watch: Callable[[torch.Tensor], None]) -> Iterator[None]:
 
 _LATE_HOOKS = "_post_accumulate_grad_hooks"
 
-#: What scales losses in reduced precision; up to 2.2 only there is one for CUDA alone.
+#: What scales losses in reduced precision. Since 2.0, and up to 2.2 for CUDA only.
 GradScaler: type = torch.amp.GradScaler if hasattr(torch.amp, "GradScaler") else torch.cuda.amp.GradScaler
 
 #: Where a tensor keeps the hooks of the user's. Since 2.1; up to 2.0 there is but the first, which is named twice.
