@@ -145,3 +145,16 @@ def test_a_training_loop_is_counted_whole_by_phase() -> None:
     }
     rows = {row.name: row.phases.get("backward") for row in counted.layer_info if row.macs}
     assert rows == {"Sequential.0": first, "Sequential.2": 2 * second}
+
+
+def test_results_are_there_once_the_block_is_over() -> None:
+    counted = thoplw.count(convention="macs")
+    assert repr(counted) == "<thoplw.count: the block is not over>"
+    for name in ("layer_info", "calls", "total_macs", "total_params"):
+        with pytest.raises(AttributeError, match=f"{name} is there once the block"):
+            getattr(counted, name)
+    with counted:
+        torch.nn.Linear(4, 4)(torch.ones(2, 4))
+    assert repr(counted) == "<thoplw.count: 32 MACs, 20 parameters>"
+    with pytest.raises(AttributeError, match="no attribute 'macs'"):
+        _ = counted.macs

@@ -14,7 +14,7 @@ from thoplw.report.layer_info import LayerInfo
 
 
 class Count:
-    """A context that counts everything that runs inside it, on real tensors, as in inference.
+    """A context that counts everything that runs inside it, on real tensors: in a training loop by phase, too.
 
     For example: several models, a loop, ``model.generate(...)``, or operators outside any module. Entering the context
     again starts from zero.
@@ -70,6 +70,19 @@ class Count:
             priced = price(part, self._convention, prices=self._custom.operators, scopes=own, expand=expand)
             reports.append(LayerInfo(priced))
         self.calls = tuple(reports)
+
+    def __getattr__(self, name: str) -> Any:
+        """Say when the results are there, if it is one of these that is not."""
+        if name in ("layer_info", "calls", "total_macs", "total_params"):
+            raise AttributeError(f"{name} is there once the block of `with thoplw.count()` is over")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __repr__(self) -> str:
+        """The totals, once they are known."""
+        if "layer_info" not in vars(self):
+            return "<thoplw.count: the block is not over>"
+        unit = self._convention.unit or "MAC"
+        return f"<thoplw.count: {self.total_macs:,} {unit}s, {self.total_params:,} parameters>"
 
     @property
     def total_macs(self) -> int:
