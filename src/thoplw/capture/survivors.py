@@ -63,7 +63,8 @@ class Survivors:
             kinds = {*map(type, level)}
             own = {cls for cls in kinds if cls.__module__ == name and cls not in _HOLDERS}
             kept = _HOLDERS | {cls for cls in own if cls.__dictoffset__}
-            slotted = [(each, _in_slots(each)) for each in level if type(each) in own and slots_of(type(each))]
+            with_slots = set(filter(slots_of, own))
+            slotted = [(each, _in_slots(each)) for each in level if type(each) in with_slots] if with_slots else []
             level = list(compress(level, map(kept.__contains__, map(type, level))))
             holders = [each if type(each) in _CONTAINERS else vars(each) for each in level]
             level = []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple
 
 from thoplw.formulas import FORMULAS
@@ -120,14 +121,13 @@ def price(
     )
 
 
-def _counted(trace: Trace) -> Iterator[tuple[Step, int, Phase]]:
+def _counted(trace: Trace) -> Iterable[tuple[Step, int, Phase]]:
     """Each distinct step of a phase, and how many times it ran."""
     if not trace.phases:
-        for step, times in Counter(trace.steps).items():
-            yield step, times, Phase.FORWARD
-        return
-    for (step, phase), times in Counter(zip(trace.steps, trace.phases, strict=True)).items():
-        yield step, times, Phase(phase)
+        counted = Counter(trace.steps)
+        return zip(counted, counted.values(), repeat(Phase.FORWARD))  # the last goes on for ever
+    by_phase = Counter(zip(trace.steps, trace.phases, strict=True))
+    return [(step, times, Phase(phase)) for (step, phase), times in by_phase.items()]
 
 
 def _split(call: Call, work: Work, phase: Phase) -> Iterator[tuple[Phase, Work]]:
