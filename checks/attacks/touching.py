@@ -246,7 +246,7 @@ KINDS: dict[str, Kind] = {
     "given array": Kind(lambda: np.zeros(2), lambda held, y: held.fill(1), lambda held: held.tolist(), given=True),
 }
 
-_CUDA, _CUDNN = torch.backends.cuda, torch.backends.cudnn
+_CUDA = torch.backends.cuda
 _VARIABLE: contextvars.ContextVar[Any] = contextvars.ContextVar("of a model", default=None)
 
 KINDS |= {
@@ -268,7 +268,8 @@ KINDS |= {
         lambda: torch.set_float32_matmul_precision("medium"), torch.get_float32_matmul_precision
     ),
     "tf32 of products": _switch(lambda: setattr(_CUDA.matmul, "allow_tf32", True), lambda: _CUDA.matmul.allow_tf32),
-    "benchmark of cudnn": _switch(lambda: setattr(_CUDNN, "benchmark", True), lambda: _CUDNN.benchmark),
+    # torch's own attribute is refused once torch.testing has been imported.
+    "benchmark of cudnn": _switch(lambda: torch._C._set_cudnn_benchmark(True), torch._C._get_cudnn_benchmark),
     "flash attention": _switch(lambda: _CUDA.enable_flash_sdp(False), _CUDA.flash_sdp_enabled),
     "fast path of attention": _switch(
         lambda: torch.backends.mha.set_fastpath_enabled(False), torch.backends.mha.get_fastpath_enabled
