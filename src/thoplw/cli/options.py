@@ -240,6 +240,19 @@ Sort = Annotated[
         **words("sort", sort_names),
     ),
 ]
+Depth = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        metavar="N",
+        rich_help_panel=TABLE,
+        help="Show modules down to this depth; deeper ones count towards the module that holds them.",
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", metavar="", rich_help_panel=COUNTING, help="Fail when an operator could not be counted."),
+]
 Output = Annotated[
     Path | None,
     typer.Option(

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from thoplw.cli.options import (
-    COUNTING,
     TABLE,
     Batch,
     Columns,
     ConventionName,
+    Depth,
     Execute,
     Fmt,
     Inputs,
@@ -21,6 +21,7 @@ from thoplw.cli.options import (
     Output,
     Seq,
     Sort,
+    Strict,
     kind_for,
 )
 from thoplw.cli.run import run
@@ -48,15 +49,7 @@ def profile(
             min=1, metavar="N", rich_help_panel=TABLE, help="Show only the N largest layers, and the sum of the others."
         ),
     ] = None,
-    depth: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            metavar="N",
-            rich_help_panel=TABLE,
-            help="Show modules down to this depth; deeper ones count towards the module that holds them.",
-        ),
-    ] = None,
+    depth: Depth = None,
     own: Annotated[bool, typer.Option("--own", hidden=True)] = False,
     cumulative: Annotated[
         bool,
@@ -69,12 +62,7 @@ def profile(
     ] = False,
     output: Output = None,
     convention: ConventionName = "thoplw",
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict", metavar="", rich_help_panel=COUNTING, help="Fail when an operator could not be counted."
-        ),
-    ] = False,
+    strict: Strict = False,
 ) -> None:
     """Show what every layer of a model costs. No weights are loaded and nothing is computed.
 

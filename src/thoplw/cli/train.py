@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from thoplw.cli.options import (
-    COUNTING,
-    TABLE,
     Batch,
     Columns,
     ConventionName,
+    Depth,
     Fmt,
     Inputs,
     Kind,
@@ -19,12 +18,14 @@ from thoplw.cli.options import (
     Output,
     Seq,
     Sort,
+    Strict,
     kind_for,
     known,
 )
 from thoplw.cli.profile import shown
 from thoplw.cli.run import loaded
 from thoplw.cli.terminal import told, usage
+from thoplw.render import FORMATS
 from thoplw.report.views import View
 
 #: Group of options in the help.
@@ -95,23 +96,10 @@ def train(
     fmt: Fmt = None,
     columns: Columns = None,
     sort: Sort = None,
-    depth: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            metavar="N",
-            rich_help_panel=TABLE,
-            help="Show modules down to this depth; deeper ones count towards the module that holds them.",
-        ),
-    ] = None,
+    depth: Depth = None,
     output: Output = None,
     convention: ConventionName = "macs",
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict", metavar="", rich_help_panel=COUNTING, help="Fail when an operator could not be counted."
-        ),
-    ] = False,
+    strict: Strict = False,
 ) -> None:
     """Show what every layer of a model costs in a training step: forward, backward and update.
 
@@ -125,12 +113,10 @@ def train(
 
     thoplw train hf:llama --seq 4096 --checkpoint --autocast bf16 --kind tree
     """
-    view = {"depth": depth, "columns": columns and columns.split(","), "sort": sort}
-    from thoplw.render import FORMATS
-
+    view: dict[str, Any] = {"depth": depth, "columns": columns and columns.split(","), "sort": sort}
     kind = kind_for(kind, output, FORMATS)
     with usage():
-        View(fmt=fmt or "raw", **view).check(kind)  # type: ignore[arg-type] # each is of its own type
+        View(fmt=fmt or "raw", **view).check(kind)
     with told():
         from thoplw.api import fine_tuning
         from thoplw.api.training import profile_training
