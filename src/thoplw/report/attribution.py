@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from thoplw.estimate.traffic import Active, Usage, doubts
 from thoplw.pricing import Leaf, Priced
-from thoplw.record import ZERO, Phase, Scope, Weight, Work
-from thoplw.report.figures import FIGURES, Charge
+from thoplw.record import ZERO, Assumption, Phase, Scope, Weight, Work
+from thoplw.report.figures import Charge, figures_of
 from thoplw.report.profile import About, Profile, batch_of, shapes_of
 from thoplw.report.rows import Assumed, Gaps, Row, Uncounted
 
@@ -66,7 +67,8 @@ class Attribution:
         return Gaps(
             uncounted=self._where(lambda leaf: leaf.work is None),
             unseen=self._unseen(),
-            assumptions=self._assumptions(),
+            assumptions=self._assumed(self._trace.assumptions),
+            of_bytes=self._assumed(doubts(self._trace)),
             not_executed=self._not_executed(),
             unused=self._priced.unused,
         )
@@ -101,6 +103,9 @@ class Attribution:
             weights=tuple(self._weights.get(index, ())),
             calls=len(scopes),
             phases=self._phases(indices, work),
+            moved=lambda: self._moved[index],
+            compulsory=lambda: self._usage.compulsory[index].total,
+            active=lambda: self._active.get(index, Active()),
         )
         # A module of many calls has few shapes: find the distinct specs first.
         calls = dict.fromkeys((scope.inputs, scope.outputs) for scope in scopes)
@@ -113,7 +118,7 @@ class Attribution:
             input_shapes=first[0],
             output_shapes=first[1],
             other_shapes=tuple(shapes[1:]),
-            figures={figure.name: figure.of(charge) for figure in FIGURES.values() if figure.of is not None},
+            figures=figures_of(charge),
             operators=dict(self._operators.get(index, {})),
         )
 
@@ -157,12 +162,12 @@ class Attribution:
             for name, times in calls.items()
         }
 
-    def _assumptions(self) -> dict[str, Assumed]:
-        """Return the assumptions by statement, each with its operators and modules."""
+    def _assumed(self, assumptions: Iterable[Assumption]) -> dict[str, Assumed]:
+        """Return assumptions by statement, each with its operators and modules."""
         calls: Counter[str] = Counter()
         operators: dict[str, dict[str, None]] = defaultdict(dict)
         modules: dict[str, dict[str, None]] = defaultdict(dict)
-        for statement, operator, scope in self._trace.assumptions:
+        for statement, operator, scope in assumptions:
             calls[statement] += 1
             operators[statement][operator] = None
             modules[statement][self._path(scope)] = None
@@ -219,6 +224,33 @@ class Attribution:
             while parent >= 0 and parent not in found:
                 found.add(parent)
                 parent = self._trace.modules[parent].parent
+        return found
+
+    # Worked out when these figures are asked for.
+
+    @cached_property
+    def _usage(self) -> Usage:
+        return Usage(self._trace)
+
+    @cached_property
+    def _moved(self) -> Mapping[int, int]:
+        """The bytes that are moved, by module; what runs in a module that was priced as a whole is its own."""
+        found: Counter[int] = Counter()
+        for index, moved in enumerate(self._usage.by_scope):
+            while index in self._priced.covered:
+                index = self._trace.scopes[index].parent
+            found[self._trace.scopes[index].module] += moved.total
+        return found
+
+    @cached_property
+    def _active(self) -> Mapping[int, Active]:
+        """Active parameters by module, for modules with a row."""
+        found: dict[int, Active] = {}
+        for index, weight in self._counted:
+            computed, looked_up = self._usage.active(index, weight)
+            payer = self._payer(index)
+            before = found.get(payer, Active())
+            found[payer] = Active(before.computed + computed, before.looked_up + looked_up)
         return found
 
     # Worked out when rows are asked for: totals alone do not need these.

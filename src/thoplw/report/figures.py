@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from thoplw.estimate.traffic import Active
 from thoplw.record import Weight, Work
 from thoplw.render.units import aligned
 
@@ -47,6 +48,9 @@ class Charge:
         weights: the parameters that the convention counts.
         calls: how many times it was called.
         phases: phase -> its part of the cost, in a report on training.
+        moved: gives the bytes that its operators move.
+        compulsory: gives the bytes that it must move, with all modules inside.
+        active: gives the parameters that the work for one token touches.
     """
 
     cost: int
@@ -54,6 +58,9 @@ class Charge:
     weights: tuple[Weight, ...]
     calls: int
     phases: Mapping[str, int] = field(default_factory=dict)
+    moved: Callable[[], int] = int
+    compulsory: Callable[[], int] = int
+    active: Callable[[], Active] = Active
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +73,16 @@ class Figure:
         label: the same at greater length, for the page and flame graphs; empty as for ``heading``.
         unit: of what it counts, in the singular; empty where the convention tells.
         description: a sentence, for the schema and for help.
-        of: computes the figure of a module from its charge; None for a figure that shows another's values.
+        of: computes the figure of a module from its charge; None for a figure that follows from others.
+        late: whether that takes so long that it waits until the figure is asked for.
         shows: name of the other figure, for one that only shows its values in another way (share shows macs).
+        over: names of two figures, for one that is the first divided by the second.
         parts: what tells its parts apart, such as ``dtype``; empty where it is one number.
         optional: whether reports may lack it: documents then leave it out.
         adds_up: whether the figure of a module that holds others is the sum of its own and theirs, and the model has
             a total. A figure that does not add up is the module's own, also in sums.
+        inclusive: whether a module's own figure, which does not add up, is of all modules inside too, so that the
+            model's is the total.
         formatter: how it is written, if not as the format asks.
         places: where it is shown.
     """
@@ -82,12 +93,20 @@ class Figure:
     unit: str = ""
     description: str
     of: Callable[[Charge], Value] | None = None
+    late: bool = False
     shows: str = ""
+    over: tuple[str, str] | None = None
     parts: str = ""
     optional: bool = False
     adds_up: bool = True
+    inclusive: bool = False
     formatter: Formatter | None = None
     places: frozenset[str] = PLACES
+
+    @property
+    def has_total(self) -> bool:
+        """Whether the model as a whole has it."""
+        return self.adds_up or self.inclusive
 
     def value(self, row: Row) -> Value:
         """The figure of a row."""
@@ -98,6 +117,12 @@ class Figure:
     def number(self, row: Row) -> int:
         """The figure of a row as one number: the sum of its parts."""
         return number(self.value(row))
+
+    def ratio(self, row: Row) -> float:
+        """The figure of a row that is one figure divided by another; 0 where the latter is."""
+        assert self.over is not None  # its callers asked
+        top, bottom = (FIGURES[name].number(row) for name in self.over)
+        return top / bottom if bottom else 0.0
 
     def heading_in(self, unit: str) -> str:
         """The heading of a column, in a report whose convention counts in ``unit``."""
@@ -160,6 +185,45 @@ def _bytes(charge: Charge) -> dict[str, int]:
     for weight in charge.weights:
         size[weight.spec.dtype] += weight.spec.numel * weight.spec.itemsize
     return dict(size)
+
+
+def _active(found: Active) -> dict[str, int]:
+    parts = {"computed": found.computed, "looked up": found.looked_up}
+    return {use: size for use, size in parts.items() if size}
+
+
+class Figures(dict[str, Value]):
+    """The figures of a module. Late ones are worked out when they are asked for, each time, and not kept."""
+
+    def __init__(self, known: Mapping[str, Value], late: Callable[[str], Value]) -> None:
+        super().__init__(known)
+        self._late = late
+
+    def __missing__(self, name: str) -> Value:
+        if name in FIGURES and FIGURES[name].late:
+            return self._late(name)
+        raise KeyError(name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, dict) and self.all() == (other.all() if isinstance(other, Figures) else other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __reduce__(self) -> tuple[type[dict[str, Value]], tuple[dict[str, Value]]]:
+        return dict, (self.all(),)
+
+    def all(self) -> dict[str, Value]:
+        """Every figure, the late ones too."""
+        return {name: self[name] for name, figure in FIGURES.items() if name in self or figure.late}
+
+
+def figures_of(charge: Charge) -> Figures:
+    """The figures of a module, given what it is charged for."""
+    computed = {figure.name: (figure.of, figure.late) for figure in FIGURES.values() if figure.of is not None}
+    return Figures(
+        {name: of(charge) for name, (of, late) in computed.items() if not late}, lambda name: computed[name][0](charge)
+    )
 
 
 #: Name -> figure, in the order in which they are shown.
@@ -227,6 +291,48 @@ FIGURES: dict[str, Figure] = {
             of=_bytes,
             parts="dtype",
             places=PLACES - {"diff", "survey", "page"},
+        ),
+        Figure(
+            name="moved",
+            heading="Moved",
+            label="Bytes moved",
+            unit="byte",
+            description="Bytes that operators read and write as they ran, one after the other.",
+            of=lambda charge: charge.moved(),
+            late=True,
+            places=frozenset({"table", "document", "budget"}),
+        ),
+        Figure(
+            name="compulsory",
+            heading="Compulsory",
+            label="Compulsory bytes",
+            unit="byte",
+            description="Bytes that it moves however it is run, with all inside: weights, inputs and outputs, once.",
+            of=lambda charge: charge.compulsory(),
+            late=True,
+            adds_up=False,
+            inclusive=True,
+            places=frozenset({"table", "document", "budget"}),
+        ),
+        Figure(
+            name="intensity",
+            heading="FLOPs/byte",
+            label="Intensity",
+            description="FLOPs for each byte moved.",
+            over=("flops", "moved"),
+            adds_up=False,
+            places=frozenset({"table"}),
+        ),
+        Figure(
+            name="active",
+            heading="Active",
+            label="Active parameters",
+            unit="parameter",
+            description="What it is used for -> parameters that the work for one token touches.",
+            of=lambda charge: _active(charge.active()),
+            late=True,
+            parts="use",
+            places=frozenset({"table", "document"}),
         ),
         Figure(
             name="phases",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from thoplw.render.table import Table
 from thoplw.render.tree import drawing
 from thoplw.report.attribution import Attribution
 from thoplw.report.document import Document, to_document, to_layer
-from thoplw.report.figures import share, shown_in
+from thoplw.report.figures import FIGURES, share, shown_in
 from thoplw.report.notes import notes
 from thoplw.report.profile import Profile
 from thoplw.report.rollup import cumulative
@@ -82,6 +82,33 @@ class LayerInfo:
     def total_frozen(self) -> int:
         """Parameters of the whole model that require none."""
         return self.total_params - self.total_trainable
+
+    @property
+    def total_moved(self) -> int:
+        """Bytes that the operators of the whole model read and write as they ran, one after the other."""
+        return self.profile.total.moved
+
+    @property
+    def compulsory(self) -> int:
+        """Bytes that any way to run the model moves: weights that are used, inputs that are read, and outputs, once."""
+        return self.profile.total.compulsory
+
+    @property
+    def intensity(self) -> float:
+        """FLOPs of the whole model for each byte moved."""
+        return self.profile.total.intensity
+
+    @property
+    def active_params(self) -> int:
+        """Parameters that the work for one token touches, with embeddings: of experts those that it is sent to."""
+        return FIGURES["active"].number(self.profile.total)
+
+    @property
+    def active_params_without_embeddings(self) -> int:
+        """The same without tables of which rows are only looked up."""
+        active = FIGURES["active"].value(self.profile.total)
+        assert isinstance(active, Mapping)  # it has parts
+        return active.get("computed", 0)
 
     def by_phase(self) -> dict[str, int]:
         """The total cost by phase: ``forward``, ``recomputation``, ``backward`` and ``update``.
@@ -168,10 +195,12 @@ class LayerInfo:
                 each layer to the total.
             depth: show modules down to this depth; deeper ones count towards the module that holds them.
             columns: which, out of ``name``, ``class``, ``depth``, ``inputs``, ``outputs``, ``calls``, ``macs``,
-                ``flops``, ``params``, ``trainable``, ``share``, ``bytes`` (one for each dtype), ``phases`` (one for
-                each, of a training step) and ``operators``.
+                ``flops``, ``params``, ``trainable``, ``share``, ``bytes`` (one for each dtype), ``moved``,
+                ``compulsory``, ``intensity``, ``active``, ``phases`` (one for each, of a training step) and
+                ``operators``.
             sort: order rows by ``name``, or by a number, largest first: ``calls``, ``macs``, ``flops``, ``params``,
-                ``trainable``, ``share`` or ``bytes``. They are in definition order otherwise.
+                ``trainable``, ``share``, ``bytes``, ``moved``, ``compulsory``, ``intensity`` or ``active``. They are in
+                definition order otherwise.
             top: show only this many of the largest rows, by ``sort`` or else by MACs, and the sum of all others.
             own: show layers with their own figures. ``own=False`` shows every module, with its submodules included.
 

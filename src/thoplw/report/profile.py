@@ -10,7 +10,7 @@ from functools import cached_property
 from thoplw.record import TensorSpec
 from thoplw.render.outline import Outline, OutlineFigure, OutlineModule, OutlineTotal
 from thoplw.report.figures import FIGURES, Figure, Value, number, shown_in
-from thoplw.report.notes import notes
+from thoplw.report.notes import assumed, notes
 from thoplw.report.rollup import cumulative, layers, rolled_up
 from thoplw.report.rows import Gaps, Row, Shape
 from thoplw.version import __version__
@@ -81,6 +81,11 @@ class Profile:
         asleep = not any(row.calls or row.macs or row.flops for row in self.modules)
         nothing = ("Nothing ran, as no input was given: only parameters are known.",) if asleep else ()
         return (*nothing, *notes(self.gaps, self.about.convention))
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """One line for each thing that only bytes and active parameters rest on."""
+        return assumed("Assumed for bytes", self.gaps.of_bytes)
 
     @property
     def cost(self) -> int:

@@ -11,7 +11,7 @@ from thoplw.render import TABLES, check_format
 from thoplw.render.table import Table
 from thoplw.render.units import clever_format
 from thoplw.render.words import named, shapes_in_words, some
-from thoplw.report.figures import FIGURES, FORMATTERS, Formatter, shown_in
+from thoplw.report.figures import FIGURES, FORMATTERS, Figures, Formatter, shown_in
 from thoplw.report.profile import Profile
 from thoplw.report.rollup import cumulative, folded, layers, rolled_up, summed
 from thoplw.report.rows import Row, Shape
@@ -88,6 +88,12 @@ class View:
                 f"fmt, columns, sort, top and own work only with {', '.join(TABLES)}"
             )
 
+    @property
+    def _needs_late(self) -> bool:
+        """Whether a column shows bytes, or what else is worked out late."""
+        shown = [FIGURES[name] for name in self.columns or () if name in FIGURES]
+        return any(figure.late or figure.over for figure in shown)
+
     def table(self, profile: Profile) -> Table:
         """The table of a profile."""
         usual = OF_TRAINING if profile.has_phases else DEFAULT
@@ -98,7 +104,7 @@ class View:
             columns=tuple(column.heading for column in columns),
             rows=tuple(tuple(column.cell(row) for column in columns) for row in rows),
             footer=tuple(column.footer for column in columns),
-            notes=profile.notes,
+            notes=(*profile.notes, *(profile.doubts if self._needs_late else ())),
             values={column.heading: (*map(column.value, rows), column.total) for column in figures},
             levels=tuple(row.depth for row in rows),
             about=profile.about.to_dict(),
@@ -129,8 +135,11 @@ class View:
         if figure.formatter is not None:
             cell = foot = figure.formatter
         heading = profile.heading(figure)
+        if figure.over is not None:
+            return [_Words(heading, lambda row: _ratio(figure.ratio(row)), _ratio(figure.ratio(model)))]
         if not figure.adds_up:
-            return [_Words(heading, lambda row: cell(figure.number(row), 0), "")]
+            size = figure.number(model) if figure.inclusive else 0
+            return [_Words(heading, lambda row: cell(figure.number(row), size), foot(size, size) if size else "")]
         if not figure.parts:
             return [_Figures(heading, figure.number, figure.number(model), cell, foot)]
         whole = figure.value(model)
@@ -187,6 +196,11 @@ class _Figures:
         return self.written_total(self.total, self.total)
 
 
+def _ratio(value: float) -> str:
+    """``0.98``, ``124``: three digits that matter."""
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
 def _part(figure: str, part: str) -> Callable[[Row], int]:
     """One part of a figure that has parts."""
 
@@ -202,12 +216,13 @@ def _order(sort: str) -> Callable[[Row], Any]:
     if sort == "name":
         return lambda row: row.name
     figure = FIGURES[sort]
-    return lambda row: -figure.number(row)
+    return lambda row: -(figure.number(row) if figure.over is None else figure.ratio(row))
 
 
 def _more(rest: Sequence[Row]) -> Row:
     """Sum many rows in one, ``(12 more)``, which is not a module."""
-    whole = summed(rest)
+    whole = summed(rest, beside=True)
+    calls = sum(row.calls for row in rest)
     return replace(
         whole,
         name=f"({len(rest)} more)",
@@ -215,7 +230,7 @@ def _more(rest: Sequence[Row]) -> Row:
         input_shapes=(),
         output_shapes=(),
         other_shapes=(),
-        figures={**whole.figures, "calls": sum(row.calls for row in rest)},
+        figures=Figures({**whole.figures, "calls": calls}, whole.figures.__getitem__),
     )
 
 
