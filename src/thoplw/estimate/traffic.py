@@ -143,14 +143,14 @@ class Usage:
 
     # -- what one token touches ----------------------------------------------------------------------------------------
 
-    def active(self, module: int, weight: Weight) -> Active:
-        """What the work for one token touches of a weight that a module owns.
+    def active(self, weight: Weight) -> Active:
+        """What the work for one token touches of a weight.
 
         Experts count by the rows that they are sent, for each token: with 2 of 8 experts a quarter of them all.
         """
         if weight.key not in self._trace.used:
             return Active()
-        use = self._use_of(module, weight)
+        use = _largest([self._use_of(owner, weight) for owner in self._owners[weight.key]])
         if use.looked_up:
             return Active(looked_up=weight.spec.numel)
         return Active(computed=round(min(use.active, weight.spec.numel)))
@@ -179,6 +179,15 @@ class Usage:
             if scope.parent >= 0:
                 for spec in {*scope.inputs}:
                     found[scope.parent].setdefault(spec, []).append(index)
+        return found
+
+    @cached_property
+    def _owners(self) -> Mapping[int, list[int]]:
+        """The modules that hold each weight: several, where embeddings are tied."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for index, info in enumerate(self._trace.modules):
+            for weight in (*info.parameters, *info.buffers):
+                found[weight.key].append(index)
         return found
 
     @cached_property

@@ -247,7 +247,7 @@ class Attribution:
         """Active parameters by module, for modules with a row."""
         found: dict[int, Active] = {}
         for index, weight in self._counted:
-            computed, looked_up = self._usage.active(index, weight)
+            computed, looked_up = self._usage.active(weight)
             payer = self._payer(index)
             before = found.get(payer, Active())
             found[payer] = Active(before.computed + computed, before.looked_up + looked_up)

@@ -7,14 +7,15 @@ from thoplw.shapes.views import view
 from thoplw.traffic.common import Table, in_and_out, named, size
 
 _VIEWS = (
-    "alias as_strided atleast_1d atleast_2d atleast_3d adjoint broadcast_tensors broadcast_to ccol_indices chunk "
-    "col_indices conj crow_indices detach diagonal dsplit expand expand_as hsplit imag indices lift lift_fresh mH mT "
-    "matrix_H meshgrid moveaxis movedim narrow numpy_T permute positive real resolve_conj resolve_neg row_indices "
-    "select set slice slice_inverse split split_with_sizes squeeze swapaxes swapdims t tensor_split transpose unbind "
-    "unflatten unfold unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze values view view_as view_as_complex "
-    "view_as_real vsplit _conj _indices _neg_view _nested_get_jagged_dummy _nested_get_lengths _nested_get_max_seqlen "
-    "_nested_get_min_seqlen _nested_get_offsets _nested_get_values _nested_view_from_buffer _nested_view_from_jagged "
-    "_reshape_alias _test_autograd_multiple_dispatch_view _unsafe_view _values"
+    "adjoint alias as_strided atleast_1d atleast_2d atleast_3d broadcast_tensors broadcast_to ccol_indices chunk "
+    "col_indices conj crow_indices detach diagonal dsplit expand expand_as hsplit imag indices lift lift_fresh "
+    "linalg_diagonal matrix_H meshgrid mH moveaxis movedim mT narrow numpy_T permute positive real resolve_conj "
+    "resolve_neg row_indices select set slice slice_inverse split split_with_sizes squeeze swapaxes swapdims t "
+    "tensor_split transpose unbind unflatten unfold unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze "
+    "values view view_as view_as_complex view_as_real vsplit _conj _fw_primal _indices _make_dual _neg_view "
+    "_nested_get_jagged_dummy _nested_get_lengths _nested_get_max_seqlen _nested_get_min_seqlen _nested_get_offsets "
+    "_nested_get_values _nested_view_from_buffer _nested_view_from_jagged _reshape_alias _sparse_broadcast_to "
+    "_test_autograd_multiple_dispatch_view _unsafe_view _values"
 )
 
 _METADATA = (
