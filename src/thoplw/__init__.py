@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         UncountedError,
         UnknownNameError,
     )
+    from thoplw.estimate.devices import Device, devices
     from thoplw.estimate.expression import Expression
     from thoplw.pricing import Convention, Term, conventions
     from thoplw.record import Call, ModuleCall, TensorSpec, Work
@@ -42,6 +43,7 @@ __all__ = [
     "Count",
     "CustomOpError",
     "DataDependentError",
+    "Device",
     "Expression",
     "Formula",
     "InputError",
@@ -62,6 +64,7 @@ __all__ = [
     "compare",
     "conventions",
     "count",
+    "devices",
     "formula",
     "profile",
     "profile_training",
@@ -79,6 +82,7 @@ _HOMES = {
         "CustomOpError DataDependentError InputError MissingExtraError NoFormulaError ThoplwError UncountedError "
         "UnknownNameError"
     ),
+    "estimate.devices": "Device devices",
     "estimate.expression": "Expression",
     "pricing": "Convention Term conventions",
     "record": "Call ModuleCall TensorSpec Work",
