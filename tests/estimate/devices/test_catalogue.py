@@ -28,7 +28,7 @@ def test_no_device_stands_in_for_an_unknown_one(name: str) -> None:
 
 
 def test_a_near_name_is_suggested() -> None:
-    with pytest.raises(UnknownNameError, match="Did you mean .*'h100-sxm'"):
+    with pytest.raises(UnknownNameError, match=r"Did you mean .*'h100-sxm'"):
         device("h100")
 
 

@@ -10,7 +10,7 @@ def test_a_device_of_ones_own_keeps_its_figures() -> None:
 
 def test_a_peak_of_an_unknown_dtype_is_refused_with_a_suggestion() -> None:
     with pytest.raises(
-        UnknownNameError, match="unknown dtype of a matrix peak of mine 'bf16'. Did you mean 'bfloat16'"
+        UnknownNameError, match=r"unknown dtype of a matrix peak of mine 'bf16'\. Did you mean 'bfloat16'"
     ):
         Device(name="mine", matrix={"bf16": 1e12}, bandwidth=1e9)
 

@@ -56,21 +56,29 @@ def _catalogue() -> Mapping[str, Device]:
 def read(text: str) -> dict[str, Device]:
     """Name -> device, from the text of a file: see ``nvidia.toml`` for its form."""
     content = tomllib.loads(text)
-    sources = {
-        key: Source(title=each["title"], url=each["url"], read=str(each["read"]), by=each["by"])
-        for key, each in content["sources"].items()
-    }
-    return {name: _device(name, entry, sources) for name, entry in content["devices"].items()}
+    return {name: _device(name, entry, content["sources"]) for name, entry in content["devices"].items()}
 
 
-def _device(name: str, entry: Mapping[str, Any], sources: Mapping[str, Source]) -> Device:
-    figures = {figure: _scaled(entry[figure], unit) for figure, unit in _UNITS.items() if figure in entry}
+def _device(name: str, entry: Mapping[str, Any], sources: Mapping[str, Any]) -> Device:
     return Device(
         name=name,
         title=entry["title"],
-        sources={figure: tuple(sources[key] for key in keys) for figure, keys in entry["sources"].items()},
+        sources={figure: tuple(_source(key, sources) for key in keys) for figure, keys in entry["sources"].items()},
         note=entry.get("note", ""),
-        **figures,
+        **{figure: _scaled(entry[figure], unit) for figure, unit in _UNITS.items() if figure in entry},
+    )
+
+
+def _source(key: str, sources: Mapping[str, Any]) -> Source:
+    """``"lockwood@h100"``: the page ``h100`` of the source ``lockwood``."""
+    key, _, page = key.partition("@")
+    source = sources[key]
+    return Source(
+        title=source["title"],
+        url=source["url"] + page,
+        read=str(source["read"]),
+        by=source["by"],
+        via=source.get("via", ""),
     )
 
 

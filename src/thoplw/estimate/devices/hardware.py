@@ -22,12 +22,14 @@ class Source:
         url: its address.
         read: the date on which it was read, as ``2026-11-27``.
         by: ``vendor``, for what the maker of the device says, or ``secondary``.
+        via: where it was read, if not at the address itself.
     """
 
     title: str
     url: str
     read: str
     by: str
+    via: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
