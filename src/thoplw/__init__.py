@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from thoplw.api.compare import Comparison, compare
     from thoplw.api.count import Count, count
     from thoplw.api.formula import Formula, formula
+    from thoplw.api.measure import measure
     from thoplw.api.profile import profile
     from thoplw.api.training import profile_training
     from thoplw.capture.inputs import Inputs
@@ -66,6 +67,7 @@ __all__ = [
     "count",
     "devices",
     "formula",
+    "measure",
     "profile",
     "profile_training",
 ]
@@ -75,6 +77,7 @@ _HOMES = {
     "api.compare": "Comparison compare",
     "api.count": "Count count",
     "api.formula": "Formula formula",
+    "api.measure": "measure",
     "api.profile": "profile",
     "api.training": "profile_training",
     "capture.inputs": "Inputs",
