@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from thoplw import InputError
-from thoplw.capture import stopwatch
+from thoplw.capture.clocks import Processor
 from thoplw.capture.stopwatch import Span, timed
 
 
@@ -60,7 +60,7 @@ def test_the_time_of_a_module_is_its_own_and_that_of_those_it_calls() -> None:
 def ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that shows one second more at every look."""
     looks: Iterator[int] = itertools.count(0, 10**9)
-    monkeypatch.setattr(stopwatch._Processor, "stamp", staticmethod(lambda: next(looks)))
+    monkeypatch.setattr(Processor, "stamp", staticmethod(lambda: next(looks)))
 
 
 @pytest.mark.usefixtures("ticks")

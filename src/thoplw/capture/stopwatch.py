@@ -12,7 +12,6 @@ that it calls. So the times of all modules add up to the time of the run without
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,6 +23,7 @@ import torch
 
 from thoplw.capture import exhaust
 from thoplw.capture.abstract import Specs
+from thoplw.capture.clocks import Cuda, Processor, clock_for
 from thoplw.capture.inputs import copied, entered
 from thoplw.capture.interrupts import Interrupts
 from thoplw.capture.memories import Memories
@@ -107,7 +107,7 @@ def timed(model: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
     )
     parameters = [tensor for tensor in weights.tensors.values() if isinstance(tensor, torch.nn.Parameter)]
     versions = list(map(version_of, parameters))
-    clock = _Cuda(device) if device.type == "cuda" else _Processor()
+    clock = clock_for(device)
     paths = [info.path for info in weights.infos]
     timers = _Timers(weights.indices, clock)
 
@@ -143,62 +143,6 @@ def timed(model: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
     return Times(untouched=tuple(untouched), timed=tuple(spans), on=device.type, hardware=clock.hardware)
 
 
-class _Processor:
-    """Seconds on the wall: what runs on several cores, or waits, takes as long as it takes."""
-
-    hardware = "CPU"
-
-    def __init__(self) -> None:
-        self.hardware = f"CPU, {torch.get_num_threads()} threads of torch"
-
-    stamp = staticmethod(time.perf_counter_ns)
-
-    def of(self, run: Callable[[], Any]) -> float:
-        """The seconds that something takes."""
-        before = time.perf_counter_ns()
-        run()
-        return (time.perf_counter_ns() - before) / 1e9
-
-    def wait(self) -> None:
-        """Wait for what was begun; nothing was."""
-
-    def seconds(self, since: int, until: int) -> float:
-        """What lies between two stamps."""
-        return (until - since) / 1e9
-
-
-class _Cuda:
-    """Events on the stream of the device: they cost it next to nothing, and what it waits for counts."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self.hardware = torch.cuda.get_device_name(device)
-
-    def stamp(self) -> Any:
-        """An event that the device passes when it gets there."""
-        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call] # torch's own gap
-        event.record(torch.cuda.current_stream(self._device))
-        return event
-
-    def of(self, run: Callable[[], Any]) -> float:
-        """The seconds that something takes."""
-        self.wait()
-        before = self.stamp()
-        run()
-        after = self.stamp()
-        self.wait()
-        return self.seconds(before, after)
-
-    def wait(self) -> None:
-        """Wait for what was begun."""
-        torch.cuda.synchronize(self._device)
-
-    def seconds(self, since: Any, until: Any) -> float:
-        """What lies between two stamps."""
-        milliseconds: float = since.elapsed_time(until)
-        return milliseconds / 1e3
-
-
 #: A call that has ended: index of the module, how deep it was, and its four stamps.
 _Call = tuple[int, int, Any, Any, Any, Any]
 
@@ -206,7 +150,7 @@ _Call = tuple[int, int, Any, Any, Any, Any]
 class _Timers:
     """Stamps at every call of a known module in this thread."""
 
-    def __init__(self, indices: Mapping[int, int], clock: _Processor | _Cuda) -> None:
+    def __init__(self, indices: Mapping[int, int], clock: Processor | Cuda) -> None:
         self._indices = indices
         self._clock = clock
         self._open: list[tuple[int, Any, Any]] = []
@@ -258,7 +202,7 @@ class _Timers:
                 break
 
 
-def _spans(calls: list[_Call], clock: _Processor | _Cuda, paths: Sequence[str]) -> tuple[Span, ...]:
+def _spans(calls: list[_Call], clock: Processor | Cuda, paths: Sequence[str]) -> tuple[Span, ...]:
     """Calls with their seconds, in the order in which they began: the first is that of the model."""
     begin = calls[-1][3]
     found: list[Span] = []
@@ -313,8 +257,6 @@ def _device(tensors: Sequence[torch.Tensor]) -> torch.device:
         names = ", ".join(map(str, devices))
         raise InputError(f"measure follows one device, and this model is on {names}: put it on one")
     device = devices[0] if devices else torch.device("cpu")
-    if device.type not in ("cpu", "cuda"):
-        raise InputError(f"measure has clocks for cpu and cuda, and this model is on {device}: move it to one of them")
     misplaced = [tensor for tensor in tensors if tensor.device != device and tensor.dim()]
     if misplaced:
         shape = tuple(misplaced[0].shape)

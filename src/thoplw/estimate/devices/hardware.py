@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 from thoplw.errors import InputError, UnknownNameError
+from thoplw.render.units import clever_format
 
 #: The names that peaks go by. ``tf32`` is float32 that a matrix unit rounds first; ``float8`` and ``float4`` stand for
 #: all formats of their size.
@@ -21,7 +24,7 @@ class Source:
         title: of the page or paper.
         url: its address.
         read: the date on which it was read, as ``2026-11-27``.
-        by: ``vendor``, for what the maker of the device says, or ``secondary``.
+        by: ``vendor``, for what the maker of the device says, ``secondary``, or ``measured``.
         via: where it was read, if not at the address itself.
     """
 
@@ -92,3 +95,49 @@ class Device:
                     "it is not known"
                 )
         object.__setattr__(self, "sources", dict(self.sources))
+
+    @classmethod
+    def measure(cls, on: str = "cpu", *, name: str = "", verbose: bool = True) -> Device:
+        """Measure the machine that this runs on: products of matrices, and passes over its memory.
+
+        That takes some seconds, and is the fastest that torch was seen to do, where data sheets have what nothing
+        reaches. So run it while nothing else does.
+
+        Args:
+            on: ``cpu``, ``cuda`` or ``cuda:1``.
+            name: of the device that is returned; ``this-cpu`` unless told otherwise.
+            verbose: say on stderr what was measured.
+
+        Raises:
+            InputError: there is no such device here.
+        """
+        # The only place in estimate/ that runs anything.
+        from thoplw.capture.machine import measured
+
+        machine = measured(on)
+        vector = {dtype: rate for dtype, rate in machine.products.items() if dtype in ("float64", "float32")}
+        # What is faster than float32 has a unit of its own, and what is slower runs no faster than float32 does.
+        matrix = {
+            dtype: rate
+            for dtype, rate in machine.products.items()
+            if dtype not in vector and rate > vector.get("float32", 0)
+        }
+        day = date.today().isoformat()
+        note = f"measured on {day}: {machine.how}"
+        if verbose:
+            peaks = ", ".join(f"{clever_format(rate)}FLOP/s in {dtype}" for dtype, rate in machine.products.items())
+            sys.stderr.write(
+                f"thoplw: measured {machine.title}: {peaks}, {clever_format(machine.bandwidth)}B/s ({machine.how})\n"
+            )
+        source = (Source(title=f"measured on {machine.title}", url="", read=day, by="measured", via=machine.how),)
+        return cls(
+            name=name or f"this-{on.replace(':', '-')}",
+            title=machine.title,
+            matrix=matrix,
+            vector=vector,
+            bandwidth=machine.bandwidth,
+            memory=machine.memory,
+            cache=machine.cache,
+            sources=dict.fromkeys(("matrix", "vector", "bandwidth", "memory", "cache"), source),
+            note=note,
+        )
