@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from thoplw.record import Call, ModuleCall, TensorSpec, Work
     from thoplw.render.units import clever_format
     from thoplw.report.layer_info import LayerInfo
+    from thoplw.report.measurement import Measurement, TimedRow
     from thoplw.report.rows import Assumed, Row, Uncounted
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "InputError",
     "Inputs",
     "LayerInfo",
+    "Measurement",
     "MissingExtraError",
     "ModuleCall",
     "NoFormulaError",
@@ -57,6 +59,7 @@ __all__ = [
     "TensorSpec",
     "Term",
     "ThoplwError",
+    "TimedRow",
     "Uncounted",
     "UncountedError",
     "UnknownNameError",
@@ -92,6 +95,7 @@ _HOMES = {
     "render.units": "clever_format",
     "report.rows": "Assumed Row Uncounted",
     "report.layer_info": "LayerInfo",
+    "report.measurement": "Measurement TimedRow",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 

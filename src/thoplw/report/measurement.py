@@ -421,6 +421,10 @@ _NUMBERS: Mapping[str, Callable[[TimedRow], float]] = {
 }
 
 
+#: Names of those.
+SORTS = tuple(_NUMBERS)
+
+
 def _called(modules: Sequence[Row], called: Mapping[str, Any]) -> tuple[Row, ...]:
     """The modules that were called; the others count for the nearest one around them that was.
 
