@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from thoplw.estimate.traffic import Active, Usage, doubts
 from thoplw.pricing import Leaf, Priced
 from thoplw.record import ZERO, Assumption, Phase, Scope, Weight, Work
 from thoplw.report.figures import Charge, figures_of
 from thoplw.report.profile import About, Profile, batch_of, shapes_of
 from thoplw.report.rows import Assumed, Gaps, Row, Uncounted
+from thoplw.traffic.usage import Active, Usage, doubts
 
 
 class Attribution:
@@ -247,10 +247,9 @@ class Attribution:
         """Active parameters by module, for modules with a row."""
         found: dict[int, Active] = {}
         for index, weight in self._counted:
-            computed, looked_up = self._usage.active(weight)
-            payer = self._payer(index)
+            payer, more = self._payer(index), self._usage.active(weight)
             before = found.get(payer, Active())
-            found[payer] = Active(before.computed + computed, before.looked_up + looked_up)
+            found[payer] = Active(before.computed + more.computed, before.looked_up + more.looked_up)
         return found
 
     # Worked out when rows are asked for: totals alone do not need these.

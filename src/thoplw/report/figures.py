@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from thoplw.estimate.traffic import Active
 from thoplw.record import Weight, Work
 from thoplw.render.units import aligned
+from thoplw.traffic.usage import Active
 
 if TYPE_CHECKING:
     from thoplw.report.rows import Row

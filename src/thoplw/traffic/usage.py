@@ -26,24 +26,28 @@ class Active(NamedTuple):
     Attributes:
         computed: those that it computes with.
         looked_up: those of tables of embeddings, in full, of which it only looks rows up.
+        routed: whether that rests on tokens that are spread over experts.
     """
 
     computed: int = 0
     looked_up: int = 0
+    routed: bool = False
 
 
 class _Use(NamedTuple):
     """How operators of a scope, and of those inside, use a tensor that came from outside.
 
     Attributes:
-        read: distinct elements that are read; of one of several pieces that look alike, on average.
+        read: distinct elements that are read.
         active: elements that the work for one token touches.
         looked_up: whether rows are only looked up.
+        routed: whether tokens are spread over it.
     """
 
     read: Fraction | int = 0
     active: Fraction | int = 0
     looked_up: bool = True
+    routed: bool = False
 
 
 _UNUSED = _Use()
@@ -58,7 +62,7 @@ class Usage:
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
         self._counted = Counter(trace.steps)
-        self._uses: dict[tuple[int, TensorSpec], _Use] = {}
+        self._uses: dict[tuple[int, TensorSpec, int], _Use] = {}
 
     # -- as the operators ran ------------------------------------------------------------------------------------------
 
@@ -153,7 +157,7 @@ class Usage:
         use = _largest([self._use_of(owner, weight) for owner in self._owners[weight.key]])
         if use.looked_up:
             return Active(looked_up=weight.spec.numel)
-        return Active(computed=round(min(use.active, weight.spec.numel)))
+        return Active(computed=round(min(use.active, weight.spec.numel)), routed=use.routed)
 
     # -- who uses what -------------------------------------------------------------------------------------------------
 
@@ -223,41 +227,34 @@ class Usage:
         found = _largest([self._use(scope, spec) for scope in range(len(self._trace.scopes))])
         return found if found.read else _Use(elements(spec), elements(spec), looked_up=False)
 
-    def _use(self, scope: int, spec: TensorSpec) -> _Use:
-        """How a tensor is used in a scope, and in the scopes inside that are given it."""
-        key = scope, spec
+    def _use(self, scope: int, spec: TensorSpec, pieces: int = 1) -> _Use:
+        """How a tensor is used in a scope, and in the scopes inside that are given it.
+
+        Of several pieces of one tensor that look alike, as the weights of experts do, how each is used on average.
+        """
+        key = scope, spec, pieces
         known = self._uses.get(key)
         if known is None:
             self._uses[key] = _UNUSED  # a view may look like what it shows
-            known = self._uses[key] = self._work_out(scope, spec)
+            known = self._uses[key] = self._work_out(scope, spec, pieces)
         return known
 
-    def _work_out(self, scope: int, spec: TensorSpec) -> _Use:
+    def _work_out(self, scope: int, spec: TensorSpec, pieces: int) -> _Use:
         takers = self._consumers[scope].get(spec, {})
         whole = elements(spec)
         if any(not self._shows(call) and part_of(call) is None for call in takers):
-            return self._as_a_whole(scope, spec, takers)
+            return self._as_a_whole(scope, spec, pieces, takers)
         uses = [self._use(at, spec) for at in self._inner[scope].get(spec, ())]
-        parts = [
-            self._shown(scope, call) if self._shows(call) else self._looked_up(scope, call, times)
-            for call, times in takers.items()
-        ]
-        read, active = sum([part.read for part in parts]), sum([part.active for part in parts])
-        together = _Use(min(whole, read), min(whole, active), all(part.looked_up for part in parts))
-        return _largest([*uses, together])
+        shown = Counter(piece for call in takers if self._shows(call) for piece in call.outputs)
+        parts = [self._use(scope, piece, pieces * many) for piece, many in shown.items() for _ in range(many)]
+        parts += [self._looked_up(scope, call, times) for call, times in takers.items() if not self._shows(call)]
+        together = _together(parts)
+        uses.append(together._replace(read=min(whole, together.read), active=min(whole, together.active)))
+        return _largest(uses)
 
     def _shows(self, call: Call) -> bool:
         """Whether a call moves nothing, as its output is another view of its input."""
         return is_view(call) and self._traffic[call] is NOTHING
-
-    def _shown(self, scope: int, call: Call) -> _Use:
-        """How all that a view shows is used, which may be several pieces."""
-        pieces = [self._use(scope, piece) for piece in call.outputs]
-        return _Use(
-            sum([piece.read for piece in pieces]),
-            sum([piece.active for piece in pieces]),
-            all(piece.looked_up for piece in pieces),
-        )
 
     def _looked_up(self, scope: int, call: Call, times: int) -> _Use:
         """How a call, made several times, uses the argument that it reads a part of.
@@ -272,20 +269,20 @@ class Usage:
             return _Use(part.elements * times, looked_up=True)
         whole = elements(table)
         active: Fraction | int = whole
-        tokens = self._tokens(scope)
-        if part.position == 1:  # rows and matrices
-            active = Fraction(whole * call.args[0].shape[0], table.shape[0] * tokens) if tokens else whole
-        elif _chooses(call):
-            active = Fraction(call.outputs[0].numel * times, tokens) if tokens else whole
-        return _Use(part.elements * times, min(whole, active), looked_up=False)
+        tokens, routed = self._tokens(scope), False
+        if tokens and part.position == 1:  # rows and matrices
+            active, routed = Fraction(whole * call.args[0].shape[0], table.shape[0] * tokens), True
+        elif tokens and _chooses(call):
+            active, routed = Fraction(call.outputs[0].numel * times, tokens), True
+        return _Use(part.elements * times, min(whole, active), looked_up=False, routed=routed)
 
-    def _as_a_whole(self, scope: int, spec: TensorSpec, takers: _Takers) -> _Use:
+    def _as_a_whole(self, scope: int, spec: TensorSpec, pieces: int, takers: _Takers) -> _Use:
         """How a tensor is used that some operator reads as a whole.
 
         Fewer than all tokens meet it where experts share them: in a module that chooses experts by assumption, or where
         a weight is taken apart into pieces, of which an operator is given one for each expert.
         """
-        whole, pieces = elements(spec), self._pieces[scope].get(spec, 1)
+        whole = elements(spec)
         chooser = next((at for at in self._scopes_around(scope) if at in self._choosers), None)
         if pieces == 1 and chooser is None:
             return _Use(whole, whole, looked_up=False)
@@ -296,16 +293,7 @@ class Usage:
         tokens = self._tokens(scope if chooser is None else chooser)
         read = min(Fraction(1), Fraction(max(taken_times.values()), pieces))
         active = min(Fraction(1), Fraction(max(rows.values()), tokens * pieces)) if tokens else read
-        return _Use(whole * read, whole * active, looked_up=False)
-
-    @cached_property
-    def _pieces(self) -> list[Counter[TensorSpec]]:
-        """For each scope: how many views look alike, as the weights of experts do that lie in one tensor."""
-        found: list[Counter[TensorSpec]] = [Counter() for _ in self._trace.scopes]
-        for call, scope in self._counted:
-            if self._shows(call):
-                found[scope].update(call.outputs)
-        return found
+        return _Use(whole * read, whole * active, looked_up=False, routed=True)
 
     @cached_property
     def _choosers(self) -> frozenset[int]:
@@ -323,12 +311,27 @@ def _rows(specs: tuple[TensorSpec, ...]) -> int:
     return specs[0].numel // (specs[0].shape[-1] or 1) if specs and specs[0].shape else 0
 
 
+def _together(uses: list[_Use]) -> _Use:
+    """Several uses of different parts of one tensor."""
+    return _Use(
+        sum([use.read for use in uses]),
+        sum([use.active for use in uses]),
+        all(use.looked_up for use in uses if use.read),
+        any(use.routed for use in uses),
+    )
+
+
 def _largest(uses: list[_Use]) -> _Use:
     """The largest of several uses of one tensor."""
     uses = [use for use in uses if use.read]
     if not uses:
         return _UNUSED
-    return _Use(max(use.read for use in uses), max(use.active for use in uses), all(use.looked_up for use in uses))
+    return _Use(
+        max(use.read for use in uses),
+        max(use.active for use in uses),
+        all(use.looked_up for use in uses),
+        any(use.routed for use in uses),
+    )
 
 
 def _chooses(call: Call) -> bool:
