@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from thoplw.estimate.roofline import Peak, Roof, Roofline
 from thoplw.pricing import Leaf, Priced
 from thoplw.record import ZERO, Assumption, Phase, Scope, Weight, Work
-from thoplw.report.figures import Charge, figures_of
+from thoplw.report.figures import Charge, Timed, figures_of
 from thoplw.report.profile import About, Profile, batch_of, shapes_of
 from thoplw.report.rows import Assumed, Gaps, Row, Uncounted
 from thoplw.traffic.usage import Active, Usage, doubts
@@ -27,10 +28,11 @@ class Attribution:
         params: of the whole model.
     """
 
-    def __init__(self, priced: Priced) -> None:
-        """Add up the totals of a priced trace."""
+    def __init__(self, priced: Priced, roof: Roof | None = None) -> None:
+        """Add up the totals of a priced trace; times are of the device that ``roof`` is of."""
         assert priced.convention.parameters is not None  # it was found, so it is complete
         self._priced = priced
+        self._roof = roof
         self._trace = priced.trace
         self._convention = priced.convention
         self._counted = tuple(priced.convention.parameters(priced.trace))
@@ -48,7 +50,17 @@ class Attribution:
             convention=self._convention.name,
             unit=self._convention.unit or "MAC",
             torch=self._trace.torch,
+            device=self._roof.device.name if self._roof else "",
+            roof=self._roofline.in_words if self._roof else "",
         )
+
+    def on(self, roof: Roof) -> Attribution:
+        """The same with times on a device."""
+        return Attribution(self._priced, roof)
+
+    def main_peak(self, roof: Roof) -> Peak | None:
+        """The peak of a device that most contractions meet."""
+        return Roofline(self._trace, self._usage, roof).main
 
     def profile(self) -> Profile:
         """Return rows and gaps as plain values."""
@@ -106,6 +118,7 @@ class Attribution:
             moved=lambda: self._moved[index],
             compulsory=lambda: self._usage.compulsory[index].total,
             active=lambda: self._active.get(index, Active()),
+            timed=None if self._roof is None else lambda: self._timed(index),
         )
         # A module of many calls has few shapes: find the distinct specs first.
         calls = dict.fromkeys((scope.inputs, scope.outputs) for scope in scopes)
@@ -234,13 +247,29 @@ class Attribution:
 
     @cached_property
     def _moved(self) -> Mapping[int, int]:
-        """The bytes that are moved, by module; what runs in a module that was priced as a whole is its own."""
+        """The bytes that are moved, by module."""
+        return self._by_module(moved.total for moved in self._usage.by_scope)
+
+    def _by_module(self, by_scope: Iterable[int]) -> Mapping[int, int]:
+        """Sums of numbers of scopes, by module; what runs in a module that was priced as a whole is its own."""
         found: Counter[int] = Counter()
-        for index, moved in enumerate(self._usage.by_scope):
+        for index, size in enumerate(by_scope):
             while index in self._priced.covered:
                 index = self._trace.scopes[index].parent
-            found[self._trace.scopes[index].module] += moved.total
+            found[self._trace.scopes[index].module] += size
         return found
+
+    @cached_property
+    def _roofline(self) -> Roofline:
+        assert self._roof is not None  # or nobody asks
+        return Roofline(self._trace, self._usage, self._roof)
+
+    @cached_property
+    def _eager(self) -> Mapping[int, int]:
+        return self._by_module(self._roofline.eager)
+
+    def _timed(self, index: int) -> Timed:
+        return Timed(self._roofline.times[index], self._roofline.floors[index], self._eager.get(index, 0))
 
     @cached_property
     def _active(self) -> Mapping[int, Active]:

@@ -146,7 +146,7 @@ def from_document(document: Mapping[str, Any]) -> Profile:
         InputError: a field is missing, unknown or of another type, or figures do not add up; the message names the
             place, such as ``layers[3].macs``.
     """
-    fields = _fields(document, "", required=_KEYS, optional=("assumptions_of_bytes", "unused"))
+    fields = _fields(document, "", required=_KEYS, optional=("assumptions_of_bytes", "device", "roof", "unused"))
     layers = _list(fields["layers"], "layers")
     if not layers:
         raise InputError("layers is empty: its first entry must be the model itself")
@@ -160,7 +160,11 @@ def from_document(document: Mapping[str, Any]) -> Profile:
     shapes = _shapes(fields["inputs"], "inputs"), _shapes(fields["outputs"], "outputs")
     _check_shapes(modules[0], shapes)
     profile = Profile(
-        about=About(unit=unit, **{key: _text(fields[key], key) for key in ("model", "convention", "torch", "thoplw")}),
+        about=About(
+            unit=unit,
+            **{key: _text(fields[key], key) for key in ("model", "convention", "torch", "thoplw")},
+            **{key: _text(fields[key], key) for key in ("device", "roof") if key in fields},
+        ),
         modules=modules,
         gaps=Gaps(
             uncounted=_map(fields["uncounted"], "uncounted", _uncounted),
@@ -195,7 +199,11 @@ def _row(value: Any, where: str) -> Row:
             _other_call(each, f"{where}.other_calls[{index}]")
             for index, each in enumerate(_list(fields.get("other_calls", []), f"{where}.other_calls"))
         ),
-        figures={figure.name: _value(figure, fields, where) for figure in _figures()},
+        figures={
+            figure.name: _value(figure, fields, where)
+            for figure in _figures()
+            if figure.name in fields or not figure.on_device
+        },
         operators=_map(fields["operators"], f"{where}.operators", _number),
     )
 

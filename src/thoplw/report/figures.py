@@ -17,9 +17,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
+from thoplw.estimate.roofline import Times
 from thoplw.record import Weight, Work
 from thoplw.render.units import aligned
 from thoplw.traffic.usage import Active
@@ -38,6 +41,20 @@ Formatter = Callable[[int, int], str]
 PLACES = frozenset({"table", "document", "diff", "budget", "survey", "totals", "page", "flame"})
 
 
+class Timed(NamedTuple):
+    """Times of a module on a device, in picoseconds.
+
+    Attributes:
+        units: how long each unit takes by itself, with all modules inside.
+        floor: how long it takes at least, with all modules inside.
+        eager: how long its operators take one after the other, by an estimate, without modules inside.
+    """
+
+    units: Times
+    floor: int
+    eager: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
     """What one module itself costs, without its children.
@@ -51,6 +68,7 @@ class Charge:
         moved: gives the bytes that its operators move.
         compulsory: gives the bytes that it must move, with all modules inside.
         active: gives the parameters that the work for one token touches.
+        timed: gives the times on a device; None where no device was named.
     """
 
     cost: int
@@ -61,6 +79,7 @@ class Charge:
     moved: Callable[[], int] = int
     compulsory: Callable[[], int] = int
     active: Callable[[], Active] = Active
+    timed: Callable[[], Timed] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +98,7 @@ class Figure:
         over: names of two figures, for one that is the first divided by the second.
         parts: what tells its parts apart, such as ``dtype``; empty where it is one number.
         optional: whether reports may lack it: documents then leave it out.
+        on_device: whether it is of a device, so that reports lack it that name none.
         adds_up: whether the figure of a module that holds others is the sum of its own and theirs, and the model has
             a total. A figure that does not add up is the module's own, also in sums.
         inclusive: whether a module's own figure, which does not add up, is of all modules inside too, so that the
@@ -98,6 +118,7 @@ class Figure:
     over: tuple[str, str] | None = None
     parts: str = ""
     optional: bool = False
+    on_device: bool = False
     adds_up: bool = True
     inclusive: bool = False
     formatter: Formatter | None = None
@@ -110,9 +131,12 @@ class Figure:
 
     def value(self, row: Row) -> Value:
         """The figure of a row."""
-        if self.optional and self.name not in row.figures:
-            return {} if self.parts else 0
-        return row.figures[self.shows or self.name]
+        try:
+            return row.figures[self.shows or self.name]
+        except KeyError:
+            if self.optional:
+                return {} if self.parts else 0
+            raise
 
     def number(self, row: Row) -> int:
         """The figure of a row as one number: the sum of its parts."""
@@ -215,15 +239,38 @@ class Figures(dict[str, Value]):
 
     def all(self) -> dict[str, Value]:
         """Every figure, the late ones too."""
-        return {name: self[name] for name, figure in FIGURES.items() if name in self or figure.late}
+        found: dict[str, Value] = {}
+        for name, figure in FIGURES.items():
+            if name in self or figure.late:
+                with suppress(KeyError):  # it is of a device, and there is none
+                    found[name] = self[name]
+        return found
 
 
 def figures_of(charge: Charge) -> Figures:
     """The figures of a module, given what it is charged for."""
-    computed = {figure.name: (figure.of, figure.late) for figure in FIGURES.values() if figure.of is not None}
-    return Figures(
-        {name: of(charge) for name, (of, late) in computed.items() if not late}, lambda name: computed[name][0](charge)
-    )
+    computed = [figure for figure in FIGURES.values() if figure.of is not None and not figure.late]
+    return Figures({figure.name: figure.of(charge) for figure in computed if figure.of}, partial(_late, charge))
+
+
+def _late(charge: Charge, name: str) -> Value:
+    figure = FIGURES[name]
+    if figure.of is None or (figure.on_device and charge.timed is None):
+        raise KeyError(name)
+    return figure.of(charge)
+
+
+def _timed(charge: Charge) -> Timed:
+    assert charge.timed is not None  # or nobody asks
+    return charge.timed()
+
+
+def in_seconds(value: int, total: int = 0) -> str:
+    """A number of picoseconds: ``1.23 ms``."""
+    for unit, size in (("s", 10**12), ("ms", 10**9), ("us", 10**6)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value / 1000:.3g} ns" if value else "0"
 
 
 #: Name -> figure, in the order in which they are shown.
@@ -332,6 +379,50 @@ FIGURES: dict[str, Figure] = {
             of=lambda charge: _active(charge.active()),
             late=True,
             parts="use",
+            places=frozenset({"table", "document"}),
+        ),
+        Figure(
+            name="units",
+            heading="Time of",
+            label="Time of",
+            unit="picosecond",
+            description="Unit of the device -> how long it takes by itself at least, with all inside.",
+            of=lambda charge: _timed(charge).units._asdict(),
+            late=True,
+            parts="unit",
+            optional=True,
+            on_device=True,
+            adds_up=False,
+            inclusive=True,
+            formatter=in_seconds,
+            places=frozenset({"document"}),
+        ),
+        Figure(
+            name="floor",
+            heading="Floor",
+            label="Floor",
+            unit="picosecond",
+            description="How long it takes on the device at least, with all inside.",
+            of=lambda charge: _timed(charge).floor,
+            late=True,
+            optional=True,
+            on_device=True,
+            adds_up=False,
+            inclusive=True,
+            formatter=in_seconds,
+            places=frozenset({"table", "document"}),
+        ),
+        Figure(
+            name="eager",
+            heading="Eager",
+            label="Eager",
+            unit="picosecond",
+            description="How long its operators take on the device one after the other: an estimate, and no bound.",
+            of=lambda charge: _timed(charge).eager,
+            late=True,
+            optional=True,
+            on_device=True,
+            formatter=in_seconds,
             places=frozenset({"table", "document"}),
         ),
         Figure(

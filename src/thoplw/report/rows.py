@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from thoplw.estimate.roofline import PICO
 from thoplw.report.figures import FIGURES, Value, number
 
 Shape = tuple[int, ...]
@@ -81,6 +82,26 @@ class Row:
     def intensity(self) -> float:
         """FLOPs for each byte moved."""
         return FIGURES["intensity"].ratio(self)
+
+    @property
+    def floor(self) -> float:
+        """How long it takes at least on the device of the report, with all modules inside, in seconds.
+
+        It is 0 in a report without a device, see :meth:`LayerInfo.on`.
+        """
+        return FIGURES["floor"].number(self) / PICO
+
+    @property
+    def eager(self) -> float:
+        """How long its operators take there one after the other, by an estimate, in seconds."""
+        return FIGURES["eager"].number(self) / PICO
+
+    @property
+    def bound(self) -> str:
+        """What takes longest there: ``matrix``, ``vector`` or ``memory``; empty if it does nothing."""
+        units = FIGURES["units"].value(self)
+        assert isinstance(units, Mapping)  # it has parts
+        return max(units, key=lambda unit: units[unit]) if any(units.values()) else ""
 
     @property
     def phases(self) -> Mapping[str, int]:

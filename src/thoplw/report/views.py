@@ -11,7 +11,7 @@ from thoplw.render import TABLES, check_format
 from thoplw.render.table import Table
 from thoplw.render.units import clever_format
 from thoplw.render.words import named, shapes_in_words, some
-from thoplw.report.figures import FIGURES, FORMATTERS, Figures, Formatter, shown_in
+from thoplw.report.figures import FIGURES, FORMATTERS, Figures, Formatter, Value, number, shown_in
 from thoplw.report.profile import Profile
 from thoplw.report.rollup import cumulative, folded, layers, rolled_up, summed
 from thoplw.report.rows import Row, Shape
@@ -21,6 +21,9 @@ DEFAULT = ("name", "class", "inputs", "outputs", "macs", "params")
 
 #: The same for a report with phases, which need the room.
 OF_TRAINING = ("name", "class", "phases", "macs", "params")
+
+#: The same for a report on a device.
+ON_DEVICE = ("name", "class", "flops", "compulsory", "intensity", "bound", "floor")
 
 #: How many different shapes to show for a module that is called several times.
 SHAPES = 3
@@ -96,7 +99,12 @@ class View:
 
     def table(self, profile: Profile) -> Table:
         """The table of a profile."""
-        usual = OF_TRAINING if profile.has_phases else DEFAULT
+        usual = ON_DEVICE if profile.about.device else OF_TRAINING if profile.has_phases else DEFAULT
+        needs = [
+            name for name in self.columns or () if name == "bound" or (name in FIGURES and FIGURES[name].on_device)
+        ]
+        if needs and not profile.about.device:
+            raise InputError(f"column {needs[0]!r} needs a device: layers.on('h100-sxm'), or --on h100-sxm")
         columns = [column for name in self.columns or usual for column in self._columns(name, profile)]
         figures = [column for column in columns if isinstance(column, _Figures)]
         rows = self._rows(profile.modules, figures)
@@ -139,7 +147,14 @@ class View:
             return [_Words(heading, lambda row: _ratio(figure.ratio(row)), _ratio(figure.ratio(model)))]
         if not figure.adds_up:
             size = figure.number(model) if figure.inclusive else 0
-            return [_Words(heading, lambda row: cell(figure.number(row), size), foot(size, size) if size else "")]
+
+            def written(row: Row) -> str:
+                try:
+                    return cell(number(row.figures[name]), size)
+                except KeyError:  # it is of several modules
+                    return ""
+
+            return [_Words(heading, written, foot(size, size) if size else "")]
         if not figure.parts:
             return [_Figures(heading, figure.number, figure.number(model), cell, foot)]
         whole = figure.value(model)
@@ -220,9 +235,15 @@ def _order(sort: str) -> Callable[[Row], Any]:
 
 
 def _more(rest: Sequence[Row]) -> Row:
-    """Sum many rows in one, ``(12 more)``, which is not a module."""
-    whole = summed(rest, beside=True)
+    """Sum many rows in one, ``(12 more)``, which is not a module: it has no figure of what modules have inside."""
+    whole = summed(rest)
     calls = sum(row.calls for row in rest)
+
+    def late(name: str) -> Value:
+        if FIGURES[name].inclusive:
+            raise KeyError(name)
+        return whole.figures[name]
+
     return replace(
         whole,
         name=f"({len(rest)} more)",
@@ -230,7 +251,7 @@ def _more(rest: Sequence[Row]) -> Row:
         input_shapes=(),
         output_shapes=(),
         other_shapes=(),
-        figures=Figures({**whole.figures, "calls": calls}, whole.figures.__getitem__),
+        figures=Figures({**whole.figures, "calls": calls}, late),
     )
 
 
@@ -266,4 +287,5 @@ _WORDS: dict[str, tuple[str, Callable[[Row, int | None], str], Callable[[Row, in
     "depth": ("Depth", lambda row, _: str(row.depth), lambda *_: ""),
     "inputs": ("Input shape", _inputs, _inputs),
     "outputs": ("Output shape", _outputs, _outputs),
+    "bound": ("Bound", lambda row, _: row.bound, lambda model, _: model.bound),
 }
