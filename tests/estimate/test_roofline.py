@@ -143,7 +143,7 @@ def test_utilisation_names_what_it_divides() -> None:
     found = layers.mfu(1e-6, PLAIN)
     assert float(found) == 2 * 100 * 100 / 1e-6 / 1e12
     assert (
-        str(found) == "2.0 % MFU: 20 kFLOPs (macs: 2 for each MAC) in 1e-06 s, of 1 TFLOP/s (float32, matrix, of plain)"
+        str(found) == "2.0 % MFU: 20 KFLOPs (macs: 2 for each MAC) in 1e-06 s, of 1 TFLOP/s (float32, matrix, of plain)"
     )
     assert found.to_dict()["mfu"] == float(found)
 
