@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from thoplw.errors import InputError, UnknownNameError
+from thoplw.render.words import count
 
 #: Clock -> nanoseconds that it shows.
 CLOCKS: Mapping[str, Callable[[], int]] = MappingProxyType(
@@ -29,7 +30,7 @@ class Processor:
 
     def __init__(self, clock: str = "wall") -> None:
         self.stamp = CLOCKS[clock]
-        self.hardware = f"a CPU with torch's {torch.get_num_threads()} threads"
+        self.hardware = f"a CPU with {count(torch.get_num_threads(), 'thread')} of torch"
         stamps = [self.stamp() for _ in range(1001)]
         self.cost = median(self.seconds(*pair) for pair in pairwise(stamps))
 
