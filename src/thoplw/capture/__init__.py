@@ -234,6 +234,7 @@ def _capture(
         assumptions=tuple(run.assumptions),
         torch=VERSION,
         phases=b"" if asked is not None else phases_of(run.steps),
+        given=tuple(map(specs.of, given.values())),
     )
 
 
