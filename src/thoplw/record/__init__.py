@@ -11,9 +11,11 @@ from thoplw.record.phase import Phase
 from thoplw.record.spec import Nested, TensorSpec, specs_in
 from thoplw.record.torch_name import TorchName
 from thoplw.record.trace import Assumption, ModuleCall, ModuleInfo, Scope, Trace, Weight
+from thoplw.record.traffic import NOTHING, Traffic
 from thoplw.record.work import ZERO, Work, as_work
 
 __all__ = [
+    "NOTHING",
     "ZERO",
     "Assumption",
     "Call",
@@ -27,6 +29,7 @@ __all__ = [
     "TensorSpec",
     "TorchName",
     "Trace",
+    "Traffic",
     "Weight",
     "Work",
     "as_work",

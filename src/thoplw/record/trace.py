@@ -118,6 +118,7 @@ class Trace:
         torch: version of torch that ran the model.
         complete: whether the steps hold the parts of every composite operator.
         phases: the :class:`~thoplw.record.Phase` of each step, a byte each; empty where all are of the forward.
+        given: every tensor in the inputs, those that objects such as a cache hold among them.
     """
 
     modules: tuple[ModuleInfo, ...]
@@ -128,6 +129,7 @@ class Trace:
     torch: str = ""
     complete: bool = False
     phases: bytes = b""
+    given: tuple[TensorSpec, ...] = ()
 
     def completed(self, expand: Expand) -> Trace:
         """The same record with the parts of every composite operator, so that it can be priced without torch.
