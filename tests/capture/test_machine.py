@@ -22,7 +22,7 @@ def test_the_machine_is_measured_in_every_dtype_that_it_multiplies() -> None:
     assert all(1e6 < rate < 1e15 for rate in found.products.values())
     assert 1e6 < found.bandwidth < 1e13
     assert found.cache == 2**20
-    assert "passes over 256 MiB on a CPU with torch's" in found.how
+    assert "passes over 256 MiB on a CPU with " in found.how
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:99", "meta"])

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from thoplw import InputError
-from thoplw.capture.clocks import Processor
+from thoplw import InputError, UnknownNameError
+from thoplw.capture import clocks
 from thoplw.capture.stopwatch import Span, timed
 
 
@@ -60,17 +60,26 @@ def test_the_time_of_a_module_is_its_own_and_that_of_those_it_calls() -> None:
 def ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that shows one second more at every look."""
     looks: Iterator[int] = itertools.count(0, 10**9)
-    monkeypatch.setattr(Processor, "stamp", staticmethod(lambda: next(looks)))
+    monkeypatch.setattr(clocks, "CLOCKS", {"wall": lambda: next(looks)})
 
 
 @pytest.mark.usefixtures("ticks")
 def test_timers_do_not_time_themselves() -> None:
     inner = nn.Sequential(nn.Identity(), nn.Identity())
     spans = spans_of(nn.Sequential(inner, nn.Identity()))
-    # One look as a module begins and one as it ends: a second lies between the two, whatever is around it. The model
-    # itself calls two modules: a second before, between, and after them.
-    assert {(span.module, span.own) for span in spans} == {("", 3), ("0", 3), ("0.0", 1), ("0.1", 1), ("1", 1)}
-    assert spans[0].seconds == sum(span.own for span in spans)
+    # Nothing but looks moves this clock, and what they take is left out.
+    assert {(span.module, span.own, span.seconds) for span in spans} == {
+        (name, 0, 0) for name in ("", "0", "0.0", "0.1", "1")
+    }
+    starts = {span.module: span.start for span in spans}
+    assert starts[""] < starts["0"] < starts["0.0"] < starts["0.1"] < starts["1"]
+
+
+def test_the_clock_of_the_process_stands_still_while_it_sleeps() -> None:
+    (run,) = timed(Outer(), (X,), {}, repeat=1, warmup=0, clock="process").timed
+    assert run[0].seconds < 0.01
+    with pytest.raises(UnknownNameError, match="unknown clock 'cpu'"):
+        timed(Outer(), (X,), {}, repeat=1, warmup=0, clock="cpu")
 
 
 def test_runs_are_as_many_as_asked_for() -> None:

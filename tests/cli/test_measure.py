@@ -59,7 +59,7 @@ def test_columns_are_chosen_and_times_are_written_in_full(run: Run, net: str) ->
     [
         (["--roof", "h100"], "unknown device 'h100'. Did you mean"),
         (["--columns", "time"], "unknown column 'time'"),
-        (["--kind", "html"], "unknown kind 'html'"),
+        (["--kind", "tree"], "unknown kind 'tree'"),
         (["--device", "abacus"], "--device abacus: "),
         (["--columns", "of roof"], "column 'of roof' needs a device: --roof h100-sxm"),
     ],

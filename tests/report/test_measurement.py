@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import nn
 
 import thoplw
 from thoplw import InputError, UnknownNameError
+from thoplw.render.page.times import Dot, _picture
 from thoplw.report.measurement import Measurement, Span
 
 
@@ -102,6 +104,30 @@ def test_a_chrome_trace_has_every_call_within_the_one_that_made_it(measured: Mea
     assert [call["name"] for call in calls] == ["0", "2"]
     assert all(model["ts"] <= call["ts"] and call["ts"] + call["dur"] <= model["dur"] for call in calls)
     assert calls[0]["args"]["macs"] == 3 * (4 + 1) * 8  # with the bias
+
+
+def test_a_page_has_a_dot_for_every_layer_under_the_roof_of_the_device(measured: Measurement) -> None:
+    beside = replace(measured, roof="mine", peaks={"float32": 1e6, "tf32": 1e6, "float16": 1e7}, bandwidth=1e6)
+    page = beside.summary("html")
+    titles = re.findall(r"<circle [^>]*><title>(.*?)</title>", page)
+    assert [title.partition(":")[0] for title in titles] == ["2", "0"]  # the slower one first, to lie below
+    assert "2 ms, 108.00 KFLOP/s, 10.8% of roof" in titles[1]
+    assert ">float32, tf32</text>" in page
+    assert "(between layers)" in page
+    assert not re.search("https?://", page)
+    assert "<circle" not in measured.summary("html")  # without a device there is no roof
+
+
+def test_the_roof_bends_where_the_peak_is_the_bandwidth_times_the_intensity() -> None:
+    dots = [Dot(name="a", words="", intensity=0.1, rate=1e3, part=0.5)]
+    picture = _picture(dots, {"float32": 1e6}, 1e4)
+    x1, y1, x2, y2 = picture["slope"]
+    (roof,) = picture["roofs"]
+    assert (roof["x"], roof["y"]) == (x2, y2)  # at 100 FLOPs per byte
+    (dot,) = picture["dots"]
+    assert (dot["x"], dot["y"]) == (x1, y1)  # on the slope, as 0.1 x 1e4 is 1e3
+    assert [label for _, label in picture["across"]] == ["0.1", "1", "10", "100", "1 K"]
+    assert x2 == picture["across"][3][0]
 
 
 @pytest.mark.parametrize(

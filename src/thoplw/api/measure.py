@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -26,6 +26,7 @@ def measure(
     repeat: int = 5,
     *,
     warmup: int = 2,
+    clock: Literal["wall", "process"] = "wall",
     convention: str | Convention = "thoplw",
 ) -> Measurement:
     """Run a model for real, as in inference, and tell how long every layer takes beside what it costs.
@@ -47,6 +48,8 @@ def measure(
             the model runs.
         repeat: how many runs there are of each kind; times are medians.
         warmup: how many runs of each kind come before that are not counted.
+        clock: of the CPU. ``"process"`` has what the threads of this process compute, all together: with one thread
+            that is the time without the pauses in which other programs run.
         convention: how to count, as in :func:`thoplw.profile`.
 
     Returns:
@@ -55,7 +58,7 @@ def measure(
     Raises:
         InputError: weights are missing or on the meta device, the model is on several devices or on one without a
             clock, or an argument cannot be used.
-        UnknownNameError: the device or the convention is unknown.
+        UnknownNameError: the device, the clock or the convention is unknown.
         Exception: what the forward of the model raises comes through unchanged.
     """
     for name, value, least in (("repeat", repeat, 1), ("warmup", warmup, 0)):
@@ -74,7 +77,7 @@ def measure(
     args, kwargs = arguments(inputs, forward=forward, real=True)
     if isinstance(inputs, (tuple, list)) and not kwargs and args and args[0] is not inputs and _is_shape(inputs):
         args = (_random(model, args[0]),)
-    times = stopwatch.timed(model, args, kwargs, repeat=repeat, warmup=warmup)
+    times = stopwatch.timed(model, args, kwargs, repeat=repeat, warmup=warmup, clock=clock)
     profile = _counted(model, Inputs(*args, **kwargs), table)
     return Measurement(
         profile=profile.profile,

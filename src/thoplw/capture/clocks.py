@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from statistics import median
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
-from thoplw.errors import InputError
+from thoplw.errors import InputError, UnknownNameError
+from thoplw.render.words import count
+
+#: Clock -> nanoseconds that it shows.
+CLOCKS: Mapping[str, Callable[[], int]] = MappingProxyType(
+    {"wall": time.perf_counter_ns, "process": time.process_time_ns}
+)
 
 
 class Processor:
-    """Seconds on the wall: what runs on several cores, or waits, takes as long as it takes."""
+    """Seconds on the wall, or seconds that the process has computed, which other programs do not disturb.
 
-    def __init__(self) -> None:
-        self.hardware = f"a CPU with torch's {torch.get_num_threads()} threads"
+    Attributes:
+        hardware: what it is the clock of, in words.
+        cost: seconds that a stamp takes: what lies between two stamps has that much too much.
+    """
 
-    stamp = staticmethod(time.perf_counter_ns)
+    def __init__(self, clock: str = "wall") -> None:
+        self.stamp = CLOCKS[clock]
+        self.hardware = f"a CPU with {count(torch.get_num_threads(), 'thread')} of torch"
+        stamps = [self.stamp() for _ in range(1001)]
+        self.cost = median(self.seconds(*pair) for pair in pairwise(stamps))
 
     def of(self, run: Callable[[], Any]) -> float:
         """The seconds that something takes."""
-        before = time.perf_counter_ns()
+        before = self.stamp()
         run()
-        return (time.perf_counter_ns() - before) / 1e9
+        return self.seconds(before, self.stamp()) - self.cost
 
     def wait(self) -> None:
         """Wait for what was begun; nothing was."""
@@ -35,6 +50,8 @@ class Processor:
 
 class Cuda:
     """Events on the stream of the device: they cost it next to nothing, and what it waits for counts."""
+
+    cost = 0.0
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -65,14 +82,19 @@ class Cuda:
         return milliseconds / 1e3
 
 
-def clock_for(device: torch.device) -> Processor | Cuda:
+def clock_for(device: torch.device, clock: str = "wall") -> Processor | Cuda:
     """The clock of a device.
 
     Raises:
-        InputError: there is none.
+        UnknownNameError: there is no such clock.
+        InputError: there is none for the device.
     """
-    if device.type == "cuda":
+    if clock not in CLOCKS:
+        raise UnknownNameError("clock", clock, CLOCKS)
+    if device.type == "cuda" and clock == "wall":
         return Cuda(device)
     if device.type == "cpu":
-        return Processor()
+        return Processor(clock)
+    if device.type == "cuda":
+        raise InputError(f"clock={clock!r} is of the CPU, and this is on {device}: leave it out")
     raise InputError(f"there are clocks for cpu and cuda, and none for {device}")

@@ -7,15 +7,17 @@ disturbs both. A timer stamps when it is entered and when it is left, so that it
     layer                        |-- stamp [kernel] stamp --|
 
 What a module does itself is the time between its inner stamps, less what lies between the outer stamps of the modules
-that it calls. So the times of all modules add up to the time of the run without timers.
+that it calls. Torch's way to a hook and back takes time outside of these: how much, modules tell that do nothing. So
+the times of all modules add up to the time of the run without timers.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from statistics import median
 from threading import get_ident
 from typing import Any
 
@@ -72,7 +74,15 @@ class Times:
     hardware: str
 
 
-def timed(model: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], *, repeat: int, warmup: int) -> Times:
+def timed(
+    model: torch.nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    repeat: int,
+    warmup: int,
+    clock: str = "wall",
+) -> Times:
     """Run ``model(*args, **kwargs)`` as in inference, untouched and with timers in turn; leave it as it was.
 
     Runs follow each other as in a loop: state that the forward keeps is there in the next run, and put back at last.
@@ -83,6 +93,7 @@ def timed(model: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
         kwargs: keyword inputs; likewise.
         repeat: how many runs there are of each kind.
         warmup: how many come before that are not counted.
+        clock: of the CPU: ``wall`` or ``process``.
 
     Raises:
         InputError: there is nothing to run, or no clock for where it runs.
@@ -107,9 +118,9 @@ def timed(model: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
     )
     parameters = [tensor for tensor in weights.tensors.values() if isinstance(tensor, torch.nn.Parameter)]
     versions = list(map(version_of, parameters))
-    clock = clock_for(device)
+    watch = clock_for(device, clock)
     paths = [info.path for info in weights.infos]
-    timers = _Timers(weights.indices, clock)
+    timers = _Timers(weights.indices, watch)
 
     def once(run: Callable[[Callable[[], Any]], Any]) -> Any:
         a, k = entered(inputs, given, inside, copied)
@@ -127,12 +138,13 @@ def timed(model: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
             stack.enter_context(data_preserved(weights.tensors.values()))
             stack.enter_context(without_collection())
             stack.enter_context(torch.no_grad())
+            timer = _cost_of_timers(watch)
             for count in range(warmup + repeat):
-                seconds = once(clock.of)
+                seconds = once(watch.of)
                 calls = once(timers.of)
                 if count >= warmup:
                     untouched.append(seconds)
-                    spans.append(_spans(calls, clock, paths))
+                    spans.append(_spans(calls, watch, paths, timer))
     finally:
         for lost in snapshot.lost:
             warnings.warn(f"the forward {lost}, and this cannot be put back", RuntimeWarning, stacklevel=2)
@@ -140,7 +152,7 @@ def timed(model: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
             warnings.warn(
                 "the forward wrote to parameters in place, and this cannot be put back", RuntimeWarning, stacklevel=2
             )
-    return Times(untouched=tuple(untouched), timed=tuple(spans), on=device.type, hardware=clock.hardware)
+    return Times(untouched=tuple(untouched), timed=tuple(spans), on=device.type, hardware=watch.hardware)
 
 
 #: A call that has ended: index of the module, how deep it was, and its four stamps.
@@ -162,7 +174,7 @@ class _Timers:
         """The calls that something makes, in the order in which they end; the last is that of the model."""
         stamp = self._clock.stamp
         self._open, self._ended, self._thread, self._in_hooks = [], [], get_ident(), False
-        with self._hooks():
+        with module_hooks(self._before, self._after):
             self._clock.wait()
             self._open.append((0, *(stamp(),) * 2))
             run()
@@ -171,11 +183,6 @@ class _Timers:
             self._ended[-1] = (*self._ended[-1][:5], end)
             self._clock.wait()
         return self._ended
-
-    @contextmanager
-    def _hooks(self) -> Iterator[None]:
-        with module_hooks(self._before, self._after):
-            yield
 
     def _before(self, module: torch.nn.Module, args: tuple[Any, ...]) -> None:
         index = self._indices.get(id(module))
@@ -202,21 +209,55 @@ class _Timers:
                 break
 
 
-def _spans(calls: list[_Call], clock: Processor | Cuda, paths: Sequence[str]) -> tuple[Span, ...]:
-    """Calls with their seconds, in the order in which they began: the first is that of the model."""
+class _Idle(torch.nn.Module):
+    """Calls modules that do nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle = [torch.nn.Identity() for _ in range(200)]
+
+    def forward(self) -> None:
+        for each in self.idle:
+            each(None)
+
+
+def _cost_of_timers(clock: Processor | Cuda) -> float:
+    """Seconds that a timer adds to the call of a module besides its stamps: torch's way to a hook and back."""
+    if isinstance(clock, Cuda):
+        return 0.0  # the device does not wait for it, or waits for Python anyhow
+    model = _Idle()
+    timers = _Timers({id(each): number for number, each in enumerate((model, *model.idle))}, clock)
+    found = []
+    for _ in range(9):
+        untouched = clock.of(model)
+        with_timers = _spans(timers.of(model), clock, [""] * 201, 0.0)[0].seconds
+        found.append((with_timers - untouched) / len(model.idle))
+    return max(0.0, median(found))
+
+
+def _spans(calls: list[_Call], clock: Processor | Cuda, paths: Sequence[str], timer: float) -> tuple[Span, ...]:
+    """Calls with their seconds, in the order in which they began: the first is that of the model.
+
+    Args:
+        calls: in the order in which they ended.
+        clock: of their stamps.
+        paths: of modules.
+        timer: seconds that each call took longer, besides its stamps.
+    """
     begin = calls[-1][3]
     found: list[Span] = []
-    inside: list[float] = []  # depth -> the seconds of the calls in the one that is open there
-    timers: list[float] = []  # depth -> likewise, those of timers alone
+    # Depth -> of the calls that have ended in the one that is open there: their seconds with those of timers, without
+    # these, and how many there are.
+    inside: list[tuple[float, float, int]] = []
     for index, depth, outer, inner, left, ended in calls:
-        inside += [0.0] * (depth + 2 - len(inside))
-        timers += [0.0] * (depth + 2 - len(timers))
-        own = clock.seconds(inner, left) - inside[depth + 1]
-        of_timers = timers[depth + 1]
-        inside[depth + 1] = timers[depth + 1] = 0.0
-        inside[depth] += clock.seconds(outer, ended)
-        timers[depth] += of_timers + clock.seconds(outer, inner) + clock.seconds(left, ended)
-        seconds = clock.seconds(inner, left) - of_timers
+        inside += [(0.0, 0.0, 0)] * (depth + 2 - len(inside))
+        with_timers, without, count = inside[depth + 1]
+        inside[depth + 1] = 0.0, 0.0, 0
+        # Every stretch of it lies between two stamps.
+        own = clock.seconds(inner, left) - with_timers - clock.cost * (count + 1) - timer * count
+        seconds = own + without
+        before = inside[depth]
+        inside[depth] = before[0] + clock.seconds(outer, ended), before[1] + seconds, before[2] + 1
         found.append(Span(module=paths[index], start=clock.seconds(begin, inner), seconds=seconds, own=own))
     return tuple(sorted(found, key=lambda span: (span.start, -span.seconds)))
 

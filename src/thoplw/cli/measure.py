@@ -65,8 +65,8 @@ def measure(
             "--format",
             metavar="KIND",
             rich_help_panel=TABLE,
-            help="text, md, csv, latex, json, or chrome: a trace for chrome://tracing. By default as FILE ends, or "
-            "else text.",
+            help="text, md, csv, latex, json, html, or chrome: a trace for chrome://tracing. By default as FILE ends, "
+            "or else text.",
             **words("kind", _kinds),
         ),
     ] = None,
@@ -105,6 +105,8 @@ def measure(
     thoplw measure resnet50 --batch 8 --device cuda --roof h100-sxm
 
     thoplw measure timm:vit_base_patch16_224 --top 10
+
+    thoplw measure resnet18 --roof rtx-4090 -o resnet18.html
 
     thoplw measure resnet18 --kind chrome -o trace.json
     """

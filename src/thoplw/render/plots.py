@@ -5,7 +5,7 @@ They belong to no window and no global state: ``figure.savefig("plot.svg")`` or 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from thoplw.errors import MissingExtraError
@@ -84,7 +84,12 @@ def scatter(
 
 
 def roofline(
-    dots: Mapping[str, tuple[float, float]], *, peaks: Mapping[str, float], bandwidth: float, title: str = ""
+    dots: Mapping[str, tuple[float, float]],
+    *,
+    peaks: Mapping[str, float],
+    bandwidth: float,
+    title: str = "",
+    labels: Collection[str] | None = None,
 ) -> Figure:
     """What layers achieve under the roof of a device, both in logarithmic scale, a dot a layer.
 
@@ -93,6 +98,7 @@ def roofline(
         peaks: label -> the most that the device does, in FLOP/s: each is a roof of its own.
         bandwidth: bytes per second.
         title: above.
+        labels: the names that stand beside their dots, if not all; one that finds no room is left out.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -114,7 +120,7 @@ def roofline(
     axes.grid(color="#dddddd")
     axes.spines[["top", "right"]].set_visible(False)
     if dots:
-        _name(figure, axes, dots)
+        _name(figure, axes, {name: dot for name, dot in dots.items() if labels is None or name in labels})
     return figure
 
 

@@ -14,7 +14,7 @@ from thoplw.errors import InputError, UnknownNameError
 from thoplw.render import TABLES, render
 from thoplw.render.plots import roofline
 from thoplw.render.table import Table
-from thoplw.render.units import aligned
+from thoplw.render.units import aligned, clever_format
 from thoplw.render.words import named, visible
 from thoplw.report.figures import FIGURES
 from thoplw.report.profile import Profile
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
 
 #: Formats of :meth:`Measurement.summary`.
-KINDS = (*(kind for kind in TABLES if kind != "tree"), "json", "chrome")
+KINDS = (*(kind for kind in TABLES if kind != "tree"), "json", "html", "chrome")
+
+#: How many layers have names in a picture.
+_NAMED = 10
 
 #: Columns of :meth:`Measurement.summary`.
 COLUMNS = ("name", "class", "calls", "latency", "share", "macs", "flops", "achieved", "of roof")
@@ -191,8 +194,8 @@ class Measurement:
         """The times of all layers, in one of several formats.
 
         A table is ``text``, ``csv``, ``md`` or ``latex``, with times in milliseconds. ``json`` has them in seconds.
-        ``chrome`` is a trace of the run that took the median time, which chrome://tracing and https://ui.perfetto.dev
-        show.
+        ``html`` is a page with the table and, if there is a device, the roofline, where hover names a layer. ``chrome``
+        is a trace of a run of middling time, which chrome://tracing and https://ui.perfetto.dev show.
 
         Args:
             kind: one of those.
@@ -214,6 +217,8 @@ class Measurement:
             return json.dumps(self.to_dict(), indent=1)
         if kind == "chrome":
             return json.dumps(self.to_chrome())
+        if kind == "html":
+            return self._page()
         return render(self.table(columns=columns, sort=sort, top=top, exact=kind == "csv"), kind)
 
     def table(
@@ -269,20 +274,44 @@ class Measurement:
     def plot(self) -> Plot:
         """The roofline: FLOP/s over FLOPs per byte of weights, inputs and outputs, a dot a layer.
 
+        The slowest ten have their names.
+
         Raises:
             InputError: no device was given to compare with.
             MissingExtraError: matplotlib is not installed.
         """
         if not self.roof:
             raise InputError("a roofline needs a device: measure(..., device='h100-sxm')")
-        dots = {
-            named(row.name): (row.row.flops / size, row.achieved)
-            for row in self.rows
-            if row.achieved and (size := _bytes(row.row))
-        }
+        dots = {named(row.name): (intensity, row.achieved) for row, intensity in self._placed()}
+        title = f"{self.profile.about.model}, {self.roof}"
+        slowest = sorted(self.rows, key=lambda row: -row.latency)[:_NAMED]
         return roofline(
-            dots, peaks=self.peaks, bandwidth=self.bandwidth, title=f"{self.profile.about.model}, {self.roof}"
+            dots,
+            peaks=self.peaks,
+            bandwidth=self.bandwidth,
+            title=title,
+            labels={named(row.name) for row in slowest},
         )
+
+    def _page(self) -> str:
+        from thoplw.render.page.times import Dot, times_page
+
+        dots = [
+            Dot(
+                name=named(row.name),
+                words=f"{_in_words(row.latency)}, {clever_format(row.achieved)}FLOP/s, {row.of_roof:.1%} of roof",
+                intensity=intensity,
+                rate=row.achieved,
+                part=row.latency / self.latency,
+            )
+            for row, intensity in self._placed()
+        ]
+        title = f"{self.profile.about.model}: {_in_words(self.latency)} on {self.hardware}"
+        return times_page(title, self.table(), dots, self.peaks, self.bandwidth)
+
+    def _placed(self) -> list[tuple[TimedRow, float]]:
+        """The rows with arithmetic, and their FLOPs per byte of weights, inputs and outputs."""
+        return [(row, row.row.flops / size) for row in self.rows if row.achieved and (size := _bytes(row.row))]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, times in seconds."""
@@ -311,7 +340,7 @@ class Measurement:
         }
 
     def to_chrome(self) -> dict[str, Any]:
-        """A trace in the format of Chrome: every call of a module in the run that took the median time."""
+        """A trace in the format of Chrome: every call of a module in a run of middling time."""
         spans = self._middle[len(self._middle) // 2]
         rows = {row.name: row for row in self._called}
         head = [

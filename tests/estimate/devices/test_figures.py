@@ -10,6 +10,7 @@ import copy
 import re
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -176,3 +177,13 @@ def test_a_wrong_figure_is_refused(name: str, change: dict[str, Any], fault: str
     entry, sources = copy.deepcopy(ENTRIES[name])
     entry.update(change)
     assert any(fault in found for found in faults(entry, sources)), faults(entry, sources)
+
+
+def test_the_page_says_how_many_figures_have_how_many_sources() -> None:
+    page = (Path(__file__).parents[3] / "benchmarks" / "devices.md").read_text(encoding="utf-8")
+    figures = [sources for device in devices() for sources in device.sources.values()]
+    several = sum(len({source.title for source in sources}) > 1 for sources in figures)
+    vendors = sum(any(source.by == "vendor" for source in sources) for sources in figures)
+    assert f"lists {len(devices())} devices" in page
+    assert f"**{len(figures)} figures**" in page
+    assert f"{several} of them name two or more. {vendors} rest on" in page
