@@ -62,7 +62,7 @@ def lines(roof: str, seconds: float) -> Iterator[str]:
         name, _, batch = each.rpartition(":")
         times = measured(name, int(batch), getattr(torch, dtype), roof)
         layers = sum(row.latency for row in times.rows)
-        floor = times.profile.flops / times.peaks[dtype]
+        floor = times.profile.total.floor
         count += 1
         good += abs(times.accounted / times.latency - 1) <= 0.1
         beaten += floor > times.latency
