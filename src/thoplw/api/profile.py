@@ -46,8 +46,9 @@ def profile(
             at any depth, and other values), or what a tokenizer returns; both as ``thoplw.Inputs(x, mask=m)``; or a
             shape such as ``(1, 3, 224, 224)``, which stands for a float32 tensor. A list is one input where the forward
             takes no more, or says that it takes a list: ``profile(detector, [picture, picture])``. To have it so
-            elsewhere, give ``([a, b],)``. Without it nothing runs: the report has parameters and their bytes, and MACs
-            are 0.
+            elsewhere, give ``([a, b],)``; a dict is the one positional input as ``(inputs,)``. A cache, a graph or
+            another object with tensors in it is copied, and stays as it was. Without ``tensor`` nothing runs: the
+            report has parameters and their bytes, and MACs are 0.
         custom_ops: ``{nn.Module subclass: f(module, inputs, output) -> cost}`` prices a module with all under it, and
             ``{torch.ops.lib.op: f(call) -> cost}`` an operator, see :class:`thoplw.Call`: alone, or inside of what the
             convention prices as a whole. A cost is a whole number in the convention's unit, or :class:`thoplw.Work`.

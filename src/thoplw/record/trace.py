@@ -118,6 +118,7 @@ class Trace:
         torch: version of torch that ran the model.
         complete: whether the steps hold the parts of every composite operator.
         phases: the :class:`~thoplw.record.Phase` of each step, a byte each; empty where all are of the forward.
+        unread: keyword inputs that the forward does not name, and that no operator read.
     """
 
     modules: tuple[ModuleInfo, ...]
@@ -128,6 +129,7 @@ class Trace:
     torch: str = ""
     complete: bool = False
     phases: bytes = b""
+    unread: tuple[str, ...] = ()
 
     def completed(self, expand: Expand) -> Trace:
         """The same record with the parts of every composite operator, so that it can be priced without torch.

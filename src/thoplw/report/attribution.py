@@ -69,6 +69,7 @@ class Attribution:
             assumptions=self._assumptions(),
             not_executed=self._not_executed(),
             unused=self._priced.unused,
+            unread=self._trace.unread,
         )
 
     def _modules(self) -> tuple[Row, ...]:

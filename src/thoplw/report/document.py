@@ -68,7 +68,7 @@ def to_document(profile: Profile) -> Document:
         "unseen": _places(profile.gaps.unseen),
         "assumptions": {statement: asdict(each) for statement, each in profile.gaps.assumptions.items()},
         "not_executed": dict(profile.gaps.not_executed),
-        **({"unused": list(profile.gaps.unused)} if profile.gaps.unused else {}),
+        **{name: list(getattr(profile.gaps, name)) for name in _RARE if getattr(profile.gaps, name)},
     }
 
 
@@ -141,7 +141,7 @@ def from_document(document: Mapping[str, Any]) -> Profile:
         InputError: a field is missing, unknown or of another type, or figures do not add up; the message names the
             place, such as ``layers[3].macs``.
     """
-    fields = _fields(document, "", required=_KEYS, optional=("unused",))
+    fields = _fields(document, "", required=_KEYS, optional=_RARE)
     layers = _list(fields["layers"], "layers")
     if not layers:
         raise InputError("layers is empty: its first entry must be the model itself")
@@ -162,7 +162,7 @@ def from_document(document: Mapping[str, Any]) -> Profile:
             unseen=_map(fields["unseen"], "unseen", _uncounted),
             assumptions=_map(fields["assumptions"], "assumptions", _assumed),
             not_executed=_map(fields["not_executed"], "not_executed", _number),
-            unused=tuple(_names(fields.get("unused", []), "unused")),
+            **{name: tuple(_names(fields.get(name, []), name)) for name in _RARE},
         ),
         batch=batch_of(*shapes),
     )
@@ -173,6 +173,10 @@ def from_document(document: Mapping[str, Any]) -> Profile:
 _KEYS = (
     "schema thoplw torch model convention unit inputs outputs totals layers uncounted unseen assumptions not_executed"
 ).split()
+
+
+#: Gaps that few profiles have, as names.
+_RARE = ("unused", "unread")
 
 
 def _row(value: Any, where: str) -> Row:

@@ -119,6 +119,7 @@ class Gaps:
         assumptions: statement -> where it was assumed: with any, the figures are an estimate.
         not_executed: path -> parameters, for submodules that never ran: the totals lack these parameters.
         unused: keys of ``custom_ops`` for which nothing ran.
+        unread: keyword inputs that the forward does not name, and that no operator read.
     """
 
     uncounted: dict[str, Uncounted] = field(default_factory=dict)
@@ -126,3 +127,4 @@ class Gaps:
     assumptions: dict[str, Assumed] = field(default_factory=dict)
     not_executed: dict[str, int] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
