@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from thoplw.api.compare import Comparison, compare
     from thoplw.api.count import Count, count
     from thoplw.api.formula import Formula, formula
+    from thoplw.api.generation import Generation, profile_generation
     from thoplw.api.profile import profile
     from thoplw.api.training import profile_training
     from thoplw.capture.inputs import Inputs
@@ -44,6 +45,7 @@ __all__ = [
     "DataDependentError",
     "Expression",
     "Formula",
+    "Generation",
     "InputError",
     "Inputs",
     "LayerInfo",
@@ -64,6 +66,7 @@ __all__ = [
     "count",
     "formula",
     "profile",
+    "profile_generation",
     "profile_training",
 ]
 
@@ -73,6 +76,7 @@ _HOMES = {
     "api.count": "Count count",
     "api.formula": "Formula formula",
     "api.profile": "profile",
+    "api.generation": "Generation profile_generation",
     "api.training": "profile_training",
     "capture.inputs": "Inputs",
     "errors": (

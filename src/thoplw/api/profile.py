@@ -82,7 +82,7 @@ def profile(
     if tensor is ...:
         if custom_ops or execute:
             raise InputError(f"custom_ops and execute need an input to run the model on; give {FORMS}")
-        info = LayerInfo(at_rest(_module(model), find(convention)))
+        info = LayerInfo(at_rest(module_of(model), find(convention)))
         if verbose:
             _tell(info)
         return info.total_macs, info.total_params, info
@@ -135,7 +135,7 @@ def observe(
     step: Step | None = None,
 ) -> Trace:
     """Run a model once and record what ran; arguments as for :func:`profile` and :func:`thoplw.capture.capture`."""
-    model = _module(model)
+    model = module_of(model)
     # TorchScript keeps its forward as an attribute once somebody has asked for it.
     forward = None if isinstance(model, torch.jit.ScriptModule) else model.forward
     args, kwargs = arguments(tensor, forward=forward, real=execute)
@@ -166,7 +166,7 @@ def _tell(info: LayerInfo) -> None:
     sys.stderr.write("".join(f"thoplw: {note}\n" for note in info.notes()))
 
 
-def _module(model: object) -> torch.nn.Module:
+def module_of(model: object) -> torch.nn.Module:
     """The model without wrappers such as ``DataParallel``.
 
     Raises:
