@@ -30,24 +30,26 @@ from checks.generation_oracle import generated  # noqa: E402
 
 import thoplw  # noqa: E402
 from thoplw.models.hf.defaults import COMPLETE  # noqa: E402
+from thoplw.models.hf.words import each  # noqa: E402
 
 RESULTS = Path("generation.jsonl")
 
 #: Seconds for an architecture, built and run both ways.
-SECONDS = 240
+SECONDS = 120
 
 #: Of a prompt so long so many tokens are generated, of so many sequences.
 PROMPT, NEW, BATCH = 20, 14, 2
 
 #: Parameters that a model has at most.
-LARGEST = 3e8
+LARGEST = 4e8
 
 #: Settings, and what they are made at most: how many there are of something, and windows, which then matter.
 FEW = {
     3: "num_hidden_layers num_layers n_layer n_layers num_encoder_layers num_decoder_layers encoder_layers "
     "decoder_layers num_blocks num_hidden_layers_text",
+    2: "num_experts_per_tok num_experts_per_token moe_top_k top_k moe_topk",
     8: "num_experts n_routed_experts num_local_experts moe_num_experts num_routed_experts",
-    1000: "vocab_size text_vocab_size",
+    1000: "vocab_size text_vocab_size vocab_size_per_layer_input",
     24: "sliding_window attention_chunk_size window_size attention_window_size local_attention",
 }
 
@@ -63,22 +65,72 @@ NARROW = {
     32: "q_lora_rank kv_lora_rank",
 }
 
-#: Architecture -> settings that follow from others, so that it can be small.
-SPECIAL: dict[str, dict[str, Any]] = {
-    "bailing_hybrid": {
-        "num_hidden_layers": 4,
-        "layer_group_size": 2,
-        "linear_head_dim": 16,
-        "linear_num_heads": 4,
-        "num_expert_group": 2,
-        "topk_group": 1,
-        "num_experts_per_token": 2,
-    },
-    "bamba": {"attn_layer_indices": [1]},
-    "blenderbot": {"decoder_layers": 2},
-    "dory": {"n_input_layers": 1, "n_recurrent_layers": 1, "n_output_layers": 1},
-    "mamba2": {"num_heads": 8, "head_dim": 16, "n_groups": 1},
+_HYBRID = {"num_hidden_layers": 4}  # the last of four attends
+_LINEAR = {"linear_head_dim": 16, "linear_num_heads": 4}
+_INDEXED = {
+    "indexer_n_heads": 2,
+    "indexer_head_dim": 16,
+    "indexer_budget": 16,
+    "indexer_compress_ratio": 4,
+    "ngram_vocab_size_base": 1000,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+    "linear_key_head_dim": 16,
+    "linear_value_head_dim": 16,
 }
+_INKLING = {
+    "num_hidden_layers": 4,
+    "layer_types": ["hybrid_sliding", "hybrid"] * 2,
+    "unpadded_vocab_size": 900,
+    "swa_num_attention_heads": 4,
+    "swa_num_key_value_heads": 2,
+    "swa_head_dim": 16,
+    "sliding_window_size": 24,
+}
+
+#: Architectures -> settings that follow from others, so that they can be small.
+SPECIAL = each(
+    {
+        "bailing_hybrid": {
+            **_LINEAR,
+            "num_hidden_layers": 4,
+            "layer_group_size": 2,
+            "num_expert_group": 2,
+            "topk_group": 1,
+        },
+        "axk1": {"n_group": 2, "topk_group": 1},
+        "bamba": {"attn_layer_indices": [1]},
+        "blenderbot": {"decoder_layers": 2},
+        "blt": {"encoder_hash_byte_group_vocab": 1000, "patching_mode": "static"},
+        "dory": {"n_input_layers": 1, "n_recurrent_layers": 1, "n_output_layers": 1},
+        "gemma3n": {"text_config": {"num_kv_shared_layers": 0}},
+        "gemma3n_text": {"num_kv_shared_layers": 0},
+        "gpt_neo": {"attention_types": [[["global", "local"], 1]], "num_layers": 2},
+        "inkling2_text": _INKLING,
+        "inkling2_loop_text": {
+            **_INKLING,
+            "loop_layer_index_start": 1,
+            "loop_layer_index_end": 3,
+            "n_layers_per_attn_res_block": 1,
+        },
+        "jamba": {**_HYBRID, "attn_layer_period": 2, "attn_layer_offset": 1, "mamba_dt_rank": 8},
+        "kimi_linear": {**_LINEAR, "num_hidden_layers": 5},
+        "mamba2": {"num_heads": 8, "head_dim": 16, "n_groups": 1},
+        "qwen3_next qwen3_5 qwen3_5_text qwen3_5_moe qwen3_5_moe_text": _HYBRID,
+        "qwen4_exp qwen4_exp_text": {**_HYBRID, **_INDEXED},
+        "xlstm": {"embedding_dim": 64, "qk_dim_factor": 1.0},
+        "xmod": {"default_language": "en_XX"},
+        "zamba2": {"num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid"] * 2},
+        "zamba": {
+            "num_hidden_layers": 4,
+            "layers_block_type": ["linear_attention", "hybrid"] * 2,
+            "attention_hidden_size": 128,
+            "attention_head_dim": 32,
+            "num_key_value_heads": 4,
+            "mamba_dt_rank": 8,
+        },
+    }
+)
 
 # -- small models ------------------------------------------------------------------------------------------------------
 
@@ -104,7 +156,7 @@ def smaller(config: Any, narrow: bool, few: bool = True) -> dict[str, Any]:
         for size, keys in NARROW.items():
             if narrow and key in keys.split() and isinstance(value, int) and value > size:
                 found[key] = size
-    if "kv_lora_rank" in found and "num_key_value_heads" in found:  # latents are of all heads
+    if "kv_lora_rank" in vars(config) and "num_key_value_heads" in found:  # latents are of all heads
         found["num_key_value_heads"] = found.get("num_attention_heads", found["num_key_value_heads"])
     return found
 
@@ -113,14 +165,15 @@ def candidates(name: str) -> Iterator[Any]:
     """Small models of an architecture, the smallest first; not all of them may run."""
     from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING
 
-    complete = dict(COMPLETE.get(name, {}))
     for narrow, few in ((True, True), (False, True), (False, False)):
         try:
-            config = CONFIG_MAPPING[name](**complete)
-            settings = merged(complete, smaller(config, narrow, few))
-            settings = merged(settings, SPECIAL.get(name, {}) if narrow else {})
-            config = CONFIG_MAPPING[name](**settings)
+            config, given = CONFIG_MAPPING[name](**COMPLETE.get(name, {})), dict(COMPLETE.get(name, {}))
             cls = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+            inner = [key for key, each in vars(config).items() if type(each) is cls.config_class]
+            if cls.config_class is not type(config) and inner:  # the part of a larger model that generates
+                config, given = getattr(config, inner[0]), given.get(inner[0], {})
+            settings = merged(merged(given, smaller(config, narrow, few)), SPECIAL.get(name, {}) if few else {})
+            config = type(config)(**settings)
             if hasattr(config, "is_decoder") and not getattr(config, "is_encoder_decoder", False):
                 config.is_decoder = True
             with torch.device("meta"):
@@ -128,7 +181,10 @@ def candidates(name: str) -> Iterator[Any]:
             if size > LARGEST:
                 raise ValueError(f"{size:,} parameters")
             torch.manual_seed(0)
-            yield cls(config).eval()
+            model = cls(config).eval()
+            if name.startswith("musicgen"):  # what its checkpoints say
+                model.generation_config.decoder_start_token_id = model.generation_config.pad_token_id = 999
+            yield model
         except Exception as error:
             yield error
 
@@ -163,14 +219,14 @@ def tried(name: str, cache: str = "dynamic") -> dict[str, Any]:
             from thoplw.models.hf.sample import Sample
 
             token = Sample(model=model, seq=None, batch=1).plain
-            ids = torch.full((BATCH, PROMPT), token)
+            ids = torch.full((BATCH * getattr(model.config, "num_codebooks", 1), PROMPT), token)
             found["real"], found["held"] = generated(model, ids, NEW, **options)
             found["class"] = type(model).__name__
         except Exception as error:
             errors.append(_short(error))
             continue
         try:
-            report = thoplw.profile_generation(model, PROMPT, NEW, BATCH, cache=cache, verbose=False)
+            report = thoplw.profile_generation(model, PROMPT, NEW, len(ids), cache=cache, verbose=False)
             steps = {place: part for part in report.parts for place in range(part.first, part.last + 1)}
             figures = [[int(each) for each in steps[place].at(place)] for place in sorted(steps)]
             found["said"] = [report.prefill.total_macs, *(each[0] for each in figures)]

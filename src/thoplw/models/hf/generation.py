@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +25,23 @@ CACHES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 
+#: What a generation is asked to be, whatever the model's own configuration says: one sequence for each prompt, of the
+#: likeliest tokens, which ends at its length alone.
+_ALONE: Mapping[str, Any] = MappingProxyType(
+    {
+        "do_sample": False,
+        "eos_token_id": None,
+        "max_new_tokens": None,
+        "min_length": 0,
+        "min_new_tokens": None,
+        "num_beams": 1,
+        "num_return_sequences": 1,
+        "return_dict_in_generate": True,
+        "cache_implementation": None,
+        "cache_config": None,
+    }
+)
+
 
 class ByGenerate(Caller):
     """A model with a ``generate`` of transformers."""
@@ -41,17 +59,18 @@ class ByGenerate(Caller):
 
     def drive(self, length: int) -> Any:
         """Generate without an end token, and always the same one, as which one it is changes nothing."""
-        # What the model's own configuration says of lengths, sampling and end tokens is not asked for; it is put back.
         spare = 0 if self.cache == "static" else 2  # a static cache has a place for each position up to the end
         model: Any = self.model
-        config = type(model.generation_config)(
-            do_sample=False,
-            max_length=max(self.longest, length + 2) + spare,
-            return_dict_in_generate=True,
-            use_cache=model.generation_config.use_cache is not False,
+        config = copy.deepcopy(model.generation_config)
+        own = {
+            **_ALONE,
+            "max_length": max(self.longest, length + 2) + spare,
+            "use_cache": config.use_cache is not False,
             **CACHES[self.cache],
-        )
-        model.generation_config = config
+        }
+        for name, value in own.items():
+            setattr(config, name, value)
+        model.generation_config = config  # from which generate takes what is None; it is put back
         hook = model.register_forward_hook(self._choose)
         try:
             return model.generate(self.ids(length), generation_config=config, attention_mask=self.mask(length))
@@ -64,7 +83,7 @@ class ByGenerate(Caller):
         if isinstance(logits, torch.Tensor):
             chosen = torch.zeros(logits.shape[-1])
             chosen[self.token] = 1
-            output.logits = chosen.expand(self.batch, 1, -1)
+            output.logits = chosen.expand(len(logits), 1, -1)
         return output
 
     def mask(self, length: int) -> torch.Tensor:
