@@ -119,6 +119,10 @@ def test_what_every_column_says() -> None:
         "Share": "18.87 %",
         "Bytes float64": "0",
         "Bytes float32": "40",
+        "Moved": str(4 * (4 + 10 + 2)),
+        "Compulsory": str(4 * (4 + 10 + 2)),
+        "FLOPs/byte": "0.281",
+        "Active computed": "10",
         "Operators": "aten.linear 10",
     }
     totals = dict(zip(table.columns, table.footer, strict=True))

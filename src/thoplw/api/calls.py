@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
@@ -166,7 +167,13 @@ class Calls:
         with without_collection():
             trace = capture(self.caller, (tuple(plan),), {}, watch=watch, priced=custom.flows)
             called = self._called(trace)
-            return [[self._turn(*next(called), left, custom) for left in states] for states in seen[0]]
+            return [
+                [
+                    self._turn(*next(called), before, left, custom)
+                    for before, left in zip(((), *states), states, strict=False)
+                ]
+                for states in seen[0]
+            ]
 
     def _called(self, trace: Trace) -> Iterator[tuple[tuple[int, ...], Trace]]:
         """The calls that a record has, without those that ended as they began."""
@@ -179,7 +186,17 @@ class Calls:
             elif part.steps:
                 yield scopes, part
 
-    def _turn(self, scopes: tuple[int, ...], part: Trace, left: tuple[Held, ...], custom: CustomOps) -> Turn:
+    def _turn(
+        self,
+        scopes: tuple[int, ...],
+        part: Trace,
+        before: tuple[Held, ...],
+        left: tuple[Held, ...],
+        custom: CustomOps,
+    ) -> Turn:
+        # What a cache holds is read as inputs are; some are tensors among these.
+        inside = Counter(each.spec for each in before) - Counter(part.inputs)
+        part = replace(part, given=(*part.inputs, *inside.elements()))
         own = {position: custom.scopes[at] for position, at in enumerate(scopes) if at in custom.scopes}
         priced = price(part, self._convention, prices=custom.operators, scopes=own, expand=expand)
         less = self._convention.measure(saved(part))

@@ -114,6 +114,20 @@ class Generation:
         return self._steps[3] + self.prefill.total_macs
 
     @property
+    def active_params(self) -> int:
+        """Parameters that the work for one token touches, with embeddings: of experts those that it is sent to."""
+        return self._one.active_params
+
+    @property
+    def active_params_without_embeddings(self) -> int:
+        """The same without tables of which rows are only looked up."""
+        return self._one.active_params_without_embeddings
+
+    @property
+    def _one(self) -> LayerInfo:
+        return self.decode() if self.new > 1 else self.prefill
+
+    @property
     def last(self) -> int:
         """The positions before the last step."""
         return self.prompt + self.new - 2
@@ -375,6 +389,8 @@ class Generation:
             "total_macs": self.total_macs,
             "total_flops": self.total_flops,
             "total_macs_absorbed": self.total_macs_absorbed,
+            "active_params": self.active_params,
+            "active_params_without_embeddings": self.active_params_without_embeddings,
             "prefill": {"macs": self.prefill.total_macs, "flops": self.prefill.total_flops},
             "steps": [
                 {

@@ -238,6 +238,7 @@ def _capture(
         torch=VERSION,
         phases=b"" if asked is not None else phases_of(run.steps),
         unread=never_read,
+        given=tuple(map(specs.of, given.values())),
     )
 
 
@@ -286,10 +287,10 @@ def _call(
     """
     with scopes.root(model, args, kwargs) as returned:
         returned.append(model(*args, **kwargs) if step is None else step.run(model, args, kwargs))
-        _exhaust(returned[0])
+        exhaust(returned[0])
 
 
-def _exhaust(output: Any) -> None:
+def exhaust(output: Any) -> None:
     """Consume every generator in an output, at any depth: a generator runs only while items are taken from it.
 
     Raises:
@@ -302,7 +303,7 @@ def _exhaust(output: Any) -> None:
         )
     if isinstance(output, (tuple, list, Mapping)):
         for each in output.values() if isinstance(output, Mapping) else output:
-            _exhaust(each)
+            exhaust(each)
     if not isinstance(output, Iterator):
         return
     for _ in islice(output, _MOST_ITEMS):

@@ -9,9 +9,11 @@ import typer
 from thoplw.cli.check import check
 from thoplw.cli.commands import Command, Group
 from thoplw.cli.compare import compare
+from thoplw.cli.devices import devices
 from thoplw.cli.diff import diff
 from thoplw.cli.formula import formula
 from thoplw.cli.generate import generate
+from thoplw.cli.measure import measure
 from thoplw.cli.models import models
 from thoplw.cli.profile import profile
 from thoplw.cli.survey import survey
@@ -42,5 +44,5 @@ def _options(
 ) -> None: ...
 
 
-for _command in (profile, train, generate, compare, diff, check, formula, models, survey):
+for _command in (profile, train, generate, measure, compare, diff, check, formula, models, devices, survey):
     main.command(cls=Command)(_command)

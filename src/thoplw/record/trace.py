@@ -119,6 +119,7 @@ class Trace:
         complete: whether the steps hold the parts of every composite operator.
         phases: the :class:`~thoplw.record.Phase` of each step, a byte each; empty where all are of the forward.
         unread: keyword inputs that the forward does not name, and that no operator read.
+        given: every tensor in the inputs, those that objects such as a cache hold among them.
     """
 
     modules: tuple[ModuleInfo, ...]
@@ -130,6 +131,7 @@ class Trace:
     complete: bool = False
     phases: bytes = b""
     unread: tuple[str, ...] = ()
+    given: tuple[TensorSpec, ...] = ()
 
     def completed(self, expand: Expand) -> Trace:
         """The same record with the parts of every composite operator, so that it can be priced without torch.
