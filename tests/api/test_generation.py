@@ -161,6 +161,28 @@ def test_llama_is_its_algebra() -> None:
     assert profiled(model, 100, 3, batch, kv_dtype="fp8").cache_bytes(100) == batch * layers * kept * 100
 
 
+@pytest.mark.parametrize("batch", [1, 32])
+def test_a_step_reads_weights_and_cache_once(batch: int) -> None:
+    config = transformers.LlamaConfig(**{**TINY, "num_attention_heads": 4})
+    with torch.device("meta"):
+        model = transformers.LlamaForCausalLM(config).to(torch.bfloat16)
+    report = profiled(model, 400, 2, batch)
+    weights = 2 * (sum(each.numel() for each in model.parameters()) - 200 * 64 + 64 * batch)  # a row for each token
+    positions = 2 * 2 * 2 * 2 * 16 * 400 * batch  # keys and values of two layers
+    rest = report.decode().compulsory - weights - positions
+    assert 0 <= rest - 2 * 200 * batch < 100 * batch  # logits; ids, and what tells positions
+    assert report.active_params == sum(each.numel() for each in model.parameters())
+    assert report.active_params_without_embeddings == report.active_params - 200 * 64
+
+
+def test_experts_that_a_token_is_not_sent_to_are_not_active() -> None:
+    model = small("mixtral")
+    report = profiled(model)
+    experts = 3 * 64 * 96
+    every = sum(each.numel() for each in model.parameters())
+    assert report.active_params == every - 2 * (4 - 2) * experts
+
+
 def test_windows_end_a_part_and_hold_no_more() -> None:
     report = profiled(small("gemma2"))
     first, second = report.parts
