@@ -17,7 +17,10 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +35,7 @@ import thoplw  # noqa: E402
 from thoplw.models.hf.defaults import COMPLETE  # noqa: E402
 from thoplw.models.hf.words import each  # noqa: E402
 
-RESULTS = Path("generation.jsonl")
+RESULTS = ROOT / "benchmarks" / "generation.jsonl"
 
 #: Seconds for an architecture, built and run both ways.
 SECONDS = 120
@@ -290,9 +293,70 @@ def verdict(found: dict[str, Any]) -> str:
     return "equal" if found["total"] == sum(found["real"]) else f"total {found['total']:,}"
 
 
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+#: Why an architecture is not equal, as far as that is known.
+REASONS = {
+    "blt": "its patches end where entropies say that it computes, so that the number of calls depends on values",
+    "gemma4_assistant": "it drafts for another model, whose cache it reads: it does not generate alone",
+    "gemma4_unified_assistant": "it drafts for another model, whose cache it reads: it does not generate alone",
+    "longcat_flash": "some of its experts do nothing, and how many tokens go to these depends on values",
+}
+
+
+def table() -> str:
+    """The page."""
+    found = {(each["name"], each["cache"]): each for each in read()}
+    verdicts = {key: verdict(each) for key, each in found.items()}
+    kinds = [kind for kind in ("dynamic", "static") if any(cache == kind for _, cache in found)]
+    lines = [
+        "# Generation by every causal architecture",
+        "",
+        f"Small models of the {len(names())} causal architectures of transformers, with random weights, generate {NEW} tokens",
+        f"for {BATCH} prompts of {PROMPT} for real. Equal means: each call costs, on real tensors, what `profile_generation`",
+        "says, and the storages that the cache holds before each call have the bytes that it says, all to the unit; so has",
+        "the total. It runs some of the steps without values, and works out the others. Windows are 24 positions long here,",
+        "and end within the generation.",
+        "",
+        f"{date.today().isoformat()}; torch {torch.__version__}, transformers {version('transformers')}. Written by",
+        "`benchmarks/generation.py`, which says how.",
+        "",
+        "| cache | equal | different, refused, or does not run for real | not tried |",
+        "|---|--:|--:|--:|",
+    ]
+    for kind in kinds:
+        counts = Counter(said == "equal" for (_, cache), said in verdicts.items() if cache == kind)
+        lines.append(f"| {kind} | {counts[True]} | {counts[False]} | {len(names()) - counts.total()} |")
+    others = [(name, cache, said) for (name, cache), said in sorted(verdicts.items()) if said != "equal"]
+    lines += ["", "## Exceptions", "", "| model type | cache | why | what was seen |", "|---|---|---|---|"]
+    for name, cache, said in others:
+        lines.append(f"| {name} | {cache} | {REASONS.get(name, '')} | {said.replace('|', '/')[:160]} |")
+    lines += [
+        "",
+        "## Equal",
+        "",
+        "MACs of the prefill, of the first and of the last step; bytes of the cache after the prompt and before the last",
+        "step; in how many parts the costs of steps are polynomials; what holds the cache.",
+        "",
+        "| model type | cache | prefill | first step | last step | after prompt | before last step | parts | in |",
+        "|---|---|--:|--:|--:|--:|--:|--:|---|",
+    ]
+    for (name, cache), said in sorted(verdicts.items()):
+        if said == "equal":
+            each = found[name, cache]
+            costs = " | ".join(f"{each['real'][place]:,}" for place in (0, 1, -1))
+            held = " | ".join(f"{each['held'][place]:,}" for place in (0, -1))
+            lines.append(
+                f"| {name} | {cache} | {costs} | {held} | {each['parts']} | {', '.join(each['classes']) or 'none'} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     if sys.argv[1:2] == ["run"]:
         run(sys.argv[2:])
+    elif sys.argv[1:] == ["table"]:
+        sys.stdout.write(table())
     else:
         sys.exit(__doc__)

@@ -34,6 +34,7 @@ def generated(
                 min_new_tokens=new,
                 do_sample=False,
                 num_beams=1,
+                num_return_sequences=1,
                 pad_token_id=0,
                 **options,
             )
