@@ -38,7 +38,7 @@ from thoplw.models.hf.words import each  # noqa: E402
 RESULTS = ROOT / "benchmarks" / "generation.jsonl"
 
 #: Seconds for an architecture, built and run both ways.
-SECONDS = 120
+SECONDS = 240
 
 #: Of a prompt so long so many tokens are generated, of so many sequences.
 PROMPT, NEW, BATCH = 20, 14, 2
