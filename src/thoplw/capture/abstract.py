@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from itertools import repeat
 from operator import attrgetter
@@ -291,6 +292,7 @@ class Specs:
         self._known = _Known()
         self.valueless = self._known.valueless
         self._with_values: dict[TensorSpec, TensorSpec] = {}
+        self._apart: list[TensorSpec] = []
 
     def of(self, tensor: torch.Tensor) -> TensorSpec:
         """The spec of a real, meta or abstract tensor. Sparse ones and others without strides have ``()``.
@@ -338,7 +340,14 @@ class Specs:
 
     def knows(self, spec: TensorSpec) -> bool:
         """Whether a spec is one of these."""
-        return any(spec is known for known in self._known.values())
+        return any(spec is known for known in (*self._known.values(), *self._apart))
+
+    def apart(self, spec: TensorSpec) -> TensorSpec:
+        """A spec that looks like another, and can be told from it: it is shared with nothing."""
+        twin = replace(spec)
+        self._apart.append(twin)
+        self._known.judge(twin, dtype_of(twin))
+        return twin
 
     def intern(self, spec: TensorSpec) -> TensorSpec:
         """The one spec equal to ``spec``, which may come from anywhere."""
