@@ -53,6 +53,7 @@ from thoplw.capture.torch_internals import (
 )
 from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, phases_of
 from thoplw.capture.types_told import types_told
+from thoplw.capture.unread import Unread
 from thoplw.capture.weights import Weights
 from thoplw.errors import DataDependentError, InputError, ThoplwError, add_note
 from thoplw.record import Call, Trace
@@ -176,6 +177,7 @@ def _capture(
             stack.enter_context(made)
             stack.enter_context(scopes)
             args, kwargs = entered(inputs, given, inside, run.enter)
+            unread = Unread(model, kwargs, specs)
             stack.callback(run.end)
             stack.enter_context(run.entered())
             try:
@@ -201,6 +203,7 @@ def _capture(
                 del args, kwargs
             made.settle(model)
         used = frozenset(run.used.intersection(weights.tensors))
+        never_read = unread.names(run)
     finally:
         made.forget()
         left = survivors.forget(specs, run.made, watch)
@@ -234,6 +237,7 @@ def _capture(
         assumptions=tuple(run.assumptions),
         torch=VERSION,
         phases=b"" if asked is not None else phases_of(run.steps),
+        unread=never_read,
         given=tuple(map(specs.of, given.values())),
     )
 

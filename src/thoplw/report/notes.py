@@ -31,6 +31,8 @@ def notes(gaps: Gaps, convention: str) -> tuple[str, ...]:
         found.append(f"Never ran: {some(modules)}.")
     if gaps.unused:
         found.append(f"custom_ops: {some(gaps.unused)} never ran.")
+    if gaps.unread:
+        found.append(f"Never read: {some(gaps.unread)}. The forward has no such input, and takes any in **kwargs.")
     return tuple(found)
 
 
