@@ -73,6 +73,8 @@ def measure(
     table = find(convention)
     if not isinstance(model, torch.nn.Module):
         raise InputError(f"measure takes a torch.nn.Module, not {type(model).__name__}")
+    while isinstance(model, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)):
+        model = model.module  # as profile does: rows go by the paths inside
     forward = None if isinstance(model, torch.jit.ScriptModule) else model.forward
     args, kwargs = arguments(inputs, forward=forward, real=True)
     if isinstance(inputs, (tuple, list)) and not kwargs and args and args[0] is not inputs and _is_shape(inputs):
