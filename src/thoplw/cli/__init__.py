@@ -13,6 +13,7 @@ from thoplw.cli.devices import devices
 from thoplw.cli.diff import diff
 from thoplw.cli.formula import formula
 from thoplw.cli.measure import measure
+from thoplw.cli.mfu import mfu
 from thoplw.cli.models import models
 from thoplw.cli.profile import profile
 from thoplw.cli.survey import survey
@@ -43,5 +44,5 @@ def _options(
 ) -> None: ...
 
 
-for _command in (profile, train, measure, compare, diff, check, formula, models, devices, survey):
+for _command in (profile, train, measure, mfu, compare, diff, check, formula, models, devices, survey):
     main.command(cls=Command)(_command)
