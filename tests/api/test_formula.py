@@ -136,6 +136,7 @@ def test_every_figure_and_every_module() -> None:
     assert str(f["inner"].macs) == "384*B*S"
     assert str(f.params) == "384"
     assert str(f.bytes) == "1536"
+    assert not {"eager", "floor"} & f.to_dict()["figures"].keys()  # no device was named
     assert f.flops(B=3, S=5) == thoplw.profile(Mixer(), (3, 5, 8), verbose=False)[2].total_flops
     with pytest.raises(thoplw.UnknownNameError, match=r"unknown module 'inner\.op'\. Did you mean 'inner.up'"):
         f["inner.op"]

@@ -61,6 +61,7 @@ def test_columns_are_chosen_and_times_are_written_in_full(run: Run, net: str) ->
         (["--columns", "time"], "unknown column 'time'"),
         (["--kind", "tree"], "unknown kind 'tree'"),
         (["--device", "abacus"], "--device abacus: "),
+        (["--sort", "floor"], "sort 'floor' needs a device: --roof h100-sxm"),
         (["--columns", "of roof"], "column 'of roof' needs a device: --roof h100-sxm"),
     ],
 )

@@ -53,5 +53,6 @@ def test_a_profile_on_a_device(run: Run, net: str) -> None:
 
 
 def test_what_needs_a_device(run: Run, net: str) -> None:
-    assert "--on" in run("profile", net, "--input", "2,4", "--columns", "name,floor").stderr
+    for asked in (("--columns", "name,floor"), ("--sort", "floor")):
+        assert run("profile", net, "--input", "2,4", *asked).stderr.endswith("'floor' needs a device: --on h100-sxm\n")
     assert "--on" in run("profile", net, "--input", "2,4", "--dtype", "tf32").stderr

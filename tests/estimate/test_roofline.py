@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -98,8 +99,21 @@ def test_no_such_peak_and_no_such_device() -> None:
         layers.on(PLAIN, dtype="bfloat16")
     with pytest.raises(UnknownNameError, match="h100-sxm"):
         layers.on("h100sxm")
-    with pytest.raises(InputError, match=r"column 'floor' needs a device: layers.on"):
-        layers.summary(columns=["floor"])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda layers: layers.summary(columns=["floor"]),
+        lambda layers: layers.summary(sort="eager"),
+        lambda layers: layers.floor,
+        lambda layers: layers.eager,
+        lambda layers: layers.rows[0].floor,
+    ],
+)
+def test_without_a_device_there_are_no_times_rather_than_zeros(asked: Callable[[LayerInfo], object]) -> None:
+    with pytest.raises(InputError, match=r"needs a device: layers.on\('h100-sxm'\)"):
+        asked(profiled(nn.Linear(4, 4), (1, 4)))
 
 
 def test_a_report_on_a_device_says_which_peaks_it_has_met() -> None:

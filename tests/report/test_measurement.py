@@ -65,7 +65,9 @@ def test_a_rate_is_the_flops_of_the_layer_by_its_time(measured: Measurement) -> 
     first, second = measured.rows
     assert first.row.macs == 3 * (4 + 1) * 8  # with the bias
     assert first.achieved == pytest.approx(first.row.flops / 0.002)
-    assert (second.achieved, second.of_roof) == (pytest.approx(second.row.flops / 0.004), 0)  # without a device
+    assert second.achieved == pytest.approx(second.row.flops / 0.004)
+    with pytest.raises(InputError, match="floor needs a device"):
+        _ = second.of_roof
 
 
 def test_the_floor_is_the_part_of_the_roof_that_a_layer_reaches(beside: Measurement) -> None:
@@ -163,6 +165,8 @@ def test_the_roof_bends_where_the_peak_is_the_bandwidth_times_the_intensity() ->
         ({"columns": ["latency", "flop"]}, UnknownNameError, "unknown column 'flop'. Did you mean 'flops'"),
         ({"sort": "name"}, UnknownNameError, "unknown sort 'name'"),
         ({"columns": ["of roof"]}, InputError, "needs a device: measure"),
+        ({"sort": "floor"}, InputError, "sort 'floor' needs a device: measure"),
+        ({"top": 0}, InputError, "top=0: give 1 or more"),
         ({"kind": "chrome", "top": 3}, InputError, "always holds everything"),
     ],
 )

@@ -135,12 +135,20 @@ class LayerInfo:
 
     @property
     def floor(self) -> float:
-        """How long the model takes at least on the device of :meth:`on`, in seconds; 0 if none was named."""
+        """How long the model takes at least on the device of :meth:`on`, in seconds.
+
+        Raises:
+            InputError: no device was named.
+        """
         return self.profile.total.floor
 
     @property
     def eager(self) -> float:
-        """How long its operators take there one after the other, by an estimate that is no bound, in seconds."""
+        """How long its operators take there one after the other, by an estimate that is no bound, in seconds.
+
+        Raises:
+            InputError: no device was named.
+        """
         return self.profile.total.eager
 
     @property

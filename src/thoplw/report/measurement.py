@@ -16,7 +16,7 @@ from thoplw.render import TABLES, render
 from thoplw.render.plots import roofline
 from thoplw.render.table import Table
 from thoplw.render.units import aligned, clever_format
-from thoplw.render.words import named, visible
+from thoplw.render.words import count, named, visible
 from thoplw.report.figures import FIGURES
 from thoplw.report.profile import Profile
 from thoplw.report.rollup import layers, summed
@@ -80,7 +80,11 @@ class TimedRow:
 
     @property
     def of_roof(self) -> float:
-        """How long it takes on the device at least, as a part of the time that it took; both with what it called."""
+        """How long it takes on the device at least, as a part of the time that it took; both with what it called.
+
+        Raises:
+            InputError: the measurement is beside no device.
+        """
         return self.row.floor / self.seconds if self.seconds > 0 else 0.0
 
 
@@ -188,7 +192,7 @@ class Measurement:
         """What was measured, and by how much the rows miss the untouched run."""
         off = self.accounted / self.latency - 1
         lines = [
-            f"{len(self.untouched)} runs of each kind on {self.hardware}. The rows and what lies between them take "
+            f"{count(len(self.untouched), 'run')} of each kind on {self.hardware}. The rows and what lies between them take "
             f"{_in_words(self.accounted)}, the model without timers {_in_words(self.latency)}: {100 * off:+.1f} %."
         ]
         if self.roof:
@@ -259,8 +263,11 @@ class Measurement:
                 raise UnknownNameError("column", name, COLUMNS)
         if sort is not None and sort not in _NUMBERS:
             raise UnknownNameError("sort", sort, _NUMBERS)
-        if not self.roof and (needing := [name for name in chosen if name in _ON_DEVICE]):
-            raise InputError(f"column {needing[0]!r} needs a device: measure(..., device='h100-sxm')")
+        for what, name in (*(("column", name) for name in chosen), ("sort", sort)):
+            if not self.roof and name in _ON_DEVICE:
+                raise InputError(f"{what} {name!r} needs a device: measure(..., device='h100-sxm')")
+        if top is not None and not (type(top) is int and top >= 1):
+            raise InputError(f"top={top!r}: give 1 or more layers to show")
         rows: Sequence[TimedRow] = self.rows
         if sort is not None or top is not None:
             rows = sorted(rows, key=_NUMBERS[sort or "latency"], reverse=True)
@@ -319,7 +326,7 @@ class Measurement:
                 rate=row.achieved,
                 part=row.latency / self.latency,
             )
-            for row, intensity in self._placed()
+            for row, intensity in (self._placed() if self.roof else ())
         ]
         title = f"{self.profile.about.model}: {_in_words(self.latency)} on {self.hardware}"
         return times_page(title, self.table(), dots, self.peaks, self.bandwidth)

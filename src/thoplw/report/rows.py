@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from thoplw.errors import InputError
 from thoplw.estimate.roofline import PICO
 from thoplw.report.figures import FIGURES, Value, number
 
@@ -87,14 +88,26 @@ class Row:
     def floor(self) -> float:
         """How long it takes at least on the device of the report, with all modules inside, in seconds.
 
-        It is 0 in a report without a device, see :meth:`LayerInfo.on`.
+        Raises:
+            InputError: the report is of no device, see :meth:`LayerInfo.on`.
         """
-        return FIGURES["floor"].number(self) / PICO
+        return self._seconds("floor")
 
     @property
     def eager(self) -> float:
-        """How long its operators take there one after the other, by an estimate, in seconds."""
-        return FIGURES["eager"].number(self) / PICO
+        """How long its operators take there one after the other, by an estimate, in seconds.
+
+        Raises:
+            InputError: the report is of no device.
+        """
+        return self._seconds("eager")
+
+    def _seconds(self, name: str) -> float:
+        try:
+            picoseconds = self.figures[name]
+        except KeyError:
+            raise InputError(f"{name} needs a device: layers.on('h100-sxm').{name}") from None
+        return number(picoseconds) / PICO
 
     @property
     def bound(self) -> str:

@@ -100,11 +100,10 @@ class View:
     def table(self, profile: Profile) -> Table:
         """The table of a profile."""
         usual = ON_DEVICE if profile.about.device else OF_TRAINING if profile.has_phases else DEFAULT
-        needs = [
-            name for name in self.columns or () if name == "bound" or (name in FIGURES and FIGURES[name].on_device)
-        ]
-        if needs and not profile.about.device:
-            raise InputError(f"column {needs[0]!r} needs a device: layers.on('h100-sxm'), or --on h100-sxm")
+        asked = [*(("column", name) for name in self.columns or ()), *([("sort", self.sort)] if self.sort else [])]
+        for what, name in asked:
+            if not profile.about.device and (name == "bound" or (name in FIGURES and FIGURES[name].on_device)):
+                raise InputError(f"{what} {name!r} needs a device: layers.on('h100-sxm')")
         columns = [column for name in self.columns or usual for column in self._columns(name, profile)]
         figures = [column for column in columns if isinstance(column, _Figures)]
         rows = self._rows(profile.modules, figures)
