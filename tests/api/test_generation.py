@@ -12,7 +12,7 @@ from checks.releases import working_transformers
 from torch import nn
 
 import thoplw
-from thoplw.errors import InputError, UnknownNameError
+from thoplw.errors import InputError, MissingExtraError, UnknownNameError
 
 transformers = working_transformers()
 
@@ -366,6 +366,9 @@ def test_plots(figure: Any) -> None:
         ({"cache": "dynamc"}, UnknownNameError, "dynamic"),
         ({"kv_dtype": "fp9"}, UnknownNameError, "fp8"),
         ({"prefill": len}, InputError, "go together"),
+        ({"prefill": len, "step": 2}, InputError, "step=2: give a function"),
+        ({"prefill": lambda *_: None, "step": lambda *_: None}, InputError, "LlamaForCausalLM ran no operator"),
+        ({"prefill": len, "step": len, "cache": "static"}, InputError, "make the cache themselves"),
         ({"convention": "mac"}, UnknownNameError, "macs"),
     ],
 )
@@ -383,11 +386,19 @@ def test_models_that_do_not_generate() -> None:
         thoplw.profile_generation("llama")  # type: ignore[arg-type] # that is what is tested
 
 
+def test_a_cache_whose_package_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thoplw.models.hf.generation.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match="cache='quanto' needs optimum-quanto, .* pip install optimum-quanto"):
+        profiled(small("llama"), cache="quanto")
+
+
 def test_positions_that_are_none() -> None:
     report = profiled(small("llama"))
     with pytest.raises(InputError, match="at=0"):
         report.decode(0)
     with pytest.raises(InputError, match="at=-3"):
         report.cache_bytes(-3)
+    with pytest.raises(InputError, match="page='16'"):
+        report.reserved_bytes(page="16")  # type: ignore[arg-type] # that is what is tested
     with pytest.raises(UnknownNameError, match="layer"):
         report.cache_bytes(by="layers")  # type: ignore[arg-type] # that is what is tested

@@ -56,6 +56,10 @@ def test_a_model_of_a_file_takes_again_what_it_returns(run: Run, write: Callable
         (("hf:vit",), "no model with a head that generates text"),
         (("resnet18",), "returns nothing that it takes again"),
         (("hf:gpt2", "--prompt", "0"), "prompt"),
+        (("hf:gpt2", "--prompt", "1020"), "has 1024 positions, as its config says, and a prompt of 1020 with 256 new"),
+        (("resnet18",), "in Python, thoplw.profile_generation takes functions that call it"),
+        (("resnet18", "--cache", "static"), "--cache static is for models with a generate()"),
+        (("timm:vit_tiny_patch16_224", "--prompt", "4"), "VisionTransformer was given token ids, [1, 4], as x"),
     ],
 )
 def test_what_is_wrong_is_said(arguments: tuple[str, ...], message: str, run: Run) -> None:

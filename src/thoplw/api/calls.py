@@ -169,11 +169,20 @@ class Calls:
             called = self._called(trace)
             return [
                 [
-                    self._turn(*next(called), before, left, custom)
+                    self._turn(*self._next(called), before, left, custom)
                     for before, left in zip(((), *states), states, strict=False)
                 ]
                 for states in seen[0]
             ]
+
+    def _next(self, called: Iterator[tuple[tuple[int, ...], Trace]]) -> tuple[tuple[int, ...], Trace]:
+        try:
+            return next(called)
+        except StopIteration:
+            name = type(self.caller.model).__name__
+            raise InputError(
+                f"a call of {name} ran no operator: prefill= and step= are functions that call the model"
+            ) from None
 
     def _called(self, trace: Trace) -> Iterator[tuple[tuple[int, ...], Trace]]:
         """The calls that a record has, without those that ended as they began."""

@@ -17,6 +17,7 @@ from thoplw.capture.generation import ByFunctions, Caller
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.estimate.generation import Figures, Part, total
 from thoplw.models.hf.generation import caller as by_itself
+from thoplw.models.hf.generation import positions
 from thoplw.pricing import Convention, find
 from thoplw.record import Held
 from thoplw.record.spec import ITEM_SIZES
@@ -175,9 +176,12 @@ class Generation:
         Args:
             at: as for :meth:`cache_bytes`.
             page: positions in a page.
+
+        Raises:
+            InputError: there is no such number of positions, or of positions in a page.
         """
-        if page < 1:
-            raise InputError(f"page={page}: a page has 1 or more positions")
+        if type(page) is not int or page < 1:
+            raise InputError(f"page={page!r}: a page has 1 or more positions")
         reserved = 0
         for each in self._left(self._position(at)):
             axis = self._axes.get(each[:3])
@@ -494,11 +498,23 @@ def profile_generation(
             raise InputError(f"{name}={size!r}: give a whole number, 1 or more")
     if (prefill is None) != (step is None):
         raise InputError("prefill= and step= go together: a function for the prompt, and one for each position after")
+    for name, function in (("prefill", prefill), ("step", step)):
+        if function is not None and not callable(function):
+            raise InputError(f"{name}={function!r}: give a function that calls the model")
     model = module_of(model)
     found = find(convention)
     calls = Calls(_caller(model, batch, prompt + new, cache, prefill, step), found, custom_ops, prompt)
     report = Generation(calls, new, found, cache, _type(kv_dtype))
-    report.total_macs  # noqa: B018 # what cannot be counted is said now
+    try:
+        report.total_macs  # noqa: B018 # what cannot be counted is said now
+    except Exception as error:
+        takes, most = prompt + new - 1, positions(model)
+        if most is None or takes <= most:
+            raise
+        raise InputError(
+            f"{type(model).__name__} has {most} positions, as its config says, and a prompt of {prompt} with {new} new "
+            f"tokens takes {takes}: ask for fewer. It failed with: {error}"
+        ) from error
     for info in (report.prefill, *((report.decode(),) if new > 1 else ())):
         told(info, strict=strict, verbose=False)
     if verbose:

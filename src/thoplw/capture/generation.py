@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from thoplw.capture.state import Enough, Watch, fields
-from thoplw.errors import InputError
+from thoplw.errors import InputError, add_note
 from thoplw.record import Held
 
 #: How often to call, for a prompt of so many positions: the prompt, and the number of steps.
@@ -109,7 +109,11 @@ class ByForward(Caller):
         ids = self.ids(length)
         carried: dict[str, Any] = {}
         while True:
-            named = dict(fields(self.model(**{first: ids}, **asks, **carried))) if others else {}
+            try:
+                named = dict(fields(self.model(**{first: ids}, **asks, **carried))) if others else {}
+            except Exception as error:
+                add_note(error, f"{type(self.model).__name__} was given token ids, {list(ids.shape)}, as {first}")
+                raise
             carried = {name: value for name, value in named.items() if name in others}
             if not carried:
                 raise InputError(

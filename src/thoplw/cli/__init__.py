@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -42,7 +43,9 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", metavar="", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
-) -> None: ...
+) -> None:
+    # Transformers says on stderr that kernels are missing, of which none would run.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
 for _command in (

@@ -52,10 +52,7 @@ _OPTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"\blayers\.on\('([\w-]+)'\)", r"--on \1"),
     (r"\bown=False\b", "--cumulative"),
     (r"\bcolumns=\[([^]]*)\]", lambda found: f"--columns {found[1].replace(chr(39), '').replace(', ', ',')}".strip()),
-    (
-        r"\bgive prefill= and step=, functions that call it",
-        "thoplw.profile_generation in Python takes functions that do",
-    ),
+    (r"\bgive prefill= and step=, functions", "in Python, thoplw.profile_generation takes functions"),
     (r"^(cache|seconds)=('?)([\w.-]*)\2", r"--\1 \3"),
     (r"\b(depth|fmt|kind|sort|top)=('?)([\w%.-]*)\2", lambda found: f"--{found[1]} {found[3]}".strip()),
     (r"\bfmt, columns, sort, top and own\b", "--fmt, --columns, --sort, --top and --cumulative"),

@@ -192,8 +192,8 @@ class Measurement:
         """What was measured, and by how much the rows miss the untouched run."""
         off = self.accounted / self.latency - 1
         lines = [
-            f"{count(len(self.untouched), 'run')} of each kind on {self.hardware}. The rows and what lies between them take "
-            f"{_in_words(self.accounted)}, the model without timers {_in_words(self.latency)}: {100 * off:+.1f} %."
+            f"{count(len(self.untouched), 'run')} of each kind on {self.hardware}. The rows and what lies between them "
+            f"take {_in_words(self.accounted)}, the model without timers {_in_words(self.latency)}: {100 * off:+.1f} %."
         ]
         if self.roof:
             lines.append(f"No run takes less than the floor on {self.roof}, if its figures are right.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from thoplw.capture.generation import ByForward, Caller
-from thoplw.errors import InputError, UnknownNameError
+from thoplw.errors import InputError, MissingExtraError, UnknownNameError
 from thoplw.models.hf.sample import Sample
 
 #: Kind of cache -> how ``generate`` is asked for it.
@@ -24,6 +25,9 @@ CACHES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "quanto": {"cache_implementation": "quantized", "cache_config": {"backend": "quanto"}},
     }
 )
+
+#: Kind of cache -> the packages that it needs.
+_PACKAGES: Mapping[str, tuple[str, ...]] = MappingProxyType({"hqq": ("hqq",), "quanto": ("optimum.quanto",)})
 
 #: What a generation is asked to be, whatever the model's own configuration says: one sequence for each prompt, of the
 #: likeliest tokens, which ends at its length alone.
@@ -51,10 +55,15 @@ class ByGenerate(Caller):
 
         Raises:
             UnknownNameError: there is no such kind.
+            MissingExtraError: it needs a package that is not installed.
         """
         super().__init__(model, batch, longest, Sample(model=model, seq=None, batch=batch).plain)
         if cache not in CACHES:
             raise UnknownNameError("cache", cache, CACHES)
+        for package in _PACKAGES.get(cache, ()):
+            if find_spec(package.partition(".")[0]) is None:
+                name = package.replace(".", "-")
+                raise MissingExtraError(name, "", f"cache={cache!r}", f"which is not installed: pip install {name}")
         self.cache = cache
 
     def drive(self, length: int) -> Any:
@@ -89,6 +98,14 @@ class ByGenerate(Caller):
     def mask(self, length: int) -> torch.Tensor:
         """No position is padding."""
         return torch.ones(self.batch, length, dtype=torch.long)
+
+
+def positions(model: nn.Module) -> int | None:
+    """How many positions a model of transformers has, as its configuration says; None if that does not."""
+    config = getattr(model, "config", None)
+    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    known = (getattr(text, name, None) for name in ("max_position_embeddings", "max_target_positions"))
+    return next((most for most in known if type(most) is int), None)
 
 
 def caller(model: nn.Module, batch: int, longest: int, cache: str) -> Caller:
