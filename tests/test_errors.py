@@ -17,6 +17,11 @@ def test_at_most_three_suggestions_nearest_first() -> None:
     assert str(error) == "unknown model 'net19'. Did you mean 'net19' or 'net193' or 'net192'?"
 
 
+def test_names_that_go_on_from_it_come_first() -> None:
+    error = errors.UnknownNameError("device", "h100", ["mi100", "h100-sxm", "h100-nvl", "h200"])
+    assert str(error) == "unknown device 'h100'. Did you mean 'h100-sxm' or 'h100-nvl' or 'h200'?"
+
+
 def test_far_from_all_it_lists_them_sorted() -> None:
     error = errors.UnknownNameError("kind", "zzz", (name for name in ("text", "csv")))
     assert str(error) == "unknown kind 'zzz'. Known: csv, text."

@@ -388,7 +388,7 @@ def test_models_that_do_not_generate() -> None:
 
 def test_a_cache_whose_package_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("thoplw.models.hf.generation.find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match="cache='quanto' needs optimum-quanto, .* pip install optimum-quanto"):
+    with pytest.raises(MissingExtraError, match=r"cache='quanto' needs optimum-quanto, .* pip install optimum-quanto"):
         profiled(small("llama"), cache="quanto")
 
 

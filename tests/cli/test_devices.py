@@ -42,6 +42,12 @@ def test_no_such_device_is_a_failure(run: Run) -> None:
     assert result.stderr == "error: no device has 'abacus' and '2' in its name\n"
 
 
+def test_a_name_that_is_nearly_one_is_suggested(run: Run) -> None:
+    result = run("devices", "h100-sxn")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: unknown device 'h100-sxn'. Did you mean 'h100-sxm' or ")
+
+
 def test_this_machine_is_measured(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     found = Machine(title="Abacus", products={"float32": 1e12}, bandwidth=2e10, memory=0, cache=0, how="with beads")
     monkeypatch.setattr("thoplw.capture.machine.measured", lambda on: found)

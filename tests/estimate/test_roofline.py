@@ -93,10 +93,18 @@ def test_convolutions_may_be_rounded_unless_told_otherwise() -> None:
     assert Roof(PLAIN).matrix("bfloat16") == Peak(1e12, "float32", "matrix")
 
 
+@pytest.mark.parametrize("name", ["bfloat16", "bf16", torch.bfloat16])
+def test_a_type_goes_by_any_of_its_names(name: str | torch.dtype) -> None:
+    h100 = device("h100-sxm")
+    assert Roof(h100, name).matrix("float32") == Peak(h100.matrix["bfloat16"], "bfloat16", "matrix")
+
+
 def test_no_such_peak_and_no_such_device() -> None:
     layers = profiled(nn.Linear(4, 4), (1, 4))
-    with pytest.raises(UnknownNameError, match="unknown dtype of plain 'bfloat16'"):
+    with pytest.raises(UnknownNameError, match=r"unknown dtype of plain 'bfloat16'. Did you mean 'float32'\?"):
         layers.on(PLAIN, dtype="bfloat16")
+    with pytest.raises(UnknownNameError, match=r"unknown dtype of plain 'bf16'. Known: float32\."):
+        layers.on(PLAIN, dtype="bf16")
     with pytest.raises(UnknownNameError, match="h100-sxm"):
         layers.on("h100sxm")
 

@@ -17,10 +17,10 @@ from thoplw.capture.generation import ByFunctions, Caller
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.estimate.generation import Figures, Part, total
 from thoplw.models.hf.generation import caller as by_itself
-from thoplw.models.hf.generation import positions
+from thoplw.models.hf.generation import positions as positions_of
 from thoplw.pricing import Convention, find
 from thoplw.record import Held
-from thoplw.record.spec import ITEM_SIZES
+from thoplw.record.spec import ITEM_SIZES, SHORT_NAMES
 from thoplw.render import render
 from thoplw.render.plots import curves
 from thoplw.render.table import Table
@@ -37,9 +37,6 @@ KINDS = (*_TABLES, "json")
 
 #: How many positions a page has in which an engine keeps a cache.
 PAGE = 16
-
-#: Short names of types that a cache is kept in.
-TYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32", "fp8": "float8_e4m3fn"}
 
 #: What is known of each step, as documents name it.
 _FIGURES = ("macs", "flops", "cache_bytes", "macs_absorbed")
@@ -508,7 +505,7 @@ def profile_generation(
     try:
         report.total_macs  # noqa: B018 # what cannot be counted is said now
     except Exception as error:
-        takes, most = prompt + new - 1, positions(model)
+        takes, most = prompt + new - 1, positions_of(model)
         if most is None or takes <= most:
             raise
         raise InputError(
@@ -541,7 +538,7 @@ def _type(dtype: str | torch.dtype | None) -> str | None:
     if dtype is None:
         return None
     name = str(dtype).removeprefix("torch.")
-    name = TYPES.get(name, name)
+    name = SHORT_NAMES.get(name, name)
     if name not in ITEM_SIZES:
-        raise UnknownNameError("type for a cache", name, (*TYPES, *ITEM_SIZES))
+        raise UnknownNameError("type for a cache", name, (*SHORT_NAMES, *ITEM_SIZES))
     return name

@@ -82,6 +82,23 @@ class Cuda:
         return milliseconds / 1e3
 
 
+def place(name: str) -> torch.device:
+    """A device that has a clock, by its name: ``cpu``, ``cuda`` or ``cuda:1``.
+
+    Raises:
+        InputError: it has none, or is not on this machine.
+    """
+    if name.partition(":")[0] not in ("cpu", "cuda"):
+        raise InputError(f"runs are timed on cpu, cuda or cuda:1, and not on {name!r}")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].partition(". ")[0]
+        raise InputError(f"there is no device {name!r} on this machine: {reason}") from error
+    return device
+
+
 def clock_for(device: torch.device, clock: str = "wall") -> Processor | Cuda:
     """The clock of a device.
 

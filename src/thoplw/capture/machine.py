@@ -12,8 +12,7 @@ from typing import Any
 
 import torch
 
-from thoplw.capture.clocks import Cuda, Processor, clock_for
-from thoplw.errors import InputError
+from thoplw.capture.clocks import Cuda, Processor, clock_for, place
 
 #: Dtypes of products, by the names of torch.
 _DTYPES = ("float64", "float32", "float16", "bfloat16")
@@ -49,11 +48,7 @@ def measured(on: str) -> Machine:
     Raises:
         InputError: there is no such device here.
     """
-    try:
-        device = torch.device(on)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"there is no device {on!r} on this machine: {str(error).splitlines()[0]}") from error
+    device = place(on)
     clock = clock_for(device)
     memory, cache, title = _of_cuda(device) if device.type == "cuda" else _of_processor()
     # Four times what caches hold, so that hardly anything of one pass is left there for the next.

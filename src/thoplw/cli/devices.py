@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from thoplw.cli.terminal import draw_table, is_terminal, show, told
-from thoplw.errors import InputError
-
-if TYPE_CHECKING:
-    pass
+from thoplw.errors import InputError, UnknownNameError
 
 
 def devices(
@@ -51,6 +48,8 @@ def devices(
         found = [each for each in known() if wanted == [each.name]] or [
             each for each in known() if all(word in f"{each.name} {each.title}".lower() for word in wanted)
         ]
+        if not found and len(wanted) == 1:
+            raise UnknownNameError("device", wanted[0], [each.name for each in known()])
         if not found:
             raise InputError(f"no device has {' and '.join(map(repr, words or ()))} in its name")
         if len(found) == 1:

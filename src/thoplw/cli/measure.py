@@ -115,9 +115,11 @@ def measure(
     view: dict[str, Any] = {"columns": columns and columns.split(","), "sort": sort, "top": top}
     with told():
         from thoplw.api.measure import measure as measured
+        from thoplw.capture.clocks import place
 
+        at = place(device)  # before a large model is built
         found, given = loaded(model, inputs, seq=seq, batch=batch, execute=True)
-        times = measured(*_moved(found, given, device), roof, repeat, warmup=warmup)
+        times = measured(*_moved(found, given, at), roof, repeat, warmup=warmup)
         if kind == "text" and output is None and is_terminal():
             draw_table([times.table(**view)])
         else:
@@ -126,23 +128,15 @@ def measure(
             say(f"thoplw: {note}")
 
 
-def _moved(model: torch.nn.Module, inputs: Any, device: str) -> tuple[torch.nn.Module, Any]:
-    """Model and inputs on a device; numbers are random, as on zeros some devices run faster.
-
-    Raises:
-        InputError: there is no such device here.
-    """
+def _moved(model: torch.nn.Module, inputs: Any, device: torch.device) -> tuple[torch.nn.Module, Any]:
+    """Model and inputs on a device; numbers are random, as on zeros some devices run faster."""
     import torch
 
     from thoplw.capture.inputs import Inputs as Given
     from thoplw.capture.inputs import arguments
     from thoplw.capture.nesting import map_tensors
-    from thoplw.errors import InputError
 
-    try:
-        model.to(device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"--device {device}: {str(error).splitlines()[0]}") from error
+    model.to(device)
     torch.manual_seed(0)
     args, kwargs = map_tensors(
         arguments(inputs, forward=model.forward, real=True),

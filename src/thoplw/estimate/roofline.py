@@ -20,6 +20,7 @@ from thoplw.errors import UnknownNameError
 from thoplw.estimate.devices import Device
 from thoplw.pricing import CONVENTIONS, leaves
 from thoplw.record import Call, TensorSpec, Trace
+from thoplw.record.spec import SHORT_NAMES
 from thoplw.render.units import quantity
 from thoplw.traffic import traffic
 from thoplw.traffic.usage import Usage
@@ -81,36 +82,32 @@ class Peak(NamedTuple):
 class Roof:
     """The peaks of a device, as the operators of a record meet them."""
 
-    def __init__(self, device: Device, dtype: str | None = None) -> None:
+    def __init__(self, device: Device, dtype: object = None) -> None:
         """Choose peaks.
 
         Args:
             device: the device.
-            dtype: the type that contractions run in, whatever the record says.
+            dtype: the type that contractions run in, whatever the record says: ``"bfloat16"``, ``"bf16"`` or torch's.
 
         Raises:
             UnknownNameError: the device has no peak in this type.
         """
         self.device = device
-        self.dtype = dtype
+        self.dtype = None
         if dtype is not None:
-            self.matrix(dtype)  # it raises
+            name = str(dtype).removeprefix("torch.")
+            self.dtype = _name(SHORT_NAMES.get(name, name))
+            known = {peak.dtype for peak in self._peaks("matrix", "vector")}
+            if self.dtype not in known:
+                raise UnknownNameError(f"dtype of {device.name}", name, known)
 
     def matrix(self, recorded: str) -> Peak:
         """The fastest way to contract tensors of some type: on the matrix unit, or else on the other.
 
         Where the device has no such peak, it is the fastest of all: the floor is still true.
-
-        Raises:
-            UnknownNameError: the device has no peak in the type that was asked for.
         """
         known = self._peaks("matrix", "vector")
-        if self.dtype is not None:
-            names = [self.dtype]
-            if not any(peak.dtype == self.dtype for peak in known):
-                raise UnknownNameError(f"dtype of {self.device.name}", self.dtype, [peak.dtype for peak in known])
-        else:
-            names = [_name(recorded), _ROUNDED.get(recorded, "")]
+        names = [self.dtype] if self.dtype is not None else [_name(recorded), _ROUNDED.get(recorded, "")]
         return max([peak for peak in known if peak.dtype in names] or known)
 
     def vector(self, recorded: str) -> Peak:

@@ -31,6 +31,11 @@ ITEM_SIZES: Mapping[str, int] = MappingProxyType(
     {name: size for size, names in _SIZES.items() for name in names.split()}
 )
 
+#: Short name of a dtype, as people write it -> its name.
+SHORT_NAMES: Mapping[str, str] = MappingProxyType(
+    {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32", "fp64": "float64", "fp8": "float8_e4m3fn"}
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class TensorSpec:

@@ -115,7 +115,7 @@ class LayerInfo:
         assert isinstance(active, Mapping)  # it has parts
         return active.get("computed", 0)
 
-    def on(self, device: str | Device, dtype: str | None = None) -> LayerInfo:
+    def on(self, device: str | Device, dtype: object = None) -> LayerInfo:
         """The same report with times on a device: columns ``bound``, ``floor`` and ``eager``.
 
         For example::
@@ -124,8 +124,9 @@ class LayerInfo:
 
         Args:
             device: its name, as :func:`thoplw.devices` lists them, or one of your own.
-            dtype: the type that contractions run in; by default that of the tensors that they were recorded with. Bytes
-                are those of the record in any case: cast the model for others.
+            dtype: the type that contractions run in, such as ``"bfloat16"``, ``"bf16"`` or torch's; by default that of
+                the tensors that they were recorded with. Bytes are those of the record in any case: cast the model for
+                others.
 
         Raises:
             UnknownNameError: there is no such device, or it has no peak in that type.
@@ -156,7 +157,7 @@ class LayerInfo:
         """What takes longest there: ``matrix``, ``vector`` or ``memory``; empty if no device was named."""
         return self.profile.total.bound
 
-    def mfu(self, seconds: float, device: str | Device, dtype: str | None = None) -> Utilisation:
+    def mfu(self, seconds: float, device: str | Device, dtype: object = None) -> Utilisation:
         """What part of a device's peak a run of the model reached, which took so many seconds.
 
         The numerator is the cost by the convention of this report, without recomputation: of multiply-accumulates, two
