@@ -339,6 +339,8 @@ def test_summaries() -> None:
     assert report.summary("text").count("\n") >= 7
     assert str(report.total_macs) in report.summary("csv")
     assert f"{report.total_macs:,}" in report.summary("md", "grouped")
+    total = report.summary("csv", "ratio").splitlines()[-1]
+    assert total.split(",")[-1].strip() == thoplw.clever_format(report.cache_bytes())
     document = json.loads(report.summary("json"))
     assert document["total_macs"] == report.total_macs
     assert document["cache_bytes"]["end"] == report.cache_bytes(PROMPT + NEW - 1)

@@ -31,9 +31,21 @@ def test_the_answer_names_what_was_divided_by_what(run: Run, net: str) -> None:
     assert found["mfu"] == pytest.approx(128 / 1e-9 / 989.4e12)
 
 
+def test_more_than_the_peak_is_doubted(run: Run, net: str) -> None:
+    given = ("mfu", net, "--input", "2,4", "--device", "h100-sxm", "--dtype", "bf16", "--seconds")
+    assert "No run is above 100 %: the time, the device or the type" in run(*given, "1e-14").stdout
+    assert "100 %" not in run(*given, "1").stdout
+    assert run(*given, "0").stderr == "error: --seconds 0.0: give a time above 0\n"
+
+
 def test_a_training_step_has_its_backward(run: Run, net: str) -> None:
     given = ("mfu", net, "--input", "2,4", "--seconds", "1", "--device", "h100-sxm", "--training", "--kind", "json")
     assert json.loads(run(*given).stdout)["flops"] == 2 * 128  # inputs need no gradient
+
+
+def test_a_formula_of_training_says_so(run: Run) -> None:
+    out = run("mfu", "hf:gpt2", "--seq", "8", "--seconds", "1", "--device", "h100-sxm", "--convention", "6n").stdout
+    assert "(6n, of a training step) in 1 s" in out
 
 
 def test_an_unknown_device_is_wrong_usage(run: Run, net: str) -> None:

@@ -27,6 +27,13 @@ def test_the_main_job(run: Run) -> None:
     assert result.stdout == f"{report.summary()}\n"
 
 
+@pytest.mark.parametrize("asked", [("--columns", "name,floor"), ("--sort", "eager")])
+def test_times_on_a_device_are_of_a_forward(asked: tuple[str, ...], run: Run) -> None:
+    result = run("train", "resnet18", *asked)
+    assert result.exit_code == 2
+    assert "needs a device, which train does not take" in result.stderr
+
+
 def test_frozen_layers_have_no_backward(run: Run) -> None:
     result = run(
         "train", "resnet18", "--freeze", "conv1", "--freeze", "layer[1-4].*", "--freeze", "bn1.*", "--kind", "json"

@@ -344,7 +344,7 @@ class Generation:
         totals = self.total_macs, self.total_flops
         cost = f"{self._unit}s"
         columns = ("Call", "Positions", cost, *(("FLOPs",) if self._unit != "FLOP" else ()), "Cache bytes")
-        whole = "raw" if fmt == "ratio" else fmt
+        whole = "clever" if fmt == "ratio" else fmt
         cells = []
         for name, positions, macs, flops, cache in rows:
             own = (write(macs, totals[0]), *((write(flops, totals[1]),) if self._unit != "FLOP" else ()))

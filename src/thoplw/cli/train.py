@@ -26,7 +26,7 @@ from thoplw.cli.profile import shown
 from thoplw.cli.run import loaded
 from thoplw.cli.terminal import told, usage
 from thoplw.render import FORMATS
-from thoplw.report.views import View
+from thoplw.report.views import View, needs_device
 
 #: Group of options in the help.
 STEP = "Step"
@@ -117,6 +117,8 @@ def train(
     kind = kind_for(kind, output, FORMATS)
     with usage():
         View(fmt=fmt or "raw", **view).check(kind)
+    for name in filter(needs_device, (*(view["columns"] or ()), sort)):
+        raise typer.BadParameter(f"{name} needs a device, which train does not take: thoplw profile --on does")
     with told():
         from thoplw.api import fine_tuning
         from thoplw.api.training import profile_training

@@ -12,7 +12,7 @@ from thoplw.errors import InputError, MissingExtraError, UnknownNameError
 from thoplw.estimate.devices import Device
 from thoplw.estimate.devices import device as find_device
 from thoplw.estimate.roofline import Roof
-from thoplw.pricing import Priced
+from thoplw.pricing import OF_TRAINING, Priced
 from thoplw.render import OUTLINES, TABLES, check_format, render
 from thoplw.render.grid import hypertext
 from thoplw.render.plots import bars
@@ -185,7 +185,9 @@ class LayerInfo:
             flops=(self.total_macs - again) * (1 if unit == "FLOP" else 2),
             seconds=seconds,
             peak=peak.rate,
-            numerator=f"{self.convention}{': 2 for each MAC' if unit == 'MAC' else ''}"
+            numerator=self.convention
+            + (": 2 for each MAC" if unit == "MAC" else "")
+            + (", of a training step" if self.convention in OF_TRAINING else "")
             + (", without recomputation" if again else ""),
             denominator=f"{peak.dtype}, {peak.unit}, of {roof.device.title or roof.device.name}",
         )

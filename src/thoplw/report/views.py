@@ -39,6 +39,11 @@ def sort_names() -> tuple[str, ...]:
     return ("name", *(figure.name for figure in shown_in("table")))
 
 
+def needs_device(name: str | None) -> bool:
+    """Whether a column is of a device, such as a floor."""
+    return name == "bound" or (name in FIGURES and FIGURES[name].on_device)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """What to show of the modules of a model; see :meth:`LayerInfo.summary`."""
@@ -100,9 +105,8 @@ class View:
     def table(self, profile: Profile) -> Table:
         """The table of a profile."""
         usual = ON_DEVICE if profile.about.device else OF_TRAINING if profile.has_phases else DEFAULT
-        asked = [*(("column", name) for name in self.columns or ()), *([("sort", self.sort)] if self.sort else [])]
-        for what, name in asked:
-            if not profile.about.device and (name == "bound" or (name in FIGURES and FIGURES[name].on_device)):
+        for what, name in (*(("column", name) for name in self.columns or ()), ("sort", self.sort)):
+            if not profile.about.device and needs_device(name):
                 raise InputError(f"{what} {name!r} needs a device: layers.on('h100-sxm')")
         columns = [column for name in self.columns or usual for column in self._columns(name, profile)]
         figures = [column for column in columns if isinstance(column, _Figures)]
