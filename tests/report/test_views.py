@@ -103,7 +103,8 @@ def test_cumulative_figures_end_at_a_depth() -> None:
 
 
 def test_what_every_column_says() -> None:
-    table = profile().table(columns=column_names())
+    of_devices = {"bound", "floor", "eager"}
+    table = profile().table(columns=[name for name in column_names() if name not in of_devices])
     shown = dict(zip(table.columns, table.rows[1], strict=True))
     assert shown == {
         "Name": "0.first",

@@ -183,7 +183,13 @@ def module_of(model: object) -> torch.nn.Module:
 
 
 def _note_shapes(inputs: tuple[Any, ...], error: Exception) -> None:
-    """Add a hint to an error when an input looks like a shape: ``[(1, 3), (1, 4)]`` is two tuples, not two tensors."""
+    """Add a hint to an error when inputs look like shapes: ``[(1, 3), (1, 4)]`` is two tuples, not two tensors."""
+    if len(inputs) > 1 and all(isinstance(each, (int, float, str, type(None))) for each in inputs):
+        add_note(
+            error,
+            f"the input {inputs!r} was taken for {len(inputs)} inputs; a shape has whole numbers only, such as "
+            "(1, 3, 224, 224)",
+        )
     shape = next(
         (each for each in inputs if isinstance(each, (tuple, list)) and each and all(type(at) is int for at in each)),
         None,

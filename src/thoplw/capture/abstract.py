@@ -7,6 +7,7 @@ They are what a model computes with while it is profiled. Operators on them are 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from itertools import repeat
@@ -84,7 +85,22 @@ class AbstractTensor(torch.Tensor):
 
     @__class__.setter
     def __class__(self, cls: type) -> None:
+        """Show another class; ``torch.utils.swap_tensors`` does so just before two tensors change shapes, too."""
         self.shown = cls
+        specs = getattr(running_mode(), "specs", None)
+        if specs is not None:
+            self._specs = specs
+            with suppress(AttributeError):  # nobody has asked since the last time
+                del self.spec, self.token
+
+    def __getattr__(self, name: str) -> Any:
+        """Look again at the shape of a tensor that may have been swapped with another one."""
+        specs = vars(self).get("_specs") if name in ("spec", "token") else None
+        if specs is None:
+            raise AttributeError(f"{self.shown.__name__!r} object has no attribute {name!r}")
+        self.spec = specs.make(tuple(self.shape), self.dtype, self.stride())
+        self.token = id(self.spec)
+        return getattr(self, name)
 
     def __repr__(self) -> str:  # type: ignore[override] # torch's own takes what only torch passes
         return f"AbstractTensor(shape={tuple(self.shape)}, dtype={self.dtype}, device={self.device})"

@@ -249,8 +249,8 @@ class Figures(dict[str, Value]):
 
 def figures_of(charge: Charge) -> Figures:
     """The figures of a module, given what it is charged for."""
-    computed = [figure for figure in FIGURES.values() if figure.of is not None and not figure.late]
-    return Figures({figure.name: figure.of(charge) for figure in computed if figure.of}, partial(_late, charge))
+    known = {each.name: each.of(charge) for each in FIGURES.values() if each.of is not None and not each.late}
+    return Figures(known, partial(_late, charge))
 
 
 def _late(charge: Charge, name: str) -> Value:

@@ -36,6 +36,11 @@ def notes(gaps: Gaps, convention: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def on_device(roof: str) -> tuple[str, ...]:
+    """What times are of: a line with a device and its peaks, or none."""
+    return (f"On {roof}.",) if roof else ()
+
+
 def assumed(head: str, assumptions: Mapping[str, Assumed]) -> tuple[str, ...]:
     """One line for each assumption, with the modules that made it."""
     return tuple(
