@@ -27,7 +27,9 @@ from thoplw.capture.inputs import entered
 from thoplw.capture.interrupts import Interrupts
 from thoplw.capture.layer_cache import LayerCache
 from thoplw.capture.live_run import LiveRun
+from thoplw.capture.ledger import Ledger
 from thoplw.capture.made import Made
+from thoplw.capture.memory_run import MemoryRun
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import is_composite, operator_of
 from thoplw.capture.preserve import data_preserved, preserved
@@ -55,7 +57,7 @@ from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, pha
 from thoplw.capture.types_told import types_told
 from thoplw.capture.weights import Weights
 from thoplw.errors import DataDependentError, InputError, ThoplwError, add_note
-from thoplw.record import Call, Trace
+from thoplw.record import Call, Kind, Trace
 
 #: A generator that gives more is taken for one that does not end.
 _MOST_ITEMS = 2**16
@@ -74,6 +76,7 @@ def capture(
     priced: Container[str] = (),
     train: bool = False,
     step: Step | None = None,
+    iterations: int = 0,
 ) -> Trace:
     """Run ``model(*args, **kwargs)`` as in inference and record it; the model is left exactly as it was.
 
@@ -89,6 +92,8 @@ def capture(
             record has a call of one as a whole.
         train: run it in training mode.
         step: run a whole training step, under autograd.
+        iterations: watch the memory of so many steps, or of inference if there is no step; 0 for none. The record is of
+            the kernels that torch runs then.
 
     Raises:
         DataDependentError: the model decided on a value that an abstract run does not have.
@@ -98,10 +103,10 @@ def capture(
     """
     with turn(), outside():
         given = _given(args, kwargs, execute)
-        if step is None:
+        if step is None and not iterations:
             asked = Asked()
             try:
-                trace = _capture(model, *given, execute, reuse_layers, watch, priced, train, step, asked)
+                trace = _capture(model, *given, execute, reuse_layers, watch, priced, train, step, asked, 0)
             except Exception:
                 if not asked.by_somebody:
                     raise
@@ -109,7 +114,7 @@ def capture(
                 return trace
         if not CAN_EXCHANGE:
             raise InputError(f"gradients are counted with torch 2.3 or newer, and this is torch {VERSION}.")
-        return _capture(model, *given, execute, reuse_layers, watch, priced, train, step, None)
+        return _capture(model, *given, execute, reuse_layers, watch, priced, train, step, None, iterations)
 
 
 def _capture(
@@ -123,6 +128,7 @@ def _capture(
     train: bool,
     step: Step | None,
     asked: Asked | None,
+    iterations: int,
 ) -> Trace:
     """Run and record, below autograd where ``asked`` is given, to note whether the forward asks for gradients."""
     specs = Specs()
@@ -142,7 +148,7 @@ def _capture(
     real = list(filterfalse(attrgetter("is_meta"), snapshot.tensors.values()))
     if asked is None:
         scopes: ModuleScopes = MarkedScopes(weights.indices, specs, watch)
-        kind: type[Run] = LiveTrainingRun if execute else TrainingRun
+        kind: type[Run] = MemoryRun if iterations else LiveTrainingRun if execute else TrainingRun
         device = torch.device("cpu")  # whatever autograd does on another, it does in threads of its own
     else:
         scopes = ModuleScopes(weights.indices, specs, watch)
@@ -151,6 +157,8 @@ def _capture(
     run = kind(specs=specs, weights=weights, scopes=scopes, device=device)
     run.priced = priced
     run.own(real)
+    if isinstance(run, MemoryRun):
+        _hold(run.ledger, weights, given, step, held)
     made = Made(weights, scopes)
     survivors = Survivors(weights.modules, snapshot)
     try:
@@ -164,7 +172,7 @@ def _capture(
                 stack.enter_context(backward_passes(asked.note))
                 stack.enter_context(below_autograd())
             else:
-                stack.enter_context(torch.enable_grad())
+                stack.enter_context(torch.no_grad() if step is None else torch.enable_grad())
                 if not execute:
                     stack.enter_context(stood_in_for([*weights.tensors.values(), *held], specs, run.device))
             stack.enter_context(handed_out(run.save))
@@ -181,7 +189,7 @@ def _capture(
             try:
                 with interrupts.let_through():
                     # In a context of its own, so that variables of contexts are as before.
-                    copy_context().run(_call, model, args, kwargs, scopes, step)
+                    copy_context().run(_call, model, args, kwargs, scopes, step, run, iterations)
             except Exception as error:
                 if lacks_memory(error) and not execute:
                     raise DataDependentError(
@@ -226,6 +234,7 @@ def _capture(
             f"the forward assigned .data of another shape or dtype to tensors of the model, of shape {shapes}, and a "
             "run that computes only shapes cannot follow that. execute=True counts it on real tensors."
         )
+    phases = b"" if asked is not None else phases_of(run.steps)
     return Trace(
         modules=tuple(weights.infos),
         scopes=tuple(scopes.scopes),
@@ -233,7 +242,8 @@ def _capture(
         used=used,
         assumptions=tuple(run.assumptions),
         torch=VERSION,
-        phases=b"" if asked is not None else phases_of(run.steps),
+        phases=phases,
+        lifetimes=run.ledger.lifetimes(phases or bytes(len(run.steps))) if isinstance(run, MemoryRun) else None,
     )
 
 
@@ -257,6 +267,28 @@ def _held(step: Step, weights: Weights, snapshot: Snapshot) -> list[torch.Tensor
     ]
 
 
+def _hold(
+    ledger: Ledger,
+    weights: Weights,
+    given: Mapping[int, torch.Tensor],
+    step: Step | None,
+    held: Sequence[torch.Tensor],
+) -> None:
+    """Note what is there before a run."""
+    parameters = {weight.key for info in weights.infos for weight in info.parameters}
+    kinds: dict[Kind, list[torch.Tensor]] = {Kind.WEIGHTS: [], Kind.BUFFERS: [], Kind.INPUTS: list(given.values())}
+    for key in (weight.key for info in weights.infos for weight in (*info.parameters, *info.buffers)):
+        if key in weights.tensors:
+            kinds[Kind.WEIGHTS if key in parameters else Kind.BUFFERS].append(weights.tensors[key])
+    if step is not None:
+        kinds[Kind.INPUTS] += tensors_in(step.targets)
+        if isinstance(step.optimizer, torch.optim.Optimizer):
+            kinds[Kind.OPTIMIZER] = list(chain.from_iterable(map(tensors_in, step.optimizer.state.values())))
+    kinds[Kind.INPUTS] += held
+    for kind, tensors in kinds.items():
+        ledger.hold(tensors, kind)
+
+
 def expand(call: Call) -> tuple[Call, ...] | None:
     """Return the operators that a composite operator calls, or ``None`` for a kernel.
 
@@ -274,15 +306,29 @@ def expand(call: Call) -> tuple[Call, ...] | None:
 
 
 def _call(
-    model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], scopes: ModuleScopes, step: Step | None
+    model: torch.nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    scopes: ModuleScopes,
+    step: Step | None,
+    run: Run,
+    iterations: int,
 ) -> None:
     """Call a model, and consume the generators in its output.
 
     Hooks do not fire for a class with a ``__call__`` of its own, and do not cover what a generator runs later.
     """
     with scopes.root(model, args, kwargs) as returned:
-        returned.append(model(*args, **kwargs) if step is None else step.run(model, args, kwargs))
+        if step is None:
+            returned.append(model(*args, **kwargs))
+        elif isinstance(run, MemoryRun):
+            ledger = run.ledger
+            returned.append(step.repeat(model, args, kwargs, iterations, began=ledger.begin, returned=run.returned))
+        else:
+            returned.append(step.run(model, args, kwargs))
         _exhaust(returned[0])
+        if step is None and isinstance(run, MemoryRun):
+            run.returned(returned[0])
 
 
 def _exhaust(output: Any) -> None:

@@ -31,6 +31,7 @@ class Step:
         autocast: the type to compute forward and loss in.
         clip: the norm that gradients are clipped to.
         whole: does it all instead: called with model and inputs.
+        set_to_none: whether gradients are let go of before the next iteration, or set to zero.
     """
 
     loss: Loss | str | None = None
@@ -40,6 +41,7 @@ class Step:
     autocast: torch.dtype | None = None
     clip: float | None = None
     whole: Callable[..., Any] | None = None
+    set_to_none: bool = True
 
     def run(self, model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do it; return what the model returned."""
@@ -60,6 +62,60 @@ class Step:
         if optimizer is not None:
             optimizer.step()
         return output
+
+    def repeat(
+        self,
+        model: torch.nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        times: int,
+        *,
+        began: Callable[[], None],
+        returned: Callable[[Any], None],
+    ) -> Any:
+        """Do it some times, as a training loop does, whose variables keep output and loss until the next ones are there.
+
+        Args:
+            model: the model.
+            args: its positional inputs.
+            kwargs: its keyword inputs.
+            times: how many iterations.
+            began: called as each begins.
+            returned: called with what the model returned.
+        """
+        if self.whole is not None:
+            for _ in range(times):
+                began()
+                output = self.whole(model, *args, **kwargs)
+            return output
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        optimizer = self._make_optimizer(trained)
+        for _ in range(times):
+            began()
+            self._let_go_of_gradients(trained, optimizer)
+            for _ in range(self.accumulate):
+                with self._casting():
+                    output = model(*args, **kwargs)
+                    returned(output)
+                    loss = self._loss_of(output)
+                if self.accumulate > 1:
+                    loss = loss / self.accumulate
+                loss.backward()  # type: ignore[no-untyped-call] # torch's own gap
+            if self.clip is not None:
+                torch.nn.utils.clip_grad_norm_(trained, self.clip)
+            if optimizer is not None:
+                optimizer.step()
+        return output
+
+    def _let_go_of_gradients(self, trained: list[torch.nn.Parameter], optimizer: Any) -> None:
+        if optimizer is not None:
+            optimizer.zero_grad(self.set_to_none)
+            return
+        for parameter in trained:
+            if self.set_to_none or parameter.grad is None:
+                parameter.grad = None
+            else:
+                parameter.grad.zero_()
 
     def _casting(self) -> AbstractContextManager[Any]:
         return nullcontext() if self.autocast is None else torch.autocast("cpu", self.autocast)

@@ -9,6 +9,7 @@ from thoplw.record.call import Call, Expand, Step
 from thoplw.record.classes import class_names
 from thoplw.record.phase import Phase
 from thoplw.record.spec import Nested, TensorSpec, specs_in
+from thoplw.record.storage import Kind, Lifetimes, Storage
 from thoplw.record.torch_name import TorchName
 from thoplw.record.trace import Assumption, ModuleCall, ModuleInfo, Scope, Trace, Weight
 from thoplw.record.work import ZERO, Work, as_work
@@ -18,12 +19,15 @@ __all__ = [
     "Assumption",
     "Call",
     "Expand",
+    "Kind",
+    "Lifetimes",
     "ModuleCall",
     "ModuleInfo",
     "Nested",
     "Phase",
     "Scope",
     "Step",
+    "Storage",
     "TensorSpec",
     "TorchName",
     "Trace",

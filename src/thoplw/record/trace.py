@@ -10,6 +10,7 @@ from typing import NamedTuple
 from thoplw.errors import InputError, ThoplwError
 from thoplw.record.call import Call, Expand, Step
 from thoplw.record.spec import TensorSpec
+from thoplw.record.storage import Lifetimes
 
 
 @dataclass(slots=True)
@@ -118,6 +119,7 @@ class Trace:
         torch: version of torch that ran the model.
         complete: whether the steps hold the parts of every composite operator.
         phases: the :class:`~thoplw.record.Phase` of each step, a byte each; empty where all are of the forward.
+        lifetimes: which memory there was, and when; ``None`` where that was not asked for.
     """
 
     modules: tuple[ModuleInfo, ...]
@@ -128,6 +130,7 @@ class Trace:
     torch: str = ""
     complete: bool = False
     phases: bytes = b""
+    lifetimes: Lifetimes | None = None
 
     def completed(self, expand: Expand) -> Trace:
         """The same record with the parts of every composite operator, so that it can be priced without torch.
