@@ -77,6 +77,7 @@ def capture(
     train: bool = False,
     step: Step | None = None,
     iterations: int = 0,
+    graph: bool = False,
 ) -> Trace:
     """Run ``model(*args, **kwargs)`` as in inference and record it; the model is left exactly as it was.
 
@@ -94,6 +95,7 @@ def capture(
         step: run a whole training step, under autograd.
         iterations: watch the memory of so many steps, or of inference if there is no step; 0 for none. The record is of
             the kernels that torch runs then.
+        graph: watch inference with gradients enabled, as of a model that asks for some itself.
 
     Raises:
         DataDependentError: the model decided on a value that an abstract run does not have.
@@ -106,7 +108,7 @@ def capture(
         if step is None and not iterations:
             asked = Asked()
             try:
-                trace = _capture(model, *given, execute, reuse_layers, watch, priced, train, step, asked, 0)
+                trace = _capture(model, *given, execute, reuse_layers, watch, priced, train, step, asked)
             except Exception:
                 if not asked.by_somebody:
                     raise
@@ -114,7 +116,7 @@ def capture(
                 return trace
         if not CAN_EXCHANGE:
             raise InputError(f"gradients are counted with torch 2.3 or newer, and this is torch {VERSION}.")
-        return _capture(model, *given, execute, reuse_layers, watch, priced, train, step, None, iterations)
+        return _capture(model, *given, execute, reuse_layers, watch, priced, train, step, None, iterations, graph)
 
 
 def _capture(
@@ -128,7 +130,8 @@ def _capture(
     train: bool,
     step: Step | None,
     asked: Asked | None,
-    iterations: int,
+    iterations: int = 0,
+    graph: bool = False,
 ) -> Trace:
     """Run and record, below autograd where ``asked`` is given, to note whether the forward asks for gradients."""
     specs = Specs()
@@ -172,7 +175,7 @@ def _capture(
                 stack.enter_context(backward_passes(asked.note))
                 stack.enter_context(below_autograd())
             else:
-                stack.enter_context(torch.no_grad() if step is None else torch.enable_grad())
+                stack.enter_context(torch.set_grad_enabled(step is not None or graph or not iterations))
                 if not execute:
                     stack.enter_context(stood_in_for([*weights.tensors.values(), *held], specs, run.device))
             stack.enter_context(handed_out(run.save))
@@ -276,15 +279,13 @@ def _hold(
 ) -> None:
     """Note what is there before a run."""
     parameters = {weight.key for info in weights.infos for weight in info.parameters}
-    kinds: dict[Kind, list[torch.Tensor]] = {Kind.WEIGHTS: [], Kind.BUFFERS: [], Kind.INPUTS: list(given.values())}
+    kinds: dict[Kind, list[torch.Tensor]] = {Kind.WEIGHTS: [], Kind.BUFFERS: [], Kind.OPTIMIZER: [], Kind.INPUTS: []}
     for key in (weight.key for info in weights.infos for weight in (*info.parameters, *info.buffers)):
         if key in weights.tensors:
             kinds[Kind.WEIGHTS if key in parameters else Kind.BUFFERS].append(weights.tensors[key])
-    if step is not None:
-        kinds[Kind.INPUTS] += tensors_in(step.targets)
-        if isinstance(step.optimizer, torch.optim.Optimizer):
-            kinds[Kind.OPTIMIZER] = list(chain.from_iterable(map(tensors_in, step.optimizer.state.values())))
-    kinds[Kind.INPUTS] += held
+    if step is not None and isinstance(step.optimizer, torch.optim.Optimizer):
+        kinds[Kind.OPTIMIZER] += chain.from_iterable(map(tensors_in, step.optimizer.state.values()))
+    kinds[Kind.INPUTS] += chain(given.values(), tensors_in(() if step is None else step.targets), held)
     for kind, tensors in kinds.items():
         ledger.hold(tensors, kind)
 

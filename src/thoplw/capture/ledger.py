@@ -34,6 +34,19 @@ _VIEWS = frozenset(
 )
 
 
+def _no_more(place: int, args: tuple[Any, ...]) -> int:
+    return 0
+
+
+def _more_of_bags(place: int, args: tuple[Any, ...]) -> int:
+    """The bags of all indices, and a last one; the size of each bag that has an offset, wanted or not."""
+    return 1 if place == 1 else int(place == 2 and len(args) > 7 and args[7])
+
+
+#: Operators that give a part of the memory that they took: elements more than an output has, by its place.
+_MORE = {f"aten._embedding_bag{end}": _more_of_bags for end in ("", "_forward_only")}
+
+
 class Block:
     """The memory of the abstract tensors that have it; it goes with the last of them.
 
@@ -66,7 +79,7 @@ class Ledger:
         self._born: list[int] = []
         self._died: dict[int, int] = {}  # which step was to come
         self._events: list[int] = []
-        self._iterations: list[int] = []
+        self._iterations: list[tuple[int, int]] = []
         self._held: dict[int, Block] = {}  # by the identity of a tensor of the user's
         self._memories: dict[int, Block] = {}  # by the identity of the memory of such a tensor
         self._real: dict[int, tuple[weakref.ref[torch.UntypedStorage], int]] = {}
@@ -97,7 +110,7 @@ class Ledger:
 
     def begin(self) -> None:
         """Note that an iteration begins."""
-        self._iterations.append(len(self._events))
+        self._iterations.append((len(self._steps), len(self._events)))
 
     def record(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """Note what memory the output of an operator lies in: that of an argument, or some of its own."""
@@ -106,7 +119,8 @@ class Ledger:
                 self._meet(tensor, -1)
         outputs = [output] if isinstance(output, torch.Tensor) else list(tensors_in(output))
         viewed: Sequence[Any] | None = None
-        for tensor in outputs:
+        more = _MORE.get(target_of(func), _no_more)
+        for place, tensor in enumerate(outputs):
             if id(tensor) in self._held:
                 continue
             if type(tensor) is not AbstractTensor:
@@ -117,6 +131,7 @@ class Ledger:
                 if viewed:
                     tensor.memory = self._memory_of(viewed[0])
                 elif size := bytes_of(tensor.spec):
+                    size += more(place, args) * tensor.spec.itemsize
                     tensor.memory = self._new(size, Kind.TEMPORARIES, len(self._steps) - 1)
 
     def note(self, tensors: Iterable[torch.Tensor], kind: Kind) -> None:
@@ -138,13 +153,13 @@ class Ledger:
         for each in (self._held, self._memories, self._real):  # they keep this object
             each.clear()
 
-    def lifetimes(self, phases: Sequence[Phase]) -> Lifetimes:
+    def lifetimes(self, phases: Sequence[int]) -> Lifetimes:
         """All that was noted.
 
         Args:
-            phases: of each step.
+            phases: the phase of each step.
         """
-        later = [step for step, phase in enumerate(phases) if phase is Phase.BACKWARD]
+        later = [step for step, phase in enumerate(phases) if phase == Phase.BACKWARD]
         kinds = self._kinds.copy()
         for index, (kind, born) in enumerate(zip(kinds, self._born, strict=True)):
             if kind is Kind.TEMPORARIES and born >= 0 and phases[born] in (Phase.FORWARD, Phase.RECOMPUTATION):
@@ -152,10 +167,13 @@ class Ledger:
                 if at < len(later) and later[at] < self._died.get(index, len(phases)):
                     kinds[index] = Kind.ACTIVATIONS
         return Lifetimes(
-            storages=tuple(map(Storage, self._sizes, kinds, self._born)),
+            storages=tuple(map(Storage, self._sizes, kinds, self._born, map(self._gone, range(len(kinds))))),
             events=tuple(self._events),
-            iterations=tuple(self._iterations) or (0,),
+            iterations=tuple(self._iterations) or ((0, sum(born < 0 for born in self._born)),),
         )
+
+    def _gone(self, index: int) -> int:
+        return self._died.get(index, -1)
 
     def _new(self, size: int, kind: Kind, step: int) -> Block:
         return Block(self, self._add(size, kind, step))
@@ -237,6 +255,8 @@ def _place(func: Any) -> tuple[int, str]:
         return 0, schema.arguments[0].name
     sets = [each.alias_info.before_set for each in schema.returns if each.alias_info and not each.alias_info.is_write]
     for position, argument in enumerate(schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.before_set in sets:
+        alias = argument.alias_info
+        # Of a list of views, as split returns, a schema says no more than that the argument is in something from then on.
+        if alias is not None and not alias.is_write and (alias.before_set in sets or "*" in alias.after_set):
             return position, argument.name
     return -1, ""

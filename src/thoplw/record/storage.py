@@ -45,11 +45,13 @@ class Storage(NamedTuple):
         size: in bytes, as the run asked for it.
         kind: what it is for.
         step: index of the step of the record that made it; ``-1`` for what was there before.
+        gone: index of the step before which it went; ``-1`` for what was there to the end.
     """
 
     size: int
     kind: Kind
     step: int
+    gone: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +61,13 @@ class Lifetimes:
     Attributes:
         storages: in the order in which they came.
         events: what happened, in order: a storage came, which is its index ``i``, or went, which is ``~i``.
-        iterations: where in ``events`` each iteration of a training loop began; one of inference is but one.
+        iterations: at which step, and where in ``events``, each iteration of a training loop began; a run of inference
+            is but one.
     """
 
     storages: tuple[Storage, ...]
     events: tuple[int, ...]
-    iterations: tuple[int, ...] = (0,)
+    iterations: tuple[tuple[int, int], ...]
 
     def live(self) -> Iterator[int]:
         """How many bytes there were after each event."""

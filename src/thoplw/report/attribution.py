@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+from thoplw.estimate.memory import Memory
 from thoplw.pricing import Leaf, Priced
 from thoplw.record import ZERO, Phase, Scope, Weight, Work
-from thoplw.report.figures import FIGURES, Charge
+from thoplw.report.figures import Charge, figures_of
 from thoplw.report.profile import About, Profile, batch_of, shapes_of
 from thoplw.report.rows import Assumed, Gaps, Row, Uncounted
 
@@ -26,8 +27,9 @@ class Attribution:
         params: of the whole model.
     """
 
-    def __init__(self, priced: Priced) -> None:
-        """Add up the totals of a priced trace."""
+    def __init__(self, priced: Priced, memory: Memory | None = None) -> None:
+        """Add up the totals of a priced trace, which ``memory`` is of as well, if that is known."""
+        self._memory = memory
         assert priced.convention.parameters is not None  # it was found, so it is complete
         self._priced = priced
         self._trace = priced.trace
@@ -101,6 +103,7 @@ class Attribution:
             weights=tuple(self._weights.get(index, ())),
             calls=len(scopes),
             phases=self._phases(indices, work),
+            memory=None if self._memory is None else self._memory.at(info.path),
         )
         # A module of many calls has few shapes: find the distinct specs first.
         calls = dict.fromkeys((scope.inputs, scope.outputs) for scope in scopes)
@@ -113,7 +116,7 @@ class Attribution:
             input_shapes=first[0],
             output_shapes=first[1],
             other_shapes=tuple(shapes[1:]),
-            figures={figure.name: figure.of(charge) for figure in FIGURES.values() if figure.of is not None},
+            figures=figures_of(charge),
             operators=dict(self._operators.get(index, {})),
         )
 

@@ -24,6 +24,7 @@ from thoplw.record import Weight, Work
 from thoplw.render.units import aligned
 
 if TYPE_CHECKING:
+    from thoplw.estimate.memory import ModuleMemory
     from thoplw.report.rows import Row
 
 #: The value of a figure for a module: a number, or a number for each part, such as bytes for each dtype.
@@ -47,6 +48,7 @@ class Charge:
         weights: the parameters that the convention counts.
         calls: how many times it was called.
         phases: phase -> its part of the cost, in a report on training.
+        memory: what it takes, where that was asked for.
     """
 
     cost: int
@@ -54,6 +56,7 @@ class Charge:
     weights: tuple[Weight, ...]
     calls: int
     phases: Mapping[str, int] = field(default_factory=dict)
+    memory: ModuleMemory | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +69,12 @@ class Figure:
         label: the same at greater length, for the page and flame graphs; empty as for ``heading``.
         unit: of what it counts, in the singular; empty where the convention tells.
         description: a sentence, for the schema and for help.
-        of: computes the figure of a module from its charge; None for a figure that shows another's values.
+        of: computes the figure of a module from its charge, or says None where it is not known; None for a figure that
+            shows another's values.
         shows: name of the other figure, for one that only shows its values in another way (share shows macs).
         parts: what tells its parts apart, such as ``dtype``; empty where it is one number.
         optional: whether reports may lack it: documents then leave it out.
+        lacking: what to do about that, for a column that is asked for.
         adds_up: whether the figure of a module that holds others is the sum of its own and theirs, and the model has
             a total. A figure that does not add up is the module's own, also in sums.
         formatter: how it is written, if not as the format asks.
@@ -81,10 +86,11 @@ class Figure:
     label: str = ""
     unit: str = ""
     description: str
-    of: Callable[[Charge], Value] | None = None
+    of: Callable[[Charge], Value | None] | None = None
     shows: str = ""
     parts: str = ""
     optional: bool = False
+    lacking: str = ""
     adds_up: bool = True
     formatter: Formatter | None = None
     places: frozenset[str] = PLACES
@@ -106,6 +112,12 @@ class Figure:
     def label_in(self, unit: str) -> str:
         """The label, in a report whose convention counts in ``unit``."""
         return self.label or f"{unit}s"
+
+
+def figures_of(charge: Charge) -> dict[str, Value]:
+    """All figures of a module that are known."""
+    found = {figure.name: figure.of(charge) for figure in FIGURES.values() if figure.of is not None}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def number(value: Value) -> int:
@@ -234,6 +246,29 @@ FIGURES: dict[str, Figure] = {
             of=lambda charge: charge.phases,
             parts="phase",
             optional=True,
+            places=frozenset({"table", "document", "totals"}),
+        ),
+        Figure(
+            name="peak",
+            heading="Peak",
+            label="Peak of memory",
+            unit="byte",
+            description="Bytes of the whole model at most while it runs, or a module in it.",
+            of=lambda charge: charge.memory and charge.memory.peak,
+            optional=True,
+            lacking="pass memory=True to thoplw.profile or thoplw.profile_training",
+            adds_up=False,
+            places=frozenset({"table", "document", "budget"}),
+        ),
+        Figure(
+            name="saved",
+            heading="Saved",
+            label="Saved for backward",
+            unit="byte",
+            description="Bytes that it makes and that are kept for the backward pass, at most at a time.",
+            of=lambda charge: charge.memory and charge.memory.saved,
+            optional=True,
+            lacking="pass memory=True to thoplw.profile_training",
             places=frozenset({"table", "document", "totals"}),
         ),
     )

@@ -7,7 +7,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from thoplw.errors import MissingExtraError, UnknownNameError
+from thoplw.errors import InputError, MissingExtraError, UnknownNameError
+from thoplw.estimate.memory import Memory
 from thoplw.pricing import Priced
 from thoplw.render import OUTLINES, TABLES, check_format, render
 from thoplw.render.grid import hypertext
@@ -39,16 +40,17 @@ class LayerInfo:
         convention: name of the convention that counted.
     """
 
-    def __init__(self, source: Priced | Profile) -> None:
+    def __init__(self, source: Priced | Profile, memory: Memory | None = None) -> None:
         """Report on a priced trace, or on a profile that was read from a file."""
-        self._source = source if isinstance(source, Profile) else Attribution(source)
+        self._source = source if isinstance(source, Profile) else Attribution(source, memory)
+        self._memory = memory
         self.total_macs: int = self._source.cost
         self.total_flops: int = self._source.flops
         self.total_params: int = self._source.params
         self.convention = self._source.about.convention
 
-    def __reduce__(self) -> tuple[type[LayerInfo], tuple[Profile]]:
-        return LayerInfo, (self.profile,)
+    def __reduce__(self) -> tuple[type[LayerInfo], tuple[Profile, Memory | None]]:
+        return LayerInfo, (self.profile, self._memory)
 
     # Rows are computed on demand: totals alone are faster.
 
@@ -82,6 +84,19 @@ class LayerInfo:
     def total_frozen(self) -> int:
         """Parameters of the whole model that require none."""
         return self.total_params - self.total_trainable
+
+    @property
+    def memory(self) -> Memory:
+        """How much memory the run takes, when, and for what.
+
+        Raises:
+            InputError: it was not asked for.
+        """
+        if self._memory is None:
+            raise InputError(
+                "the memory of this run is not known: pass memory=True to thoplw.profile or thoplw.profile_training"
+            )
+        return self._memory
 
     def by_phase(self) -> dict[str, int]:
         """The total cost by phase: ``forward``, ``recomputation``, ``backward`` and ``update``.
@@ -169,7 +184,8 @@ class LayerInfo:
             depth: show modules down to this depth; deeper ones count towards the module that holds them.
             columns: which, out of ``name``, ``class``, ``depth``, ``inputs``, ``outputs``, ``calls``, ``macs``,
                 ``flops``, ``params``, ``trainable``, ``share``, ``bytes`` (one for each dtype), ``phases`` (one for
-                each, of a training step) and ``operators``.
+                each, of a training step), ``activations``, ``peak`` and ``saved`` (bytes, with ``memory=True``) and
+                ``operators``.
             sort: order rows by ``name``, or by a number, largest first: ``calls``, ``macs``, ``flops``, ``params``,
                 ``trainable``, ``share`` or ``bytes``. They are in definition order otherwise.
             top: show only this many of the largest rows, by ``sort`` or else by MACs, and the sum of all others.

@@ -126,11 +126,15 @@ class View:
             heading, words, footer = _WORDS[name]
             return [_Words(heading, lambda row: words(row, profile.batch), footer(model, profile.batch))]
         figure = FIGURES[name]
+        if figure.lacking and not figure.number(model):
+            raise InputError(f"column {name!r}: this report knows no {figure.label.lower()}: {figure.lacking}")
         if figure.formatter is not None:
             cell = foot = figure.formatter
         heading = profile.heading(figure)
         if not figure.adds_up:
-            return [_Words(heading, lambda row: cell(figure.number(row), 0), "")]
+            most = figure.number(model)
+            footer = "" if figure.formatter is not None else foot(most, most)
+            return [_Words(heading, lambda row: cell(figure.number(row), most), footer)]
         if not figure.parts:
             return [_Figures(heading, figure.number, figure.number(model), cell, foot)]
         whole = figure.value(model)
