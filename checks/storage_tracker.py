@@ -47,7 +47,8 @@ class StorageTracker(TorchDispatchMode):
                 torch.sparse_coo: ("_indices", "_values"),
                 torch.sparse_csr: ("crow_indices", "col_indices", "values"),
             }.get(tensor.layout, ())
-            return any([self.add(getattr(tensor, part)()) for part in parts])
+            added = [self.add(getattr(tensor, part)()) for part in parts]
+            return any(added)
         storage = tensor.untyped_storage()
         key = storage._cdata
         if key not in self._references or self._references[key]() is not storage:
@@ -67,7 +68,8 @@ class StorageTracker(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
         # An operator with out= may have given the storage of an argument another size.
-        if any([self.add(tensor) for tensor in _tensors((output, args, kwargs))]):
+        added = [self.add(tensor) for tensor in _tensors((output, args, kwargs))]
+        if any(added):
             self.seen.append((func._schema.name.replace("::", "."), self.live))
         return output
 

@@ -26,8 +26,8 @@ from thoplw.capture.distributed import refuse_split
 from thoplw.capture.inputs import entered
 from thoplw.capture.interrupts import Interrupts
 from thoplw.capture.layer_cache import LayerCache
-from thoplw.capture.live_run import LiveRun
 from thoplw.capture.ledger import Ledger
+from thoplw.capture.live_run import LiveRun
 from thoplw.capture.made import Made
 from thoplw.capture.memory_run import MemoryRun
 from thoplw.capture.nesting import map_tensors, tensors_in

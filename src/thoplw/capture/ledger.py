@@ -256,7 +256,7 @@ def _place(func: Any) -> tuple[int, str]:
     sets = [each.alias_info.before_set for each in schema.returns if each.alias_info and not each.alias_info.is_write]
     for position, argument in enumerate(schema.arguments):
         alias = argument.alias_info
-        # Of a list of views, as split returns, a schema says no more than that the argument is in something from then on.
+        # Of a list of views, as split returns, a schema says only that the argument is in something from then on.
         if alias is not None and not alias.is_write and (alias.before_set in sets or "*" in alias.after_set):
             return position, argument.name
     return -1, ""

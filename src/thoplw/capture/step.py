@@ -73,7 +73,7 @@ class Step:
         began: Callable[[], None],
         returned: Callable[[Any], None],
     ) -> Any:
-        """Do it some times, as a training loop does, whose variables keep output and loss until the next ones are there.
+        """Do it some times, as a training loop does: its variables keep output and loss until the next ones are there.
 
         Args:
             model: the model.

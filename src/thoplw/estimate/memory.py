@@ -112,7 +112,7 @@ class Memory:
     @cached_property
     def by_kind(self) -> dict[str, int]:
         """What the peak consists of: kind -> bytes, largest first; they add up to it."""
-        return _by(((storage.kind.label, storage.size) for storage in self.alive(self.peak_at)))
+        return _by((storage.kind.label, storage.size) for storage in self.alive(self.peak_at))
 
     @cached_property
     def by_module(self) -> dict[str, int]:

@@ -133,8 +133,8 @@ class View:
         heading = profile.heading(figure)
         if not figure.adds_up:
             most = figure.number(model)
-            footer = "" if figure.formatter is not None else foot(most, most)
-            return [_Words(heading, lambda row: cell(figure.number(row), most), footer)]
+            last = "" if figure.formatter is not None else foot(most, most)
+            return [_Words(heading, lambda row: cell(figure.number(row), most), last)]
         if not figure.parts:
             return [_Figures(heading, figure.number, figure.number(model), cell, foot)]
         whole = figure.value(model)
@@ -219,8 +219,14 @@ def _more(rest: Sequence[Row]) -> Row:
         input_shapes=(),
         output_shapes=(),
         other_shapes=(),
-        figures={**whole.figures, "calls": sum(row.calls for row in rest)},
+        figures={**whole.figures, "calls": sum(row.calls for row in rest), **_most(rest)},
     )
+
+
+def _most(rest: Sequence[Row]) -> dict[str, int]:
+    """Of figures that do not add up, but for calls, the largest."""
+    names = [name for name in rest[0].figures if name != "calls" and not FIGURES[name].adds_up]
+    return {name: max(FIGURES[name].number(row) for row in rest) for name in names}
 
 
 def _shapes(several: Iterable[tuple[Shape, ...]], batch: int | None) -> str:
