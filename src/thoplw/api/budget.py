@@ -22,18 +22,18 @@ LARGEST = 10
 
 
 def amount(text: str | int) -> int:
-    """A number with or without a unit: ``2G``, ``1.5k``, ``12 M``, ``1824010216``; exact.
+    """A number with or without a unit: ``2G``, ``1.5k``, ``12 M``, ``24GB``, ``24GiB``, ``1824010216``; exact.
 
     Raises:
         InputError: the text is not a number, or not a whole one.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-z]?)", str(text).strip().replace("_", ""), re.IGNORECASE)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-z]??)(i?)b?", str(text).strip().replace("_", ""), re.IGNORECASE)
     unit = match[2].upper() or " " if match else ""
     if match is None or unit not in UNITS:
         raise InputError(
             f"{text!r} is not an amount; write a number with a unit ({' '.join(UNITS).strip()}), as in 2G or 1.5M"
         )
-    value = Fraction(match[1]) * 1000 ** UNITS.index(unit)
+    value = Fraction(match[1]) * (1024 if match[3] else 1000) ** UNITS.index(unit)
     if value.denominator != 1:
         raise InputError(f"{text!r} is not an amount, as it is not a whole number")
     return int(value)
@@ -198,10 +198,10 @@ def _against_limit(profile: Profile, figure: Figure, limit: int) -> Finding:
     what, total = profile.heading(figure), figure.number(profile.total)
     largest = sorted(profile.modules, key=lambda row: -figure.number(row))[:LARGEST]
     rows = [(named(row.name), row.cls, figure.number(row)) for row in largest if figure.number(row)]
-    rest = total - sum(value for *_, value in rows)
+    others = [("(all others)", "", total - sum(value for *_, value in rows))] if figure.adds_up else []
     table = Table(
         columns=("Name", "Class", what),
-        rows=tuple((*names, str(value)) for *names, value in [*rows, ("(all others)", "", rest)]),
+        rows=tuple((*names, str(value)) for *names, value in [*rows, *others]),
         footer=("Total", profile.about.model, str(total)),
     )
     return Finding(what=what, against="limit", measured=total, limit=limit, layers=table)

@@ -11,6 +11,7 @@ from thoplw.cli.commands import Command, Group
 from thoplw.cli.compare import compare
 from thoplw.cli.diff import diff
 from thoplw.cli.formula import formula
+from thoplw.cli.memory import memory
 from thoplw.cli.models import models
 from thoplw.cli.profile import profile
 from thoplw.cli.survey import survey
@@ -41,5 +42,5 @@ def _options(
 ) -> None: ...
 
 
-for _command in (profile, train, compare, diff, check, formula, models, survey):
+for _command in (profile, train, compare, diff, check, formula, memory, models, survey):
     main.command(cls=Command)(_command)

@@ -22,6 +22,7 @@ from thoplw.cli.options import (
     Seq,
     Sort,
     Strict,
+    asks_for_memory,
     kind_for,
 )
 from thoplw.cli.run import run
@@ -93,7 +94,8 @@ def profile(
     with usage():
         View(fmt=fmt or "raw", **view).check(kind)
     with told():
-        layers = run(model, inputs, seq=seq, batch=batch, convention=convention, strict=strict, execute=execute)
+        options: dict[str, Any] = {"convention": convention, "strict": strict, "execute": execute}
+        layers = run(model, inputs, seq=seq, batch=batch, memory=asks_for_memory(columns, sort), **options)
         shown(layers, kind, fmt, output, view)
 
 

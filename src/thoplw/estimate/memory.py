@@ -8,14 +8,19 @@ are there at a time, 8. All figures are the bytes that a run *requests*. What an
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from thoplw.errors import InputError, UnknownNameError
+from thoplw.estimate.allocator import Allocated, allocated
 from thoplw.record import Kind, Lifetimes, Phase, Storage, Trace
+from thoplw.render import render
+from thoplw.render.table import Table
+from thoplw.render.units import clever_format
+from thoplw.render.words import named
 
 #: Kernels that take memory of their own while they run, whose size only they know.
 WORKSPACES = frozenset(
@@ -25,6 +30,19 @@ WORKSPACES = frozenset(
         *("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention_for_cpu_backward"),
     )
 )
+
+
+#: Formats of :meth:`Memory.summary`.
+KINDS = ("text", "md")
+
+#: How many modules it names.
+MODULES = 10
+
+#: Format -> how bytes are written.
+_WRITTEN: Mapping[str, Callable[[int], str]] = {
+    "raw": lambda size: f"{size} ",
+    "clever": lambda size: f"{clever_format(size)}" if size >= 1000 else f"{size} ",
+}
 
 
 class Moment(NamedTuple):
@@ -160,6 +178,66 @@ class Memory:
             for module, peak in peaks.items()
         }
 
+    @cached_property
+    def cuda(self) -> Allocated:
+        """What CUDA's caching allocator makes of the same storages, see :mod:`thoplw.estimate.allocator`."""
+        return allocated(self._lifetimes)
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def summary(self, kind: str = "text", fmt: str = "clever") -> str:
+        """The peak in a sentence, what it consists of, and which modules made it.
+
+        Args:
+            kind: ``text`` or ``md``.
+            fmt: ``raw`` bytes, or ``clever`` ones with units.
+
+        Raises:
+            UnknownNameError: there is no such kind or format.
+        """
+        for what, name, names in (("kind", kind, KINDS), ("fmt", fmt, _WRITTEN)):
+            if name not in names:
+                raise UnknownNameError(what, name, names)
+        kinds = render(self._table("At the peak", self.by_kind, fmt), kind)
+        modules = render(self._table("Made in", self.by_module, fmt, MODULES), kind)
+        parts = (self._sentence(fmt), kinds, *((modules,) if self.by_module else ()), *self.notes)
+        return "\n\n".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the timeline, as plain values."""
+        return {
+            "peak": self.peak,
+            "peaks": list(self.peaks),
+            "at": self.peak_at._asdict(),
+            "by_kind": self.by_kind,
+            "by_module": self.by_module,
+            "cuda": self.cuda._asdict(),
+            "notes": list(self.notes),
+        }
+
+    def _sentence(self, fmt: str) -> str:
+        at, written = self.peak_at, _WRITTEN[fmt]
+        times = f", in iteration {at.iteration + 1} of {len(self.peaks)}" if len(self.peaks) > 1 else ""
+        peaks = " and ".join(f"{written(peak)}B" for peak in self.peaks)
+        each = f" The peaks of the iterations are {peaks}." if len({*self.peaks}) > 1 else ""
+        where = f"{at.phase}, {at.operator}"
+        return f"The peak is {written(self.peak)}B, in {named(at.module)} ({where}){times}.{each}"
+
+    def _table(self, what: str, sizes: Mapping[str, int], fmt: str, most: int | None = None) -> Table:
+        """Sizes by name, of which the smallest may be summed up in one row."""
+        total = sum(sizes.values())
+        rows = [(named(name), size) for name, size in [*sizes.items()][:most]]
+        if most is not None and len(sizes) > most:
+            rows.append((f"({len(sizes) - most} more)", total - sum(size for _, size in rows)))
+        written = _WRITTEN[fmt]
+        return Table(
+            columns=(what, "Bytes", "Share"),
+            rows=tuple((name, written(size), _share(size, total)) for name, size in rows),
+            footer=("Total", written(total), _share(total, total)),
+            values={"Bytes": (*(size for _, size in rows), total)},
+        )
+
     @property
     def is_of_training(self) -> bool:
         """Whether there was a backward pass."""
@@ -234,6 +312,10 @@ class Memory:
     @cached_property
     def _chains(self) -> dict[int, tuple[int, ...]]:
         return {}
+
+
+def _share(size: int, total: int) -> str:
+    return f"{100 * size / total if total else 0:.2f} %"
 
 
 def _by(sizes: Iterable[tuple[str, int]]) -> dict[str, int]:

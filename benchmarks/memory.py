@@ -1,0 +1,176 @@
+"""The memory of whole zoos: the peak that thoplw tells without running, and what real runs took.
+
+::
+
+    python benchmarks/memory.py run                  # all; results are kept, and what is known is not done again
+    python benchmarks/memory.py run resnet18 hf:bert
+    python benchmarks/memory.py table > benchmarks/memory.md
+
+Of each model: a forward as in inference, and two iterations of a training loop on two samples, with SGD, with AdamW,
+and with AdamW over lists (``foreach=True``). ``checks/storage_tracker.py`` runs it all for real on the CPU, and counts
+every storage while it lives. Equal means equal to the byte, in every iteration. ``checks/memory_profiler.py`` has the
+peak by torch's profiler, which hears of workspaces inside of kernels as well.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+
+from benchmarks.training import build, loss_of, models  # noqa: E402
+from checks import storage_tracker  # noqa: E402
+from checks.memory_profiler import profiled_peak  # noqa: E402
+
+import thoplw  # noqa: E402
+
+RESULTS = Path("memory.jsonl")
+
+#: Seconds for a model, built and run both ways.
+SECONDS = 240
+
+#: Name -> how an optimizer is made.
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": partial(torch.optim.SGD, lr=0.0),
+    "adamw": partial(torch.optim.AdamW, lr=0.0),
+    "adamw over lists": partial(torch.optim.AdamW, lr=0.0, foreach=True),
+}
+
+#: What is compared of each model.
+WAYS = ("inference", *OPTIMIZERS)
+
+
+def tried(name: str) -> dict[str, Any]:
+    """What is found of a model."""
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    found: dict[str, Any] = {"name": name, "told": {}, "taken": {}, "profiler": {}}
+    try:
+        model, inputs = build(name)
+        if inputs is None:
+            raise LookupError("there is no telling what it takes")
+    except Exception as error:
+        return found | {"build": _short(error)}
+    args, kwargs = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
+    for way in WAYS:
+        try:
+            found["told"][way] = _told(model, inputs, way)
+        except Exception as error:
+            found["told"][way] = _short(error)
+    for way in WAYS:
+        try:
+            found["taken"][way] = _taken(model, args, kwargs, way)
+        except Exception as error:
+            found["taken"][way] = _short(error)
+            break
+    try:
+        found["profiler"] = _profiled(model, args, kwargs)
+    except Exception as error:
+        found["profiler"] = _short(error)
+    return found
+
+
+def _told(model: torch.nn.Module, inputs: Any, way: str) -> list[int]:
+    options = {"verbose": False, "memory": True}
+    if way == "inference":
+        return list(thoplw.profile(model, inputs, **options)[2].memory.peaks)
+    report = thoplw.profile_training(model, inputs, loss=loss_of, optimizer=OPTIMIZERS[way], **options)
+    return list(report.memory.peaks)
+
+
+def _taken(model: torch.nn.Module, args: Any, kwargs: Any, way: str) -> list[int]:
+    if way == "inference":
+        return storage_tracker.inference(model, *args, **kwargs).peaks
+    for parameter in model.parameters():
+        parameter.grad = None
+    return storage_tracker.training(model, args, kwargs, loss=loss_of, optimizer=OPTIMIZERS[way]).peaks
+
+
+def _profiled(model: torch.nn.Module, args: Any, kwargs: Any) -> dict[str, int]:
+    """The peak of a forward, and of an iteration with SGD."""
+    held = [*model.parameters(), *model.buffers(), *storage_tracker._tensors((args, kwargs))]
+    before = storage_tracker.StorageTracker(held).live
+    for parameter in model.parameters():
+        parameter.grad = None
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        model.eval()
+        with torch.no_grad():
+            inference = profiled_peak(lambda: model(*args, **kwargs), before)
+        model.train()
+
+        def step() -> Any:
+            optimizer = OPTIMIZERS["sgd"](model.parameters())
+            output = model(*args, **kwargs)
+            loss = loss_of(output)
+            loss.backward()
+            optimizer.step()
+            return output, loss
+
+        return {"inference": inference, "sgd": profiled_peak(step, before)}
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:300]
+
+
+def run(wanted: list[str]) -> None:
+    """Try models, each in a process that may die or take too long."""
+    import pebble
+
+    known = {each["name"] for each in read()}
+    todo = wanted or [name for name in models() if name not in known]
+    with pebble.ProcessPool(max_workers=1, max_tasks=50) as pool:
+        for name in todo:
+            try:
+                found = pool.schedule(tried, args=[name], timeout=SECONDS).result()
+            except TimeoutError:
+                found = {"name": name, "build": f"not done in {SECONDS} s"}
+            except Exception as error:  # whatever ended the process
+                found = {"name": name, "build": _short(error)}
+            with RESULTS.open("a") as file:
+                file.write(json.dumps(found) + "\n")
+            sys.stdout.write(f"{name}: {verdict(found)}\n")
+            sys.stdout.flush()
+
+
+def read() -> list[dict[str, Any]]:
+    """What is known; of a model the latest."""
+    lines = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []
+    return list({each["name"]: each for each in map(json.loads, lines)}.values())
+
+
+def verdict(found: dict[str, Any]) -> str:
+    """``equal``, or what came in between."""
+    if "build" in found:
+        return f"not built: {found['build']}"
+    taken = {way: peaks for way, peaks in found["taken"].items() if isinstance(peaks, list)}
+    if not taken:
+        return f"does not run for real: {found['taken']['inference']}"
+    refused = {way: found["told"][way] for way in taken if isinstance(found["told"][way], str)}
+    if refused:
+        return f"refused: {next(iter(refused.values()))}"
+    other = [
+        f"{way}: {_in_words(found['told'][way])} for {_in_words(peaks)}"
+        for way, peaks in taken.items()
+        if found["told"][way] != peaks
+    ]
+    return f"different: {'; '.join(other)}" if other else "equal"
+
+
+def _in_words(peaks: list[int]) -> str:
+    return " and ".join(f"{peak:,}" for peak in peaks)
