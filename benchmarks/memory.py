@@ -14,6 +14,7 @@ peak by torch's profiler, which hears of workspaces inside of kernels as well.
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 import warnings
@@ -89,10 +90,9 @@ def _told(model: torch.nn.Module, inputs: Any, way: str) -> list[int]:
 
 
 def _taken(model: torch.nn.Module, args: Any, kwargs: Any, way: str) -> list[int]:
+    model = copy.deepcopy(model)  # a first forward may leave tables in it, which a later one finds
     if way == "inference":
         return storage_tracker.inference(model, *args, **kwargs).peaks
-    for parameter in model.parameters():
-        parameter.grad = None
     return storage_tracker.training(model, args, kwargs, loss=loss_of, optimizer=OPTIMIZERS[way]).peaks
 
 

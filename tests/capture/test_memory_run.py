@@ -251,3 +251,34 @@ def test_the_model_is_as_before() -> None:
         assert id(weight) == before[name][0]
         assert torch.equal(weight, before[name][1])
         assert weight.grad is None
+
+
+MODEL = mlp(16, 8)
+OPTIMIZER = torch.optim.AdamW(MODEL.parameters())
+
+
+def update() -> None:
+    OPTIMIZER.step()
+    OPTIMIZER.zero_grad()
+
+
+def with_an_optimizer_of_the_file(model: nn.Module, x: torch.Tensor) -> None:
+    plain(model, x)
+    update()
+
+
+def test_an_optimizer_that_a_step_names_is_as_before() -> None:
+    states: list[dict[str, torch.Tensor]] = [*OPTIMIZER.state.values()]
+    assert not states
+    first = of_step()
+    assert not OPTIMIZER.state
+    with_an_optimizer_of_the_file(MODEL, *ROWS)
+    later = of_step()
+    assert later == (first[1], first[1])
+    assert [sorted(state) for state in OPTIMIZER.state.values()] == [["exp_avg", "exp_avg_sq", "step"]] * 2
+
+
+def of_step() -> tuple[int, ...]:
+    report = thoplw.profile_training(MODEL, ROWS, step=with_an_optimizer_of_the_file, verbose=False, memory=True)
+    assert report.memory.by_kind["optimizer"] == 2 * (16 * 8 + 8) * 4 + 2 * 4
+    return report.memory.peaks

@@ -9,7 +9,7 @@ somebody asks; any other is taken apart at once.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Container, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Container, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from contextvars import copy_context
 from itertools import chain, filterfalse, islice
@@ -147,6 +147,7 @@ def _capture(
     else:
         refuse_traced(weights.modules)
     snapshot.add_modules(weights.modules, weights.tensors)
+    before = len(snapshot.tensors)
     held = _held(step, weights, snapshot) if step is not None else []
     real = list(filterfalse(attrgetter("is_meta"), snapshot.tensors.values()))
     if asked is None:
@@ -161,7 +162,7 @@ def _capture(
     run.priced = priced
     run.own(real)
     if isinstance(run, MemoryRun):
-        _hold(run.ledger, weights, given, step, held)
+        _hold(run.ledger, weights, [*given.values(), *islice(snapshot.tensors.values(), before, None)])
     made = Made(weights, scopes)
     survivors = Survivors(weights.modules, snapshot)
     try:
@@ -262,7 +263,7 @@ def _mode(model: torch.nn.Module, train: bool) -> bool | None:
 def _held(step: Step, weights: Weights, snapshot: Snapshot) -> list[torch.Tensor]:
     """The tensors that a training step holds beside the model's: they count for their shape, as weights do."""
     before = snapshot.tensors.keys() | weights.tensors.keys()
-    snapshot.add([step.loss, step.targets, step.optimizer, step.whole])
+    snapshot.add([step.loss, step.targets, step.optimizer, step.whole, *step.named()])
     return [
         tensor
         for key, tensor in snapshot.tensors.items()
@@ -270,24 +271,13 @@ def _held(step: Step, weights: Weights, snapshot: Snapshot) -> list[torch.Tensor
     ]
 
 
-def _hold(
-    ledger: Ledger,
-    weights: Weights,
-    given: Mapping[int, torch.Tensor],
-    step: Step | None,
-    held: Sequence[torch.Tensor],
-) -> None:
-    """Note what is there before a run."""
+def _hold(ledger: Ledger, weights: Weights, others: Iterable[torch.Tensor]) -> None:
+    """Note what is there before a run: weights, buffers, and what else the model and the step are given."""
     parameters = {weight.key for info in weights.infos for weight in info.parameters}
-    kinds: dict[Kind, list[torch.Tensor]] = {Kind.WEIGHTS: [], Kind.BUFFERS: [], Kind.OPTIMIZER: [], Kind.INPUTS: []}
-    for key in (weight.key for info in weights.infos for weight in (*info.parameters, *info.buffers)):
-        if key in weights.tensors:
-            kinds[Kind.WEIGHTS if key in parameters else Kind.BUFFERS].append(weights.tensors[key])
-    if step is not None and isinstance(step.optimizer, torch.optim.Optimizer):
-        kinds[Kind.OPTIMIZER] += chain.from_iterable(map(tensors_in, step.optimizer.state.values()))
-    kinds[Kind.INPUTS] += chain(given.values(), tensors_in(() if step is None else step.targets), held)
-    for kind, tensors in kinds.items():
-        ledger.hold(tensors, kind)
+    buffers = {weight.key for info in weights.infos for weight in info.buffers}
+    for keys, kind in ((parameters, Kind.WEIGHTS), (buffers, Kind.BUFFERS)):
+        ledger.hold((tensor for key, tensor in weights.tensors.items() if key in keys), kind)
+    ledger.hold(others, Kind.INPUTS)
 
 
 def expand(call: Call) -> tuple[Call, ...] | None:

@@ -135,10 +135,10 @@ class Ledger:
                     tensor.memory = self._new(size, Kind.TEMPORARIES, len(self._steps) - 1)
 
     def note(self, tensors: Iterable[torch.Tensor], kind: Kind) -> None:
-        """Note what the memory of tensors is for, unless it was there before."""
+        """Note what the memory of tensors is for; of what was there before, only an optimizer tells."""
         for tensor in tensors:
             index = self._index_of(tensor)
-            if index is not None and self._born[index] >= 0:
+            if index is not None and (self._born[index] >= 0 or kind is Kind.OPTIMIZER):
                 self._kinds[index] = kind
 
     def gone(self, index: int) -> None:

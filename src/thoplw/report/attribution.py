@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from thoplw.estimate.memory import Memory
+from thoplw.formulas import FAMILIES
 from thoplw.pricing import Leaf, Priced
-from thoplw.record import ZERO, Phase, Scope, Weight, Work
+from thoplw.record import ZERO, Call, Phase, Scope, Weight, Work
 from thoplw.report.figures import Charge, figures_of
 from thoplw.report.profile import About, Profile, batch_of, shapes_of
 from thoplw.report.rows import Assumed, Gaps, Row, Uncounted
@@ -103,6 +104,7 @@ class Attribution:
             weights=tuple(self._weights.get(index, ())),
             calls=len(scopes),
             phases=self._phases(indices, work),
+            activations=self._activations[index],
             memory=None if self._memory is None else self._memory.at(info.path),
         )
         # A module of many calls has few shapes: find the distinct specs first.
@@ -131,6 +133,19 @@ class Attribution:
         measure = self._convention.measure
         found = {phase.label: measure(work) for phase, work in parts.items()}
         found[Phase.FORWARD.label] = measure(whole) - sum(found.values())
+        return found
+
+    @cached_property
+    def _activations(self) -> Counter[int]:
+        """How many elements convolutions and matrix products put out in the forward, by module."""
+        found: Counter[int] = Counter()
+        known: dict[Call, int] = {}
+        phases = self._trace.phases or bytes(len(self._trace.steps))
+        for (call, scope), phase in zip(self._trace.steps, phases, strict=True):
+            if phase == Phase.FORWARD:
+                while scope in self._priced.covered:  # a module that was priced as a whole has all that is in it
+                    scope = self._trace.scopes[scope].parent
+                found[self._trace.scopes[scope].module] += _elements(call, known)
         return found
 
     def _has_unbatched_convolution(self) -> bool:
@@ -261,3 +276,13 @@ class Attribution:
                 return scope.module
             index = self._trace.modules[index].parent
         return index
+
+
+def _elements(call: Call, known: dict[Call, int]) -> int:
+    """How many elements an operator puts out, if it is a convolution or matrix product, or made of such."""
+    if call not in known:
+        if FAMILIES.get(call.target) in ("convolution", "matmul"):
+            known[call] = sum(output.numel for output in call.outputs)
+        else:
+            known[call] = sum(_elements(part, known) for part in call.parts or ())
+    return known[call]

@@ -48,6 +48,7 @@ class Charge:
         weights: the parameters that the convention counts.
         calls: how many times it was called.
         phases: phase -> its part of the cost, in a report on training.
+        activations: elements that its convolutions and matrix products put out in the forward.
         memory: what it takes, where that was asked for.
     """
 
@@ -56,6 +57,7 @@ class Charge:
     weights: tuple[Weight, ...]
     calls: int
     phases: Mapping[str, int] = field(default_factory=dict)
+    activations: int = 0
     memory: ModuleMemory | None = None
 
 
@@ -247,6 +249,16 @@ FIGURES: dict[str, Figure] = {
             parts="phase",
             optional=True,
             places=frozenset({"table", "document", "totals"}),
+        ),
+        Figure(
+            name="activations",
+            heading="Activations",
+            label="Activations",
+            unit="element",
+            description="Elements that convolutions and matrix products put out, as fvcore and timm count activations.",
+            of=lambda charge: charge.activations,
+            optional=True,
+            places=frozenset({"table", "document"}),
         ),
         Figure(
             name="peak",
