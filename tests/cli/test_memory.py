@@ -72,7 +72,7 @@ def test_a_limit_of_memory(run: Run) -> None:
         (("--fit", "24XB"), "not an amount"),
         (("--fit", "1M"), "a batch of 1 takes"),
         (("--reserved",), "add --fit"),
-        (("--kind", "html"), "json"),
+        (("--kind", "csv"), "json"),
     ],
 )
 def test_what_is_wrong_is_said(arguments: tuple[str, ...], message: str, run: Run) -> None:

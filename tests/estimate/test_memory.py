@@ -77,7 +77,7 @@ def test_the_summary_says_where_the_peak_is() -> None:
     assert ["gradients", "60", "28.04 %"] in [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     assert "(model)" in text
     with pytest.raises(UnknownNameError, match="kind"):
-        Memory(record()).summary("html")
+        Memory(record()).summary("csv")
 
 
 def test_the_document_has_all_but_the_timeline() -> None:

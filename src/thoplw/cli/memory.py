@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from thoplw.estimate.memory import Memory
 
 #: Output formats.
-KINDS = ("text", "md", "json")
+KINDS = ("text", "md", "html", "json")
 
 
 def _kind(value: str | None) -> str | None:
@@ -121,7 +121,7 @@ def memory(
             return found[size].cuda.reserved if reserved else found[size].peak
 
         size, _ = largest(peak, fit)
-        if kind == "json":
+        if kind in ("json", "html"):
             show(_written(found[size], kind, fmt, batch=size), output)
             return
         what = "reserved by CUDA's caching allocator" if reserved else "requested"

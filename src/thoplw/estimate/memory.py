@@ -19,6 +19,7 @@ from thoplw.estimate.allocator import Allocated, allocated
 from thoplw.record import Kind, Lifetimes, Phase, Storage, Trace
 from thoplw.render import render
 from thoplw.render.table import Table
+from thoplw.render.timeline import Timeline, timeline_page
 from thoplw.render.units import clever_format
 from thoplw.render.words import named
 
@@ -33,7 +34,7 @@ WORKSPACES = frozenset(
 
 
 #: Formats of :meth:`Memory.summary`.
-KINDS = ("text", "md")
+KINDS = ("text", "md", "html")
 
 #: How many modules it names.
 MODULES = 10
@@ -190,7 +191,7 @@ class Memory:
         """The peak in a sentence, what it consists of, and which modules made it.
 
         Args:
-            kind: ``text`` or ``md``.
+            kind: ``text`` or ``md``; or ``html``, a page with a chart of all moments, where each can be looked into.
             fmt: ``raw`` bytes, or ``clever`` ones with units.
 
         Raises:
@@ -199,6 +200,8 @@ class Memory:
         for what, name, names in (("kind", kind, KINDS), ("fmt", fmt, _WRITTEN)):
             if name not in names:
                 raise UnknownNameError(what, name, names)
+        if kind == "html":
+            return timeline_page(self._for_page())
         kinds = render(self._table("At the peak", self.by_kind, fmt), kind)
         modules = render(self._table("Made in", self.by_module, fmt, MODULES), kind)
         parts = (self._sentence(fmt), kinds, *((modules,) if self.by_module else ()), *self.notes)
@@ -215,6 +218,27 @@ class Memory:
             "cuda": self.cuda._asdict(),
             "notes": list(self.notes),
         }
+
+    def _for_page(self) -> Timeline:
+        operators: dict[str, int] = {}
+        phases = self.trace.phases or bytes(len(self.trace.steps))
+        steps = [
+            (operators.setdefault(call.target, len(operators)), self._module(scope), phase)
+            for (call, scope), phase in zip(self.trace.steps, phases, strict=True)
+        ]
+        return Timeline(
+            title=self.trace.modules[0].class_name,
+            sentence=self._sentence("clever"),
+            notes=self.notes,
+            kinds=[kind.label for kind in Kind],
+            modules=[info.path for info in self.trace.modules],
+            operators=list(operators),
+            phases=[phase.label for phase in Phase],
+            steps=steps,
+            storages=[(size, int(kind), step, gone) for size, kind, step, gone in self._lifetimes.storages],
+            iterations=[step for step, _ in self._iterations],
+            peak=self.peak_at.step,
+        )
 
     def _sentence(self, fmt: str) -> str:
         at, written = self.peak_at, _WRITTEN[fmt]
@@ -283,19 +307,21 @@ class Memory:
         """How much each module itself has made of a kind, at most at a time."""
         now: dict[int, int] = defaultdict(int)
         most: dict[int, int] = {}
-        storages, scopes = self._lifetimes.storages, self.trace.scopes
+        storages = self._lifetimes.storages
         for event in self._lifetimes.events:
             storage = storages[event if event >= 0 else ~event]
             if storage.kind is not kind or storage.step < 0:
                 continue
-            scope = self.trace.steps[storage.step][1]
-            module = scopes[scope].module if scope >= 0 else 0
+            module = self._module(self.trace.steps[storage.step][1])
             now[module] += storage.size if event >= 0 else -storage.size
             most[module] = max(most.get(module, 0), now[module])
         return most
 
+    def _module(self, scope: int) -> int:
+        return self.trace.scopes[scope].module if scope >= 0 else 0
+
     def _path(self, scope: int) -> str:
-        return self.trace.modules[self.trace.scopes[scope].module].path if scope >= 0 else ""
+        return self.trace.modules[self._module(scope)].path
 
     def _around(self, scope: int) -> Iterable[int]:
         """The modules whose calls a scope is part of."""
