@@ -46,6 +46,14 @@ def test_the_largest_batch_that_fits(run: Run) -> None:
     assert json.loads(reserved)["batch"] <= size
 
 
+def test_which_blocks_to_checkpoint(run: Run) -> None:
+    arguments = ("memory", "timm:vit_tiny_patch16_224", "--batch", "8", "--optimizer", "adamw", "--fit", "250MB")
+    document = json.loads(run(*arguments, "--kind", "json").stdout)
+    assert document["peak"] <= 250_000_000
+    assert document["checkpoint"] == [f"blocks.{place}" for place in range(len(document["checkpoint"]))]
+    assert run(*arguments).stdout.startswith(f"Checkpoint {len(document['checkpoint'])} of 12 blocks: blocks.0, ")
+
+
 def test_columns_of_memory_ask_for_it(run: Run) -> None:
     result = run("profile", "resnet18", "--columns", "name,peak", "--sort", "peak", "--top", "1")
     assert str(resnet18().module("bn1").peak) in result.stdout
@@ -69,9 +77,10 @@ def test_a_limit_of_memory(run: Run) -> None:
     ("arguments", "message"),
     [
         (("--fit", "24GB", "--batch", "2"), "leave --batch"),
+        (("--fit", "1MB", "--batch", "2", "--train"), "blocks checkpointed the peak is"),
         (("--fit", "24XB"), "not an amount"),
         (("--fit", "1M"), "a batch of 1 takes"),
-        (("--reserved",), "add --fit"),
+        (("--reserved",), "give --fit"),
         (("--kind", "csv"), "json"),
     ],
 )

@@ -129,7 +129,7 @@ def test_what_every_column_says() -> None:
 
 
 def test_a_column_that_is_not_known_says_what_to_do() -> None:
-    with pytest.raises(InputError, match="column 'peak': .* pass memory=True"):
+    with pytest.raises(InputError, match=r"column 'peak': .* pass memory=True"):
         profile().table(columns=["name", "peak"])
 
 

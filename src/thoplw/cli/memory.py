@@ -61,7 +61,8 @@ def memory(
             metavar="AMOUNT",
             rich_help_panel=MODEL,
             parser=amount,
-            help="Find the largest batch that takes no more than this, as in 24GB or 24GiB.",
+            help="Find the largest batch that takes no more than this, as in 24GB or 24GiB; with --batch or --input, in "
+            "training, which blocks to checkpoint so that it does.",
         ),
     ] = None,
     reserved: Annotated[
@@ -94,16 +95,19 @@ def memory(
     thoplw memory resnet50 --batch 64 --optimizer adamw --autocast bf16
 
     thoplw memory timm:vit_base_patch16_224 --optimizer adamw --fit 24GB
+
+    thoplw memory timm:vit_base_patch16_224 --optimizer adamw --batch 64 --fit 6GB
     """
     kind = kind_for(kind, output, KINDS)
-    if fit is not None and (batch is not None or inputs):
-        raise typer.BadParameter("--fit finds the batch of a model with default inputs; leave --batch and --input out")
-    if reserved and fit is None:
-        raise typer.BadParameter("--reserved says what --fit compares; add --fit, as in --fit 24GB")
+    of_training = train or any((optimizer, autocast, freeze, lora, checkpoint, accumulate > 1))
+    fixed = batch is not None or bool(inputs)
+    if fit is not None and fixed and not of_training:
+        raise typer.BadParameter("--fit finds a batch: leave --batch and --input out; with them it is of training only")
+    if reserved and (fit is None or fixed):
+        raise typer.BadParameter("--reserved says what --fit compares for a batch; give --fit 24GB, and no --batch")
     with told():
         from thoplw.api.fit import largest
 
-        of_training = train or any((optimizer, autocast, freeze, lora, checkpoint, accumulate > 1))
         options = {"optimizer": optimizer, "accumulate": accumulate, "autocast": autocast} if of_training else {}
         changes = {"frozen": freeze or (), "rank": lora, "checkpointed": checkpoint}
 
@@ -113,6 +117,9 @@ def memory(
 
         if fit is None:
             show(_written(taken(batch), kind, fmt), output)
+            return
+        if fixed:
+            show(_planned(loaded(model, inputs, seq=seq, batch=batch), fit, options, changes, kind, fmt), output)
             return
         found: dict[int, Memory] = {}
 
@@ -139,5 +146,20 @@ def _taken(module: Any, tensors: Any, of_training: bool, options: dict[str, Any]
     return profile_training(module, tensors, verbose=False, memory=True, **options).memory
 
 
-def _written(memory: Memory, kind: str, fmt: str, **more: int) -> str:
+def _planned(
+    given: tuple[Any, Any], limit: int, options: dict[str, Any], changes: dict[str, Any], kind: str, fmt: str
+) -> str:
+    """Which blocks to checkpoint, and what is taken then."""
+    from thoplw.api import fine_tuning
+    from thoplw.api.checkpoints import checkpoints
+
+    module, tensors = given
+    plan = checkpoints(fine_tuning.changed(module, **changes), tensors, limit, **options)
+    memory = plan.report.memory
+    if kind in ("json", "html"):
+        return _written(memory, kind, fmt, checkpoint=list(plan.blocks))
+    return f"{plan}\n\n{_written(memory, kind, fmt)}"
+
+
+def _written(memory: Memory, kind: str, fmt: str, **more: Any) -> str:
     return json.dumps({**more, **memory.to_dict()}, indent=2) if kind == "json" else memory.summary(kind, fmt)
