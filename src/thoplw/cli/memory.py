@@ -61,8 +61,8 @@ def memory(
             metavar="AMOUNT",
             rich_help_panel=MODEL,
             parser=amount,
-            help="Find the largest batch that takes no more than this, as in 24GB or 24GiB; with --batch or --input, in "
-            "training, which blocks to checkpoint so that it does.",
+            help="Find the largest batch that takes no more than this, as in 24GB or 24GiB; with --batch or --input, "
+            "in training, which blocks to checkpoint so that it does.",
         ),
     ] = None,
     reserved: Annotated[
