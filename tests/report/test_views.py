@@ -102,8 +102,12 @@ def test_cumulative_figures_end_at_a_depth() -> None:
 # -- columns ---------------------------------------------------------------------------------------------------------
 
 
+#: Columns of a report that names a device, and of one that was asked for memory.
+OF_DEVICES, OF_MEMORY = ("bound", "floor", "eager"), ("peak", "saved")
+
+
 def test_what_every_column_says() -> None:
-    table = profile().table(columns=[name for name in column_names() if name not in ("peak", "saved")])
+    table = profile().table(columns=[name for name in column_names() if name not in (*OF_DEVICES, *OF_MEMORY)])
     shown = dict(zip(table.columns, table.rows[1], strict=True))
     assert shown == {
         "Name": "0.first",
@@ -119,6 +123,10 @@ def test_what_every_column_says() -> None:
         "Share": "18.87 %",
         "Bytes float64": "0",
         "Bytes float32": "40",
+        "Moved": str(4 * (4 + 10 + 2)),
+        "Compulsory": str(4 * (4 + 10 + 2)),
+        "FLOPs/byte": "0.281",
+        "Active computed": "10",
         "Activations": "2",
         "Operators": "aten.linear 10",
     }

@@ -247,6 +247,7 @@ def _capture(
         assumptions=tuple(run.assumptions),
         torch=VERSION,
         phases=phases,
+        given=tuple(map(specs.of, given.values())),
         lifetimes=run.ledger.lifetimes(phases or bytes(len(run.steps))) if isinstance(run, MemoryRun) else None,
     )
 
@@ -317,12 +318,12 @@ def _call(
             returned.append(step.repeat(model, args, kwargs, iterations, began=ledger.begin, returned=run.returned))
         else:
             returned.append(step.run(model, args, kwargs))
-        _exhaust(returned[0])
+        exhaust(returned[0])
         if step is None and isinstance(run, MemoryRun):
             run.returned(returned[0])
 
 
-def _exhaust(output: Any) -> None:
+def exhaust(output: Any) -> None:
     """Consume every generator in an output, at any depth: a generator runs only while items are taken from it.
 
     Raises:
@@ -335,7 +336,7 @@ def _exhaust(output: Any) -> None:
         )
     if isinstance(output, (tuple, list, Mapping)):
         for each in output.values() if isinstance(output, Mapping) else output:
-            _exhaust(each)
+            exhaust(each)
     if not isinstance(output, Iterator):
         return
     for _ in islice(output, _MOST_ITEMS):

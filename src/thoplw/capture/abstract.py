@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import repeat
 from operator import attrgetter
 from typing import Any
 
@@ -261,8 +262,9 @@ class _Known(dict[_Looks, TensorSpec]):
             self.valueless.add(id(spec))
 
 
-_SHAPE, _DTYPE, _LAYOUT, _IS_NESTED = map(attrgetter, ("shape", "dtype", "layout", "is_nested"))
+_SHAPE, _DTYPE, _LAYOUT = map(attrgetter, ("shape", "dtype", "layout"))
 _STRIDED = frozenset({torch.strided})
+_STRIDES = torch.Tensor.stride
 
 
 class Specs:
@@ -293,11 +295,13 @@ class Specs:
 
     def of_all(self, tensors: list[torch.Tensor]) -> list[TensorSpec]:
         """The spec of each of many tensors: weights, most of which look like another one."""
-        plain = PLAIN.issuperset(map(type, tensors)) and _STRIDED.issuperset(map(_LAYOUT, tensors))
-        if not plain or any(map(_IS_NESTED, tensors)):
+        if not PLAIN.issuperset(map(type, tensors)) or not _STRIDED.issuperset(map(_LAYOUT, tensors)):
             return list(map(self.of, tensors))
-        looks = map(_SHAPE, tensors), map(_DTYPE, tensors), map(torch.Tensor.stride, tensors)
-        return list(map(self._known.__getitem__, zip(*looks, [1] * len(tensors), strict=True)))
+        try:
+            looks = list(zip(map(_SHAPE, tensors), map(_DTYPE, tensors), map(_STRIDES, tensors), repeat(1)))
+        except RuntimeError:  # nested tensors have no strides
+            return list(map(self.of, tensors))
+        return list(map(self._known.__getitem__, looks))
 
     def _of_nested(self, tensor: torch.Tensor) -> TensorSpec:
         if isinstance(tensor, AbstractTensor):

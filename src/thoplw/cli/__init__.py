@@ -9,8 +9,10 @@ import typer
 from thoplw.cli.check import check
 from thoplw.cli.commands import Command, Group
 from thoplw.cli.compare import compare
+from thoplw.cli.devices import devices
 from thoplw.cli.diff import diff
 from thoplw.cli.formula import formula
+from thoplw.cli.measure import measure
 from thoplw.cli.memory import memory
 from thoplw.cli.models import models
 from thoplw.cli.profile import profile
@@ -42,5 +44,5 @@ def _options(
 ) -> None: ...
 
 
-for _command in (profile, train, compare, diff, check, formula, memory, models, survey):
+for _command in (profile, train, memory, measure, compare, diff, check, formula, models, devices, survey):
     main.command(cls=Command)(_command)

@@ -12,9 +12,11 @@ from thoplw.record.spec import Nested, TensorSpec, specs_in
 from thoplw.record.storage import Kind, Lifetimes, Storage
 from thoplw.record.torch_name import TorchName
 from thoplw.record.trace import Assumption, ModuleCall, ModuleInfo, Scope, Trace, Weight
+from thoplw.record.traffic import NOTHING, Traffic
 from thoplw.record.work import ZERO, Work, as_work
 
 __all__ = [
+    "NOTHING",
     "ZERO",
     "Assumption",
     "Call",
@@ -31,6 +33,7 @@ __all__ = [
     "TensorSpec",
     "TorchName",
     "Trace",
+    "Traffic",
     "Weight",
     "Work",
     "as_work",

@@ -119,6 +119,7 @@ class Trace:
         torch: version of torch that ran the model.
         complete: whether the steps hold the parts of every composite operator.
         phases: the :class:`~thoplw.record.Phase` of each step, a byte each; empty where all are of the forward.
+        given: every tensor in the inputs, those that objects such as a cache hold among them.
         lifetimes: which memory there was, and when; ``None`` where that was not asked for.
     """
 
@@ -130,6 +131,7 @@ class Trace:
     torch: str = ""
     complete: bool = False
     phases: bytes = b""
+    given: tuple[TensorSpec, ...] = ()
     lifetimes: Lifetimes | None = None
 
     def completed(self, expand: Expand) -> Trace:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from thoplw.estimate.memory import Memory
+from thoplw.estimate.roofline import Peak, Roof, Roofline
 from thoplw.formulas import FAMILIES
 from thoplw.pricing import Leaf, Priced
-from thoplw.record import ZERO, Call, Phase, Scope, Weight, Work
-from thoplw.report.figures import Charge, figures_of
+from thoplw.record import ZERO, Assumption, Call, Phase, Scope, Weight, Work
+from thoplw.report.figures import Charge, Timed, figures_of
 from thoplw.report.profile import About, Profile, batch_of, shapes_of
 from thoplw.report.rows import Assumed, Gaps, Row, Uncounted
+from thoplw.traffic.usage import Active, Usage, doubts
 
 
 class Attribution:
@@ -28,11 +30,12 @@ class Attribution:
         params: of the whole model.
     """
 
-    def __init__(self, priced: Priced, memory: Memory | None = None) -> None:
-        """Add up the totals of a priced trace, which ``memory`` is of as well, if that is known."""
-        self._memory = memory
+    def __init__(self, priced: Priced, roof: Roof | None = None, memory: Memory | None = None) -> None:
+        """Add up the totals of a priced trace; times are of the device of ``roof``, ``memory`` is of a second run."""
         assert priced.convention.parameters is not None  # it was found, so it is complete
         self._priced = priced
+        self._roof = roof
+        self._memory = memory
         self._trace = priced.trace
         self._convention = priced.convention
         self._counted = tuple(priced.convention.parameters(priced.trace))
@@ -50,7 +53,17 @@ class Attribution:
             convention=self._convention.name,
             unit=self._convention.unit or "MAC",
             torch=self._trace.torch,
+            device=self._roof.device.name if self._roof else "",
+            roof=self._roofline.in_words if self._roof else "",
         )
+
+    def on(self, roof: Roof) -> Attribution:
+        """The same with times on a device."""
+        return Attribution(self._priced, roof, self._memory)
+
+    def main_peak(self, roof: Roof) -> Peak | None:
+        """The peak of a device that most contractions meet."""
+        return Roofline(self._trace, self._usage, roof).main
 
     def profile(self) -> Profile:
         """Return rows and gaps as plain values."""
@@ -69,7 +82,8 @@ class Attribution:
         return Gaps(
             uncounted=self._where(lambda leaf: leaf.work is None),
             unseen=self._unseen(),
-            assumptions=self._assumptions(),
+            assumptions=self._assumed(self._trace.assumptions),
+            of_bytes=self._assumed(doubts(self._trace)),
             not_executed=self._not_executed(),
             unused=self._priced.unused,
         )
@@ -104,7 +118,11 @@ class Attribution:
             weights=tuple(self._weights.get(index, ())),
             calls=len(scopes),
             phases=self._phases(indices, work),
-            activations=self._activations[index],
+            moved=lambda: self._moved[index],
+            compulsory=lambda: self._usage.compulsory[index].total,
+            active=lambda: self._active.get(index, Active()),
+            timed=None if self._roof is None else lambda: self._timed(index),
+            activations=lambda: self._activations[index],
             memory=None if self._memory is None else self._memory.at(info.path),
         )
         # A module of many calls has few shapes: find the distinct specs first.
@@ -175,12 +193,12 @@ class Attribution:
             for name, times in calls.items()
         }
 
-    def _assumptions(self) -> dict[str, Assumed]:
-        """Return the assumptions by statement, each with its operators and modules."""
+    def _assumed(self, assumptions: Iterable[Assumption]) -> dict[str, Assumed]:
+        """Return assumptions by statement, each with its operators and modules."""
         calls: Counter[str] = Counter()
         operators: dict[str, dict[str, None]] = defaultdict(dict)
         modules: dict[str, dict[str, None]] = defaultdict(dict)
-        for statement, operator, scope in self._trace.assumptions:
+        for statement, operator, scope in assumptions:
             calls[statement] += 1
             operators[statement][operator] = None
             modules[statement][self._path(scope)] = None
@@ -237,6 +255,48 @@ class Attribution:
             while parent >= 0 and parent not in found:
                 found.add(parent)
                 parent = self._trace.modules[parent].parent
+        return found
+
+    # Worked out when these figures are asked for.
+
+    @cached_property
+    def _usage(self) -> Usage:
+        return Usage(self._trace)
+
+    @cached_property
+    def _moved(self) -> Mapping[int, int]:
+        """The bytes that are moved, by module."""
+        return self._by_module(moved.total for moved in self._usage.by_scope)
+
+    def _by_module(self, by_scope: Iterable[int]) -> Mapping[int, int]:
+        """Sums of numbers of scopes, by module; what runs in a module that was priced as a whole is its own."""
+        found: Counter[int] = Counter()
+        for index, size in enumerate(by_scope):
+            while index in self._priced.covered:
+                index = self._trace.scopes[index].parent
+            found[self._trace.scopes[index].module] += size
+        return found
+
+    @cached_property
+    def _roofline(self) -> Roofline:
+        assert self._roof is not None  # or nobody asks
+        return Roofline(self._trace, self._usage, self._roof)
+
+    @cached_property
+    def _eager(self) -> Mapping[int, int]:
+        return self._by_module(self._roofline.eager)
+
+    def _timed(self, index: int) -> Timed:
+        return Timed(self._roofline.times[index], self._roofline.floors[index], self._eager.get(index, 0))
+
+    @cached_property
+    def _active(self) -> Mapping[int, Active]:
+        """Active parameters by module, for modules with a row."""
+        found: dict[int, Active] = {}
+        for index, weight in self._counted:
+            payer, more = self._payer(index), self._usage.active(weight)
+            before = found.get(payer, Active())
+            found[payer] = Active(before.computed + more.computed, before.looked_up + more.looked_up)
         return found
 
     # Worked out when rows are asked for: totals alone do not need these.

@@ -11,7 +11,7 @@ from thoplw.render import TABLES, check_format
 from thoplw.render.table import Table
 from thoplw.render.units import clever_format
 from thoplw.render.words import named, shapes_in_words, some
-from thoplw.report.figures import FIGURES, FORMATTERS, Formatter, shown_in
+from thoplw.report.figures import FIGURES, FORMATTERS, Figures, Formatter, Value, number, shown_in
 from thoplw.report.profile import Profile
 from thoplw.report.rollup import cumulative, folded, layers, rolled_up, summed
 from thoplw.report.rows import Row, Shape
@@ -21,6 +21,9 @@ DEFAULT = ("name", "class", "inputs", "outputs", "macs", "params")
 
 #: The same for a report with phases, which need the room.
 OF_TRAINING = ("name", "class", "phases", "macs", "params")
+
+#: The same for a report on a device.
+ON_DEVICE = ("name", "class", "flops", "compulsory", "intensity", "bound", "floor")
 
 #: How many different shapes to show for a module that is called several times.
 SHAPES = 3
@@ -88,9 +91,20 @@ class View:
                 f"fmt, columns, sort, top and own work only with {', '.join(TABLES)}"
             )
 
+    @property
+    def _needs_late(self) -> bool:
+        """Whether a column shows bytes, or what else is worked out late."""
+        shown = [FIGURES[name] for name in self.columns or () if name in FIGURES]
+        return any(figure.late or figure.over for figure in shown)
+
     def table(self, profile: Profile) -> Table:
         """The table of a profile."""
-        usual = OF_TRAINING if profile.has_phases else DEFAULT
+        usual = ON_DEVICE if profile.about.device else OF_TRAINING if profile.has_phases else DEFAULT
+        needs = [
+            name for name in self.columns or () if name == "bound" or (name in FIGURES and FIGURES[name].on_device)
+        ]
+        if needs and not profile.about.device:
+            raise InputError(f"column {needs[0]!r} needs a device: layers.on('h100-sxm'), or --on h100-sxm")
         columns = [column for name in self.columns or usual for column in self._columns(name, profile)]
         figures = [column for column in columns if isinstance(column, _Figures)]
         rows = self._rows(profile.modules, figures)
@@ -98,7 +112,7 @@ class View:
             columns=tuple(column.heading for column in columns),
             rows=tuple(tuple(column.cell(row) for column in columns) for row in rows),
             footer=tuple(column.footer for column in columns),
-            notes=profile.notes,
+            notes=(*profile.notes, *(profile.doubts if self._needs_late else ())),
             values={column.heading: (*map(column.value, rows), column.total) for column in figures},
             levels=tuple(row.depth for row in rows),
             about=profile.about.to_dict(),
@@ -131,10 +145,18 @@ class View:
         if figure.formatter is not None:
             cell = foot = figure.formatter
         heading = profile.heading(figure)
+        if figure.over is not None:
+            return [_Words(heading, lambda row: _ratio(figure.ratio(row)), _ratio(figure.ratio(model)))]
         if not figure.adds_up:
-            most = figure.number(model)
-            last = "" if figure.formatter is not None else foot(most, most)
-            return [_Words(heading, lambda row: cell(figure.number(row), most), last)]
+            size = figure.number(model) if figure.inclusive else 0
+
+            def written(row: Row) -> str:
+                try:
+                    return cell(number(row.figures[name]), size)
+                except KeyError:  # it is of several modules
+                    return ""
+
+            return [_Words(heading, written, foot(size, size) if size else "")]
         if not figure.parts:
             return [_Figures(heading, figure.number, figure.number(model), cell, foot)]
         whole = figure.value(model)
@@ -191,6 +213,11 @@ class _Figures:
         return self.written_total(self.total, self.total)
 
 
+def _ratio(value: float) -> str:
+    """``0.98``, ``124``: three digits that matter."""
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
 def _part(figure: str, part: str) -> Callable[[Row], int]:
     """One part of a figure that has parts."""
 
@@ -206,12 +233,19 @@ def _order(sort: str) -> Callable[[Row], Any]:
     if sort == "name":
         return lambda row: row.name
     figure = FIGURES[sort]
-    return lambda row: -figure.number(row)
+    return lambda row: -(figure.number(row) if figure.over is None else figure.ratio(row))
 
 
 def _more(rest: Sequence[Row]) -> Row:
-    """Sum many rows in one, ``(12 more)``, which is not a module."""
+    """Sum many rows in one, ``(12 more)``, which is not a module: it has no figure of what modules have inside."""
     whole = summed(rest)
+    calls = sum(row.calls for row in rest)
+
+    def late(name: str) -> Value:
+        if FIGURES[name].inclusive:
+            raise KeyError(name)
+        return whole.figures[name]
+
     return replace(
         whole,
         name=f"({len(rest)} more)",
@@ -219,14 +253,8 @@ def _more(rest: Sequence[Row]) -> Row:
         input_shapes=(),
         output_shapes=(),
         other_shapes=(),
-        figures={**whole.figures, "calls": sum(row.calls for row in rest), **_most(rest)},
+        figures=Figures({**whole.figures, "calls": calls}, late),
     )
-
-
-def _most(rest: Sequence[Row]) -> dict[str, int]:
-    """Of figures that do not add up, but for calls, the largest."""
-    names = [name for name in rest[0].figures if name != "calls" and not FIGURES[name].adds_up]
-    return {name: max(FIGURES[name].number(row) for row in rest) for name in names}
 
 
 def _shapes(several: Iterable[tuple[Shape, ...]], batch: int | None) -> str:
@@ -261,4 +289,5 @@ _WORDS: dict[str, tuple[str, Callable[[Row, int | None], str], Callable[[Row, in
     "depth": ("Depth", lambda row, _: str(row.depth), lambda *_: ""),
     "inputs": ("Input shape", _inputs, _inputs),
     "outputs": ("Output shape", _outputs, _outputs),
+    "bound": ("Bound", lambda row, _: row.bound, lambda model, _: model.bound),
 }
