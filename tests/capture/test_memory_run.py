@@ -282,3 +282,15 @@ def of_step() -> tuple[int, ...]:
     report = thoplw.profile_training(MODEL, ROWS, step=with_an_optimizer_of_the_file, verbose=False, memory=True)
     assert report.memory.by_kind["optimizer"] == 2 * (16 * 8 + 8) * 4 + 2 * 4
     return report.memory.peaks
+
+
+def test_keys_and_values_of_a_language_model_are_a_cache() -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.LlamaConfig(
+        vocab_size=50, hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4
+    )
+    model, ids = transformers.LlamaModel(config), torch.zeros(2, 6, dtype=torch.int64)
+    memory = thoplw.profile(model, {"input_ids": ids}, verbose=False, memory=True)[2].memory
+    last = memory.alive(memory.timeline[-1])
+    assert sum(each.size for each in last if each.kind.label == "cache") == 3 * 2 * 2 * 6 * 32 * 4
+    assert memory.peaks == tuple(storage_tracker.inference(model, input_ids=ids).peaks)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -34,8 +35,9 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         return entered
 
     def returned(self, output: Any) -> None:
-        """Note what the model returned."""
+        """Note what the model returned, and keys and values among that."""
         self.ledger.note(tensors_in(output), Kind.OUTPUTS)
+        self.ledger.note(_in_caches(output), Kind.CACHE)
 
     def end(self) -> None:
         """Stop recording."""
@@ -58,3 +60,26 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         output = super()._run_one(func, types, args, kwargs)
         self.ledger.record(func, args, kwargs or {}, output)
         return output
+
+
+def _in_caches(value: Any, inside: bool = False, depth: int = 0) -> Iterator[torch.Tensor]:
+    """The tensors in objects that are caches by name, at whatever place in them: ``DynamicCache``, say."""
+    if isinstance(value, torch.Tensor):
+        if inside:
+            yield value
+        return
+    inside = inside or type(value).__name__.endswith("Cache")
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, (list, tuple)):
+        inner: Iterable[Any] = value
+    elif isinstance(value, Mapping):
+        inner = value.values()
+    else:
+        inner = getattr(value, "__dict__", {}).values() if inside or dataclasses.is_dataclass(value) else ()
+    for each in inner:
+        yield from _in_caches(each, inside, depth + 1)
+
+
+#: Layers in lists in caches in outputs: nobody nests deeper.
+_DEEPEST = 6
