@@ -58,12 +58,13 @@ def within(
         InputError: no limit is given, or one is not an amount.
         UnknownNameError: a limit names an unknown figure.
     """
-    from thoplw.api.budget import Budget, amount, check
+    from thoplw.api.budget import Budget, amount, check, size
     from thoplw.api.profile import profile
 
-    given = {"macs": macs, "params": params, "peak": memory, **limits}
+    given = {"macs": macs, "params": params, **limits}
+    counts = {name: amount(most) for name, most in given.items() if most is not None}
     budget = Budget(
-        limits={name: amount(most) for name, most in given.items() if most is not None},
+        limits=counts if memory is None else {**counts, "peak": size(memory)},
         allow_uncounted=allow_uncounted,
     )
     _, _, layers = profile(model, inputs, verbose=False, convention=convention, memory="peak" in budget.limits)

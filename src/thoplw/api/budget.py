@@ -22,20 +22,35 @@ LARGEST = 10
 
 
 def amount(text: str | int) -> int:
-    """A number with or without a unit: ``2G``, ``1.5k``, ``12 M``, ``24GB``, ``24GiB``, ``1824010216``; exact.
+    """A number with or without a unit: ``2G``, ``1.5k``, ``12 M``, ``1824010216``; exact.
 
     Raises:
         InputError: the text is not a number, or not a whole one.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-z]??)(i?)b?", str(text).strip().replace("_", ""), re.IGNORECASE)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-z]?)", str(text).strip().replace("_", ""), re.IGNORECASE)
     unit = match[2].upper() or " " if match else ""
     if match is None or unit not in UNITS:
         raise InputError(
             f"{text!r} is not an amount; write a number with a unit ({' '.join(UNITS).strip()}), as in 2G or 1.5M"
         )
-    value = Fraction(match[1]) * (1024 if match[3] else 1000) ** UNITS.index(unit)
+    value = Fraction(match[1]) * 1000 ** UNITS.index(unit)
     if value.denominator != 1:
         raise InputError(f"{text!r} is not an amount, as it is not a whole number")
+    return int(value)
+
+
+def size(text: str | int) -> int:
+    """A number of bytes: ``24GB``, ``24GiB``, which is of 1024 instead of 1000, or as :func:`amount` takes it; exact.
+
+    Raises:
+        InputError: the text is no number of bytes.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgtp]?)(i?)b", str(text).strip().replace("_", ""), re.IGNORECASE)
+    if match is None:
+        return amount(text)
+    value = Fraction(match[1]) * (1024 if match[3] else 1000) ** UNITS.index(match[2].upper() or " ")
+    if value.denominator != 1:
+        raise InputError(f"{text!r} is no number of bytes, as it is not a whole number")
     return int(value)
 
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from thoplw.cli.formula import variables
-from thoplw.cli.options import COUNTING, Batch, ConventionOfFile, Execute, Inputs, Model, Seq, amount
+from thoplw.cli.options import COUNTING, Batch, ConventionOfFile, Execute, Inputs, Model, Seq, amount, size
 from thoplw.cli.run import run
 from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.estimate import notation
-from thoplw.report.figures import shown_in
+from thoplw.report.figures import FIGURES, shown_in
 
 if TYPE_CHECKING:
     from thoplw.api.budget import Budget, Verdict
@@ -36,7 +36,7 @@ def _limit(text: str) -> tuple[str, int]:
     names = [figure.name for figure in shown_in("budget")]
     if name not in names:
         raise typer.BadParameter(str(UnknownNameError("figure", name, names)))
-    return name, amount(most)
+    return name, (size if FIGURES[name].unit == "byte" else amount)(most)
 
 
 def _share(text: str) -> Any:
@@ -67,7 +67,7 @@ def check(
         typer.Option(
             metavar="AMOUNT",
             rich_help_panel=LIMITS,
-            parser=amount,
+            parser=size,
             help="Most bytes allowed at the peak of a run, as in 24GB or 24GiB.",
         ),
     ] = None,

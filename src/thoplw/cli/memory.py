@@ -15,9 +15,9 @@ from thoplw.cli.options import (
     Model,
     Output,
     Seq,
-    amount,
     kind_for,
     known,
+    size,
 )
 from thoplw.cli.run import loaded
 from thoplw.cli.terminal import show, told
@@ -60,7 +60,7 @@ def memory(
         typer.Option(
             metavar="AMOUNT",
             rich_help_panel=MODEL,
-            parser=amount,
+            parser=size,
             help="Find the largest batch that takes no more than this, as in 24GB or 24GiB; with --batch or --input, "
             "in training, which blocks to checkpoint so that it does.",
         ),
@@ -111,8 +111,8 @@ def memory(
         options = {"optimizer": optimizer, "accumulate": accumulate, "autocast": autocast} if of_training else {}
         changes = {"frozen": freeze or (), "rank": lora, "checkpointed": checkpoint}
 
-        def taken(size: int | None) -> Memory:
-            module, tensors = loaded(model, inputs, seq=seq, batch=size)
+        def taken(count: int | None) -> Memory:
+            module, tensors = loaded(model, inputs, seq=seq, batch=count)
             return _taken(module, tensors, of_training, options, changes)
 
         if fit is None:
@@ -123,16 +123,16 @@ def memory(
             return
         found: dict[int, Memory] = {}
 
-        def peak(size: int) -> int:
-            found[size] = taken(size)
-            return found[size].cuda.reserved if reserved else found[size].peak
+        def peak(count: int) -> int:
+            found[count] = taken(count)
+            return found[count].cuda.reserved if reserved else found[count].peak
 
-        size, _ = largest(peak, fit)
+        most, _ = largest(peak, fit)
         if kind in ("json", "html"):
-            show(_written(found[size], kind, fmt, batch=size), output)
+            show(_written(found[most], kind, fmt, batch=most), output)
             return
         what = "reserved by CUDA's caching allocator" if reserved else "requested"
-        show(f"The largest batch that fits is {size}, by bytes {what}.\n\n{_written(found[size], kind, fmt)}", output)
+        show(f"The largest batch that fits is {most}, by bytes {what}.\n\n{_written(found[most], kind, fmt)}", output)
 
 
 def _taken(module: Any, tensors: Any, of_training: bool, options: dict[str, Any], changes: dict[str, Any]) -> Memory:

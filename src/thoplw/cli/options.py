@@ -62,7 +62,7 @@ def known(what: str, names: Iterable[str], all_names: Iterable[str]) -> None:
 
 
 def amount(text: str) -> int:
-    """``2G`` or ``24GB`` as a number.
+    """``2G`` as a number.
 
     Raises:
         BadParameter: it is none.
@@ -72,6 +72,21 @@ def amount(text: str) -> int:
 
     try:
         return amount(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def size(text: str) -> int:
+    """``24GB`` or ``24GiB`` as a number of bytes.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    from thoplw.api.budget import size
+    from thoplw.errors import InputError
+
+    try:
+        return size(text)
     except InputError as error:
         raise typer.BadParameter(str(error)) from error
 
