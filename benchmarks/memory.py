@@ -37,7 +37,7 @@ from checks.memory_profiler import profiled_peak  # noqa: E402
 
 import thoplw  # noqa: E402
 
-RESULTS = Path("memory.jsonl")
+RESULTS = ROOT / "benchmarks" / "memory.jsonl"
 
 #: Seconds for a model, built and run both ways.
 SECONDS = 240
@@ -230,7 +230,8 @@ def table() -> str:
     ]
     for name in equal:
         found = results[name]
-        peaks = " | ".join(f"{found['taken'][way][-1]:,}" if way in found["taken"] else "-" for way in WAYS)
+        taken = {way: peaks for way, peaks in found["taken"].items() if isinstance(peaks, list)}
+        peaks = " | ".join(f"{taken[way][-1]:,}" if way in taken else "-" for way in WAYS)
         away = _away(found) if isinstance(found["profiler"], dict) else None
         shares = " | ".join(f"{100 * away[way]:.2f} %" if away else "-" for way in ("inference", "sgd"))
         lines.append(f"| {name} | {peaks} | {shares} |")

@@ -6,8 +6,8 @@
 
 Needs torch with CUDA, torchvision and timm, and less than five minutes: models come the smallest first, each in
 float32 and bfloat16, until the time is up. A line a model: milliseconds of the untouched run, of its layers, between
-them, their sum by the first, and the time that the arithmetic takes at the peak of the device, which nothing may beat.
-The last line says how many are within 10 %, and how many beat their floor. No results are kept yet.
+them, their sum by the first, and the floor on the device, which nothing may beat, with its part of the first. The last
+line says how many are within 10 %, and how many beat their floor. No results are kept yet.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def lines(roof: str, seconds: float) -> Iterator[str]:
         name, _, batch = each.rpartition(":")
         times = measured(name, int(batch), getattr(torch, dtype), roof)
         layers = sum(row.latency for row in times.rows)
-        floor = times.profile.flops / times.peaks[dtype]
+        floor = times.profile.total.floor
         count += 1
         good += abs(times.accounted / times.latency - 1) <= 0.1
         beaten += floor > times.latency

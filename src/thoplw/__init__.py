@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from thoplw.api.compare import Comparison, compare
     from thoplw.api.count import Count, count
     from thoplw.api.formula import Formula, formula
+    from thoplw.api.generation import Generation, profile_generation
     from thoplw.api.measure import measure
     from thoplw.api.profile import profile
     from thoplw.api.training import profile_training
@@ -48,6 +49,7 @@ __all__ = [
     "Device",
     "Expression",
     "Formula",
+    "Generation",
     "InputError",
     "Inputs",
     "LayerInfo",
@@ -72,6 +74,7 @@ __all__ = [
     "formula",
     "measure",
     "profile",
+    "profile_generation",
     "profile_training",
 ]
 
@@ -82,6 +85,7 @@ _HOMES = {
     "api.formula": "Formula formula",
     "api.measure": "measure",
     "api.profile": "profile",
+    "api.generation": "Generation profile_generation",
     "api.training": "profile_training",
     "capture.inputs": "Inputs",
     "errors": (

@@ -21,16 +21,17 @@ def test_every_layer_has_a_time_beside_its_counts() -> None:
     assert times.between > 0
 
 
-def test_a_device_gives_the_roof() -> None:
-    mine = Device(name="mine", vector={"float32": 1e15}, bandwidth=1e12)
+def test_a_device_gives_floors_that_no_run_beats() -> None:
+    mine = Device(name="mine", vector={"float32": 1e15}, bandwidth=1e15)
     times = thoplw.measure(net(), torch.rand(2, 3, 8, 8), mine, 1)
     assert times.roof == "mine"
-    assert 0 < times.rows[0].of_roof < 1
-    assert times.rows[0].of_roof == pytest.approx(times.rows[0].achieved / 1e15)
+    assert all(0 < row.of_roof < 1 for row in times if row.row.macs)
+    assert times.rows[0].of_roof == pytest.approx(times.rows[0].row.floor / times.rows[0].latency)
 
 
-def test_on_a_device_with_tf32_that_is_the_roof_of_float32() -> None:
-    assert thoplw.measure(net(), (2, 3, 8, 8), "h100-sxm", 1).rows[0].peak == 494.7e12
+def test_peaks_of_float32_are_those_of_tf32_where_a_device_has_it() -> None:
+    times = thoplw.measure(net(), (2, 3, 8, 8), "h100-sxm", 1)
+    assert (times.peaks["float32"], times.peaks["bfloat16"], times.bandwidth) == (494.7e12, 989.4e12, 3.35e12)
 
 
 def test_keyword_inputs_and_inputs_at_any_depth_are_taken() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import thoplw
-from thoplw import InputError, UnknownNameError
+from thoplw import Device, InputError, UnknownNameError
 from thoplw.render.page.times import Dot, _picture
 from thoplw.report.measurement import Measurement, Span
 
@@ -24,12 +24,27 @@ def spans(scale: float) -> tuple[Span, ...]:
     )
 
 
+#: Its float32 peak, and its bandwidth.
+PEAK, BANDWIDTH = 1e6, 1e6
+
+
 @pytest.fixture
 def measured() -> Measurement:
+    return measurement()
+
+
+@pytest.fixture
+def beside() -> Measurement:
+    """The same beside a device."""
+    mine = Device(name="mine", vector={"float32": PEAK}, matrix={"float16": 1e7}, bandwidth=BANDWIDTH)
+    return replace(measurement(mine), roof="mine", peaks={"float32": PEAK, "float16": 1e7}, bandwidth=BANDWIDTH)
+
+
+def measurement(device: Device | None = None) -> Measurement:
     model = nn.Sequential(nn.Linear(4, 8), nn.Sequential(), nn.Linear(8, 2))
-    profile = thoplw.profile(model, torch.zeros(3, 4), verbose=False)[2].profile
+    layers = thoplw.profile(model, torch.zeros(3, 4), verbose=False)[2]
     return Measurement(
-        profile=profile,
+        profile=(layers if device is None else layers.on(device)).profile,
         untouched=(0.007, 0.0071, 0.009, 0.0069, 0.0072),
         # The fastest and the slowest of five are left out.
         timed=tuple(map(spans, (0.001, 0.0011, 0.5, 0.0009, 0.0001))),
@@ -50,15 +65,25 @@ def test_a_rate_is_the_flops_of_the_layer_by_its_time(measured: Measurement) -> 
     first, second = measured.rows
     assert first.row.macs == 3 * (4 + 1) * 8  # with the bias
     assert first.achieved == pytest.approx(first.row.flops / 0.002)
-    assert second.of_roof == 0  # no device was given
+    assert (second.achieved, second.of_roof) == (pytest.approx(second.row.flops / 0.004), 0)  # without a device
 
 
-def test_the_roof_is_the_peak_of_the_device_in_the_type_of_the_weights(measured: Measurement) -> None:
-    beside = replace(measured, roof="mine", peaks={"float32": 1e6, "float16": 1e9}, bandwidth=1e6)
+def test_the_floor_is_the_part_of_the_roof_that_a_layer_reaches(beside: Measurement) -> None:
     row = beside.rows[0]
-    assert row.of_roof == pytest.approx(row.row.flops / 0.002 / 1e6)
+    moved = 4 * (3 * 4 + 4 * 8 + 8 + 3 * 8)  # inputs, weights, biases and outputs, at a byte a microsecond
+    assert row.row.floor == pytest.approx(moved / BANDWIDTH)
+    assert row.of_roof == pytest.approx(moved / BANDWIDTH / 0.002)
+    assert row.row.bound == "memory"
     assert "Of roof" in beside.summary("md")
+    assert "No run takes less than the floor on mine." in beside.notes
     assert beside.plot().axes[0].get_xscale() == "log"
+
+
+def test_a_module_that_calls_others_reaches_its_roof_with_these(beside: Measurement) -> None:
+    table = beside.table(columns=["name", "latency", "floor", "of roof", "bound"])
+    assert table.footer[:2] == ("Total", "7.100")
+    assert float(table.footer[2]) == pytest.approx(1e3 * beside.profile.total.floor, abs=1e-3)
+    assert table.rows[-1][2:] == ("", "", "")  # between layers
 
 
 def test_modules_that_were_not_called_count_for_what_ran_them(measured: Measurement) -> None:
@@ -106,13 +131,14 @@ def test_a_chrome_trace_has_every_call_within_the_one_that_made_it(measured: Mea
     assert calls[0]["args"]["macs"] == 3 * (4 + 1) * 8  # with the bias
 
 
-def test_a_page_has_a_dot_for_every_layer_under_the_roof_of_the_device(measured: Measurement) -> None:
-    beside = replace(measured, roof="mine", peaks={"float32": 1e6, "tf32": 1e6, "float16": 1e7}, bandwidth=1e6)
+def test_a_page_has_a_dot_for_every_layer_under_the_roof_of_the_device(
+    measured: Measurement, beside: Measurement
+) -> None:
     page = beside.summary("html")
     titles = re.findall(r"<circle [^>]*><title>(.*?)</title>", page)
     assert [title.partition(":")[0] for title in titles] == ["2", "0"]  # the slower one first, to lie below
-    assert "2 ms, 108.00 KFLOP/s, 10.8% of roof" in titles[1]
-    assert ">float32, tf32</text>" in page
+    assert titles[1].startswith("0: 2 ms, 108.00 KFLOP/s, ")
+    assert ">float32</text>" in page
     assert "(between layers)" in page
     assert not re.search("https?://", page)
     assert "<circle" not in measured.summary("html")  # without a device there is no roof

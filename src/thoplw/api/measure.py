@@ -78,9 +78,10 @@ def measure(
     if isinstance(inputs, (tuple, list)) and not kwargs and args and args[0] is not inputs and _is_shape(inputs):
         args = (_random(model, args[0]),)
     times = stopwatch.timed(model, args, kwargs, repeat=repeat, warmup=warmup, clock=clock)
-    profile = _counted(model, Inputs(*args, **kwargs), table)
+    layers = _counted(model, Inputs(*args, **kwargs), table)
+    profile = (layers if roof is None else layers.on(roof)).profile
     return Measurement(
-        profile=profile.profile,
+        profile=profile,
         untouched=times.untouched,
         timed=tuple(
             tuple(Span(module=each.module, start=each.start, seconds=each.seconds, own=each.own) for each in run)

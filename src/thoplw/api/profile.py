@@ -48,8 +48,9 @@ def profile(
             at any depth, and other values), or what a tokenizer returns; both as ``thoplw.Inputs(x, mask=m)``; or a
             shape such as ``(1, 3, 224, 224)``, which stands for a float32 tensor. A list is one input where the forward
             takes no more, or says that it takes a list: ``profile(detector, [picture, picture])``. To have it so
-            elsewhere, give ``([a, b],)``. Without it nothing runs: the report has parameters and their bytes, and MACs
-            are 0.
+            elsewhere, give ``([a, b],)``; a dict is the one positional input as ``(inputs,)``. A cache, a graph or
+            another object with tensors in it is copied, and stays as it was. Without ``tensor`` nothing runs: the
+            report has parameters and their bytes, and MACs are 0.
         custom_ops: ``{nn.Module subclass: f(module, inputs, output) -> cost}`` prices a module with all under it, and
             ``{torch.ops.lib.op: f(call) -> cost}`` an operator, see :class:`thoplw.Call`: alone, or inside of what the
             convention prices as a whole. A cost is a whole number in the convention's unit, or :class:`thoplw.Work`.
@@ -85,7 +86,7 @@ def profile(
         if custom_ops or execute:
             raise InputError(f"custom_ops and execute need an input to run the model on; give {FORMS}")
         _refuse_memory(memory, "without an input nothing runs")
-        info = LayerInfo(at_rest(_module(model), find(convention)))
+        info = LayerInfo(at_rest(module_of(model), find(convention)))
         if verbose:
             _tell(info)
         return info.total_macs, info.total_params, info
@@ -161,7 +162,7 @@ def observe(
     graph: bool = False,
 ) -> Trace:
     """Run a model once and record what ran; arguments as for :func:`profile` and :func:`thoplw.capture.capture`."""
-    model = _module(model)
+    model = module_of(model)
     # TorchScript keeps its forward as an attribute once somebody has asked for it.
     forward = None if isinstance(model, torch.jit.ScriptModule) else model.forward
     args, kwargs = arguments(tensor, forward=forward, real=execute)
@@ -194,7 +195,7 @@ def _tell(info: LayerInfo) -> None:
     sys.stderr.write("".join(f"thoplw: {note}\n" for note in info.notes()))
 
 
-def _module(model: object) -> torch.nn.Module:
+def module_of(model: object) -> torch.nn.Module:
     """The model without wrappers such as ``DataParallel``.
 
     Raises:
@@ -211,7 +212,13 @@ def _module(model: object) -> torch.nn.Module:
 
 
 def _note_shapes(inputs: tuple[Any, ...], error: Exception) -> None:
-    """Add a hint to an error when an input looks like a shape: ``[(1, 3), (1, 4)]`` is two tuples, not two tensors."""
+    """Add a hint to an error when inputs look like shapes: ``[(1, 3), (1, 4)]`` is two tuples, not two tensors."""
+    if len(inputs) > 1 and all(isinstance(each, (int, float, str, type(None))) for each in inputs):
+        add_note(
+            error,
+            f"the input {inputs!r} was taken for {len(inputs)} inputs; a shape has whole numbers only, such as "
+            "(1, 3, 224, 224)",
+        )
     shape = next(
         (each for each in inputs if isinstance(each, (tuple, list)) and each and all(type(at) is int for at in each)),
         None,

@@ -55,6 +55,7 @@ from thoplw.capture.torch_internals import (
 )
 from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, phases_of
 from thoplw.capture.types_told import types_told
+from thoplw.capture.unread import Unread
 from thoplw.capture.weights import Weights
 from thoplw.errors import DataDependentError, InputError, ThoplwError, add_note
 from thoplw.record import Call, Kind, Trace
@@ -188,6 +189,7 @@ def _capture(
             stack.enter_context(made)
             stack.enter_context(scopes)
             args, kwargs = entered(inputs, given, inside, run.enter)
+            unread = Unread(model, kwargs, specs)
             stack.callback(run.end)
             stack.enter_context(run.entered())
             try:
@@ -213,6 +215,7 @@ def _capture(
                 del args, kwargs
             made.settle(model)
         used = frozenset(run.used.intersection(weights.tensors))
+        never_read = unread.names(run)
     finally:
         made.forget()
         left = survivors.forget(specs, run.made, watch)
@@ -247,6 +250,7 @@ def _capture(
         assumptions=tuple(run.assumptions),
         torch=VERSION,
         phases=phases,
+        unread=never_read,
         given=tuple(map(specs.of, given.values())),
         lifetimes=run.ledger.lifetimes(phases or bytes(len(run.steps))) if isinstance(run, MemoryRun) else None,
     )

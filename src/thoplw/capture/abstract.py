@@ -7,6 +7,8 @@ They are what a model computes with while it is profiled. Operators on them are 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from itertools import repeat
 from operator import attrgetter
@@ -85,7 +87,22 @@ class AbstractTensor(torch.Tensor):
 
     @__class__.setter
     def __class__(self, cls: type) -> None:
+        """Show another class; ``torch.utils.swap_tensors`` does so just before two tensors change shapes, too."""
         self.shown = cls
+        specs = getattr(running_mode(), "specs", None)
+        if specs is not None:
+            self._specs = specs
+            with suppress(AttributeError):  # nobody has asked since the last time
+                del self.spec, self.token
+
+    def __getattr__(self, name: str) -> Any:
+        """Look again at the shape of a tensor that may have been swapped with another one."""
+        specs = vars(self).get("_specs") if name in ("spec", "token") else None
+        if specs is None:
+            raise AttributeError(f"{self.shown.__name__!r} object has no attribute {name!r}")
+        self.spec = specs.make(tuple(self.shape), self.dtype, self.stride())
+        self.token = id(self.spec)
+        return getattr(self, name)
 
     def __repr__(self) -> str:  # type: ignore[override] # torch's own takes what only torch passes
         return f"AbstractTensor(shape={tuple(self.shape)}, dtype={self.dtype}, device={self.device})"
@@ -278,6 +295,7 @@ class Specs:
         self._known = _Known()
         self.valueless = self._known.valueless
         self._with_values: dict[TensorSpec, TensorSpec] = {}
+        self._apart: list[TensorSpec] = []
 
     def of(self, tensor: torch.Tensor) -> TensorSpec:
         """The spec of a real, meta or abstract tensor. Sparse ones and others without strides have ``()``.
@@ -325,7 +343,14 @@ class Specs:
 
     def knows(self, spec: TensorSpec) -> bool:
         """Whether a spec is one of these."""
-        return any(spec is known for known in self._known.values())
+        return any(spec is known for known in (*self._known.values(), *self._apart))
+
+    def apart(self, spec: TensorSpec) -> TensorSpec:
+        """A spec that looks like another, and can be told from it: it is shared with nothing."""
+        twin = replace(spec)
+        self._apart.append(twin)
+        self._known.judge(twin, dtype_of(twin))
+        return twin
 
     def intern(self, spec: TensorSpec) -> TensorSpec:
         """The one spec equal to ``spec``, which may come from anywhere."""

@@ -52,7 +52,7 @@ def measure(
         typer.Option(
             metavar="NAME",
             rich_help_panel=TABLE,
-            help="Compare with the peaks of this device; thoplw devices lists them.",
+            help="Compare with what this device does at best; thoplw devices lists them.",
             **words("device", _devices),
         ),
     ] = None,
@@ -75,7 +75,8 @@ def measure(
         typer.Option(
             metavar="A,B,C",
             rich_help_panel=TABLE,
-            help="Columns to show, in this order: name, class, calls, latency, share, macs, flops, achieved, of roof.",
+            help="Columns to show, in this order: name, class, calls, latency, share, macs, flops, achieved; "
+            "with --roof floor, of roof, bound.",
             **words("column", _columns, several=True),
         ),
     ] = None,
@@ -84,7 +85,7 @@ def measure(
         typer.Option(
             metavar="COLUMN",
             rich_help_panel=TABLE,
-            help="Sort rows by this column, the largest first: latency, macs, flops, achieved, of roof.",
+            help="Sort rows by this column, the largest first: latency, macs, flops, achieved, floor, of roof.",
             **words("sort", _numbers),
         ),
     ] = None,

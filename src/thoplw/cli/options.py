@@ -37,6 +37,13 @@ def conventions() -> list[str]:
     return [*CONVENTIONS, *OF_TRAINING]
 
 
+def devices() -> list[str]:
+    """Names of all devices."""
+    from thoplw.estimate.devices import devices as known_devices
+
+    return [device.name for device in known_devices()]
+
+
 def _kinds() -> list[str]:
     from thoplw.render import FORMATS
 
@@ -286,6 +293,25 @@ Depth = Annotated[
         metavar="N",
         rich_help_panel=TABLE,
         help="Show modules down to this depth; deeper ones count towards the module that holds them.",
+    ),
+]
+On = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="NAME",
+        rich_help_panel=TABLE,
+        help="Say how long it takes on this device at least, and what bounds it; thoplw devices lists them.",
+        **words("device", devices),
+    ),
+]
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TYPE",
+        rich_help_panel=TABLE,
+        help="Compare with the peak of the device in this type: bfloat16, float16, tf32. By default in that of the "
+        "model.",
     ),
 ]
 Strict = Annotated[

@@ -20,7 +20,7 @@ from thoplw.errors import UnknownNameError
 from thoplw.estimate.devices import Device
 from thoplw.pricing import CONVENTIONS, leaves
 from thoplw.record import Call, TensorSpec, Trace
-from thoplw.render.units import clever_format
+from thoplw.render.units import quantity
 from thoplw.traffic import traffic
 from thoplw.traffic.usage import Usage
 
@@ -75,7 +75,7 @@ class Peak(NamedTuple):
 
     def __str__(self) -> str:
         """``989 TFLOP/s (bfloat16, matrix)``."""
-        return f"{clever_format(self.rate, '%.4g')}FLOP/s ({self.dtype}, {self.unit})"
+        return f"{quantity(self.rate, 'FLOP/s', '%.4g')} ({self.dtype}, {self.unit})"
 
 
 class Roof:
@@ -143,8 +143,8 @@ class Roofline:
         met = {
             self._peak(kind): None for kind, _ in (self._inside[0] if self._inside else Counter[_Kind]()).most_common()
         }
-        cache = f", less {clever_format(device.cache, '%.4g')}B of cache" if device.cache else ""
-        peaks = [*map(str, met), f"{clever_format(device.bandwidth, '%.4g')}B/s{cache}"]
+        cache = f", less {quantity(device.cache, 'B', '%.4g')} of cache" if device.cache else ""
+        peaks = [*map(str, met), f"{quantity(device.bandwidth, 'B/s', '%.4g')}{cache}"]
         return f"{device.title or device.name}: {', '.join(peaks)}"
 
     @property

@@ -9,6 +9,7 @@ from thoplw.record.call import Call, Expand, Step
 from thoplw.record.classes import class_names
 from thoplw.record.phase import Phase
 from thoplw.record.spec import Nested, TensorSpec, specs_in
+from thoplw.record.state import Held
 from thoplw.record.storage import Kind, Lifetimes, Storage
 from thoplw.record.torch_name import TorchName
 from thoplw.record.trace import Assumption, ModuleCall, ModuleInfo, Scope, Trace, Weight
@@ -21,6 +22,7 @@ __all__ = [
     "Assumption",
     "Call",
     "Expand",
+    "Held",
     "Kind",
     "Lifetimes",
     "ModuleCall",

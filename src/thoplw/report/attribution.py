@@ -86,6 +86,7 @@ class Attribution:
             of_bytes=self._assumed(doubts(self._trace)),
             not_executed=self._not_executed(),
             unused=self._priced.unused,
+            unread=self._trace.unread,
         )
 
     def _modules(self) -> tuple[Row, ...]:

@@ -69,7 +69,7 @@ def to_document(profile: Profile) -> Document:
         "assumptions": _assumptions(profile.gaps.assumptions),
         **({"assumptions_of_bytes": _assumptions(profile.gaps.of_bytes)} if profile.gaps.of_bytes else {}),
         "not_executed": dict(profile.gaps.not_executed),
-        **({"unused": list(profile.gaps.unused)} if profile.gaps.unused else {}),
+        **{name: list(getattr(profile.gaps, name)) for name in _RARE if getattr(profile.gaps, name)},
     }
 
 
@@ -150,7 +150,8 @@ def from_document(document: Mapping[str, Any]) -> Profile:
         InputError: a field is missing, unknown or of another type, or figures do not add up; the message names the
             place, such as ``layers[3].macs``.
     """
-    fields = _fields(document, "", required=_KEYS, optional=("assumptions_of_bytes", "device", "roof", "unused"))
+    optional = ("assumptions_of_bytes", "device", "roof", *_RARE)
+    fields = _fields(document, "", required=_KEYS, optional=optional)
     layers = _list(fields["layers"], "layers")
     if not layers:
         raise InputError("layers is empty: its first entry must be the model itself")
@@ -176,7 +177,7 @@ def from_document(document: Mapping[str, Any]) -> Profile:
             assumptions=_map(fields["assumptions"], "assumptions", _assumed),
             of_bytes=_map(fields.get("assumptions_of_bytes", {}), "assumptions_of_bytes", _assumed),
             not_executed=_map(fields["not_executed"], "not_executed", _number),
-            unused=tuple(_names(fields.get("unused", []), "unused")),
+            **{name: tuple(_names(fields.get(name, []), name)) for name in _RARE},
         ),
         batch=batch_of(*shapes),
     )
@@ -187,6 +188,10 @@ def from_document(document: Mapping[str, Any]) -> Profile:
 _KEYS = (
     "schema thoplw torch model convention unit inputs outputs totals layers uncounted unseen assumptions not_executed"
 ).split()
+
+
+#: Gaps that few profiles have, as names.
+_RARE = ("unused", "unread")
 
 
 def _row(value: Any, where: str) -> Row:

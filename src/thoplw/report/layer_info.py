@@ -22,7 +22,7 @@ from thoplw.render.tree import drawing
 from thoplw.report.attribution import Attribution
 from thoplw.report.document import Document, to_document, to_layer
 from thoplw.report.figures import FIGURES, share, shown_in
-from thoplw.report.notes import notes
+from thoplw.report.notes import notes, on_device
 from thoplw.report.profile import Profile
 from thoplw.report.rollup import cumulative
 from thoplw.report.rows import Assumed, Gaps, Row, Uncounted
@@ -412,7 +412,9 @@ class LayerInfo:
 
     def notes(self) -> tuple[str, ...]:
         """One line for each thing that the totals leave out, such as operators without a price."""
-        return self._source.notes if isinstance(self._source, Profile) else notes(self._gaps, self.convention)
+        if isinstance(self._source, Profile):
+            return self._source.notes
+        return (*on_device(self._source.about.roof), *notes(self._gaps, self.convention))
 
 
 def _record(row: Row, total: Row) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import attrgetter
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ KINDS = (*(kind for kind in TABLES if kind != "tree"), "json", "html", "chrome")
 _NAMED = 10
 
 #: Columns of :meth:`Measurement.summary`.
-COLUMNS = ("name", "class", "calls", "latency", "share", "macs", "flops", "achieved", "of roof")
+COLUMNS = ("name", "class", "calls", "latency", "share", "macs", "flops", "achieved", "floor", "of roof", "bound")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +60,13 @@ class TimedRow:
         row: its counts; those of modules in it that were not called count for it.
         calls: how many times it was called in one run.
         latency: seconds that it took by itself in a run: the mean of the middle half of all.
-        peak: the most that the device does in the type of its weights, in FLOP/s; 0 if no device was given.
+        seconds: the same with the modules that it called.
     """
 
     row: Row
     calls: int
     latency: float
-    peak: float = 0
+    seconds: float
 
     @property
     def name(self) -> str:
@@ -79,8 +80,8 @@ class TimedRow:
 
     @property
     def of_roof(self) -> float:
-        """The time that its arithmetic takes at the peak of the device, as a part of its latency."""
-        return self.achieved / self.peak if self.peak else 0.0
+        """How long it takes on the device at least, as a part of the time that it took; both with what it called."""
+        return self.row.floor / self.seconds if self.seconds > 0 else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +96,9 @@ class Measurement:
         timed: the calls of each run with timers: first that of the model.
         on: ``cpu`` or ``cuda``.
         hardware: what it ran on, in words.
-        roof: name of the device whose peaks the rows are compared with; empty if none was given.
+        roof: name of the device that the rows are compared with; empty if none was given.
         peaks: type of data -> the most that this device does, in FLOP/s.
+        bandwidth: of its memory, in bytes per second.
     """
 
     profile: Profile
@@ -120,14 +122,18 @@ class Measurement:
         quarter = len(ordered) // 4
         return tuple(ordered[quarter : len(ordered) - quarter])
 
+    def _mean(self, of: Callable[[Span], float]) -> dict[str, float]:
+        """Module -> what its calls have together, in the mean of the middle runs."""
+        found: dict[str, float] = {}
+        for spans in self._middle:
+            for span in spans:
+                found[span.module] = found.get(span.module, 0.0) + of(span) / len(self._middle)
+        return found
+
     @cached_property
     def _own(self) -> dict[str, float]:
         """Module -> the seconds that it took by itself in a run."""
-        own: dict[str, float] = {}
-        for spans in self._middle:
-            for span in spans:
-                own[span.module] = own.get(span.module, 0.0) + span.own / len(self._middle)
-        return own
+        return self._mean(attrgetter("own"))
 
     @cached_property
     def _called(self) -> tuple[Row, ...]:
@@ -140,9 +146,15 @@ class Measurement:
         A layer is a module that was called and called no other, or that has cost or parameters of its own.
         """
         calls = Counter(span.module for span in self._middle[0])
+        seconds = self._mean(attrgetter("seconds"))
         shown = layers(self._called, *(FIGURES[name].number for name in ("macs", "flops", "params")))
         return tuple(
-            TimedRow(row=row, calls=calls[row.name], latency=self._own.get(row.name, 0.0), peak=self._peak(row))
+            TimedRow(
+                row=row,
+                calls=calls[row.name],
+                latency=self._own.get(row.name, 0.0),
+                seconds=seconds.get(row.name, 0.0),
+            )
             for row in shown
         )
 
@@ -180,7 +192,7 @@ class Measurement:
             f"{_in_words(self.accounted)}, the model without timers {_in_words(self.latency)}: {100 * off:+.1f} %."
         ]
         if self.roof:
-            lines.append(f"The roof is that of {self.roof}, for arithmetic alone.")
+            lines.append(f"No run takes less than the floor on {self.roof}.")
         return (*lines, *self.profile.notes)
 
     def summary(
@@ -200,9 +212,10 @@ class Measurement:
         Args:
             kind: one of those.
             columns: which, out of ``name``, ``class``, ``calls``, ``latency``, ``share`` (of the untouched run),
-                ``macs``, ``flops``, ``achieved`` (FLOP/s) and ``of roof`` (the part of the device's peak).
-            sort: ``latency``, ``macs``, ``flops``, ``achieved`` or ``of roof``, largest first; in definition order
-                otherwise.
+                ``macs``, ``flops``, ``achieved`` (FLOP/s), and on a device ``floor`` (milliseconds), ``of roof`` (the
+                floor as a part of the time) and ``bound`` (what the floor is of).
+            sort: ``latency``, ``macs``, ``flops``, ``achieved``, ``floor`` or ``of roof``, largest first; in definition
+                order otherwise.
             top: show only this many of the rows that take longest, or come first by ``sort``.
 
         Raises:
@@ -237,15 +250,17 @@ class Measurement:
             top: as there.
             exact: write seconds and numbers in full.
         """
-        usual = [name for name in COLUMNS if name not in ("calls", "macs") and (self.roof or name != "of roof")]
+        usual = [
+            name for name in COLUMNS if name not in ("calls", "macs", "floor") and (self.roof or name not in _ON_DEVICE)
+        ]
         chosen = usual if columns is None else list(columns)
         for name in chosen:
             if name not in COLUMNS:
                 raise UnknownNameError("column", name, COLUMNS)
         if sort is not None and sort not in _NUMBERS:
             raise UnknownNameError("sort", sort, _NUMBERS)
-        if "of roof" in chosen and not self.roof:
-            raise InputError("column 'of roof' needs a device: measure(..., device='h100-sxm')")
+        if not self.roof and (needing := [name for name in chosen if name in _ON_DEVICE]):
+            raise InputError(f"column {needing[0]!r} needs a device: measure(..., device='h100-sxm')")
         rows: Sequence[TimedRow] = self.rows
         if sort is not None or top is not None:
             rows = sorted(rows, key=_NUMBERS[sort or "latency"], reverse=True)
@@ -255,7 +270,7 @@ class Measurement:
             lines.append((f"({len(more)} more)", "", _Sum(more)))
         lines.append(("(between layers)", "", _Sum((), self.between)))
         model = self.profile.total
-        whole = TimedRow(row=model, calls=0, latency=self.latency, peak=self._peak(model))
+        whole = TimedRow(row=model, calls=0, latency=self.latency, seconds=self.latency)
         total = _Sum((whole,))
         write = _exact if exact else _short
         return Table(
@@ -272,7 +287,7 @@ class Measurement:
         )
 
     def plot(self) -> Plot:
-        """The roofline: FLOP/s over FLOPs per byte of weights, inputs and outputs, a dot a layer.
+        """The roofline: FLOP/s over FLOPs per byte that operators move, a dot a layer.
 
         The slowest ten have their names.
 
@@ -310,8 +325,8 @@ class Measurement:
         return times_page(title, self.table(), dots, self.peaks, self.bandwidth)
 
     def _placed(self) -> list[tuple[TimedRow, float]]:
-        """The rows with arithmetic, and their FLOPs per byte of weights, inputs and outputs."""
-        return [(row, row.row.flops / size) for row in self.rows if row.achieved and (size := _bytes(row.row))]
+        """The rows with arithmetic, and their FLOPs per byte that their operators move."""
+        return [(row, row.row.intensity) for row in self.rows if row.achieved and row.row.intensity]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, times in seconds."""
@@ -333,7 +348,7 @@ class Measurement:
                     "flops": row.row.flops,
                     "params": row.row.params,
                     "achieved": row.achieved,
-                    **({"of_roof": row.of_roof} if self.roof else {}),
+                    **({"floor": row.row.floor, "of_roof": row.of_roof, "bound": row.row.bound} if self.roof else {}),
                 }
                 for row in self.rows
             ],
@@ -362,18 +377,14 @@ class Measurement:
         ]
         return {"displayTimeUnit": "ms", "traceEvents": [*head, *calls], "otherData": self.profile.about.to_dict()}
 
-    def _peak(self, row: Row) -> float:
-        """The peak in the type that most weights have, of the layer or else of the model."""
-        sizes = row.bytes or self.profile.total.bytes
-        dtype = max(sizes, key=lambda name: sizes[name]) if sizes else "float32"
-        return self.peaks.get(dtype, 0)
-
     def _heading(self, name: str) -> str:
         return _HEADINGS.get(name) or self.profile.heading(FIGURES[name])
 
     def _cell(self, column: str, name: str, cls: str, line: _Sum, write: Callable[[str, float], str]) -> str:
         if column in ("name", "class"):
             return name if column == "name" else cls
+        if column == "bound":
+            return line.rows[0].row.bound if len(line.rows) == 1 else ""
         value = line.latency / self.latency if column == "share" else line.value(column)
         return "" if value is None else write(column, value)
 
@@ -406,25 +417,26 @@ class _Sum:
             return sum(FIGURES[column].number(row.row) for row in self.rows)
         if column == "achieved":
             return sum(row.row.flops for row in self.rows) / self.latency if self.latency > 0 else None
-        # How long the arithmetic would take at the peak, of those whose peak is known.
-        known = [row for row in self.rows if row.peak]
-        seconds = sum(row.latency for row in known)
-        return sum(row.row.flops / row.peak for row in known) / seconds if seconds > 0 else None
+        if len(self.rows) > 1:  # floors do not add up
+            return None
+        return self.rows[0].row.floor if column == "floor" else self.rows[0].of_roof
 
     def whole(self, column: str) -> int:
         """The figure as a whole number, as tables have them: times in nanoseconds, parts in thousandths."""
         value = self.latency if column == "share" else self.value(column)
-        return round((value or 0) * {"latency": 1e9, "share": 1e9, "of roof": 1e3}.get(column, 1))
+        return round((value or 0) * {"latency": 1e9, "share": 1e9, "floor": 1e9, "of roof": 1e3}.get(column, 1))
 
 
 _HEADINGS = {
     "name": "Name", "class": "Class", "calls": "Calls", "latency": "ms", "share": "Share", "achieved": "FLOP/s",
+    "floor": "Floor, ms",
     "of roof": "Of roof",
+    "bound": "Bound",
 }  # fmt: skip
 
 
 def _short(column: str, value: float) -> str:
-    if column == "latency":
+    if column in ("latency", "floor"):
         return f"{1e3 * value:.3f}"
     if column in ("share", "of roof"):
         return f"{100 * value:.1f} %"
@@ -432,13 +444,16 @@ def _short(column: str, value: float) -> str:
 
 
 def _exact(column: str, value: float) -> str:
-    if column == "latency":
+    if column in ("latency", "floor"):
         return f"{1e3 * value:.6f}"
     return f"{value:.6f}" if column in ("share", "of roof") else str(round(value))
 
 
 #: Columns of figures.
-_UNITS = frozenset(COLUMNS) - {"name", "class"}
+_UNITS = frozenset(COLUMNS) - {"name", "class", "bound"}
+
+#: Columns that need a device to compare with.
+_ON_DEVICE = frozenset({"floor", "of roof", "bound"})
 
 #: What rows can be sorted by.
 _NUMBERS: Mapping[str, Callable[[TimedRow], float]] = {
@@ -446,6 +461,7 @@ _NUMBERS: Mapping[str, Callable[[TimedRow], float]] = {
     "macs": lambda row: row.row.macs,
     "flops": lambda row: row.row.flops,
     "achieved": lambda row: row.achieved,
+    "floor": lambda row: row.row.floor,
     "of roof": lambda row: row.of_roof,
 }
 
@@ -478,19 +494,6 @@ def _called(modules: Sequence[Row], called: Mapping[str, Any]) -> tuple[Row, ...
 
 def _counts(row: Row | None) -> dict[str, Any]:
     return {"class": row.cls, "macs": row.macs, "flops": row.flops, "params": row.params} if row is not None else {}
-
-
-def _bytes(row: Row) -> int:
-    """Weights, inputs and outputs, each once, in four bytes an element unless the weights tell otherwise."""
-    sizes = row.bytes
-    width = sum(sizes.values()) / row.params if row.params else 4
-    elements = 0
-    for shape in (*row.input_shapes, *row.output_shapes):
-        count = 1
-        for size in shape:
-            count *= size
-        elements += count
-    return round(elements * width) + sum(sizes.values())
 
 
 def _in_words(seconds: float) -> str:

@@ -31,7 +31,14 @@ def notes(gaps: Gaps, convention: str) -> tuple[str, ...]:
         found.append(f"Never ran: {some(modules)}.")
     if gaps.unused:
         found.append(f"custom_ops: {some(gaps.unused)} never ran.")
+    if gaps.unread:
+        found.append(f"Never read: {some(gaps.unread)}. The forward has no such input, and takes any in **kwargs.")
     return tuple(found)
+
+
+def on_device(roof: str) -> tuple[str, ...]:
+    """What times are of: a line with a device and its peaks, or none."""
+    return (f"On {roof}.",) if roof else ()
 
 
 def assumed(head: str, assumptions: Mapping[str, Assumed]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from functools import cached_property
 from thoplw.record import TensorSpec
 from thoplw.render.outline import Outline, OutlineFigure, OutlineModule, OutlineTotal
 from thoplw.report.figures import FIGURES, Figure, Value, number, shown_in
-from thoplw.report.notes import assumed, notes
+from thoplw.report.notes import assumed, notes, on_device
 from thoplw.report.rollup import cumulative, layers, rolled_up
 from thoplw.report.rows import Gaps, Row, Shape
 from thoplw.version import __version__
@@ -85,8 +85,7 @@ class Profile:
         """One line for each thing that the totals leave out, such as operators without a price."""
         asleep = not any(row.calls or row.macs or row.flops for row in self.modules)
         nothing = ("Nothing ran, as no input was given: only parameters are known.",) if asleep else ()
-        on = (f"On {self.about.roof}.",) if self.about.device else ()
-        return (*nothing, *on, *notes(self.gaps, self.about.convention))
+        return (*nothing, *on_device(self.about.roof), *notes(self.gaps, self.about.convention))
 
     @property
     def doubts(self) -> tuple[str, ...]:

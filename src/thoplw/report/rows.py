@@ -157,6 +157,7 @@ class Gaps:
         of_bytes: statement -> where it was assumed, for what only bytes and active parameters rest on.
         not_executed: path -> parameters, for submodules that never ran: the totals lack these parameters.
         unused: keys of ``custom_ops`` for which nothing ran.
+        unread: keyword inputs that the forward does not name, and that no operator read.
     """
 
     uncounted: dict[str, Uncounted] = field(default_factory=dict)
@@ -165,3 +166,4 @@ class Gaps:
     of_bytes: dict[str, Assumed] = field(default_factory=dict)
     not_executed: dict[str, int] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from thoplw.render.units import clever_format
+from thoplw.render.units import quantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,8 @@ class Utilisation:
     def __str__(self) -> str:
         """``38.2 % MFU: 159 TFLOPs (macs: 2 for each MAC) in 0.42 s, of 989.4 TFLOP/s (bfloat16, matrix, of ...)``."""
         return (
-            f"{100 * float(self):.1f} % MFU: {clever_format(self.flops, '%.4g')}FLOPs ({self.numerator}) in "
-            f"{self.seconds:g} s, of {clever_format(self.peak, '%.4g')}FLOP/s ({self.denominator})"
+            f"{100 * float(self):.1f} % MFU: {quantity(self.flops, 'FLOPs', '%.4g')} ({self.numerator}) in "
+            f"{self.seconds:g} s, of {quantity(self.peak, 'FLOP/s', '%.4g')} ({self.denominator})"
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.render import TABLES, check_format
 from thoplw.render.table import Table
-from thoplw.render.units import clever_format
+from thoplw.render.units import clever_format, quantity
 from thoplw.render.words import named, shapes_in_words, some
 from thoplw.report.figures import FIGURES, FORMATTERS, Figures, Formatter, Value, number, shown_in
 from thoplw.report.profile import Profile
@@ -170,20 +170,14 @@ class View:
 def total_line(profile: Profile) -> str:
     """``1.82 GMACs, 3.64 GFLOPs, 11.70 M parameters (11.69 M trainable), 46.8 MB``."""
     model, unit = profile.total, profile.about.unit
-    costs = [] if unit == "FLOP" else [_quantity(model.macs, f"{unit}s")]
+    costs = [] if unit == "FLOP" else [quantity(model.macs, f"{unit}s")]
     if profile.has_phases:
-        phases = (f"{_quantity(size, f'{unit}s')} {phase}" for phase, size in profile.by_phase().items() if size)
+        phases = (f"{quantity(size, f'{unit}s')} {phase}" for phase, size in profile.by_phase().items() if size)
         costs = [", ".join(phases)]
     trainable = "all" if model.trainable == model.params else clever_format(model.trainable)
     parameters = f"{clever_format(model.params)} parameters ({trainable} trainable)"
-    size = _quantity(FIGURES["bytes"].number(model), "B", "%.1f")
-    return ", ".join((*costs, _quantity(model.flops, "FLOPs"), parameters, size))
-
-
-def _quantity(value: int, unit: str, fmt: str = "%.2f") -> str:
-    """``1.82 GMACs``, ``650 MACs``: the prefix goes with the unit."""
-    number, _, prefix = clever_format(value, fmt).partition(" ")
-    return f"{number} {prefix}{unit}"
+    size = quantity(FIGURES["bytes"].number(model), "B", "%.1f")
+    return ", ".join((*costs, quantity(model.flops, "FLOPs"), parameters, size))
 
 
 @dataclass(frozen=True, slots=True)
