@@ -54,8 +54,8 @@ HEAD = """\
 {day}; Python {python}, torch {torch}, one thread of {hardware}. `thoplw.measure`, {repeat} runs of each kind after two
 that do not count: *untouched* is the median of those without timers; *layers* and *between* are means of the middle
 half of those with timers; all by the clock of the process, which stands while other programs run. The times of layers
-and what lies between them add up to the untouched run within {bound:.0%} in {good} of {all} models. The load of the machine
-was {load} while this ran, on {others} processors: what holds elsewhere is the sum, not its parts. Written by
+and what lies between them add up to the untouched run within {bound:.0%} in {good} of {all} models. The load of the
+machine was {load} while this ran, on {others} processors: what holds elsewhere is the sum, not its parts. Written by
 `benchmarks/time.py`.
 
 | model | calls | layers, ms | between, ms | sum, ms | untouched, ms | sum / untouched | slowest, fastest untouched |

@@ -34,6 +34,12 @@ def test_peaks_of_float32_are_those_of_tf32_where_a_device_has_it() -> None:
     assert (times.peaks["float32"], times.peaks["bfloat16"], times.bandwidth) == (494.7e12, 989.4e12, 3.35e12)
 
 
+def test_a_model_in_a_wrapper_is_measured_without_it() -> None:
+    times = thoplw.measure(nn.DataParallel(net()), (2, 3, 8, 8), repeat=1)
+    assert [row.name for row in times] == ["0", "1", "2", "3"]
+    assert times.between > 0
+
+
 def test_keyword_inputs_and_inputs_at_any_depth_are_taken() -> None:
     class Takes(nn.Module):
         def forward(self, x: torch.Tensor, both: dict[str, torch.Tensor]) -> torch.Tensor:

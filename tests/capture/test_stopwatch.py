@@ -204,6 +204,8 @@ def test_a_compiled_module_is_refused() -> None:
     model[0].compile()
     with pytest.raises(InputError, match="module '0' is compiled, which makes kernels that belong to no layer"):
         timed(model, (X,), {}, repeat=1, warmup=0)
+    with pytest.raises(InputError, match="the model is compiled"):
+        timed(torch.compile(nn.Linear(3, 3)), (X,), {}, repeat=1, warmup=0)
 
 
 def test_a_fast_path_of_torch_is_taken() -> None:

@@ -33,7 +33,7 @@ def test_a_table_has_every_layer_and_what_lies_between(run: Run, net: str) -> No
 def test_a_roof_adds_a_column(run: Run, net: str) -> None:
     out = run("measure", net, "--input", "2,4", "--repeat", "1", "--roof", "core-i7-6700k").stdout
     assert "Of roof" in out
-    assert "No run takes less than the floor on core-i7-6700k." in out
+    assert "No run takes less than the floor on core-i7-6700k" in out
 
 
 def test_a_trace_for_chrome_is_written(run: Run, net: str) -> None:

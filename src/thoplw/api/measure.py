@@ -46,7 +46,8 @@ def measure(
         inputs: what the model takes, as in :func:`thoplw.profile`. A shape stands for random numbers on its device.
         device: the device to compare with, by name (``thoplw.devices()`` lists them) or your own. It does not say where
             the model runs.
-        repeat: how many runs there are of each kind; times are medians.
+        repeat: how many runs there are of each kind. The time of the whole is the median of the untouched ones; those
+            of layers are means of the middle half of the others.
         warmup: how many runs of each kind come before that are not counted.
         clock: of the CPU. ``"process"`` has what the threads of this process compute, all together: with one thread
             that is the time without the pauses in which other programs run.
@@ -73,6 +74,8 @@ def measure(
     table = find(convention)
     if not isinstance(model, torch.nn.Module):
         raise InputError(f"measure takes a torch.nn.Module, not {type(model).__name__}")
+    while isinstance(model, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)):
+        model = model.module  # as profile does: rows go by the paths inside
     forward = None if isinstance(model, torch.jit.ScriptModule) else model.forward
     args, kwargs = arguments(inputs, forward=forward, real=True)
     if isinstance(inputs, (tuple, list)) and not kwargs and args and args[0] is not inputs and _is_shape(inputs):

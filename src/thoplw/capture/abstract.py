@@ -52,6 +52,7 @@ class AbstractTensor(torch.Tensor):
         assumed: gives the values that are taken for granted, if any are, and has that noted.
         places: in how many places a mask is taken to hold, once that was asked.
         shown: its class, as ``x.__class__`` and ``isinstance`` tell it.
+        memory: what it shares with its views, in a run that watches memory, see :mod:`thoplw.capture.ledger`.
     """
 
     __slots__ = ("spec", "token")  # what all have needs no dictionary
@@ -64,6 +65,7 @@ class AbstractTensor(torch.Tensor):
     assumed: Callable[[], torch.Tensor] | None = None
     places: int | None = None
     shown: type = torch.Tensor
+    memory: Any = None
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override] # torch types the disabled default of it
@@ -149,6 +151,7 @@ class AbstractTensor(torch.Tensor):
             )
         _DATA.__set__(self, data)
         self.spec, self.token, self.assumed, self.places = data.spec, data.token, data.assumed, data.places
+        self.memory = data.memory
 
     def change_shape(self, spec: TensorSpec) -> None:
         """Have another shape from now on, as after ``squeeze_``, which no meta kernel of torch 2.0 can do."""

@@ -35,7 +35,7 @@ from thoplw.capture.random_state import random_state_kept
 from thoplw.capture.run import outside
 from thoplw.capture.snapshot import Snapshot
 from thoplw.capture.switches import switches_kept
-from thoplw.capture.torch_internals import module_hooks, version_of
+from thoplw.capture.torch_internals import is_compiled, module_hooks, version_of
 from thoplw.capture.weights import Weights
 from thoplw.errors import InputError
 
@@ -278,7 +278,7 @@ def _refuse_meta(weights: Weights, given: Mapping[int, torch.Tensor]) -> None:
 
 def _refuse_compiled(weights: Weights) -> None:
     for module, info in zip(weights.modules, weights.infos, strict=True):
-        if "_orig_mod" in module._modules or getattr(module, "_compiled_call_impl", None) is not None:
+        if is_compiled(module):
             where = f"module {info.path!r}" if info.path else "the model"
             raise InputError(
                 f"{where} is compiled, which makes kernels that belong to no layer: measure it as it was before "

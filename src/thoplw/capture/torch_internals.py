@@ -711,6 +711,11 @@ _REGISTRATION_HOOKS = tuple(f"_global_{kind}_registration_hooks" for kind in ("m
 _INSTEAD = "_compiled_call_impl"
 
 
+def is_compiled(module: torch.nn.Module) -> bool:
+    """Whether ``torch.compile(module)`` made a module, or ``module.compile()`` changed it. Since 2.0."""
+    return "_orig_mod" in module._modules or getattr(module, _INSTEAD, None) is not None
+
+
 @contextmanager
 def calling_instead(functions: Sequence[tuple[dict[str, Any], Callable[..., Any]]]) -> Iterator[None]:
     """Have modules, given as their ``__dict__``, call these instead of their forward and hooks. Since 2.0.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
@@ -101,7 +101,7 @@ class Measurement:
         bandwidth: of its memory, in bytes per second.
     """
 
-    profile: Profile
+    profile: Profile = field(repr=False)
     untouched: tuple[float, ...]
     timed: tuple[tuple[Span, ...], ...] = field(repr=False)
     on: str
@@ -174,7 +174,7 @@ class Measurement:
         """FLOP/s of the whole model, untouched."""
         return self.profile.flops / self.latency
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[TimedRow]:
         return iter(self.rows)
 
     def __len__(self) -> int:
@@ -192,7 +192,7 @@ class Measurement:
             f"{_in_words(self.accounted)}, the model without timers {_in_words(self.latency)}: {100 * off:+.1f} %."
         ]
         if self.roof:
-            lines.append(f"No run takes less than the floor on {self.roof}.")
+            lines.append(f"No run takes less than the floor on {self.roof}, if its figures are right.")
         return (*lines, *self.profile.notes)
 
     def summary(
