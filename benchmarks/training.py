@@ -36,7 +36,7 @@ import thoplw  # noqa: E402
 RESULTS = ROOT / "benchmarks" / "training.jsonl"
 
 #: Seconds for a model, built and run both ways.
-SECONDS = 90
+SECONDS = 600
 
 # -- a step, both ways -------------------------------------------------------------------------------------------------
 
