@@ -53,7 +53,7 @@ def test_what_gives_a_tensor_another_size_is_refused() -> None:
         thoplw.profile(Grows(), (3, 4))
 
 
-@pytest.mark.parametrize("unbind", [pytest.param(False, marks=since("2.3", "other words before")), True])
+@pytest.mark.parametrize("unbind", [pytest.param(False, marks=since("2.4", "other words before")), True])
 def test_what_a_kernel_refuses_is_refused_in_its_own_words(unbind: bool) -> None:
     class Refused(nn.Module):
         def forward(self, x: torch.Tensor) -> Any:

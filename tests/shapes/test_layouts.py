@@ -161,6 +161,7 @@ def test_a_layout_is_that_of_the_kernel_for_the_cpu(func: Any) -> None:
     assert compared > 40
 
 
+@since("2.4")
 @pytest.mark.parametrize("affine", [False, True])
 @pytest.mark.parametrize(
     ("shape", "order", "normalised"),

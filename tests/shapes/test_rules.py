@@ -170,7 +170,7 @@ def attention(draw: Draw) -> Arguments:
     options: dict[str, Any] = (
         {"enable_gqa": True} if shared > 1 and not older("2.5") and draw(st.integers(0, 3)) else {}
     )
-    if not draw(st.integers(0, 4)):
+    if not draw(st.integers(0, 4)) and not older("2.1"):
         options["scale"] = 0.5
     return "default", (query, key, value, mask, 0.0, causal)[: draw(st.sampled_from([3, 4, 6]))], options
 
@@ -657,13 +657,15 @@ def test_every_rule_has_arguments() -> None:
     }
 
 
-OLD = torch.__version__ < "2.14"
+OLD = older("2.14")
+#: These ask for values, or have no meta kernel.
+LACKING = {"one_hot", "channel_shuffle"} if older("2.1") else set[str]()
 ELEMENTWISE = (pointwise.unary, pointwise.in_place)
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_a_rule_answers_as_torch(name: str) -> None:
-    if not hasattr(torch.ops.aten, name) or (OLD and name in {"_convolution", "add", "sub"}):
+    if not hasattr(torch.ops.aten, name) or (OLD and name in {"_convolution", "add", "sub"}) or name in LACKING:
         pytest.skip("this torch has no such operator or meta kernel, or refuses the factor of a scalar")
     rule, answered = RULES[f"aten.{name}"], 0
 
@@ -688,6 +690,8 @@ def test_a_rule_answers_as_torch(name: str) -> None:
         assert meaning(answer)[:2] == meaning(expected)[:2] or [each[:2] for each in meaning(answer)] == [
             each[:2] for each in meaning(expected)
         ]
+        if OLD and "convolution" in name and 0 in args[1].stride():  # torch's kernel then ends the process
+            return
         try:
             done = run(name, overload, real(args), kwargs)
         except (NotImplementedError, RuntimeError):  # no kernel for this dtype, or it refuses repeated elements

@@ -11,7 +11,7 @@ import torch
 from thoplw.capture.abstract import REAL_LIMIT
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import is_mutable, target_of
-from thoplw.capture.torch_internals import schema_of
+from thoplw.capture.torch_internals import reads_values, schema_of
 from thoplw.errors import DataDependentError, InputError
 
 #: Where the output is one of the arguments: its position or name.
@@ -55,12 +55,12 @@ def ask(
     meta_args, meta_kwargs = _on_meta(func, args, kwargs)
     try:
         output = func(*meta_args, **meta_kwargs)
-    except NotImplementedError as error:
-        raise InputError(
-            f"{func} {where()} has no meta kernel, so that only running it tells the shape of its output. "
-            "execute=True counts it on real tensors."
-        ) from error
     except RuntimeError as error:
+        if isinstance(error, NotImplementedError) and not reads_values(error):
+            raise InputError(
+                f"{func} {where()} has no meta kernel, so that only running it tells the shape of its output. "
+                "execute=True counts it on real tensors."
+            ) from error
         if target_of(func).partition(".")[0] not in _LIBRARIES_OF_TORCH:
             raise InputError(
                 f"{func} {where()} has no fake kernel, which tells the shape of its output. Register one with "
