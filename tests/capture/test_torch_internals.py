@@ -328,6 +328,7 @@ def test_attention_runs_operator_by_operator() -> None:
     assert "aten::_transformer_encoder_layer_fwd" in fused.seen
 
 
+@pytest.mark.filterwarnings("ignore:changing options to .torch.compile")  # of torch 2.0, at a second compiler
 def test_what_was_compiled_runs_as_before() -> None:
     def refuse(graph: Any, inputs: Any) -> Any:
         raise AssertionError("compiled after all")

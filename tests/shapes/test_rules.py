@@ -658,8 +658,8 @@ def test_every_rule_has_arguments() -> None:
 
 
 OLD = older("2.14")
-#: These ask for values, or have no meta kernel.
-LACKING = {"one_hot", "channel_shuffle"} if older("2.1") else set[str]()
+#: These ask for values, have no meta kernel, or divide by zero in it.
+LACKING = {"one_hot" if older("2.1") else "", *(["channel_shuffle", "native_batch_norm"] if older("2.4") else [])}
 ELEMENTWISE = (pointwise.unary, pointwise.in_place)
 
 
