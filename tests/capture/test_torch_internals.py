@@ -584,7 +584,7 @@ def test_transformations_of_functions_are_told_apart() -> None:
     assert (inside, in_transforms()) == ([True], False)
 
 
-@since("2.1", "the compiler takes the hooks away before")
+@since("2.3", "the compiler takes the hooks away before")
 def test_steps_of_optimizers_are_told() -> None:
     told: list[object] = []
     optimizer = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=0.1)

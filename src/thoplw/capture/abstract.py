@@ -201,8 +201,12 @@ class AbstractTensor(torch.Tensor):
         raise _no_memory("storage()", self)
 
 
+class _Empty(torch.Tensor):
+    """A class that adds nothing to that of tensors."""
+
+
 #: What a class has in any case.
-_EMPTY_CLASS = frozenset(vars(type("", (torch.Tensor,), {"__doc__": ""})))
+_EMPTY_CLASS = frozenset(vars(_Empty))
 
 
 def _no_memory(what: str, tensor: torch.Tensor) -> DataDependentError:
