@@ -187,7 +187,7 @@ def figures() -> None:
 
 
 def _output(command: list[Any]) -> str:
-    return subprocess.run(command, cwd=ROOT, env=_plain(), check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, cwd=ROOT, env=_plain(), check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def _plain() -> dict[str, str]:

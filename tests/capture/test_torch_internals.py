@@ -26,6 +26,7 @@ from thoplw.capture.torch_internals import (
     GradScaler,
     any_module_hooks,
     asked_by_torch,
+    asked_for_alignment,
     attention_unfused,
     backward_passes,
     become,
@@ -410,6 +411,19 @@ def test_who_is_called_instead() -> None:
         layer(), twin()
     assert callers[0] is layer
     assert callers[1] is twin
+
+
+def test_who_asks_for_alignment() -> None:
+    asks: dict[str, Any] = {"__name__": "transformers.integrations.moe"}
+    exec("def ask(tensor): return tensor.data_ptr() % 16", asks)
+    plain: dict[str, Any] = {"__name__": "mine"}
+    exec("def ask(tensor): return tensor.data_ptr() % 16", plain)
+
+    class Tensor:
+        def data_ptr(self) -> int:
+            return 0 if asked_for_alignment() else 1
+
+    assert (asks["ask"](Tensor()), plain["ask"](Tensor())) == (0, 1)
 
 
 def test_what_calls_hooks_and_forward() -> None:
