@@ -555,7 +555,7 @@ def test_switches_that_are_true_or_false_can_be_turned() -> None:
 # -- gradients ---------------------------------------------------------------------------------------------------------
 
 
-@since("2.1")
+@since("2.2")
 def test_nodes_are_numbered_as_they_are_made() -> None:
     x = torch.ones(2, requires_grad=True)
     first = next_node_number()

@@ -700,7 +700,8 @@ def test_a_rule_answers_as_torch(name: str) -> None:
             done = run(name, overload, real(args), kwargs)
         except (NotImplementedError, RuntimeError):  # no kernel for this dtype, or it refuses repeated elements
             return
-        assert exactly(answer) == exactly(done)
+        compared = meaning if OLD else exactly  # older ones keep some strides of dimensions of one element
+        assert compared(answer) == compared(done)
 
     check()
     assert answered  # else the property would hold of nothing

@@ -465,12 +465,13 @@ def _rules_of_cond() -> dict[Any, Callable[..., Any]]:
 def _eager_frames() -> Iterator[None]:
     """Have the compiler leave every frame alone, those included that it has compiled. Needed up to 2.5."""
     frames: Any = import_module("torch._dynamo.eval_frame")
-    set_eval_frame = frames.set_eval_frame
-    frames.set_eval_frame = lambda callback: set_eval_frame(None if callable(callback) else callback)
+    name = "_maybe_set_eval_frame" if hasattr(frames, "_maybe_set_eval_frame") else "set_eval_frame"  # up to 2.4
+    set_eval_frame = getattr(frames, name)
+    setattr(frames, name, lambda callback: set_eval_frame(None if callable(callback) else callback))
     try:
         yield
     finally:
-        frames.set_eval_frame = set_eval_frame
+        setattr(frames, name, set_eval_frame)
 
 
 def _eager() -> Any:

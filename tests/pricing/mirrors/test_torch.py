@@ -191,7 +191,7 @@ def test_gradients_of_attention_are_what_its_formula_says(name: str, more: tuple
     assert find("torch").operators[record.target](record).flops == expected
 
 
-@since("2.5", "its formula reads values before")
+@since("2.9", "its formula reads values before")
 def test_gradients_of_packed_attention_are_as_of_the_longest() -> None:
     shapes = (5, 4, 8), (5, 4, 8), (5, 4, 8), (5, 4, 8), (5, 4, 8), (4, 5)
     ends = TensorSpec(shape=(3,), dtype="int32", strides=(1,), values=(0, 3, 5))
