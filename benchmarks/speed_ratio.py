@@ -32,6 +32,9 @@ ROUNDS = 6
 #: Model -> the part of its forward on the meta device that a profile may take: about twice what it takes today.
 LIMITS = {"resnet18": 0.4, "resnet152": 0.2, "densenet201": 0.3, "vit_b_16": 0.2, "swin_t": 0.35}
 
+#: The same of a training step with AdamW, against forward and backward.
+STEPS = {"resnet18": 1.0, "vit_b_16": 1.0}
+
 #: Layers of a shallow and of a deep model, and how many times as long a layer of the deep one may take.
 DEPTHS, GROWTH = (100, 1600), 2.0
 
@@ -70,6 +73,22 @@ def beside_forward() -> Iterator[Ratio]:
         yield Ratio(f"{name}: profile / forward", ours, forward, ours / forward, limit)
 
 
+def beside_backward() -> Iterator[Ratio]:
+    """A training step against the model's own forward and backward on the meta device."""
+    for name, limit in STEPS.items():
+        with torch.device("meta"):
+            model, image = torchvision.models.get_model(name).train(), torch.empty(2, *IMAGE[1:])
+
+        def step(model: torch.nn.Module = model, image: torch.Tensor = image) -> None:
+            model(image).sum().backward()
+            model.zero_grad()
+
+        profile = partial(thoplw.profile_training, model, image, optimizer="adamw", verbose=False)
+        profile()
+        ours, other = milliseconds(profile, step)
+        yield Ratio(f"{name}: training step / forward and backward", ours, other, ours / other, limit)
+
+
 def beside_shallow() -> Ratio:
     """A deep model against a shallow one, each by the layer."""
     models = [torch.nn.Sequential(*(torch.nn.ReLU() for _ in range(depth))) for depth in DEPTHS]
@@ -80,7 +99,7 @@ def beside_shallow() -> Ratio:
 
 def main() -> None:
     torch.set_num_threads(1)
-    rows = [*beside_forward(), beside_shallow()]
+    rows = [*beside_forward(), *beside_backward(), beside_shallow()]
     print(tabulate(rows, ("", "ours, ms", "other, ms", "ratio", "limit"), floatfmt=".2f"))
     slow = [row.what for row in rows if row.ratio > row.limit]
     if slow:

@@ -40,7 +40,7 @@ from thoplw.models.hf import architecture  # noqa: E402
 from thoplw.models.hf import inputs as inputs_of  # noqa: E402
 from thoplw.models.registry import load, names  # noqa: E402
 
-RESULTS = Path("training.jsonl")
+RESULTS = ROOT / "benchmarks" / "training.jsonl"
 ZOO = ROOT / "benchmarks" / "zoo.jsonl"
 
 #: Seconds for a model, built and run both ways.

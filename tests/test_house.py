@@ -77,7 +77,7 @@ def test_imports_are_light() -> None:
 
 # -- the tree ----------------------------------------------------------------------------------------------------------
 
-STAGES = "api capture cli estimate formulas models pricing record render report shapes"
+STAGES = "api capture cli estimate formulas models pricing record render report shapes traffic"
 
 
 def test_folders_are_stages() -> None:

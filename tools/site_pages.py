@@ -30,17 +30,22 @@ GALLERY = "gallery.md"
 #: Pages of the site that are not in ``docs/``, by their place in the repository.
 ELSEWHERE = (
     "CHANGELOG.md",
-    *(f"benchmarks/{name}.md" for name in ("accuracy", "formulas", "mirrors", "operators", "releases", "speed", "zoo")),
+    *(
+        f"benchmarks/{name}.md"
+        for name in "accuracy devices formulas mirrors operators releases speed time zoo".split()
+    ),
     *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks" / "models").glob("*.md")),
 )
 
 #: Pages whose tables need the room of the table of contents.
 WIDE = (
     "benchmarks/accuracy.md",
+    "benchmarks/devices.md",
     "benchmarks/formulas.md",
     "benchmarks/operators.md",
     "benchmarks/releases.md",
     "benchmarks/speed.md",
+    "benchmarks/time.md",
     "conventions.md",
 )
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from thoplw.api.compare import Comparison, compare
     from thoplw.api.count import Count, count
     from thoplw.api.formula import Formula, formula
+    from thoplw.api.generation import Generation, profile_generation
+    from thoplw.api.measure import measure
     from thoplw.api.profile import profile
     from thoplw.api.training import profile_training
     from thoplw.capture.inputs import Inputs
@@ -27,11 +29,13 @@ if TYPE_CHECKING:
         UncountedError,
         UnknownNameError,
     )
+    from thoplw.estimate.devices import Device, devices
     from thoplw.estimate.expression import Expression
     from thoplw.pricing import Convention, Term, conventions
     from thoplw.record import Call, ModuleCall, TensorSpec, Work
     from thoplw.render.units import clever_format
     from thoplw.report.layer_info import LayerInfo
+    from thoplw.report.measurement import Measurement, TimedRow
     from thoplw.report.rows import Assumed, Row, Uncounted
 
 __all__ = [
@@ -42,11 +46,14 @@ __all__ = [
     "Count",
     "CustomOpError",
     "DataDependentError",
+    "Device",
     "Expression",
     "Formula",
+    "Generation",
     "InputError",
     "Inputs",
     "LayerInfo",
+    "Measurement",
     "MissingExtraError",
     "ModuleCall",
     "NoFormulaError",
@@ -54,6 +61,7 @@ __all__ = [
     "TensorSpec",
     "Term",
     "ThoplwError",
+    "TimedRow",
     "Uncounted",
     "UncountedError",
     "UnknownNameError",
@@ -62,8 +70,11 @@ __all__ = [
     "compare",
     "conventions",
     "count",
+    "devices",
     "formula",
+    "measure",
     "profile",
+    "profile_generation",
     "profile_training",
 ]
 
@@ -72,19 +83,23 @@ _HOMES = {
     "api.compare": "Comparison compare",
     "api.count": "Count count",
     "api.formula": "Formula formula",
+    "api.measure": "measure",
     "api.profile": "profile",
+    "api.generation": "Generation profile_generation",
     "api.training": "profile_training",
     "capture.inputs": "Inputs",
     "errors": (
         "CustomOpError DataDependentError InputError MissingExtraError NoFormulaError ThoplwError UncountedError "
         "UnknownNameError"
     ),
+    "estimate.devices": "Device devices",
     "estimate.expression": "Expression",
     "pricing": "Convention Term conventions",
     "record": "Call ModuleCall TensorSpec Work",
     "render.units": "clever_format",
     "report.rows": "Assumed Row Uncounted",
     "report.layer_info": "LayerInfo",
+    "report.measurement": "Measurement TimedRow",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -158,3 +158,35 @@ def test_results_are_there_once_the_block_is_over() -> None:
     assert repr(counted) == "<thoplw.count: 32 MACs, 20 parameters>"
     with pytest.raises(AttributeError, match="no attribute 'macs'"):
         _ = counted.macs
+
+
+class Reading(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> float:
+        return self.layer(x).sum().item()
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_a_model_without_weights_is_told_what_to_do(device: str) -> None:
+    model = Reading().to("meta")
+    with pytest.raises(thoplw.InputError, match=r"no values: .*thoplw\.profile_generation\(model"), thoplw.count():
+        model(torch.ones(2, 4, device=device))
+
+
+def test_an_error_of_the_block_comes_through() -> None:
+    with pytest.raises(RuntimeError, match="metal"), thoplw.count() as counted:
+        raise RuntimeError("no metal here")
+    assert counted.total_macs == 0
+
+
+def test_generate_without_weights_is_told_what_to_do() -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.GPT2Config(n_embd=8, n_layer=1, n_head=2, vocab_size=20)
+    with torch.device("meta"):
+        model = transformers.GPT2LMHeadModel(config)
+    ids = torch.ones(1, 3, dtype=torch.long, device="meta")
+    with pytest.raises(thoplw.InputError, match=r"thoplw\.profile_generation"), thoplw.count():
+        model.generate(ids, max_new_tokens=2)

@@ -405,3 +405,10 @@ def test_train_mode_leaves_parts_in_evaluation_mode_that_the_user_put_there() ->
     thoplw.profile(model, (2, 4), mode="train")
     assert seen == [True, True, False]
     assert (model.training, model.norm.training) == (True, False)
+
+
+@pytest.mark.parametrize("given", [(2.0, 4), (2, "a"), (2, None)])
+def test_what_is_almost_a_shape_is_said(given: Any) -> None:
+    with pytest.raises(TypeError) as caught:
+        thoplw.profile(nn.Linear(4, 4), given)
+    assert "a shape has whole numbers only" in str(caught.value.__notes__)

@@ -114,6 +114,21 @@ def test_a_class_is_shown_as_it_would_be() -> None:
     assert thoplw.profile(Asks(ask), (2, 4), convention="macs")[0] == 32
 
 
+def test_tensors_change_places() -> None:
+    """``swap_tensors`` gives each the shape of the other: ``[8, 4] [4, 4]`` afterwards, though y had two rows."""
+
+    class Swaps(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y, other = x * 1, torch.cat([x] * 4) + 1
+            torch.utils.swap_tensors(y, other)
+            torch.utils.swap_tensors(y, other)
+            torch.utils.swap_tensors(y, other)
+            return super().forward(y)
+
+    for execute in (False, True):
+        assert thoplw.profile(Swaps(4, 4), (2, 4), convention="macs", execute=execute)[0] == 8 * 4 * 4
+
+
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_copies_are_made_of_everything_in_a_forward(device: str) -> None:
     class Copies(nn.Module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 import torch
 from checks.calling import Calling
@@ -83,3 +85,85 @@ def test_attention_that_is_written_out_is_contiguous() -> None:
     model = Calling(lambda q: F.scaled_dot_product_attention(q, q, q).view(2, -1))
     assert model(query).shape == (2, 360)
     assert thoplw.profile(model, query, verbose=False, convention="macs")[0] == oracle_macs(model, query)
+
+
+class Cache:
+    """Tensors in attributes, lists, a dict and slots."""
+
+    __slots__ = ("counts", "layers", "length", "named")
+
+    def __init__(self) -> None:
+        self.layers = [torch.zeros(2, 3, 4) for _ in range(2)]
+        self.named = {"mask": torch.ones(2, 3, dtype=torch.bool)}
+        self.length = torch.tensor(3)
+        self.counts = 0
+
+    def tensors(self) -> list[torch.Tensor]:
+        return [*self.layers, *self.named.values(), self.length]
+
+
+class Step(nn.Module):
+    """Writes to a cache in each way that caches are written to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor, cache: Cache) -> torch.Tensor:
+        cache.layers[0] = torch.cat([cache.layers[0], x], 1)
+        cache.layers[1].index_copy_(1, torch.tensor([2]), x)
+        cache.layers.append(x)
+        cache.named["mask"].logical_not_()
+        cache.named["new"] = self.layer(cache.layers[0])
+        cache.length.add_(1)
+        cache.counts += int(cache.length)
+        return cache.named["new"]
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_a_cache_is_as_it_was_and_its_values_count(execute: bool) -> None:
+    cache = Cache()
+    before = [each.clone() for each in cache.tensors()]
+    same = cache.tensors()
+    for _ in range(2):
+        inputs = thoplw.Inputs(torch.ones(2, 1, 4), cache=cache)
+        macs = thoplw.profile(Step(), inputs, verbose=False, convention="macs", execute=execute)[0]
+        assert macs == 2 * (3 + 1) * 4 * 4
+    after = cache.tensors()
+    assert all(one is other for one, other in zip(same, after, strict=True))
+    assert all(type(each) is torch.Tensor for each in after)
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+    assert cache.counts == 0
+    assert [*cache.named] == ["mask"]
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "static"])
+@pytest.mark.parametrize("execute", [False, True])
+def test_a_cache_of_transformers_is_as_it_was(kind: str, execute: bool) -> None:
+    transformers = pytest.importorskip("transformers")
+    if not hasattr(transformers.DynamicCache, "layers") and not hasattr(transformers.cache_utils, "DynamicLayer"):
+        pytest.skip("an older transformers has other caches")
+    config = transformers.LlamaConfig(
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=50,
+    )
+    model = transformers.LlamaForCausalLM(config).eval()
+    name = next(each for each in ("cache", "past_key_values") if each in inspect.signature(model.forward).parameters)
+    static = kind == "static"
+    empty = transformers.StaticCache(config, max_cache_len=9) if static else transformers.DynamicCache(config=config)
+    ids = torch.ones(3, 7, dtype=torch.long)
+    with torch.no_grad():
+        cache = model(ids, **{name: empty}, use_cache=True)[name]
+    before = [(each, each.clone()) for layer in cache.layers for each in (layer.keys, layer.values)]
+    inputs = {"input_ids": ids[:, :1], name: cache}
+    macs = thoplw.profile(model, inputs, verbose=False, convention="macs", execute=execute)[0]
+    after = [each for layer in cache.layers for each in (layer.keys, layer.values)]
+    assert all(now is one and torch.equal(one, copy) for now, (one, copy) in zip(after, before, strict=True))
+    # q and o, k and v, the three of the perceptron, the head; scores and their sums over 8 positions, or over all 9.
+    linear = 2 * (2 * 16 * 16 + 2 * 16 * 8 + 3 * 16 * 32) + 16 * 50
+    attention = 2 * 2 * 16 * (9 if static else 8)
+    assert macs == 3 * (linear + attention)

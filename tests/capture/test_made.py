@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import thoplw
+from thoplw.capture.weights import Weights
 
 
 class Builds(nn.Module):
@@ -88,3 +89,21 @@ def test_what_is_made_under_count_has_its_place_too() -> None:
         "Builds.body": (64, 20),
         "Builds.head": (32, 10),
     }
+
+
+def test_a_list_made_of_known_layers_is_nothing_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As transformers slice ``self.layers[:n]``: reading the model again would be for nothing."""
+    monkeypatch.setattr(Weights, "settle", None)
+
+    class Sliced(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4)])
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for layer in self.layers[:1]:
+                x = layer(x)
+            return x
+
+    macs, params, _ = thoplw.profile(Sliced(), (2, 4), verbose=False)
+    assert (macs, params) == (40, 20)

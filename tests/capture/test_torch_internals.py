@@ -46,6 +46,7 @@ from thoplw.capture.torch_internals import (
     in_transforms,
     is_autocast_on,
     is_below_autograd,
+    is_compiled,
     is_jagged,
     is_overload,
     is_parameter,
@@ -76,6 +77,7 @@ from thoplw.capture.torch_internals import (
     sizes_of_nested,
     stored_elements,
     uncompiled,
+    version_of,
     with_mode,
     with_other_rows,
     without_modes,
@@ -401,6 +403,24 @@ def test_something_is_called_instead() -> None:
     assert called_instead(vars(layer)) is None
     assert list(vars(layer)) == names
     assert older("2.1") or compiled(-1) == changed(-1) == -3
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_whether_a_module_was_compiled(compiled: bool) -> None:
+    layer = nn.ReLU()
+    assert not is_compiled(layer)
+    assert is_compiled(torch.compile(layer))
+    if compiled:
+        layer.compile()
+    assert is_compiled(layer) is (compiled and not older("2.1"))
+
+
+def test_writes_in_place_are_counted() -> None:
+    tensor = torch.zeros(2)
+    before = version_of(tensor)
+    assert version_of(tensor.add_(1)) == before + 1
+    with torch.inference_mode():
+        assert version_of(torch.zeros(2)) == 0
 
 
 def test_who_is_called_instead() -> None:

@@ -68,6 +68,9 @@ def layer(name: str, cls: str, depth: int, macs: int, params: int, **more: Any) 
         "params": params,
         "trainable": params,
         "bytes": {"float32": 4 * params} if params else {},
+        "moved": 8 * params,
+        "compulsory": 8 * params,
+        "active": {"computed": params} if params else {},
         "operators": {"aten.linear": macs} if macs else {},
         **more,
     }
@@ -82,7 +85,16 @@ DOCUMENT: dict[str, Any] = {
     "unit": "MAC",
     "inputs": [[1, 3]],
     "outputs": [[1, 5]],
-    "totals": {"macs": 2**70 + 20, "flops": 2**71 + 40, "params": 23, "trainable": 23, "bytes": {"float32": 92}},
+    "totals": {
+        "macs": 2**70 + 20,
+        "flops": 2**71 + 40,
+        "params": 23,
+        "trainable": 23,
+        "bytes": {"float32": 92},
+        "moved": 184,
+        "compulsory": 24,
+        "active": {"computed": 23},
+    },
     "layers": [
         layer("", "Net", 0, 0, 3),
         layer("body", "ModuleList", 1, 0, 0, inputs=[], outputs=[], calls=0),

@@ -145,7 +145,8 @@ def test_every_figure_says_what_it_is() -> None:
     for name, figure in FIGURES.items():
         assert figure.name == name
         assert figure.description.endswith(".")
-        assert (figure.of is None) == (figure.shows in FIGURES)
+        assert (figure.of is None) == (figure.shows in FIGURES or figure.over is not None)
+        assert not (figure.adds_up and figure.inclusive)
         assert figure.places <= figures.PLACES
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -79,6 +80,17 @@ def normalised(draw: Draw) -> tuple[Any, ...]:
     return x, weight, weight, weight, weight, draw.maybe(), 0.1, 1e-5, False
 
 
+def not_empty(draw: Draw) -> torch.Tensor:
+    """Kernels of norms divide by sizes, and the process ends where one is zero."""
+    x = picture(draw).float()
+    return x if x.numel() else torch.ones(1, 1, 1, 1)
+
+
+def in_training(draw: Draw) -> tuple[Any, ...]:
+    x = not_empty(draw)
+    return x, *[torch.ones(x.shape[1]) for _ in range(4)], True, 0.1, 1e-5
+
+
 #: Operator -> what it is called with.
 CASES: dict[Any, Callable[[Draw], Any]] = {
     aten._prelu_kernel.default: lambda draw: (x := anything(draw), torch.ones([1] * x.dim(), dtype=x.dtype)),
@@ -110,6 +122,25 @@ CASES: dict[Any, Callable[[Draw], Any]] = {
     aten.log_sigmoid.default: anything,
     aten.masked_fill.Scalar: lambda draw: (x := anything(draw), x > 0.5, 0),
     aten.maximum.default: pair,
+    aten.log_sigmoid_forward.default: anything,
+    aten.native_batch_norm.default: in_training,
+    aten._native_batch_norm_legit.no_stats: lambda draw: (args := in_training(draw))[:3] + args[5:],
+    aten.native_batch_norm_backward.default: lambda draw: (
+        *((x := not_empty(draw)), x, *[torch.ones(x.shape[1])] * 5),
+        *(True, 1e-5, [True] * 3),
+    ),
+    aten.native_group_norm.default: lambda draw: (
+        *((x := not_empty(draw)), None, None, len(x), x.shape[1], math.prod(x.shape[2:])),
+        *(1, 1e-5),
+    ),
+    aten.native_group_norm_backward.default: lambda draw: (
+        *((x := not_empty(draw)), x, *[torch.ones(len(x), 1)] * 2, None),
+        *(len(x), x.shape[1], math.prod(x.shape[2:]), 1, [True] * 3),
+    ),
+    aten.native_layer_norm_backward.default: lambda draw: (
+        *((x := anything(draw).float()), x, [x.shape[-1]], *[torch.ones(*x.shape[:-1], 1)] * 2),
+        *(None, None, [True, False, False]),
+    ),
     aten.nll_loss2d_forward.default: lambda draw: (
         *(draw.tensor([2, 3, 4, 5]), draw.tensor([2, 4, 5], torch.int64, 3)),
         *(None, 0, -100),

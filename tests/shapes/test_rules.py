@@ -217,6 +217,27 @@ def native_batch_norm_backward(draw: Draw) -> Arguments:
     return "default", (gradient, x, *rest, bool(draw(st.integers(0, 9))), 1e-5, mask), {}
 
 
+def native_layer_norm(name: str, draw: Draw) -> Arguments:
+    x = draw(tensors(plain=99))
+    rank = draw(st.integers(0, x.dim()))
+    outer, normalized = tuple(x.shape)[:rank], tuple(x.shape)[rank:]
+    weight, bias = (draw(tensors(mutate(draw, normalized), x.dtype, plain=99)) for _ in range(2))
+    if name == "native_layer_norm":
+        return "default", (x, list(normalized), maybe(draw, weight), maybe(draw, bias), 1e-5), {}
+    positions = (*outer, *[1] * len(normalized))
+    gradient, mean, scale = (
+        draw(tensors(mutate(draw, shape), x.dtype, plain=99)) for shape in (tuple(x.shape), positions, positions)
+    )
+    mask = [bool(draw(st.integers(0, 9))) for _ in range(3)]
+    return "default", (gradient, x, list(normalized), mean, scale, weight, bias, mask), {}
+
+
+def softmax_backward(draw: Draw) -> Arguments:
+    x = draw(tensors(plain=9))
+    gradient = draw(tensors(mutate(draw, tuple(x.shape)), x.dtype, plain=9))
+    return "default", (gradient, x, draw(st.integers(-2, 2)), x.dtype), {}
+
+
 def gradient_of_activation(name: str, draw: Draw) -> Arguments:
     x = draw(tensors(plain=9))
     gradient = draw(tensors(mutate(draw, tuple(x.shape)), x.dtype, plain=9))
@@ -529,6 +550,20 @@ def unbind(draw: Draw) -> Arguments:
     return "int", (draw(tensors()), draw(DIMS))[: draw(st.integers(1, 2))], {}
 
 
+def alike(name: str, draw: Draw) -> Arguments:
+    """Three tensors, most often of one shape and dtype."""
+    dtype, shape = draw(DTYPES), draw(shapes(0, 3))
+    x, a, b = (draw(tensors(mutate(draw, shape), dtype if draw(st.integers(0, 9)) else draw(DTYPES))) for _ in range(3))
+    if name == "lerp_":
+        return ("Scalar", (x, a, 0.5), {}) if draw(st.booleans()) else ("Tensor", (x, a, b), {})
+    return "default", (x, a, b), draw(st.sampled_from([{}, {"value": -0.1}]))
+
+
+def filled_like(draw: Draw) -> Arguments:
+    options = st.sampled_from([{}, {"memory_format": torch.preserve_format}, {"dtype": torch.float64}])
+    return "default", (draw(tensors()),), draw(options)
+
+
 def _named(makers: dict[str, Callable[..., Arguments]], *extra: Any) -> dict[str, Callable[[Draw], Arguments]]:
     """A maker of arguments for each name, which it may take as its first argument."""
     return {
@@ -560,7 +595,10 @@ ARGUMENTS = _named(
         "batch_norm": batch_norm,
         "native_batch_norm": native_batch_norm,
         "native_batch_norm_backward": native_batch_norm_backward,
-        "hardswish_backward sigmoid_backward silu_backward tanh_backward threshold_backward": gradient_of_activation,
+        "native_layer_norm native_layer_norm_backward": native_layer_norm,
+        "_softmax_backward_data _log_softmax_backward_data": softmax_backward,
+        "gelu_backward hardswish_backward sigmoid_backward silu_backward tanh_backward "
+        "threshold_backward": gradient_of_activation,
         "layer_norm rms_norm": layer_norm,
         "group_norm": group_norm,
         "softmax log_softmax _softmax": softmax,
@@ -572,6 +610,8 @@ ARGUMENTS = _named(
         "hardsigmoid_ hardswish_ hardtanh_ leaky_relu_ mish_ neg_ relu_ relu6_ rsqrt_ selu_ sigmoid_ silu_ sqrt_ tanh_ "
         "zero_": unary,
         "add div mul sub add_ div_ mul_ sub_ eq ge gt le lt ne": binary,
+        "addcdiv_ addcmul_ lerp_": alike,
+        "empty_like ones_like zeros_like": filled_like,
         "pow": power,
         "prelu": prelu,
         "clone": contiguous,

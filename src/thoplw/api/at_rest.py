@@ -9,7 +9,7 @@ from thoplw.capture.torch_internals import VERSION
 from thoplw.capture.weights import Weights
 from thoplw.pricing import Convention
 from thoplw.record import ZERO, Weight
-from thoplw.report.figures import FIGURES, Charge
+from thoplw.report.figures import Charge, figures_of
 from thoplw.report.profile import About, Profile
 from thoplw.report.rows import Row
 
@@ -28,8 +28,7 @@ def at_rest(model: torch.nn.Module, convention: Convention) -> Profile:
     for info in weights.infos:
         depths.append(depths[info.parent] + 1 if info.parent >= 0 else 0)
         charge = Charge(cost=0, work=ZERO, weights=_new(info.parameters, seen), calls=0)
-        figures = {figure.name: figure.of(charge) for figure in FIGURES.values() if figure.of is not None}
-        rows.append(Row(name=info.path, cls=info.class_name, depth=depths[-1], figures=figures))
+        rows.append(Row(name=info.path, cls=info.class_name, depth=depths[-1], figures=figures_of(charge)))
     about = About(
         model=weights.infos[0].class_name,
         convention=convention.name,

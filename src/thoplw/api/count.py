@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
@@ -70,6 +71,12 @@ class Count:
             priced = price(part, self._convention, prices=self._custom.operators, scopes=own, expand=expand)
             reports.append(LayerInfo(priced))
         self.calls = tuple(reports)
+        if isinstance(error, RuntimeError) and re.search(r"\bmeta\b", str(error)):
+            raise InputError(
+                f"count runs its block for real, and tensors on the meta device have no values: {error}. Give the "
+                "model weights, or have it run without values: thoplw.profile(model, inputs) for a call, "
+                "thoplw.profile_generation(model, prompt=2048, new=256) for generate"
+            ) from error
 
     def __getattr__(self, name: str) -> Any:
         """Say when the results are there, if it is one of these that is not."""

@@ -16,6 +16,7 @@ from thoplw.capture.preserve import without_collection
 from thoplw.capture.scopes import Watch
 from thoplw.capture.step import Step
 from thoplw.errors import InputError, UncountedError, UnknownNameError, add_note
+from thoplw.estimate.memory import Memory
 from thoplw.pricing import Convention, find
 from thoplw.pricing.custom import CustomOps
 from thoplw.record import Trace
@@ -33,6 +34,7 @@ def profile(
     execute: bool = False,
     reuse_layers: bool = True,
     mode: Literal["inference", "train"] = "inference",
+    memory: bool = False,
     **unknown: NoReturn,
 ) -> tuple[int, int, LayerInfo]:
     """Tell what every layer of a model costs.
@@ -46,8 +48,9 @@ def profile(
             at any depth, and other values), or what a tokenizer returns; both as ``thoplw.Inputs(x, mask=m)``; or a
             shape such as ``(1, 3, 224, 224)``, which stands for a float32 tensor. A list is one input where the forward
             takes no more, or says that it takes a list: ``profile(detector, [picture, picture])``. To have it so
-            elsewhere, give ``([a, b],)``. Without it nothing runs: the report has parameters and their bytes, and MACs
-            are 0.
+            elsewhere, give ``([a, b],)``; a dict is the one positional input as ``(inputs,)``. A cache, a graph or
+            another object with tensors in it is copied, and stays as it was. Without ``tensor`` nothing runs: the
+            report has parameters and their bytes, and MACs are 0.
         custom_ops: ``{nn.Module subclass: f(module, inputs, output) -> cost}`` prices a module with all under it, and
             ``{torch.ops.lib.op: f(call) -> cost}`` an operator, see :class:`thoplw.Call`: alone, or inside of what the
             convention prices as a whole. A cost is a whole number in the convention's unit, or :class:`thoplw.Work`.
@@ -60,6 +63,7 @@ def profile(
             please report a bug.
         mode: ``"train"`` runs the forward as it is in training: batch norms count statistics of the batch, auxiliary
             heads run. For backward and update as well see :func:`thoplw.profile_training`.
+        memory: also tell how much memory the run takes, in ``layers.memory``; it takes a second run.
         unknown: no other argument is allowed; names from other tools, such as ``input_size=``, get a hint.
 
     Returns:
@@ -81,10 +85,13 @@ def profile(
     if tensor is ...:
         if custom_ops or execute:
             raise InputError(f"custom_ops and execute need an input to run the model on; give {FORMS}")
-        info = LayerInfo(at_rest(_module(model), find(convention)))
+        _refuse_memory(memory, "without an input nothing runs")
+        info = LayerInfo(at_rest(module_of(model), find(convention)))
         if verbose:
             _tell(info)
         return info.total_macs, info.total_params, info
+    if execute:
+        _refuse_memory(memory, "execute=True runs on real tensors, whose memory torch.profiler tells")
     # A real run may leave large garbage, which must be collected.
     with without_collection(when=not execute):
         table = find(convention)
@@ -98,9 +105,28 @@ def profile(
             priced=custom.flows,
             train=mode == "train",
         )
-        info = LayerInfo(custom.price(trace, expand))
+        taken = watched(model, tensor, train=mode == "train", graph=any(trace.phases)) if memory else None
+        info = LayerInfo(custom.price(trace, expand), taken)
         told(info, strict=strict, verbose=verbose)
         return info.total_macs, info.total_params, info
+
+
+def watched(
+    model: torch.nn.Module,
+    tensor: Any,
+    *,
+    train: bool = False,
+    step: Step | None = None,
+    iterations: int = 1,
+    graph: bool = False,
+) -> Memory:
+    """Run a model once more, and watch the memory that it takes; arguments as for :func:`observe`."""
+    return Memory(observe(model, tensor, train=train, step=step, iterations=iterations, graph=graph))
+
+
+def _refuse_memory(memory: bool, reason: str) -> None:
+    if memory:
+        raise InputError(f"memory=True watches a run on abstract tensors, and {reason}: leave one of them out")
 
 
 def told(info: LayerInfo, *, strict: bool, verbose: bool) -> None:
@@ -132,9 +158,11 @@ def observe(
     priced: Container[str] = (),
     train: bool = False,
     step: Step | None = None,
+    iterations: int = 0,
+    graph: bool = False,
 ) -> Trace:
     """Run a model once and record what ran; arguments as for :func:`profile` and :func:`thoplw.capture.capture`."""
-    model = _module(model)
+    model = module_of(model)
     # TorchScript keeps its forward as an attribute once somebody has asked for it.
     forward = None if isinstance(model, torch.jit.ScriptModule) else model.forward
     args, kwargs = arguments(tensor, forward=forward, real=execute)
@@ -149,6 +177,8 @@ def observe(
             priced=priced,
             train=train,
             step=step,
+            iterations=iterations,
+            graph=graph,
         )
     except (TypeError, AttributeError) as error:
         if isinstance(tensor, dict) and isinstance(error, TypeError):
@@ -165,7 +195,7 @@ def _tell(info: LayerInfo) -> None:
     sys.stderr.write("".join(f"thoplw: {note}\n" for note in info.notes()))
 
 
-def _module(model: object) -> torch.nn.Module:
+def module_of(model: object) -> torch.nn.Module:
     """The model without wrappers such as ``DataParallel``.
 
     Raises:
@@ -182,7 +212,13 @@ def _module(model: object) -> torch.nn.Module:
 
 
 def _note_shapes(inputs: tuple[Any, ...], error: Exception) -> None:
-    """Add a hint to an error when an input looks like a shape: ``[(1, 3), (1, 4)]`` is two tuples, not two tensors."""
+    """Add a hint to an error when inputs look like shapes: ``[(1, 3), (1, 4)]`` is two tuples, not two tensors."""
+    if len(inputs) > 1 and all(isinstance(each, (int, float, str, type(None))) for each in inputs):
+        add_note(
+            error,
+            f"the input {inputs!r} was taken for {len(inputs)} inputs; a shape has whole numbers only, such as "
+            "(1, 3, 224, 224)",
+        )
     shape = next(
         (each for each in inputs if isinstance(each, (tuple, list)) and each and all(type(at) is int for at in each)),
         None,

@@ -7,7 +7,10 @@ They are what a model computes with while it is profiled. Operators on them are 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
+from itertools import repeat
 from operator import attrgetter
 from typing import Any
 
@@ -50,6 +53,7 @@ class AbstractTensor(torch.Tensor):
         assumed: gives the values that are taken for granted, if any are, and has that noted.
         places: in how many places a mask is taken to hold, once that was asked.
         shown: its class, as ``x.__class__`` and ``isinstance`` tell it.
+        memory: what it shares with its views, in a run that watches memory, see :mod:`thoplw.capture.ledger`.
     """
 
     __slots__ = ("spec", "token")  # what all have needs no dictionary
@@ -62,6 +66,7 @@ class AbstractTensor(torch.Tensor):
     assumed: Callable[[], torch.Tensor] | None = None
     places: int | None = None
     shown: type = torch.Tensor
+    memory: Any = None
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override] # torch types the disabled default of it
@@ -83,7 +88,22 @@ class AbstractTensor(torch.Tensor):
 
     @__class__.setter
     def __class__(self, cls: type) -> None:
+        """Show another class; ``torch.utils.swap_tensors`` does so just before two tensors change shapes, too."""
         self.shown = cls
+        specs = getattr(running_mode(), "specs", None)
+        if specs is not None:
+            self._specs = specs
+            with suppress(AttributeError):  # nobody has asked since the last time
+                del self.spec, self.token
+
+    def __getattr__(self, name: str) -> Any:
+        """Look again at the shape of a tensor that may have been swapped with another one."""
+        specs = vars(self).get("_specs") if name in ("spec", "token") else None
+        if specs is None:
+            raise AttributeError(f"{self.shown.__name__!r} object has no attribute {name!r}")
+        self.spec = specs.make(tuple(self.shape), self.dtype, self.stride())
+        self.token = id(self.spec)
+        return getattr(self, name)
 
     def __repr__(self) -> str:  # type: ignore[override] # torch's own takes what only torch passes
         return f"AbstractTensor(shape={tuple(self.shape)}, dtype={self.dtype}, device={self.device})"
@@ -132,6 +152,7 @@ class AbstractTensor(torch.Tensor):
             )
         _DATA.__set__(self, data)
         self.spec, self.token, self.assumed, self.places = data.spec, data.token, data.assumed, data.places
+        self.memory = data.memory
 
     def change_shape(self, spec: TensorSpec) -> None:
         """Have another shape from now on, as after ``squeeze_``, which no meta kernel of torch 2.0 can do."""
@@ -265,8 +286,9 @@ class _Known(dict[_Looks, TensorSpec]):
             self.valueless.add(id(spec))
 
 
-_SHAPE, _DTYPE, _LAYOUT, _IS_NESTED = map(attrgetter, ("shape", "dtype", "layout", "is_nested"))
+_SHAPE, _DTYPE, _LAYOUT = map(attrgetter, ("shape", "dtype", "layout"))
 _STRIDED = frozenset({torch.strided})
+_STRIDES = torch.Tensor.stride
 
 
 class Specs:
@@ -280,6 +302,7 @@ class Specs:
         self._known = _Known()
         self.valueless = self._known.valueless
         self._with_values: dict[TensorSpec, TensorSpec] = {}
+        self._apart: list[TensorSpec] = []
 
     def of(self, tensor: torch.Tensor) -> TensorSpec:
         """The spec of a real, meta or abstract tensor. Sparse ones and others without strides have ``()``.
@@ -297,11 +320,13 @@ class Specs:
 
     def of_all(self, tensors: list[torch.Tensor]) -> list[TensorSpec]:
         """The spec of each of many tensors: weights, most of which look like another one."""
-        plain = PLAIN.issuperset(map(type, tensors)) and _STRIDED.issuperset(map(_LAYOUT, tensors))
-        if not plain or any(map(_IS_NESTED, tensors)):
+        if not PLAIN.issuperset(map(type, tensors)) or not _STRIDED.issuperset(map(_LAYOUT, tensors)):
             return list(map(self.of, tensors))
-        looks = map(_SHAPE, tensors), map(_DTYPE, tensors), map(torch.Tensor.stride, tensors)
-        return list(map(self._known.__getitem__, zip(*looks, [1] * len(tensors), strict=True)))
+        try:
+            looks = list(zip(map(_SHAPE, tensors), map(_DTYPE, tensors), map(_STRIDES, tensors), repeat(1)))
+        except RuntimeError:  # nested tensors have no strides
+            return list(map(self.of, tensors))
+        return list(map(self._known.__getitem__, looks))
 
     def _of_nested(self, tensor: torch.Tensor) -> TensorSpec:
         if isinstance(tensor, AbstractTensor):
@@ -325,7 +350,14 @@ class Specs:
 
     def knows(self, spec: TensorSpec) -> bool:
         """Whether a spec is one of these."""
-        return any(spec is known for known in self._known.values())
+        return any(spec is known for known in (*self._known.values(), *self._apart))
+
+    def apart(self, spec: TensorSpec) -> TensorSpec:
+        """A spec that looks like another, and can be told from it: it is shared with nothing."""
+        twin = replace(spec)
+        self._apart.append(twin)
+        self._known.judge(twin, dtype_of(twin))
+        return twin
 
     def intern(self, spec: TensorSpec) -> TensorSpec:
         """The one spec equal to ``spec``, which may come from anywhere."""

@@ -116,6 +116,7 @@ DENSITIES: Mapping[str, Callable[[TensorSpec, tuple[Any, ...]], Density]] = Mapp
         "aten.gt": _positive,
         "aten.one_hot": _one_hot,
         "aten.scatter": _scattered,
+        "aten.sort": _kept_density,
         "aten.sum": _added,
         "aten.topk": _chosen,
     }

@@ -27,6 +27,7 @@ class Made:
         self._weights = weights
         self._scopes = scopes
         self._modules: dict[int, torch.nn.Module] = {}  # kept, they cannot lose their identity
+        self._grown: set[int] = set()  # those among them that were given something
         self._found: set[int] = set()
         self._names: Counter[tuple[int, str]] = Counter()
         self._hooks = registration_hooks(self._note)
@@ -46,6 +47,7 @@ class Made:
     def _note(self, module: torch.nn.Module, name: str, value: Any) -> None:
         if self._scopes.belongs(get_ident()):
             self._modules[id(module)] = module
+            self._grown.add(id(module))
             if isinstance(value, torch.nn.Module):
                 self._modules[id(value)] = value
 
@@ -63,9 +65,12 @@ class Made:
         self._found.update(range(known, len(self._weights.infos)))
 
     def settle(self, model: torch.nn.Module, path: str = "") -> None:
-        """After the run, register new modules and parameters of a known model, called or not."""
-        if self._modules:
-            self._weights.settle(model, path, self._found, self._modules.keys())
+        """After the run, register new modules and parameters of a known model, called or not.
+
+        Nothing is new where only a list was made of modules that are known, as ``self.layers[:n]`` does.
+        """
+        if self._found or not self._grown.isdisjoint(self._weights.indices):
+            self._weights.settle(model, path, self._found, self._grown)
 
     def forget(self) -> None:
         """Release all that the forward made; the record has kept the facts."""

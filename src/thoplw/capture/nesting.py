@@ -9,6 +9,9 @@ from typing import Any
 
 import torch
 
+#: Known to hold no tensors: most of the arguments of operators.
+_PLAIN = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device})
+
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:
     """Every tensor in ``value``, in order. Objects of other classes are not looked into."""
@@ -16,10 +19,12 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
         yield value
     elif isinstance(value, (tuple, list)):
         for item in value:
-            yield from tensors_in(item)
+            if isinstance(item, torch.Tensor):
+                yield item
+            elif type(item) not in _PLAIN:
+                yield from tensors_in(item)
     elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from tensors_in(item)
+        yield from tensors_in([*value.values()])
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
             yield from tensors_in(getattr(value, field.name, None))

@@ -15,10 +15,11 @@ from thoplw.capture.torch_internals import dispatch_modes, leave_modes
 
 
 @contextmanager
-def preserved(snapshot: Snapshot, training: bool | None = False) -> Iterator[None]:
+def preserved(snapshot: Snapshot, training: bool | None = False, *, one_path: bool = True) -> Iterator[None]:
     """Put all modules of a model in evaluation mode; on the way out undo that and whatever the forward changed.
 
-    Or in training mode, if ``training`` is true; ``None`` leaves the modes as they are.
+    Or in training mode, if ``training`` is true; ``None`` leaves the modes as they are. Without ``one_path`` torch
+    takes its fast paths, which hide operators and modules.
 
     Restored are the snapshot, the fast path of attention, the stance of the compiler, and how many modes there are: one
     that is interrupted while it is entered stays.
@@ -35,7 +36,8 @@ def preserved(snapshot: Snapshot, training: bool | None = False) -> Iterator[Non
                     # Not module.eval(): that reaches the children, and may be overridden (to merge weights, say).
                     undo.callback(setattr, module, "training", not training)
                     module.training = training
-        undo.enter_context(ONE_PATH)
+        if one_path:
+            undo.enter_context(ONE_PATH)
         yield
 
 

@@ -426,8 +426,8 @@ class _States(NamedTuple):
                         tensor.grad = None
                         _set_hooks(tensor, (None,) * len(TENSOR_HOOKS))
                     tensor.requires_grad_(requires)
-        for tensor, hooks, now in zip(self.trained, self.hooks, list(map(_HOOKS, self.trained)), strict=True):
-            if now is not hooks and now != hooks:
+        if list(map(_HOOKS, self.trained)) != self.hooks:
+            for tensor, hooks in zip(self.trained, self.hooks, strict=True):
                 _set_hooks(tensor, hooks)
         if any(map(is_not, map(_GRADIENT, self.leaves), self.gradients)):
             for tensor, gradient in zip(self.leaves, self.gradients, strict=True):

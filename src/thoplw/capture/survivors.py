@@ -92,16 +92,19 @@ class Survivors:
         Returns:
             What still holds one, as it is not known what was there before.
         """
-        alive = sys.getrefcount(AbstractTensor) - self._alive
-        if alive <= 0 and not made():
+        if not (self._number() > 0 or made()):
             return []
         kept = Snapshot(beside=self._snapshot)
         kept.add([keeper])
-        if alive <= sum(type(tensor) is AbstractTensor for tensor in kept.tensors.values()) and not made():
+        known = sum(type(tensor) is AbstractTensor for tensor in kept.tensors.values())
+        if not (self._number() > known or made()):
             return []
         met = {id(self), *kept.identities()}
         del kept
-        gc.collect(1)  # what is as young as the run: as a rule nothing was collected meanwhile
+        # Nothing was collected meanwhile, and a function that calls itself keeps what it has met until then.
+        gc.collect(1)
+        if not (self._number() > known or made()):
+            return []
         abstract = (each for each in gc.get_objects() if type(each) is AbstractTensor)
         doomed: list[Any] = [*made(), *(each for each in abstract if specs.knows(each.spec))]
         unknown: list[str] = []
@@ -111,6 +114,10 @@ class Survivors:
             met.add(id(doomed))
             doomed = self._release(doomed, unknown, met)
         return unknown
+
+    def _number(self) -> int:
+        """How many abstract tensors there are that were not there before."""
+        return sys.getrefcount(AbstractTensor) - self._alive
 
     def _release(self, doomed: list[Any], unknown: list[str], met: set[int]) -> list[Any]:
         """Have holders forget; return those that cannot, but are held in their turn."""

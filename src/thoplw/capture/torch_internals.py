@@ -57,6 +57,11 @@ def stored_elements(tensor: torch.Tensor) -> int:
     return tensor.values().numel() if tensor.layout in _COMPRESSED else tensor.numel()
 
 
+def version_of(tensor: torch.Tensor) -> int:
+    """How many times a tensor was written to in place; inference mode does not tell. Since 2.0."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
 def memory_of(tensor: torch.Tensor) -> int:
     """What tensors have in common that are views of one memory; 0 where there is none. Since 2.0."""
     try:
@@ -723,6 +728,11 @@ _REGISTRATION_HOOKS = tuple(f"_global_{kind}_registration_hooks" for kind in ("m
 
 
 _INSTEAD = "_compiled_call_impl"
+
+
+def is_compiled(module: torch.nn.Module) -> bool:
+    """Whether ``torch.compile(module)`` made a module, or ``module.compile()`` changed it. Since 2.0."""
+    return "_orig_mod" in module._modules or getattr(module, _INSTEAD, None) is not None
 
 
 @contextmanager

@@ -9,8 +9,13 @@ import typer
 from thoplw.cli.check import check
 from thoplw.cli.commands import Command, Group
 from thoplw.cli.compare import compare
+from thoplw.cli.devices import devices
 from thoplw.cli.diff import diff
 from thoplw.cli.formula import formula
+from thoplw.cli.generate import generate
+from thoplw.cli.measure import measure
+from thoplw.cli.memory import memory
+from thoplw.cli.mfu import mfu
 from thoplw.cli.models import models
 from thoplw.cli.profile import profile
 from thoplw.cli.survey import survey
@@ -41,5 +46,19 @@ def _options(
 ) -> None: ...
 
 
-for _command in (profile, train, compare, diff, check, formula, models, survey):
+for _command in (
+    profile,
+    train,
+    memory,
+    generate,
+    measure,
+    mfu,
+    compare,
+    diff,
+    check,
+    formula,
+    models,
+    devices,
+    survey,
+):
     main.command(cls=Command)(_command)

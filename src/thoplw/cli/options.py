@@ -37,6 +37,13 @@ def conventions() -> list[str]:
     return [*CONVENTIONS, *OF_TRAINING]
 
 
+def devices() -> list[str]:
+    """Names of all devices."""
+    from thoplw.estimate.devices import devices as known_devices
+
+    return [device.name for device in known_devices()]
+
+
 def _kinds() -> list[str]:
     from thoplw.render import FORMATS
 
@@ -59,6 +66,45 @@ def known(what: str, names: Iterable[str], all_names: Iterable[str]) -> None:
     for name in names:
         if name not in all_names:
             raise typer.BadParameter(str(UnknownNameError(what, name, all_names)))
+
+
+def amount(text: str) -> int:
+    """``2G`` as a number.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    from thoplw.api.budget import amount
+    from thoplw.errors import InputError
+
+    try:
+        return amount(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def size(text: str) -> int:
+    """``24GB`` or ``24GiB`` as a number of bytes.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    from thoplw.api.budget import size
+    from thoplw.errors import InputError
+
+    try:
+        return size(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+#: Figures of memory, which take a run more.
+_OF_MEMORY = frozenset({"peak", "saved"})
+
+
+def asks_for_memory(columns: str | None, sort: str | None) -> bool:
+    """Whether a column, or the one to sort by, is a figure of memory."""
+    return not _OF_MEMORY.isdisjoint({sort, *(columns or "").split(",")})
 
 
 def words(what: str, names: Callable[[], Iterable[str]], *, several: bool = False) -> dict[str, Any]:
@@ -247,6 +293,25 @@ Depth = Annotated[
         metavar="N",
         rich_help_panel=TABLE,
         help="Show modules down to this depth; deeper ones count towards the module that holds them.",
+    ),
+]
+On = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="NAME",
+        rich_help_panel=TABLE,
+        help="Say how long it takes on this device at least, and what bounds it; thoplw devices lists them.",
+        **words("device", devices),
+    ),
+]
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TYPE",
+        rich_help_panel=TABLE,
+        help="Compare with the peak of the device in this type: bfloat16, float16, tf32. By default in that of the "
+        "model.",
     ),
 ]
 Strict = Annotated[

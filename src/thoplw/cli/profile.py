@@ -13,15 +13,18 @@ from thoplw.cli.options import (
     Columns,
     ConventionName,
     Depth,
+    Dtype,
     Execute,
     Fmt,
     Inputs,
     Kind,
     Model,
+    On,
     Output,
     Seq,
     Sort,
     Strict,
+    asks_for_memory,
     kind_for,
 )
 from thoplw.cli.run import run
@@ -60,6 +63,8 @@ def profile(
             help="Show a row for every module, with its submodules included in its figures.",
         ),
     ] = False,
+    on: On = None,
+    dtype: Dtype = None,
     output: Output = None,
     convention: ConventionName = "thoplw",
     strict: Strict = False,
@@ -75,6 +80,8 @@ def profile(
     thoplw profile resnet50 --input 8,3,320,320 --kind md -o resnet50.md
 
     thoplw profile hf:llama --seq 4096 --top 10 --columns name,macs,share
+
+    thoplw profile resnet50 --batch 64 --on h100-sxm --depth 2
 
     thoplw profile resnet50 --kind json -o resnet50.json
 
@@ -92,8 +99,12 @@ def profile(
     kind = kind_for(kind, output, FORMATS)
     with usage():
         View(fmt=fmt or "raw", **view).check(kind)
+    if dtype is not None and on is None:
+        raise typer.BadParameter("--dtype says which peak of a device to take: name the device with --on")
     with told():
-        layers = run(model, inputs, seq=seq, batch=batch, convention=convention, strict=strict, execute=execute)
+        options: dict[str, Any] = {"convention": convention, "strict": strict, "execute": execute}
+        layers = run(model, inputs, seq=seq, batch=batch, memory=asks_for_memory(columns, sort), **options)
+        layers = layers if on is None else layers.on(on, dtype)
         shown(layers, kind, fmt, output, view)
 
 

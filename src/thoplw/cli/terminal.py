@@ -48,6 +48,7 @@ _OPTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"\b(execute|strict)=True\b", r"--\1"),
     (r"\bleave execute out\b", "leave --execute out"),
     (r"^(seq|batch)( and (seq|batch))?: only", lambda found: f"--{found[0].replace(' and ', ' and --')}"),
+    (r"\bmeasure\(\.\.\., device='([\w-]+)'\)", r"--roof \1"),
     (r"\bown=False\b", "--cumulative"),
     (r"\bcolumns=\[([^]]*)\]", lambda found: f"--columns {found[1].replace(chr(39), '').replace(', ', ',')}".strip()),
     (r"\b(depth|fmt|kind|sort|top)=('?)([\w%.-]*)\2", lambda found: f"--{found[1]} {found[3]}".strip()),

@@ -62,6 +62,12 @@ def load(name: str, real: bool = False, **options: int) -> Loaded:
     return Loaded(name=name, model=model, inputs=map_tensors(inputs, _zeros) if real else inputs)
 
 
+def load_generating(name: str) -> nn.Module:
+    """Build a model without weights that generates, of ``hf:`` the one with a head; raises what :func:`load` does."""
+    source, rest = _split(name)
+    return hf.that_generates(rest) if source == "hf" else load(name).model
+
+
 def _split(name: str) -> tuple[str, str]:
     """``timm:resnet18`` as zoo and name, ``resnet18`` as torchvision's, ``./net.py:Net`` as file and callable.
 

@@ -6,7 +6,8 @@ None of them looks at operators. Each has a formula of the parameters ``N``, the
 
 ``6 N D`` takes two operations for each parameter and token forward, and twice as much backward. ``12 L H Q T`` are the
 two products of attention, of ``L`` layers with ``H`` heads of width ``Q`` over ``T`` tokens, in full though causal.
-The formulas are of a whole step, whether the record is of a step or of the forward alone.
+The formulas are of a whole step, whether the record is of a step or of the forward alone. Of a mixture of experts ``N``
+are those parameters that a token meets.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from thoplw.formulas import FORMULAS
 from thoplw.pricing.convention import Convention
 from thoplw.pricing.parameters import every
 from thoplw.record import Call, Phase, TensorSpec, Trace, Weight, Work
+from thoplw.traffic.usage import Usage
 
 #: Whether a parameter is one of ``N``, given the path and the classes of the module that owns it.
 Counts = Callable[[Weight, str, tuple[str, ...]], bool]
@@ -68,12 +70,15 @@ def _formula(name: str, counts: Counts, attends: bool, trace: Trace) -> Iterator
     for at, each in enumerate(trace.scopes):
         first.setdefault(each.module, at)
     parameters = Call(target=f"{_PER_PARAMETER} for each parameter and token")
+    usage = Usage(trace)
     for module, weight in every(trace):
         info = trace.modules[module]
         if counts(weight, info.path, info.classes):
             while module not in first:
                 module = trace.modules[module].parent
-            yield first[module], parameters, Work(flops=_PER_PARAMETER * weight.spec.numel * tokens)
+            active = usage.active(weight)
+            size = active.computed if active.routed else weight.spec.numel
+            yield first[module], parameters, Work(flops=_PER_PARAMETER * size * tokens)
     if attends:
         attention = Call(target=f"{_PER_PRODUCT} for each product of attention")
         for scope, products in _attention(trace):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from thoplw.errors import InputError, ThoplwError
 from thoplw.record.call import Call, Expand, Step
 from thoplw.record.spec import TensorSpec
+from thoplw.record.storage import Lifetimes
 
 
 @dataclass(slots=True)
@@ -118,6 +119,9 @@ class Trace:
         torch: version of torch that ran the model.
         complete: whether the steps hold the parts of every composite operator.
         phases: the :class:`~thoplw.record.Phase` of each step, a byte each; empty where all are of the forward.
+        unread: keyword inputs that the forward does not name, and that no operator read.
+        given: every tensor in the inputs, those that objects such as a cache hold among them.
+        lifetimes: which memory there was, and when; ``None`` where that was not asked for.
     """
 
     modules: tuple[ModuleInfo, ...]
@@ -128,6 +132,9 @@ class Trace:
     torch: str = ""
     complete: bool = False
     phases: bytes = b""
+    unread: tuple[str, ...] = ()
+    given: tuple[TensorSpec, ...] = ()
+    lifetimes: Lifetimes | None = None
 
     def completed(self, expand: Expand) -> Trace:
         """The same record with the parts of every composite operator, so that it can be priced without torch.
@@ -155,30 +162,39 @@ class Trace:
             )
         return _recorded
 
-    def parts(self) -> Iterator[tuple[tuple[int, ...], Trace]]:
-        """What each call from the outermost scope saw, as if its module was the whole model, and which its scopes are.
+    def parts(self, caller: int = 0) -> Iterator[tuple[tuple[int, ...], Trace]]:
+        """What each call from some module saw, as if its own was the whole model, and which its scopes are.
 
         Those of two calls may lie between each other, if two threads made them.
+
+        Args:
+            caller: index of the module that makes the calls: the outermost one, if none is given.
         """
         calls: dict[int, list[int]] = {}
         place: dict[int, tuple[int, int]] = {}  # scope -> the call that it is part of, and its index there
         for index, scope in enumerate(self.scopes):
-            if scope.parent >= 0:
-                call = index if scope.parent == 0 else place[scope.parent][0]
+            inside = scope.parent in place
+            if inside or (scope.parent >= 0 and self.scopes[scope.parent].module == caller):
+                call = place[scope.parent][0] if inside else index
                 members = calls.setdefault(call, [])
                 place[index] = call, len(members)
                 members.append(index)
         steps: dict[int, list[Step]] = {call: [] for call in calls}
         for done, at in self.steps:
-            if at > 0:
+            if at in place:
                 call, position = place[at]
                 steps[call].append((done, position))
+        assumed: dict[int, list[Assumption]] = {call: [] for call in calls}
+        for each in self.assumptions:
+            if each.scope in place:
+                call, position = place[each.scope]
+                assumed[call].append(each._replace(scope=position))
         for call, members in calls.items():
             parents = [-1, *(place[self.scopes[at].parent][1] for at in members[1:])]
             scopes = [replace(self.scopes[at], parent=parent) for at, parent in zip(members, parents, strict=True)]
-            yield tuple(members), self._part(scopes, steps[call])
+            yield tuple(members), self._part(scopes, steps[call], assumed[call])
 
-    def _part(self, scopes: list[Scope], steps: list[Step]) -> Trace:
+    def _part(self, scopes: list[Scope], steps: list[Step], assumed: list[Assumption]) -> Trace:
         """The modules inside of a module follow it, but for those that were known before it.
 
         As these had been called by themselves, they come last, under the names that they have here.
@@ -201,6 +217,7 @@ class Trace:
             scopes=tuple(replace(each, module=place[each.module]) for each in scopes),
             steps=tuple(steps),
             used=self.used,
+            assumptions=tuple(assumed),
             torch=self.torch,
             complete=self.complete,
         )

@@ -5,7 +5,7 @@ They belong to no window and no global state: ``figure.savefig("plot.svg")`` or 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from thoplw.errors import MissingExtraError
@@ -80,6 +80,47 @@ def scatter(
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=6, frameon=False)
     if labels and families:
         _name(figure, axes, {name: (x, y) for models in families.values() for name, (y, x) in models.items()})
+    return figure
+
+
+def roofline(
+    dots: Mapping[str, tuple[float, float]],
+    *,
+    peaks: Mapping[str, float],
+    bandwidth: float,
+    title: str = "",
+    labels: Collection[str] | None = None,
+) -> Figure:
+    """What layers achieve under the roof of a device, both in logarithmic scale, a dot a layer.
+
+    Args:
+        dots: name -> FLOPs per byte, and FLOP/s.
+        peaks: label -> the most that the device does, in FLOP/s: each is a roof of its own.
+        bandwidth: bytes per second.
+        title: above.
+        labels: the names that stand beside their dots, if not all; one that finds no room is left out.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    figure, axes = _empty(width=9, height=6)
+    for level in sorted({*peaks.values()}):
+        label = ", ".join(name for name, peak in peaks.items() if peak == level)
+        corner = level / bandwidth
+        places = (corner / 1e4, corner, max([corner * 10, *(x for x, _ in dots.values())]))
+        axes.plot(places, [min(level, x * bandwidth) for x in places], color="#888888", linewidth=1)
+        axes.annotate(label, (places[-1], level), (0, 3), textcoords="offset points", ha="right", fontsize=9)
+    axes.plot([x for x, _ in dots.values()], [y for _, y in dots.values()], "o", color="#4477aa", markersize=6)
+    axes.set(xscale="log", yscale="log", title=title, xlabel="FLOPs per byte", ylabel="FLOP/s")
+    if dots:
+        axes.set_xlim(left=min(x for x, _ in dots.values()) / 2)
+        axes.set_ylim(bottom=min(y for _, y in dots.values()) / 2)
+    for axis in (axes.xaxis, axes.yaxis):
+        _with_units(axis)
+    axes.grid(color="#dddddd")
+    axes.spines[["top", "right"]].set_visible(False)
+    if dots:
+        _name(figure, axes, {name: dot for name, dot in dots.items() if labels is None or name in labels})
     return figure
 
 

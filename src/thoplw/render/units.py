@@ -39,6 +39,12 @@ def aligned(value: float, fmt: str = "%.2f") -> str:
     return f"{whole:>3}{point}{decimals:<{2 if point else 3}} {unit:1}"
 
 
+def quantity(value: float, unit: str, fmt: str = "%.2f") -> str:
+    """``1.82 GMACs``, ``650 MACs``: the prefix goes with the unit."""
+    number, _, prefix = clever_format(value, fmt).partition(" ")
+    return f"{number} {prefix}{unit}"
+
+
 def _with_unit(value: float, fmt: str) -> str:
     if abs(value) < 1000 and value == int(value):
         return re.sub(r"(\.\d+)?[a-zA-Z]$", "d", fmt) % value

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from thoplw.estimate.memory import Memory
+from thoplw.estimate.roofline import Peak, Roof, Roofline
+from thoplw.formulas import FAMILIES
 from thoplw.pricing import Leaf, Priced
-from thoplw.record import ZERO, Phase, Scope, Weight, Work
-from thoplw.report.figures import FIGURES, Charge
+from thoplw.record import ZERO, Assumption, Call, Phase, Scope, Weight, Work
+from thoplw.report.figures import Charge, Timed, figures_of
 from thoplw.report.profile import About, Profile, batch_of, shapes_of
 from thoplw.report.rows import Assumed, Gaps, Row, Uncounted
+from thoplw.traffic.usage import Active, Usage, doubts
 
 
 class Attribution:
@@ -26,10 +30,12 @@ class Attribution:
         params: of the whole model.
     """
 
-    def __init__(self, priced: Priced) -> None:
-        """Add up the totals of a priced trace."""
+    def __init__(self, priced: Priced, roof: Roof | None = None, memory: Memory | None = None) -> None:
+        """Add up the totals of a priced trace; times are of the device of ``roof``, ``memory`` is of a second run."""
         assert priced.convention.parameters is not None  # it was found, so it is complete
         self._priced = priced
+        self._roof = roof
+        self._memory = memory
         self._trace = priced.trace
         self._convention = priced.convention
         self._counted = tuple(priced.convention.parameters(priced.trace))
@@ -47,7 +53,17 @@ class Attribution:
             convention=self._convention.name,
             unit=self._convention.unit or "MAC",
             torch=self._trace.torch,
+            device=self._roof.device.name if self._roof else "",
+            roof=self._roofline.in_words if self._roof else "",
         )
+
+    def on(self, roof: Roof) -> Attribution:
+        """The same with times on a device."""
+        return Attribution(self._priced, roof, self._memory)
+
+    def main_peak(self, roof: Roof) -> Peak | None:
+        """The peak of a device that most contractions meet."""
+        return Roofline(self._trace, self._usage, roof).main
 
     def profile(self) -> Profile:
         """Return rows and gaps as plain values."""
@@ -66,9 +82,11 @@ class Attribution:
         return Gaps(
             uncounted=self._where(lambda leaf: leaf.work is None),
             unseen=self._unseen(),
-            assumptions=self._assumptions(),
+            assumptions=self._assumed(self._trace.assumptions),
+            of_bytes=self._assumed(doubts(self._trace)),
             not_executed=self._not_executed(),
             unused=self._priced.unused,
+            unread=self._trace.unread,
         )
 
     def _modules(self) -> tuple[Row, ...]:
@@ -101,6 +119,12 @@ class Attribution:
             weights=tuple(self._weights.get(index, ())),
             calls=len(scopes),
             phases=self._phases(indices, work),
+            moved=lambda: self._moved[index],
+            compulsory=lambda: self._usage.compulsory[index].total,
+            active=lambda: self._active.get(index, Active()),
+            timed=None if self._roof is None else lambda: self._timed(index),
+            activations=lambda: self._activations[index],
+            memory=None if self._memory is None else self._memory.at(info.path),
         )
         # A module of many calls has few shapes: find the distinct specs first.
         calls = dict.fromkeys((scope.inputs, scope.outputs) for scope in scopes)
@@ -113,7 +137,7 @@ class Attribution:
             input_shapes=first[0],
             output_shapes=first[1],
             other_shapes=tuple(shapes[1:]),
-            figures={figure.name: figure.of(charge) for figure in FIGURES.values() if figure.of is not None},
+            figures=figures_of(charge),
             operators=dict(self._operators.get(index, {})),
         )
 
@@ -128,6 +152,19 @@ class Attribution:
         measure = self._convention.measure
         found = {phase.label: measure(work) for phase, work in parts.items()}
         found[Phase.FORWARD.label] = measure(whole) - sum(found.values())
+        return found
+
+    @cached_property
+    def _activations(self) -> Counter[int]:
+        """How many elements convolutions and matrix products put out in the forward, by module."""
+        found: Counter[int] = Counter()
+        known: dict[Call, int] = {}
+        phases = self._trace.phases or bytes(len(self._trace.steps))
+        for (call, scope), phase in zip(self._trace.steps, phases, strict=True):
+            if phase == Phase.FORWARD:
+                while scope in self._priced.covered:  # a module that was priced as a whole has all that is in it
+                    scope = self._trace.scopes[scope].parent
+                found[self._trace.scopes[scope].module] += _elements(call, known)
         return found
 
     def _has_unbatched_convolution(self) -> bool:
@@ -157,12 +194,12 @@ class Attribution:
             for name, times in calls.items()
         }
 
-    def _assumptions(self) -> dict[str, Assumed]:
-        """Return the assumptions by statement, each with its operators and modules."""
+    def _assumed(self, assumptions: Iterable[Assumption]) -> dict[str, Assumed]:
+        """Return assumptions by statement, each with its operators and modules."""
         calls: Counter[str] = Counter()
         operators: dict[str, dict[str, None]] = defaultdict(dict)
         modules: dict[str, dict[str, None]] = defaultdict(dict)
-        for statement, operator, scope in self._trace.assumptions:
+        for statement, operator, scope in assumptions:
             calls[statement] += 1
             operators[statement][operator] = None
             modules[statement][self._path(scope)] = None
@@ -221,6 +258,48 @@ class Attribution:
                 parent = self._trace.modules[parent].parent
         return found
 
+    # Worked out when these figures are asked for.
+
+    @cached_property
+    def _usage(self) -> Usage:
+        return Usage(self._trace)
+
+    @cached_property
+    def _moved(self) -> Mapping[int, int]:
+        """The bytes that are moved, by module."""
+        return self._by_module(moved.total for moved in self._usage.by_scope)
+
+    def _by_module(self, by_scope: Iterable[int]) -> Mapping[int, int]:
+        """Sums of numbers of scopes, by module; what runs in a module that was priced as a whole is its own."""
+        found: Counter[int] = Counter()
+        for index, size in enumerate(by_scope):
+            while index in self._priced.covered:
+                index = self._trace.scopes[index].parent
+            found[self._trace.scopes[index].module] += size
+        return found
+
+    @cached_property
+    def _roofline(self) -> Roofline:
+        assert self._roof is not None  # or nobody asks
+        return Roofline(self._trace, self._usage, self._roof)
+
+    @cached_property
+    def _eager(self) -> Mapping[int, int]:
+        return self._by_module(self._roofline.eager)
+
+    def _timed(self, index: int) -> Timed:
+        return Timed(self._roofline.times[index], self._roofline.floors[index], self._eager.get(index, 0))
+
+    @cached_property
+    def _active(self) -> Mapping[int, Active]:
+        """Active parameters by module, for modules with a row."""
+        found: dict[int, Active] = {}
+        for index, weight in self._counted:
+            payer, more = self._payer(index), self._usage.active(weight)
+            before = found.get(payer, Active())
+            found[payer] = Active(before.computed + more.computed, before.looked_up + more.looked_up)
+        return found
+
     # Worked out when rows are asked for: totals alone do not need these.
 
     @cached_property
@@ -258,3 +337,13 @@ class Attribution:
                 return scope.module
             index = self._trace.modules[index].parent
         return index
+
+
+def _elements(call: Call, known: dict[Call, int]) -> int:
+    """How many elements an operator puts out, if it is a convolution or matrix product, or made of such."""
+    if call not in known:
+        if FAMILIES.get(call.target) in ("convolution", "matmul"):
+            known[call] = sum(output.numel for output in call.outputs)
+        else:
+            known[call] = sum(_elements(part, known) for part in call.parts or ())
+    return known[call]

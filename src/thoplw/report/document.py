@@ -29,7 +29,7 @@ def schema() -> dict[str, Any]:
     layer, totals = base["$defs"]["layer"], base["properties"]["totals"]
     for figure in _figures():
         base["$defs"].setdefault(figure.name, _schema_of(figure))
-        for node in (layer, totals) if figure.adds_up else (layer,):
+        for node in (layer, totals) if figure.has_total else (layer,):
             if figure.name not in node["properties"]:
                 node["properties"][figure.name] = {"$ref": f"#/$defs/{figure.name}"}
                 if not figure.optional:
@@ -62,13 +62,14 @@ def to_document(profile: Profile) -> Document:
         **profile.about.to_dict(),
         "inputs": _lists(root.input_shapes),
         "outputs": _lists(root.output_shapes),
-        "totals": {figure.name: _plain(figure.value(root)) for figure in _figures_of(root) if figure.adds_up},
+        "totals": {figure.name: _plain(figure.value(root)) for figure in _figures_of(root) if figure.has_total},
         "layers": [to_layer(row) for row in profile.modules],
         "uncounted": _places(profile.gaps.uncounted),
         "unseen": _places(profile.gaps.unseen),
-        "assumptions": {statement: asdict(each) for statement, each in profile.gaps.assumptions.items()},
+        "assumptions": _assumptions(profile.gaps.assumptions),
+        **({"assumptions_of_bytes": _assumptions(profile.gaps.of_bytes)} if profile.gaps.of_bytes else {}),
         "not_executed": dict(profile.gaps.not_executed),
-        **({"unused": list(profile.gaps.unused)} if profile.gaps.unused else {}),
+        **{name: list(getattr(profile.gaps, name)) for name in _RARE if getattr(profile.gaps, name)},
     }
 
 
@@ -88,7 +89,11 @@ def to_layer(row: Row) -> dict[str, Any]:
 
 
 def _figures_of(row: Row) -> list[Figure]:
-    return [figure for figure in _figures() if not figure.optional or figure.value(row)]
+    return [
+        figure
+        for figure in _figures()
+        if not figure.optional or (figure.name in row.figures if figure.lacking else figure.value(row))
+    ]
 
 
 def _plain(value: Value) -> int | dict[str, int]:
@@ -99,6 +104,10 @@ def _places(operators: Mapping[str, Uncounted]) -> dict[str, Any]:
     return {
         name: {**asdict(each), "shapes": [_lists(shapes) for shapes in each.shapes]} for name, each in operators.items()
     }
+
+
+def _assumptions(assumptions: Mapping[str, Assumed]) -> dict[str, Any]:
+    return {statement: asdict(each) for statement, each in assumptions.items()}
 
 
 def _lists(shapes: Iterable[Shape]) -> list[list[int]]:
@@ -141,7 +150,8 @@ def from_document(document: Mapping[str, Any]) -> Profile:
         InputError: a field is missing, unknown or of another type, or figures do not add up; the message names the
             place, such as ``layers[3].macs``.
     """
-    fields = _fields(document, "", required=_KEYS, optional=("unused",))
+    optional = ("assumptions_of_bytes", "device", "roof", *_RARE)
+    fields = _fields(document, "", required=_KEYS, optional=optional)
     layers = _list(fields["layers"], "layers")
     if not layers:
         raise InputError("layers is empty: its first entry must be the model itself")
@@ -155,14 +165,19 @@ def from_document(document: Mapping[str, Any]) -> Profile:
     shapes = _shapes(fields["inputs"], "inputs"), _shapes(fields["outputs"], "outputs")
     _check_shapes(modules[0], shapes)
     profile = Profile(
-        about=About(unit=unit, **{key: _text(fields[key], key) for key in ("model", "convention", "torch", "thoplw")}),
+        about=About(
+            unit=unit,
+            **{key: _text(fields[key], key) for key in ("model", "convention", "torch", "thoplw")},
+            **{key: _text(fields[key], key) for key in ("device", "roof") if key in fields},
+        ),
         modules=modules,
         gaps=Gaps(
             uncounted=_map(fields["uncounted"], "uncounted", _uncounted),
             unseen=_map(fields["unseen"], "unseen", _uncounted),
             assumptions=_map(fields["assumptions"], "assumptions", _assumed),
+            of_bytes=_map(fields.get("assumptions_of_bytes", {}), "assumptions_of_bytes", _assumed),
             not_executed=_map(fields["not_executed"], "not_executed", _number),
-            unused=tuple(_names(fields.get("unused", []), "unused")),
+            **{name: tuple(_names(fields.get(name, []), name)) for name in _RARE},
         ),
         batch=batch_of(*shapes),
     )
@@ -173,6 +188,10 @@ def from_document(document: Mapping[str, Any]) -> Profile:
 _KEYS = (
     "schema thoplw torch model convention unit inputs outputs totals layers uncounted unseen assumptions not_executed"
 ).split()
+
+
+#: Gaps that few profiles have, as names.
+_RARE = ("unused", "unread")
 
 
 def _row(value: Any, where: str) -> Row:
@@ -189,7 +208,11 @@ def _row(value: Any, where: str) -> Row:
             _other_call(each, f"{where}.other_calls[{index}]")
             for index, each in enumerate(_list(fields.get("other_calls", []), f"{where}.other_calls"))
         ),
-        figures={figure.name: _value(figure, fields, where) for figure in _figures()},
+        figures={
+            figure.name: _value(figure, fields, where)
+            for figure in _figures()
+            if figure.name in fields or not (figure.on_device or figure.lacking)
+        },
         operators=_map(fields["operators"], f"{where}.operators", _number),
     )
 
@@ -251,12 +274,13 @@ def _check_shapes(model: Row, shapes: tuple[tuple[Shape, ...], tuple[Shape, ...]
 
 
 def _check_totals(profile: Profile, value: Any) -> None:
-    adding = [figure for figure in _figures() if figure.adds_up]
+    adding = [figure for figure in _figures() if figure.has_total]
     required = [figure.name for figure in adding if not figure.optional]
     fields = _fields(value, "totals", required=required, optional=_OPTIONAL)
     for figure in adding:
         said = _value(figure, fields, "totals")
-        found = total(figure.value(row) for row in profile.modules)
+        rows = profile.modules if figure.adds_up else profile.modules[:1]
+        found = total(figure.value(row) for row in rows)
         if said != found:
             raise InputError(f"totals.{figure.name} is {said}, and the layers add up to {found}")
 

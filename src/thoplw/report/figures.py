@@ -17,13 +17,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
+from thoplw.estimate.roofline import Times
 from thoplw.record import Weight, Work
 from thoplw.render.units import aligned
+from thoplw.traffic.usage import Active
 
 if TYPE_CHECKING:
+    from thoplw.estimate.memory import ModuleMemory
     from thoplw.report.rows import Row
 
 #: The value of a figure for a module: a number, or a number for each part, such as bytes for each dtype.
@@ -37,6 +42,20 @@ Formatter = Callable[[int, int], str]
 PLACES = frozenset({"table", "document", "diff", "budget", "survey", "totals", "page", "flame"})
 
 
+class Timed(NamedTuple):
+    """Times of a module on a device, in picoseconds.
+
+    Attributes:
+        units: how long each unit takes by itself, with all modules inside.
+        floor: how long it takes at least, with all modules inside.
+        eager: how long its operators take one after the other, by an estimate, without modules inside.
+    """
+
+    units: Times
+    floor: int
+    eager: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
     """What one module itself costs, without its children.
@@ -47,6 +66,12 @@ class Charge:
         weights: the parameters that the convention counts.
         calls: how many times it was called.
         phases: phase -> its part of the cost, in a report on training.
+        moved: gives the bytes that its operators move.
+        compulsory: gives the bytes that it must move, with all modules inside.
+        active: gives the parameters that the work for one token touches.
+        timed: gives the times on a device; None where no device was named.
+        activations: gives the elements that its convolutions and matrix products put out in the forward.
+        memory: what it takes, where that was asked for.
     """
 
     cost: int
@@ -54,6 +79,12 @@ class Charge:
     weights: tuple[Weight, ...]
     calls: int
     phases: Mapping[str, int] = field(default_factory=dict)
+    moved: Callable[[], int] = int
+    compulsory: Callable[[], int] = int
+    active: Callable[[], Active] = Active
+    timed: Callable[[], Timed] | None = None
+    activations: Callable[[], int] = int
+    memory: ModuleMemory | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +97,20 @@ class Figure:
         label: the same at greater length, for the page and flame graphs; empty as for ``heading``.
         unit: of what it counts, in the singular; empty where the convention tells.
         description: a sentence, for the schema and for help.
-        of: computes the figure of a module from its charge; None for a figure that shows another's values.
+        of: computes the figure of a module from its charge, or says None where it is not known; None for a figure that
+            follows from others.
+        late: whether that takes so long that it waits until the figure is asked for.
         shows: name of the other figure, for one that only shows its values in another way (share shows macs).
+        over: names of two figures, for one that is the first divided by the second.
         parts: what tells its parts apart, such as ``dtype``; empty where it is one number.
         optional: whether reports may lack it: documents then leave it out.
+        lacking: what to do about that, for a column that is asked for.
+        on_device: whether it is of a device, so that reports lack it that name none.
         adds_up: whether the figure of a module that holds others is the sum of its own and theirs, and the model has
             a total. A figure that does not add up is the module's own, also in sums.
+        inclusive: whether a module's own figure, which does not add up, is of all modules inside too, so that the
+            model's is the total.
+        highest: whether that of several modules together is the highest of them.
         formatter: how it is written, if not as the format asks.
         places: where it is shown.
     """
@@ -81,23 +120,43 @@ class Figure:
     label: str = ""
     unit: str = ""
     description: str
-    of: Callable[[Charge], Value] | None = None
+    of: Callable[[Charge], Value | None] | None = None
+    late: bool = False
     shows: str = ""
+    over: tuple[str, str] | None = None
     parts: str = ""
     optional: bool = False
+    lacking: str = ""
+    on_device: bool = False
     adds_up: bool = True
+    inclusive: bool = False
+    highest: bool = False
     formatter: Formatter | None = None
     places: frozenset[str] = PLACES
 
+    @property
+    def has_total(self) -> bool:
+        """Whether the model as a whole has it."""
+        return self.adds_up or self.inclusive
+
     def value(self, row: Row) -> Value:
         """The figure of a row."""
-        if self.optional and self.name not in row.figures:
-            return {} if self.parts else 0
-        return row.figures[self.shows or self.name]
+        try:
+            return row.figures[self.shows or self.name]
+        except KeyError:
+            if self.optional:
+                return {} if self.parts else 0
+            raise
 
     def number(self, row: Row) -> int:
         """The figure of a row as one number: the sum of its parts."""
         return number(self.value(row))
+
+    def ratio(self, row: Row) -> float:
+        """The figure of a row that is one figure divided by another; 0 where the latter is."""
+        assert self.over is not None  # its callers asked
+        top, bottom = (FIGURES[name].number(row) for name in self.over)
+        return top / bottom if bottom else 0.0
 
     def heading_in(self, unit: str) -> str:
         """The heading of a column, in a report whose convention counts in ``unit``."""
@@ -160,6 +219,70 @@ def _bytes(charge: Charge) -> dict[str, int]:
     for weight in charge.weights:
         size[weight.spec.dtype] += weight.spec.numel * weight.spec.itemsize
     return dict(size)
+
+
+def _active(found: Active) -> dict[str, int]:
+    parts = {"computed": found.computed, "looked up": found.looked_up}
+    return {use: size for use, size in parts.items() if size}
+
+
+class Figures(dict[str, Value]):
+    """The figures of a module. Late ones are worked out when they are asked for, each time, and not kept."""
+
+    def __init__(self, known: Mapping[str, Value], late: Callable[[str], Value]) -> None:
+        super().__init__(known)
+        self._late = late
+
+    def __missing__(self, name: str) -> Value:
+        if name in FIGURES and FIGURES[name].late:
+            return self._late(name)
+        raise KeyError(name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, dict) and self.all() == (other.all() if isinstance(other, Figures) else other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __reduce__(self) -> tuple[type[dict[str, Value]], tuple[dict[str, Value]]]:
+        return dict, (self.all(),)
+
+    def all(self) -> dict[str, Value]:
+        """Every figure, the late ones too."""
+        found: dict[str, Value] = {}
+        for name, figure in FIGURES.items():
+            if name in self or figure.late:
+                with suppress(KeyError):  # it is of a device, and there is none
+                    found[name] = self[name]
+        return found
+
+
+def figures_of(charge: Charge) -> Figures:
+    """The figures of a module that are known, given what it is charged for."""
+    computed = [(figure.name, figure.of(charge)) for figure in FIGURES.values() if figure.of and not figure.late]
+    return Figures({name: value for name, value in computed if value is not None}, partial(_late, charge))
+
+
+def _late(charge: Charge, name: str) -> Value:
+    figure = FIGURES[name]
+    if figure.of is None or (figure.on_device and charge.timed is None):
+        raise KeyError(name)
+    value = figure.of(charge)
+    assert value is not None  # late figures are known
+    return value
+
+
+def _timed(charge: Charge) -> Timed:
+    assert charge.timed is not None  # or nobody asks
+    return charge.timed()
+
+
+def in_seconds(value: int, total: int = 0) -> str:
+    """A number of picoseconds: ``1.23 ms``."""
+    for unit, size in (("s", 10**12), ("ms", 10**9), ("us", 10**6)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value / 1000:.3g} ns" if value else "0"
 
 
 #: Name -> figure, in the order in which they are shown.
@@ -229,11 +352,132 @@ FIGURES: dict[str, Figure] = {
             places=PLACES - {"diff", "survey", "page"},
         ),
         Figure(
+            name="moved",
+            heading="Moved",
+            label="Bytes moved",
+            unit="byte",
+            description="Bytes that operators read and write as they ran, one after the other.",
+            of=lambda charge: charge.moved(),
+            late=True,
+            places=frozenset({"table", "document", "budget"}),
+        ),
+        Figure(
+            name="compulsory",
+            heading="Compulsory",
+            label="Compulsory bytes",
+            unit="byte",
+            description="Bytes that it moves however it is run, with all inside: weights, inputs and outputs, once.",
+            of=lambda charge: charge.compulsory(),
+            late=True,
+            adds_up=False,
+            inclusive=True,
+            places=frozenset({"table", "document", "budget"}),
+        ),
+        Figure(
+            name="intensity",
+            heading="FLOPs/byte",
+            label="Intensity",
+            description="FLOPs for each byte moved.",
+            over=("flops", "moved"),
+            adds_up=False,
+            places=frozenset({"table"}),
+        ),
+        Figure(
+            name="active",
+            heading="Active",
+            label="Active parameters",
+            unit="parameter",
+            description="What it is used for -> parameters that the work for one token touches.",
+            of=lambda charge: _active(charge.active()),
+            late=True,
+            parts="use",
+            places=frozenset({"table", "document"}),
+        ),
+        Figure(
+            name="units",
+            heading="Time of",
+            label="Time of",
+            unit="picosecond",
+            description="Unit of the device -> how long it takes by itself at least, with all inside.",
+            of=lambda charge: _timed(charge).units._asdict(),
+            late=True,
+            parts="unit",
+            optional=True,
+            on_device=True,
+            adds_up=False,
+            inclusive=True,
+            formatter=in_seconds,
+            places=frozenset({"document"}),
+        ),
+        Figure(
+            name="floor",
+            heading="Floor",
+            label="Floor",
+            unit="picosecond",
+            description="How long it takes on the device at least, with all inside.",
+            of=lambda charge: _timed(charge).floor,
+            late=True,
+            optional=True,
+            on_device=True,
+            adds_up=False,
+            inclusive=True,
+            formatter=in_seconds,
+            places=frozenset({"table", "document"}),
+        ),
+        Figure(
+            name="eager",
+            heading="Eager",
+            label="Eager",
+            unit="picosecond",
+            description="How long its operators take on the device one after the other: an estimate, and no bound.",
+            of=lambda charge: _timed(charge).eager,
+            late=True,
+            optional=True,
+            on_device=True,
+            formatter=in_seconds,
+            places=frozenset({"table", "document"}),
+        ),
+        Figure(
             name="phases",
             description="Phase of a training step -> its part of the convention's figure.",
             of=lambda charge: charge.phases,
             parts="phase",
             optional=True,
+            places=frozenset({"table", "document", "totals"}),
+        ),
+        Figure(
+            name="activations",
+            heading="Activations",
+            label="Activations",
+            unit="element",
+            description="Elements that convolutions and matrix products put out, as fvcore and timm count activations.",
+            of=lambda charge: charge.activations(),
+            late=True,
+            places=frozenset({"table", "document"}),
+        ),
+        Figure(
+            name="peak",
+            heading="Peak",
+            label="Peak of memory",
+            unit="byte",
+            description="Bytes of the whole model at most while it runs, or a module in it.",
+            of=lambda charge: charge.memory and charge.memory.peak,
+            optional=True,
+            lacking="pass memory=True to thoplw.profile or thoplw.profile_training",
+            adds_up=False,
+            inclusive=True,
+            highest=True,
+            places=frozenset({"table", "document", "budget"}),
+        ),
+        Figure(
+            name="saved",
+            heading="Saved",
+            label="Saved for backward",
+            unit="byte",
+            description="Bytes that it makes and that are kept for the backward pass, at most at a time.",
+            of=lambda charge: charge.memory and charge.memory.saved,
+            optional=True,
+            lacking="pass memory=True to thoplw.profile_training",
             places=frozenset({"table", "document", "totals"}),
         ),
     )

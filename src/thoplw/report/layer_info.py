@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from thoplw.errors import MissingExtraError, UnknownNameError
+from thoplw.errors import InputError, MissingExtraError, UnknownNameError
+from thoplw.estimate.devices import Device
+from thoplw.estimate.devices import device as find_device
+from thoplw.estimate.memory import Memory
+from thoplw.estimate.roofline import Roof
 from thoplw.pricing import Priced
 from thoplw.render import OUTLINES, TABLES, check_format, render
 from thoplw.render.grid import hypertext
@@ -16,11 +21,12 @@ from thoplw.render.table import Table
 from thoplw.render.tree import drawing
 from thoplw.report.attribution import Attribution
 from thoplw.report.document import Document, to_document, to_layer
-from thoplw.report.figures import share, shown_in
-from thoplw.report.notes import notes
+from thoplw.report.figures import FIGURES, share, shown_in
+from thoplw.report.notes import notes, on_device
 from thoplw.report.profile import Profile
 from thoplw.report.rollup import cumulative
 from thoplw.report.rows import Assumed, Gaps, Row, Uncounted
+from thoplw.report.utilisation import Utilisation
 from thoplw.report.views import View
 
 if TYPE_CHECKING:
@@ -39,16 +45,17 @@ class LayerInfo:
         convention: name of the convention that counted.
     """
 
-    def __init__(self, source: Priced | Profile) -> None:
+    def __init__(self, source: Priced | Profile | Attribution, memory: Memory | None = None) -> None:
         """Report on a priced trace, or on a profile that was read from a file."""
-        self._source = source if isinstance(source, Profile) else Attribution(source)
+        self._source = Attribution(source, memory=memory) if isinstance(source, Priced) else source
+        self._memory = memory
         self.total_macs: int = self._source.cost
         self.total_flops: int = self._source.flops
         self.total_params: int = self._source.params
         self.convention = self._source.about.convention
 
-    def __reduce__(self) -> tuple[type[LayerInfo], tuple[Profile]]:
-        return LayerInfo, (self.profile,)
+    def __reduce__(self) -> tuple[type[LayerInfo], tuple[Profile, Memory | None]]:
+        return LayerInfo, (self.profile, self._memory)
 
     # Rows are computed on demand: totals alone are faster.
 
@@ -82,6 +89,120 @@ class LayerInfo:
     def total_frozen(self) -> int:
         """Parameters of the whole model that require none."""
         return self.total_params - self.total_trainable
+
+    @property
+    def memory(self) -> Memory:
+        """How much memory the run takes, when, and for what.
+
+        Raises:
+            InputError: it was not asked for.
+        """
+        if self._memory is None:
+            raise InputError(
+                "the memory of this run is not known: pass memory=True to thoplw.profile or thoplw.profile_training"
+            )
+        return self._memory
+
+    @property
+    def total_moved(self) -> int:
+        """Bytes that the operators of the whole model read and write as they ran, one after the other."""
+        return self.profile.total.moved
+
+    @property
+    def compulsory(self) -> int:
+        """Bytes that any way to run the model moves: weights that are used, inputs that are read, and outputs, once."""
+        return self.profile.total.compulsory
+
+    @property
+    def intensity(self) -> float:
+        """FLOPs of the whole model for each byte moved."""
+        return self.profile.total.intensity
+
+    @property
+    def active_params(self) -> int:
+        """Parameters that the work for one token touches, with embeddings: of experts those that it is sent to."""
+        return FIGURES["active"].number(self.profile.total)
+
+    @property
+    def active_params_without_embeddings(self) -> int:
+        """The same without tables of which rows are only looked up."""
+        active = FIGURES["active"].value(self.profile.total)
+        assert isinstance(active, Mapping)  # it has parts
+        return active.get("computed", 0)
+
+    def on(self, device: str | Device, dtype: str | None = None) -> LayerInfo:
+        """The same report with times on a device: columns ``bound``, ``floor`` and ``eager``.
+
+        For example::
+
+            layers.on("h100-sxm").floor  # 0.00464 seconds, below which no run gets
+
+        Args:
+            device: its name, as :func:`thoplw.devices` lists them, or one of your own.
+            dtype: the type that contractions run in; by default that of the tensors that they were recorded with. Bytes
+                are those of the record in any case: cast the model for others.
+
+        Raises:
+            UnknownNameError: there is no such device, or it has no peak in that type.
+            InputError: this report was read from a file, which has no operators.
+        """
+        return LayerInfo(self._attribution("times on a device").on(Roof(find_device(device), dtype)), self._memory)
+
+    @property
+    def floor(self) -> float:
+        """How long the model takes at least on the device of :meth:`on`, in seconds; 0 if none was named."""
+        return self.profile.total.floor
+
+    @property
+    def eager(self) -> float:
+        """How long its operators take there one after the other, by an estimate that is no bound, in seconds."""
+        return self.profile.total.eager
+
+    @property
+    def bound(self) -> str:
+        """What takes longest there: ``matrix``, ``vector`` or ``memory``; empty if no device was named."""
+        return self.profile.total.bound
+
+    def mfu(self, seconds: float, device: str | Device, dtype: str | None = None) -> Utilisation:
+        """What part of a device's peak a run of the model reached, which took so many seconds.
+
+        The numerator is the cost by the convention of this report, without recomputation: of multiply-accumulates, two
+        operations each. Of a mixture of experts, only those count that tokens are sent to. The answer names numerator
+        and denominator.
+
+        Args:
+            seconds: how long the run took.
+            device: its name, as :func:`thoplw.devices` lists them, or one of your own.
+            dtype: the type whose peak is the denominator; by default that of most contractions.
+
+        Raises:
+            UnknownNameError: there is no such device, or it has no peak in that type.
+            InputError: the seconds are not above 0, the model contracts nothing, or this report was read from a file.
+        """
+        if not (isinstance(seconds, (int, float)) and 0 < seconds < math.inf):
+            raise InputError(f"seconds={seconds!r}: give a time above 0")
+        roof = Roof(find_device(device), dtype)
+        peak = self._attribution("what contractions ran in").main_peak(roof)
+        if peak is None:
+            raise InputError(f"{self._source.about.model} contracts nothing: there is no peak to compare with")
+        unit, phases = self._source.about.unit, self.by_phase()
+        again = phases["recomputation"]
+        return Utilisation(
+            flops=(self.total_macs - again) * (1 if unit == "FLOP" else 2),
+            seconds=seconds,
+            peak=peak.rate,
+            numerator=f"{self.convention}{': 2 for each MAC' if unit == 'MAC' else ''}"
+            + (", without recomputation" if again else ""),
+            denominator=f"{peak.dtype}, {peak.unit}, of {roof.device.title or roof.device.name}",
+        )
+
+    def _attribution(self, what: str) -> Attribution:
+        if isinstance(self._source, Profile):
+            raise InputError(
+                f"a report that was read from a file has no operators, and {what} follow from these: profile the model "
+                "again"
+            )
+        return self._source
 
     def by_phase(self) -> dict[str, int]:
         """The total cost by phase: ``forward``, ``recomputation``, ``backward`` and ``update``.
@@ -168,10 +289,13 @@ class LayerInfo:
                 each layer to the total.
             depth: show modules down to this depth; deeper ones count towards the module that holds them.
             columns: which, out of ``name``, ``class``, ``depth``, ``inputs``, ``outputs``, ``calls``, ``macs``,
-                ``flops``, ``params``, ``trainable``, ``share``, ``bytes`` (one for each dtype), ``phases`` (one for
-                each, of a training step) and ``operators``.
+                ``flops``, ``params``, ``trainable``, ``share``, ``bytes`` (one for each dtype), ``moved``,
+                ``compulsory``, ``intensity``, ``active``, ``activations``, ``phases`` (one for each, of a training
+                step) and ``operators``; on a device (see :meth:`on`) also ``bound``, ``floor`` and ``eager``; with
+                ``memory=True`` also ``peak`` and ``saved``, in bytes.
             sort: order rows by ``name``, or by a number, largest first: ``calls``, ``macs``, ``flops``, ``params``,
-                ``trainable``, ``share`` or ``bytes``. They are in definition order otherwise.
+                ``trainable``, ``share``, ``bytes``, ``moved``, ``compulsory``, ``intensity`` or ``active``. They are in
+                definition order otherwise.
             top: show only this many of the largest rows, by ``sort`` or else by MACs, and the sum of all others.
             own: show layers with their own figures. ``own=False`` shows every module, with its submodules included.
 
@@ -288,7 +412,9 @@ class LayerInfo:
 
     def notes(self) -> tuple[str, ...]:
         """One line for each thing that the totals leave out, such as operators without a price."""
-        return self._source.notes if isinstance(self._source, Profile) else notes(self._gaps, self.convention)
+        if isinstance(self._source, Profile):
+            return self._source.notes
+        return (*on_device(self._source.about.roof), *notes(self._gaps, self.convention))
 
 
 def _record(row: Row, total: Row) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from thoplw.render.words import count, named, some
-from thoplw.report.rows import Gaps
+from thoplw.report.rows import Assumed, Gaps
 
 
 def notes(gaps: Gaps, convention: str) -> tuple[str, ...]:
@@ -21,9 +23,7 @@ def notes(gaps: Gaps, convention: str) -> tuple[str, ...]:
                 for name, each in places.items()
             )
             found.append(f"{what}: {some(operators)}.")
-    for statement, assumed in gaps.assumptions.items():
-        where = some(map(named, assumed.modules))
-        found.append(f"Assumed: {statement} ({some(assumed.operators)}, {count(assumed.calls, 'call')} in {where}).")
+    found += assumed("Assumed", gaps.assumptions)
     if gaps.not_executed:
         modules = [f"{path} ({count(size, 'parameter')})" for path, size in gaps.not_executed.items() if size]
         rest = len(gaps.not_executed) - len(modules)
@@ -31,7 +31,22 @@ def notes(gaps: Gaps, convention: str) -> tuple[str, ...]:
         found.append(f"Never ran: {some(modules)}.")
     if gaps.unused:
         found.append(f"custom_ops: {some(gaps.unused)} never ran.")
+    if gaps.unread:
+        found.append(f"Never read: {some(gaps.unread)}. The forward has no such input, and takes any in **kwargs.")
     return tuple(found)
+
+
+def on_device(roof: str) -> tuple[str, ...]:
+    """What times are of: a line with a device and its peaks, or none."""
+    return (f"On {roof}.",) if roof else ()
+
+
+def assumed(head: str, assumptions: Mapping[str, Assumed]) -> tuple[str, ...]:
+    """One line for each assumption, with the modules that made it."""
+    return tuple(
+        f"{head}: {said} ({some(each.operators)}, {count(each.calls, 'call')} in {some(map(named, each.modules))})."
+        for said, each in assumptions.items()
+    )
 
 
 def brief(gaps: Gaps, where: str = "") -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from functools import cached_property
 from thoplw.record import TensorSpec
 from thoplw.render.outline import Outline, OutlineFigure, OutlineModule, OutlineTotal
 from thoplw.report.figures import FIGURES, Figure, Value, number, shown_in
-from thoplw.report.notes import notes
+from thoplw.report.notes import assumed, notes, on_device
 from thoplw.report.rollup import cumulative, layers, rolled_up
 from thoplw.report.rows import Gaps, Row, Shape
 from thoplw.version import __version__
@@ -26,6 +26,8 @@ class About:
         unit: what the convention counts: ``MAC`` or ``FLOP``.
         torch: version of torch that ran the model.
         thoplw: version of thoplw that counted.
+        device: name of the device that times are of; empty where there are none.
+        roof: the peaks of that device, in words.
     """
 
     model: str
@@ -33,6 +35,8 @@ class About:
     unit: str
     torch: str
     thoplw: str = __version__
+    device: str = ""
+    roof: str = ""
 
     def to_dict(self) -> dict[str, str]:
         """The fields with which tables and documents begin."""
@@ -42,6 +46,7 @@ class About:
             "model": self.model,
             "convention": self.convention,
             "unit": self.unit,
+            **({"device": self.device, "roof": self.roof} if self.device else {}),
         }
 
 
@@ -80,7 +85,12 @@ class Profile:
         """One line for each thing that the totals leave out, such as operators without a price."""
         asleep = not any(row.calls or row.macs or row.flops for row in self.modules)
         nothing = ("Nothing ran, as no input was given: only parameters are known.",) if asleep else ()
-        return (*nothing, *notes(self.gaps, self.about.convention))
+        return (*nothing, *on_device(self.about.roof), *notes(self.gaps, self.about.convention))
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """One line for each thing that only bytes and active parameters rest on."""
+        return assumed("Assumed for bytes", self.gaps.of_bytes)
 
     @property
     def cost(self) -> int:

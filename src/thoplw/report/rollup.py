@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from operator import attrgetter
 from string import digits
+from typing import Any
 
 from thoplw.errors import InputError
-from thoplw.report.figures import FIGURES, total
+from thoplw.report.figures import FIGURES, Figures, Value, number, total
 from thoplw.report.rows import Row
 
 
@@ -42,17 +43,26 @@ def cumulative(modules: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(reversed(done))
 
 
-def summed(rows: Sequence[Row]) -> Row:
-    """Return the first row with the summed figures of all; a figure that does not add up stays that of the first."""
+def summed(rows: Sequence[Row], beside: bool = False) -> Row:
+    """Return the first row with the summed figures of all; a figure that does not add up stays that of the first.
+
+    Args:
+        rows: a module, and modules inside of it or beside it.
+        beside: whether none is inside of another: inclusive figures add up then.
+    """
     if len(rows) == 1:
         return rows[0]
     operators: Counter[str] = Counter()
     for row in rows:
         operators.update(row.operators)
-    figures = {
-        name: total(row.figures[name] for row in rows) if FIGURES[name].adds_up else value
-        for name, value in rows[0].figures.items()
-    }
+
+    def figure(name: str) -> Value:
+        if FIGURES[name].highest:
+            return max(number(row.figures[name]) for row in rows)
+        adds_up = FIGURES[name].adds_up or (beside and FIGURES[name].inclusive)
+        return total(row.figures[name] for row in rows) if adds_up else rows[0].figures[name]
+
+    figures = Figures({name: figure(name) for name in rows[0].figures}, figure)
     return replace(rows[0], figures=figures, operators=dict(operators))
 
 
@@ -85,18 +95,23 @@ def _are_alike(one: Sequence[Row], other: Sequence[Row]) -> bool:
     """Whether two blocks differ only in their position."""
     prefixes = len(one[0].name), len(other[0].name)
     return len(one) == len(other) and all(
-        _all_but_name(row) == _all_but_name(twin) and row.name[prefixes[0] :] == twin.name[prefixes[1] :]
+        _looks(row) == _looks(twin) and row.name[prefixes[0] :] == twin.name[prefixes[1] :]
         for row, twin in zip(one, other, strict=True)
     )
 
 
-_all_but_name = attrgetter(*(field.name for field in fields(Row) if field.name != "name"))
+_all_but_name = attrgetter(*(field.name for field in fields(Row) if field.name not in ("name", "figures")))
+
+
+def _looks(row: Row) -> tuple[Any, ...]:
+    """All that a row shows but its name. Late figures follow from the rest, in blocks of one model."""
+    return *_all_but_name(row), dict(row.figures)
 
 
 def _as_one(run: Sequence[Sequence[Row]]) -> Sequence[Row]:
     if len(run) == 1:
         return run[0]
-    first, *inside = (summed(rows) for rows in zip(*run, strict=True))
+    first, *inside = (summed(rows, beside=True) for rows in zip(*run, strict=True))
     last = run[-1][0].name
     number = last.removeprefix(first.name.rstrip(digits))
     last = number if number.isdigit() else last.rpartition(".")[2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from thoplw.estimate.roofline import PICO
 from thoplw.report.figures import FIGURES, Value, number
 
 Shape = tuple[int, ...]
@@ -14,7 +15,8 @@ Shape = tuple[int, ...]
 class Row:
     """What one module costs by itself, its children left out, summed over its calls.
 
-    ``row["macs"]`` is any figure by name; those that are always there are attributes as well.
+    ``row["macs"]`` is any figure by name; those that are always there are attributes as well. What is late, such as
+    ``moved``, is worked out when it is asked for.
 
     Attributes:
         name: path of the module, as in ``model.get_submodule(name)``; empty for the model itself.
@@ -67,6 +69,41 @@ class Row:
         return size
 
     @property
+    def moved(self) -> int:
+        """Bytes that its operators read and write as they ran."""
+        return number(self.figures["moved"])
+
+    @property
+    def compulsory(self) -> int:
+        """Bytes that any way to run it moves, with all modules inside."""
+        return number(self.figures["compulsory"])
+
+    @property
+    def intensity(self) -> float:
+        """FLOPs for each byte moved."""
+        return FIGURES["intensity"].ratio(self)
+
+    @property
+    def floor(self) -> float:
+        """How long it takes at least on the device of the report, with all modules inside, in seconds.
+
+        It is 0 in a report without a device, see :meth:`LayerInfo.on`.
+        """
+        return FIGURES["floor"].number(self) / PICO
+
+    @property
+    def eager(self) -> float:
+        """How long its operators take there one after the other, by an estimate, in seconds."""
+        return FIGURES["eager"].number(self) / PICO
+
+    @property
+    def bound(self) -> str:
+        """What takes longest there: ``matrix``, ``vector`` or ``memory``; empty if it does nothing."""
+        units = FIGURES["units"].value(self)
+        assert isinstance(units, Mapping)  # it has parts
+        return max(units, key=lambda unit: units[unit]) if any(units.values()) else ""
+
+    @property
     def phases(self) -> Mapping[str, int]:
         """Phase of a training step -> its part of ``macs``; empty in a report on a forward alone."""
         phases = FIGURES["phases"].value(self)
@@ -117,12 +154,16 @@ class Gaps:
         uncounted: operator -> where it ran, for operators that have no price: the totals lack them.
         unseen: operator -> where it ran, for operators that multiply and accumulate, but the mirrored tool ignores.
         assumptions: statement -> where it was assumed: with any, the figures are an estimate.
+        of_bytes: statement -> where it was assumed, for what only bytes and active parameters rest on.
         not_executed: path -> parameters, for submodules that never ran: the totals lack these parameters.
         unused: keys of ``custom_ops`` for which nothing ran.
+        unread: keyword inputs that the forward does not name, and that no operator read.
     """
 
     uncounted: dict[str, Uncounted] = field(default_factory=dict)
     unseen: dict[str, Uncounted] = field(default_factory=dict)
     assumptions: dict[str, Assumed] = field(default_factory=dict)
+    of_bytes: dict[str, Assumed] = field(default_factory=dict)
     not_executed: dict[str, int] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()

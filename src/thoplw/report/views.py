@@ -9,9 +9,9 @@ from typing import Any
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.render import TABLES, check_format
 from thoplw.render.table import Table
-from thoplw.render.units import clever_format
+from thoplw.render.units import clever_format, quantity
 from thoplw.render.words import named, shapes_in_words, some
-from thoplw.report.figures import FIGURES, FORMATTERS, Formatter, shown_in
+from thoplw.report.figures import FIGURES, FORMATTERS, Figures, Formatter, Value, number, shown_in
 from thoplw.report.profile import Profile
 from thoplw.report.rollup import cumulative, folded, layers, rolled_up, summed
 from thoplw.report.rows import Row, Shape
@@ -21,6 +21,9 @@ DEFAULT = ("name", "class", "inputs", "outputs", "macs", "params")
 
 #: The same for a report with phases, which need the room.
 OF_TRAINING = ("name", "class", "phases", "macs", "params")
+
+#: The same for a report on a device.
+ON_DEVICE = ("name", "class", "flops", "compulsory", "intensity", "bound", "floor")
 
 #: How many different shapes to show for a module that is called several times.
 SHAPES = 3
@@ -88,9 +91,20 @@ class View:
                 f"fmt, columns, sort, top and own work only with {', '.join(TABLES)}"
             )
 
+    @property
+    def _needs_late(self) -> bool:
+        """Whether a column shows bytes, or what else is worked out late."""
+        shown = [FIGURES[name] for name in self.columns or () if name in FIGURES]
+        return any(figure.late or figure.over for figure in shown)
+
     def table(self, profile: Profile) -> Table:
         """The table of a profile."""
-        usual = OF_TRAINING if profile.has_phases else DEFAULT
+        usual = ON_DEVICE if profile.about.device else OF_TRAINING if profile.has_phases else DEFAULT
+        needs = [
+            name for name in self.columns or () if name == "bound" or (name in FIGURES and FIGURES[name].on_device)
+        ]
+        if needs and not profile.about.device:
+            raise InputError(f"column {needs[0]!r} needs a device: layers.on('h100-sxm'), or --on h100-sxm")
         columns = [column for name in self.columns or usual for column in self._columns(name, profile)]
         figures = [column for column in columns if isinstance(column, _Figures)]
         rows = self._rows(profile.modules, figures)
@@ -98,7 +112,7 @@ class View:
             columns=tuple(column.heading for column in columns),
             rows=tuple(tuple(column.cell(row) for column in columns) for row in rows),
             footer=tuple(column.footer for column in columns),
-            notes=profile.notes,
+            notes=(*profile.notes, *(profile.doubts if self._needs_late else ())),
             values={column.heading: (*map(column.value, rows), column.total) for column in figures},
             levels=tuple(row.depth for row in rows),
             about=profile.about.to_dict(),
@@ -126,11 +140,23 @@ class View:
             heading, words, footer = _WORDS[name]
             return [_Words(heading, lambda row: words(row, profile.batch), footer(model, profile.batch))]
         figure = FIGURES[name]
+        if figure.lacking and not figure.number(model):
+            raise InputError(f"column {name!r}: this report knows no {figure.label.lower()}: {figure.lacking}")
         if figure.formatter is not None:
             cell = foot = figure.formatter
         heading = profile.heading(figure)
+        if figure.over is not None:
+            return [_Words(heading, lambda row: _ratio(figure.ratio(row)), _ratio(figure.ratio(model)))]
         if not figure.adds_up:
-            return [_Words(heading, lambda row: cell(figure.number(row), 0), "")]
+            size = figure.number(model) if figure.inclusive else 0
+
+            def written(row: Row) -> str:
+                try:
+                    return cell(number(row.figures[name]), size)
+                except KeyError:  # it is of several modules
+                    return ""
+
+            return [_Words(heading, written, foot(size, size) if size else "")]
         if not figure.parts:
             return [_Figures(heading, figure.number, figure.number(model), cell, foot)]
         whole = figure.value(model)
@@ -144,20 +170,14 @@ class View:
 def total_line(profile: Profile) -> str:
     """``1.82 GMACs, 3.64 GFLOPs, 11.70 M parameters (11.69 M trainable), 46.8 MB``."""
     model, unit = profile.total, profile.about.unit
-    costs = [] if unit == "FLOP" else [_quantity(model.macs, f"{unit}s")]
+    costs = [] if unit == "FLOP" else [quantity(model.macs, f"{unit}s")]
     if profile.has_phases:
-        phases = (f"{_quantity(size, f'{unit}s')} {phase}" for phase, size in profile.by_phase().items() if size)
+        phases = (f"{quantity(size, f'{unit}s')} {phase}" for phase, size in profile.by_phase().items() if size)
         costs = [", ".join(phases)]
     trainable = "all" if model.trainable == model.params else clever_format(model.trainable)
     parameters = f"{clever_format(model.params)} parameters ({trainable} trainable)"
-    size = _quantity(FIGURES["bytes"].number(model), "B", "%.1f")
-    return ", ".join((*costs, _quantity(model.flops, "FLOPs"), parameters, size))
-
-
-def _quantity(value: int, unit: str, fmt: str = "%.2f") -> str:
-    """``1.82 GMACs``, ``650 MACs``: the prefix goes with the unit."""
-    number, _, prefix = clever_format(value, fmt).partition(" ")
-    return f"{number} {prefix}{unit}"
+    size = quantity(FIGURES["bytes"].number(model), "B", "%.1f")
+    return ", ".join((*costs, quantity(model.flops, "FLOPs"), parameters, size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +207,11 @@ class _Figures:
         return self.written_total(self.total, self.total)
 
 
+def _ratio(value: float) -> str:
+    """``0.98``, ``124``: three digits that matter."""
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
 def _part(figure: str, part: str) -> Callable[[Row], int]:
     """One part of a figure that has parts."""
 
@@ -202,12 +227,19 @@ def _order(sort: str) -> Callable[[Row], Any]:
     if sort == "name":
         return lambda row: row.name
     figure = FIGURES[sort]
-    return lambda row: -figure.number(row)
+    return lambda row: -(figure.number(row) if figure.over is None else figure.ratio(row))
 
 
 def _more(rest: Sequence[Row]) -> Row:
-    """Sum many rows in one, ``(12 more)``, which is not a module."""
+    """Sum many rows in one, ``(12 more)``, which is not a module: it has no figure of what modules have inside."""
     whole = summed(rest)
+    calls = sum(row.calls for row in rest)
+
+    def late(name: str) -> Value:
+        if FIGURES[name].inclusive:
+            raise KeyError(name)
+        return whole.figures[name]
+
     return replace(
         whole,
         name=f"({len(rest)} more)",
@@ -215,7 +247,7 @@ def _more(rest: Sequence[Row]) -> Row:
         input_shapes=(),
         output_shapes=(),
         other_shapes=(),
-        figures={**whole.figures, "calls": sum(row.calls for row in rest)},
+        figures=Figures({**whole.figures, "calls": calls}, late),
     )
 
 
@@ -251,4 +283,5 @@ _WORDS: dict[str, tuple[str, Callable[[Row, int | None], str], Callable[[Row, in
     "depth": ("Depth", lambda row, _: str(row.depth), lambda *_: ""),
     "inputs": ("Input shape", _inputs, _inputs),
     "outputs": ("Output shape", _outputs, _outputs),
+    "bound": ("Bound", lambda row, _: row.bound, lambda model, _: model.bound),
 }

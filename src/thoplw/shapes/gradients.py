@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from thoplw.record import TensorSpec
-from thoplw.shapes.common import contiguous, is_contiguous
+from thoplw.shapes.common import Shape, axis, contiguous, is_contiguous
 
 _REAL = frozenset({"float32", "float64"})
 
@@ -59,7 +59,55 @@ def _fits(gradient: TensorSpec, x: TensorSpec, *channels: TensorSpec | None) -> 
     )
 
 
-def of_activation(gradient: TensorSpec, x: TensorSpec, *options: Any) -> TensorSpec | None:
+def layer_norm(x: TensorSpec, shape: Shape, weight: TensorSpec | None, bias: TensorSpec | None, epsilon: float) -> Any:
+    """``[*, *shape] -> [*, *shape] [*, 1] [*, 1]``: with the statistics of every position."""
+    if not _normalises(x, shape, weight, bias):
+        return None
+    positions = contiguous((*x.shape[: -len(shape)], *[1] * len(shape)), x.dtype)
+    return contiguous(x.shape, x.dtype), positions, positions
+
+
+def layer_norm_backward(
+    gradient: TensorSpec,
+    x: TensorSpec,
+    shape: Shape,
+    mean: TensorSpec,
+    scale: TensorSpec,
+    weight: TensorSpec | None,
+    bias: TensorSpec | None,
+    mask: tuple[bool, ...],
+) -> Any:
+    """``[*, *shape] [*, *shape] -> [*, *shape] [*shape] [*shape]``: all three gradients."""
+    if weight is None or bias is None or not all(mask) or not _normalises(x, shape, weight, bias):
+        return None
+    positions = (*x.shape[: -len(shape)], *[1] * len(shape))
+    alike = (gradient.shape, gradient.dtype) == (x.shape, x.dtype) and is_contiguous(gradient, mean, scale)
+    if not alike or {(each.shape, each.dtype) for each in (mean, scale)} != {(positions, x.dtype)}:
+        return None
+    features = contiguous(tuple(shape), x.dtype)
+    return contiguous(x.shape, x.dtype), features, features
+
+
+def _normalises(x: TensorSpec, shape: Shape, *weights: TensorSpec | None) -> bool:
+    """Whether the last dimensions are ``shape``, all is contiguous, and weights are of the same type."""
+    return (
+        len(shape) > 0
+        and x.shape[-len(shape) :] == tuple(shape)
+        and x.numel > 0
+        and x.dtype in _REAL
+        and is_contiguous(x, *weights)
+        and all(each is None or (each.shape, each.dtype) == (tuple(shape), x.dtype) for each in weights)
+    )
+
+
+def softmax_backward(gradient: TensorSpec, output: TensorSpec, dim: int, dtype: Any) -> TensorSpec | None:
+    """``[*] [*] -> [*]``."""
+    if axis(dim, len(output.shape)) is None or dtype.name != output.dtype:
+        return None
+    return of_activation(gradient, output)
+
+
+def of_activation(gradient: TensorSpec, x: TensorSpec, *options: Any, **more_options: Any) -> TensorSpec | None:
     """``[*] [*] -> [*]``."""
     alike = isinstance(x, TensorSpec) and (gradient.shape, gradient.dtype) == (x.shape, x.dtype)
     plain = alike and x.numel > 0 and x.dtype in _REAL and is_contiguous(gradient, x)
@@ -69,6 +117,11 @@ def of_activation(gradient: TensorSpec, x: TensorSpec, *options: Any) -> TensorS
 RULES: Mapping[str, Callable[..., Any]] = {
     "native_batch_norm": batch_norm,
     "native_batch_norm_backward": batch_norm_backward,
+    "native_layer_norm": layer_norm,
+    "native_layer_norm_backward": layer_norm_backward,
+    "_softmax_backward_data": softmax_backward,
+    "_log_softmax_backward_data": softmax_backward,
+    "gelu_backward": of_activation,
     "hardswish_backward": of_activation,
     "sigmoid_backward": of_activation,
     "silu_backward": of_activation,

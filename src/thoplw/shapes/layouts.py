@@ -223,12 +223,20 @@ def _suggested(shape: Shape, x: TensorSpec, *arguments: Any, **options: Any) -> 
     return suggested(x, shape)
 
 
+def _group_norm_backward(shape: Shape, gradient: TensorSpec, x: TensorSpec, *arguments: Any) -> Shape:
+    return suggested(x, shape)
+
+
 def _preserved(shape: Shape, x: TensorSpec, *arguments: Any, **options: Any) -> Shape:
     return preserved(x) if shape == x.shape else dense(shape)
 
 
 def _batch_norm(shape: Shape, x: TensorSpec, *arguments: Any) -> Shape:
-    return batch_norm(x)
+    return batch_norm(x) if shape == x.shape else dense(shape)
+
+
+def _batch_norm_backward(shape: Shape, gradient: TensorSpec, x: TensorSpec, *arguments: Any) -> Shape:
+    return _batch_norm(shape, x)
 
 
 def _clone(shape: Shape, x: TensorSpec, *, memory_format: Any = None) -> Shape:
@@ -284,12 +292,16 @@ def _convolution(
 
 #: Operators -> how they lay their outputs out.
 _BY_NAMES: Mapping[str, Layout] = {
-    "batch_norm": _batch_norm,
+    "batch_norm native_batch_norm _native_batch_norm_legit": _batch_norm,
     "_prelu_kernel binary_cross_entropy deg2rad flip hardtanh huber_loss rad2deg relu6 sort": _preserved,
     "conv1d conv2d conv3d": _convolution,
     "convolution _convolution": _kernel,
     "group_norm max_unpool2d pixel_shuffle reflection_pad2d reflection_pad3d replication_pad3d rms_norm": _suggested,
+    "native_group_norm": _suggested,
+    "native_batch_norm_backward": _batch_norm_backward,
+    "native_group_norm_backward": _group_norm_backward,
     "im2col log_sigmoid masked_fill nll_loss2d_forward roll rrelu_with_noise tril triu": _contiguous,
+    "log_sigmoid_forward native_layer_norm_backward": _contiguous,
     "clone": _clone,
     "glu": _glu,
     "mse_loss smooth_l1_loss": _elementwise,

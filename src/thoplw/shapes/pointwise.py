@@ -172,6 +172,27 @@ def binary_in_place(a: TensorSpec, b: Any, alpha: float = 1, **options: Any) -> 
     return SAME if out is not None and out.shape == a.shape else None
 
 
+def alike_in_place(x: TensorSpec, *operands: Any, value: Any = 1) -> Any:
+    """``[*] [*] ... -> [*]``, all alike, written to the first; with numbers. What optimizers do to their states."""
+    if x.dtype not in FLOATING or isinstance(value, complex):
+        return None
+    for each in operands:
+        if not isinstance(each, TensorSpec):
+            if not isinstance(each, (int, float)):
+                return None
+        elif (each.shape, each.dtype) != (x.shape, x.dtype):
+            return None
+    return SAME
+
+
+def filled_like(x: TensorSpec, *, memory_format: Any = None, **options: Any) -> TensorSpec | None:
+    """``[*] -> [*]``, without gaps."""
+    is_usual = memory_format is None or memory_format.name == "preserve_format"
+    if not is_usual or x.dtype not in FLOATING or 0 in x.shape or any(map(options.get, ("dtype", "layout"))):
+        return None
+    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=layouts.preserved(x))
+
+
 def dropout(x: TensorSpec, probability: float, train: bool) -> Any:
     """``[*] -> [*]``: nothing happens in inference."""
     return None if train else SAME
@@ -234,6 +255,8 @@ RULES: Mapping[str, Callable[..., Any]] = {
     **dict.fromkeys(_UNARY_IN_PLACE.split(), in_place),
     **dict.fromkeys("add div mul sub".split(), binary),
     **dict.fromkeys("add_ div_ mul_ sub_".split(), binary_in_place),
+    **dict.fromkeys("addcdiv_ addcmul_ lerp_".split(), alike_in_place),
+    **dict.fromkeys("empty_like ones_like zeros_like".split(), filled_like),
     **dict.fromkeys("eq ge gt le lt ne".split(), partial(binary, result="bool")),
     "hardtanh": hardtanh,
     "log_sigmoid": log_sigmoid,

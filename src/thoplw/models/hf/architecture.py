@@ -38,6 +38,12 @@ def architecture(name: str) -> tuple[type[nn.Module], Any]:
         UnknownNameError: there is no such model type or directory.
         InputError: the configuration cannot be read, has too many layers, or no class of transformers is built from it.
     """
+    config = configuration(name)
+    return model_class(config), config
+
+
+def configuration(name: str) -> Any:
+    """The configuration of a model type, or that in a directory; raises what :func:`architecture` does."""
     try:
         from transformers import AutoConfig
         from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -53,7 +59,7 @@ def architecture(name: str) -> tuple[type[nn.Module], Any]:
         config = CONFIG_MAPPING[name](**COMPLETE.get(name, {}))
     else:
         raise UnknownNameError("model type of transformers (or folder with a config.json)", name, CONFIG_MAPPING)
-    return model_class(config), config
+    return config
 
 
 def _check_size(name: str, settings: Mapping[str, Any]) -> None:
@@ -66,6 +72,25 @@ def _check_size(name: str, settings: Mapping[str, Any]) -> None:
                 f"the configuration in {name} has {key}={value:,}, and more than {MOST_LAYERS:,} layers are not built. "
                 "Layers that are alike cost alike: profile it with few, and multiply."
             )
+
+
+#: The mappings of classes that generate text, the first first.
+_GENERATE = ("MODEL_FOR_CAUSAL_LM_MAPPING", "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING", "MODEL_FOR_MULTIMODAL_LM_MAPPING")
+
+
+def generating_class(config: Any) -> type[nn.Module]:
+    """The class with a head that generates text, which is built from a configuration of transformers.
+
+    Raises:
+        InputError: there is none.
+    """
+    from transformers.models.auto import modeling_auto
+
+    for name in _GENERATE:
+        with suppress(KeyError, ValueError, AttributeError):
+            found: type[nn.Module] = getattr(modeling_auto, name)[type(config)]
+            return found
+    raise InputError(f"transformers has no model with a head that generates text for {type(config).__name__}")
 
 
 def model_class(config: Any) -> type[nn.Module]:

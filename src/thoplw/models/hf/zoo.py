@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+from torch import nn
 
 from thoplw.errors import InputError, MissingExtraError
 from thoplw.models.built import Built, WeightsOnMeta, build, zoo
-from thoplw.models.hf.architecture import architecture
+from thoplw.models.hf.architecture import architecture, configuration, generating_class
 from thoplw.models.hf.inputs import inputs
 from thoplw.models.hf.offline import offline
 
@@ -19,16 +20,34 @@ def from_hf(name: str, *, seq: int | None = None, batch: int = 1, real: bool = F
     _require(f"model 'hf:{name}'")
     with offline(name):
         cls, config = architecture(name)
-        # Best, only weights lose their values: there are models that keep strides and paddings in buffers.
-        try:
-            model = build(lambda: cls(config), real, WeightsOnMeta(), torch.device("meta"))
-        except (InputError, OSError):  # the second from a hub
-            raise
-        except Exception as error:
-            raise InputError(
-                f"cannot build {cls.__name__} from the configuration hf:{name}: {_in_words(error, config)}"
-            ) from error
+        model = _built(name, cls, config, real)
     return model, inputs(model, seq=seq, batch=batch)
+
+
+def that_generates(name: str) -> nn.Module:
+    """A model of transformers with a head that generates text, without weights.
+
+    Raises:
+        InputError: no such model is built from the configuration.
+        Exception: what :func:`from_hf` raises.
+    """
+    _require(f"model 'hf:{name}'")
+    with offline(name):
+        config = configuration(name)
+        return _built(name, generating_class(config), config, False)
+
+
+def _built(name: str, cls: type[nn.Module], config: Any, real: bool) -> nn.Module:
+    # Best, only weights lose their values: there are models that keep strides and paddings in buffers.
+    try:
+        model: nn.Module = build(lambda: cls(config), real, WeightsOnMeta(), torch.device("meta"))
+    except (InputError, OSError):  # the second from a hub
+        raise
+    except Exception as error:
+        raise InputError(
+            f"cannot build {cls.__name__} from the configuration hf:{name}: {_in_words(error, config)}"
+        ) from error
+    return model
 
 
 def _in_words(error: Exception, config: Any) -> str:

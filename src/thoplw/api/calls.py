@@ -1,0 +1,207 @@
+"""The calls of a model that generates: each a report, and what it leaves to the next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import nn
+
+from thoplw.capture import capture, expand
+from thoplw.capture.generation import Caller, States
+from thoplw.capture.preserve import without_collection
+from thoplw.errors import InputError
+from thoplw.estimate.generation import FEWEST, Figures, Part, known_first, parts
+from thoplw.estimate.latent import saved
+from thoplw.pricing import Convention, price
+from thoplw.pricing.custom import CustomOps
+from thoplw.record import Held, Trace
+from thoplw.report.layer_info import LayerInfo
+
+#: The first steps are run one after the other, as they would be.
+_IN_A_ROW = 2
+
+#: Operators that a record of steps may have, some ten gigabytes.
+_MOST_RECORDED = 50_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A call of a model.
+
+    Attributes:
+        info: what it costs.
+        left: what it leaves to the next call.
+        saved: what it costs less where latent attention is not expanded.
+        recorded: how many operators ran in it.
+    """
+
+    info: LayerInfo
+    left: tuple[Held, ...]
+    saved: int
+    recorded: int
+
+    @property
+    def figures(self) -> Figures:
+        """Its cost, its FLOPs, the bytes that it leaves, and its cost where latent attention is not expanded."""
+        macs = self.info.total_macs
+        return macs, self.info.total_flops, sum(each.bytes for each in self.left), macs - self.saved
+
+
+class Calls:
+    """The prefill of a prompt and the steps after it, of which few are run.
+
+    Attributes:
+        beside: path of a module -> its cost, for what ran outside of the calls.
+        path_matters: whether a step costs something else after other steps than after a prompt of the same length; or
+            there can be none.
+    """
+
+    def __init__(
+        self, caller: Caller, convention: Convention, custom_ops: Mapping[Any, Callable[..., Any]] | None, prompt: int
+    ) -> None:
+        self.caller = caller
+        self.prompt = prompt
+        self.beside: dict[str, int] = {}
+        self.path_matters = False
+        self._convention = convention
+        self._functions = custom_ops
+        self._prefills: dict[int, Turn] = {}
+        self._steps: dict[int, Turn] = {}
+        self._all: dict[int, Figures] = {}
+
+    def paths_of(self, module: nn.Module) -> set[str]:
+        """The paths that a module has in reports: in those of functions the model is one of the modules."""
+        caller = self.caller
+        start: nn.Module = caller.model if caller.turns == (caller.model,) else caller
+        return {path for path, each in start.named_modules() if each is module}
+
+    def prefill(self, length: int) -> Turn:
+        """The prefill of a prompt."""
+        if length not in self._prefills:
+            self._run([(length, 0)])
+        return self._prefills[length]
+
+    def left_by_prefills(self, lengths: Sequence[int]) -> Iterator[tuple[Held, ...]]:
+        """What prefills of some lengths leave, each with a cache for its own length."""
+        longest = self.caller.longest
+        try:
+            for length in lengths:
+                self.caller.longest = length + 2
+                yield self._turns([(length, 0)])[0][0].left
+        finally:
+            self.caller.longest = longest
+
+    def step(self, position: int) -> Turn:
+        """A step with so many positions before it."""
+        if position not in self._steps:
+            if self.path_matters:
+                self._steps[position] = self._turns([(self.prompt, position - self.prompt + 1)])[0][-1]
+            else:
+                self._run([(position, 1)])
+        return self._steps[position]
+
+    def parts(self, last: int) -> tuple[Part, ...]:
+        """All steps from the prompt to a last one, as parts in which figures are polynomials."""
+        first, count = self.prompt, last - self.prompt + 1
+        if count < FEWEST:
+            return self._each(last)
+        ahead = [place for place in known_first(first, last) if place >= first + _IN_A_ROW]
+        try:
+            in_a_row, again, *_ = self._run([(first, _IN_A_ROW), (first + 1, 1), *((place, 1) for place in ahead)])
+        except Exception:  # it may take no longer prompt; if that is not why, it fails again
+            self.path_matters = True
+        else:
+            self.path_matters = in_a_row[-1].figures != again[-1].figures
+        if self.path_matters:
+            return self._each(last)
+        most = len(self._steps) + FEWEST + count // 3
+
+        def at(position: int) -> Figures:
+            if len(self._steps) > most:
+                raise _TooManyError
+            return self.step(position).figures
+
+        try:
+            return parts(at, first, last) or self._each(last)
+        except _TooManyError:
+            return self._each(last)
+
+    def _each(self, last: int) -> tuple[Part, ...]:
+        """Every step, one after the other."""
+        count = last - self.prompt + 1
+        recorded = count * self.step(self.prompt).recorded
+        if recorded > _MOST_RECORDED:
+            raise InputError(
+                f"no formula adds up the {count} steps, and to run each of them makes a record of {recorded:,} "
+                "operators: ask for fewer new tokens, or a model with fewer layers"
+            )
+        (turns,) = self._turns([(self.prompt, count)])
+        self._prefills.setdefault(self.prompt, turns[0])
+        found = {self.prompt + place: turn.figures for place, turn in enumerate(turns[1:])}
+        self._all = found
+        return tuple(part for place in found for part in parts(found.__getitem__, place, place) or ())
+
+    def _run(self, plan: Sequence[tuple[int, int]]) -> list[list[Turn]]:
+        """Go through a plan, and remember its calls; the first of a position is kept."""
+        found = self._turns(plan)
+        for (length, _), (prefill, *steps) in zip(plan, found, strict=True):
+            self._prefills.setdefault(length, prefill)
+            for place, step in enumerate(steps):
+                self._steps.setdefault(length + place, step)
+        return found
+
+    def _turns(self, plan: Sequence[tuple[int, int]]) -> list[list[Turn]]:
+        """Run what a plan asks for, and price it."""
+        custom = CustomOps(self._functions, self._convention)
+        seen: list[States] = []
+
+        def watch(scope: int, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            if module is self.caller:
+                seen.append(output)
+            else:
+                custom.watch(scope, module, inputs, output)
+
+        with without_collection():
+            trace = capture(self.caller, (tuple(plan),), {}, watch=watch, priced=custom.flows)
+            called = self._called(trace)
+            return [
+                [
+                    self._turn(*next(called), before, left, custom)
+                    for before, left in zip(((), *states), states, strict=False)
+                ]
+                for states in seen[0]
+            ]
+
+    def _called(self, trace: Trace) -> Iterator[tuple[tuple[int, ...], Trace]]:
+        """The calls that a record has, without those that ended as they began."""
+        paths = {path for path, module in self.caller.named_modules() if module in self.caller.turns}
+        rounds = next(index for index, info in enumerate(trace.modules) if info.path == "round")
+        for scopes, part in trace.parts(rounds):
+            path = trace.modules[trace.scopes[scopes[0]].module].path
+            if path not in paths:
+                self.beside[path] = LayerInfo(price(part, self._convention, expand=expand)).total_macs
+            elif part.steps:
+                yield scopes, part
+
+    def _turn(
+        self,
+        scopes: tuple[int, ...],
+        part: Trace,
+        before: tuple[Held, ...],
+        left: tuple[Held, ...],
+        custom: CustomOps,
+    ) -> Turn:
+        # What a cache holds is read as inputs are; some are tensors among these.
+        inside = Counter(each.spec for each in before) - Counter(part.inputs)
+        part = replace(part, given=(*part.inputs, *inside.elements()))
+        own = {position: custom.scopes[at] for position, at in enumerate(scopes) if at in custom.scopes}
+        priced = price(part, self._convention, prices=custom.operators, scopes=own, expand=expand)
+        less = self._convention.measure(saved(part))
+        return Turn(info=LayerInfo(priced), left=left, saved=less, recorded=len(part.steps))
+
+
+class _TooManyError(Exception):
+    """So many steps were run one by one that all could be."""

@@ -1,0 +1,100 @@
+"""Clocks of devices: stamps, and the seconds between them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from statistics import median
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+from thoplw.errors import InputError, UnknownNameError
+from thoplw.render.words import count
+
+#: Clock -> nanoseconds that it shows.
+CLOCKS: Mapping[str, Callable[[], int]] = MappingProxyType(
+    {"wall": time.perf_counter_ns, "process": time.process_time_ns}
+)
+
+
+class Processor:
+    """Seconds on the wall, or seconds that the process has computed, which other programs do not disturb.
+
+    Attributes:
+        hardware: what it is the clock of, in words.
+        cost: seconds that a stamp takes: what lies between two stamps has that much too much.
+    """
+
+    def __init__(self, clock: str = "wall") -> None:
+        self.stamp = CLOCKS[clock]
+        self.hardware = f"a CPU with {count(torch.get_num_threads(), 'thread')} of torch"
+        stamps = [self.stamp() for _ in range(1001)]
+        self.cost = median(self.seconds(*pair) for pair in pairwise(stamps))
+
+    def of(self, run: Callable[[], Any]) -> float:
+        """The seconds that something takes."""
+        before = self.stamp()
+        run()
+        return self.seconds(before, self.stamp()) - self.cost
+
+    def wait(self) -> None:
+        """Wait for what was begun; nothing was."""
+
+    def seconds(self, since: int, until: int) -> float:
+        """What lies between two stamps."""
+        return (until - since) / 1e9
+
+
+class Cuda:
+    """Events on the stream of the device: they cost it next to nothing, and what it waits for counts."""
+
+    cost = 0.0
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.hardware = torch.cuda.get_device_name(device)
+
+    def stamp(self) -> Any:
+        """An event that the device passes when it gets there."""
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call] # torch's own gap
+        event.record(torch.cuda.current_stream(self._device))
+        return event
+
+    def of(self, run: Callable[[], Any]) -> float:
+        """The seconds that something takes."""
+        self.wait()
+        before = self.stamp()
+        run()
+        after = self.stamp()
+        self.wait()
+        return self.seconds(before, after)
+
+    def wait(self) -> None:
+        """Wait for what was begun."""
+        torch.cuda.synchronize(self._device)
+
+    def seconds(self, since: Any, until: Any) -> float:
+        """What lies between two stamps."""
+        milliseconds: float = since.elapsed_time(until)
+        return milliseconds / 1e3
+
+
+def clock_for(device: torch.device, clock: str = "wall") -> Processor | Cuda:
+    """The clock of a device.
+
+    Raises:
+        UnknownNameError: there is no such clock.
+        InputError: there is none for the device.
+    """
+    if clock not in CLOCKS:
+        raise UnknownNameError("clock", clock, CLOCKS)
+    if device.type == "cuda" and clock == "wall":
+        return Cuda(device)
+    if device.type == "cpu":
+        return Processor(clock)
+    if device.type == "cuda":
+        raise InputError(f"clock={clock!r} is of the CPU, and this is on {device}: leave it out")
+    raise InputError(f"there are clocks for cpu and cuda, and none for {device}")

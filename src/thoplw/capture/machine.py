@@ -1,0 +1,152 @@
+"""Measure what the machine that this runs on reaches: products of matrices, and passes over memory."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from thoplw.capture.clocks import Cuda, Processor, clock_for
+from thoplw.errors import InputError
+
+#: Dtypes of products, by the names of torch.
+_DTYPES = ("float64", "float32", "float16", "bfloat16")
+
+#: Seconds to spend on one kind of product, and on passes over memory.
+_BUDGET = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What was measured.
+
+    Attributes:
+        title: the name of the device.
+        products: dtype -> FLOP/s of the fastest product; ``tf32`` where float32 was rounded for it.
+        bandwidth: bytes per second of the fastest pass over memory.
+        memory: its bytes; 0 if that is not known.
+        cache: bytes of all caches from the second level on; 0 if that is not known.
+        how: what was run, in words.
+    """
+
+    title: str
+    products: dict[str, float]
+    bandwidth: float
+    memory: int
+    cache: int
+    how: str
+
+
+def measured(on: str) -> Machine:
+    """Run products and passes on ``"cpu"``, ``"cuda"`` or ``"cuda:1"``, some seconds in all.
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    try:
+        device = torch.device(on)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"there is no device {on!r} on this machine: {str(error).splitlines()[0]}") from error
+    clock = clock_for(device)
+    memory, cache, title = _of_cuda(device) if device.type == "cuda" else _of_processor()
+    # Four times what caches hold, so that hardly anything of one pass is left there for the next.
+    size = min(max(4 * cache, 2**28), memory // 8 or 2**28)
+    largest = 8192 if device.type == "cuda" else 2048
+    with torch.no_grad():
+        products = dict(_products(device, clock, largest))
+        bandwidth = _bandwidth(device, clock, size)
+    passes = f"passes over {size / 2**20:.0f} MiB"
+    how = f"products of matrices of up to {largest} x {largest} and {passes} on {clock.hardware}"
+    return Machine(title=title, products=products, bandwidth=bandwidth, memory=memory, cache=cache, how=how)
+
+
+def _products(device: torch.device, clock: Processor | Cuda, largest: int) -> Iterator[tuple[str, float]]:
+    for name in _DTYPES:
+        rate = _product(getattr(torch, name), device, clock, largest)
+        if rate:
+            yield name, rate
+    if device.type == "cuda":
+        before = torch.backends.cuda.matmul.allow_tf32
+        torch.backends.cuda.matmul.allow_tf32 = True
+        try:
+            yield "tf32", _product(torch.float32, device, clock, largest)
+        finally:
+            torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def _product(dtype: torch.dtype, device: torch.device, clock: Processor | Cuda, largest: int) -> float:
+    """FLOP/s of the fastest product of square matrices; 0 where torch has none of this type."""
+    best, spent, size = 0.0, 0.0, 256
+    while size <= largest and spent < _BUDGET:
+        try:
+            one = torch.rand(size, size, device=device).to(dtype)
+            other, out = one.clone(), torch.empty_like(one)
+            seconds = _fastest(lambda a=one, b=other, c=out: torch.mm(a, b, out=c), clock, _BUDGET / 4)  # type: ignore[misc] # mypy takes no defaults
+        except RuntimeError:
+            return best
+        best = max(best, 2 * size**3 / seconds)
+        spent += seconds
+        size *= 2
+    return best
+
+
+def _bandwidth(device: torch.device, clock: Processor | Cuda, size: int) -> float:
+    """Bytes per second of the fastest pass: a copy, which reads and writes, or a sum, which reads."""
+    source = torch.ones(size // 4, device=device)
+    target = torch.empty_like(source)
+    copy = 2 * size / _fastest(lambda: target.copy_(source), clock, _BUDGET)
+    return max(copy, size / _fastest(lambda: source.sum(), clock, _BUDGET))
+
+
+def _fastest(run: Callable[[], Any], clock: Processor | Cuda, budget: float) -> float:
+    """The seconds of the fastest of some runs: a peak is what nothing disturbed."""
+    run()
+    best, spent = float("inf"), 0.0
+    for number in count(1):
+        seconds = clock.of(run)
+        best, spent = min(best, seconds), spent + seconds
+        if spent > budget or number == 100:
+            break
+    return best
+
+
+def _of_cuda(device: torch.device) -> tuple[int, int, str]:
+    properties = torch.cuda.get_device_properties(device)
+    return properties.total_memory, getattr(properties, "L2_cache_size", 0), properties.name
+
+
+def _of_processor() -> tuple[int, int, str]:
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        memory = 0
+    return memory, _caches(Path("/sys/devices/system/cpu")), _name_of_processor(Path("/proc/cpuinfo"))
+
+
+def _name_of_processor(info: Path) -> str:
+    try:
+        lines = info.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def _caches(folder: Path) -> int:
+    """Bytes of all caches from the second level on, each once, as Linux lists them."""
+    found: dict[tuple[str, str], int] = {}
+    for cache in folder.glob("cpu[0-9]*/cache/index*"):
+        try:
+            level, size, shared = ((cache / name).read_text().strip() for name in ("level", "size", "shared_cpu_list"))
+        except OSError:
+            continue
+        if int(level) > 1 and size.endswith("K"):
+            found[level, shared] = 1024 * int(size[:-1])
+    return sum(found.values())

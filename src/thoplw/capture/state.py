@@ -1,0 +1,160 @@
+"""What one call of a model leaves to the next: its cache, whatever class that is of, and wherever it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from thoplw.capture.abstract import AbstractTensor, Specs
+from thoplw.capture.snapshot import slots_of
+from thoplw.record import Held
+
+#: Places of tensors: the first index on the way, the class of the object that holds it, its name there.
+_Place = tuple[int, str, str]
+
+#: Tensors by their identity, with their places.
+_Tensors = dict[int, tuple[torch.Tensor, _Place]]
+
+
+class Enough(Exception):  # noqa: N818 # it is no error
+    """All calls were made that were asked for."""
+
+
+class Watch:
+    """Notes what calls leave to the next, and ends them when there were enough.
+
+    Attributes:
+        states: what each call has left.
+        calls: how many there were.
+    """
+
+    def __init__(self, model: nn.Module, most: int) -> None:
+        self.states: list[tuple[Held, ...]] = []
+        self.calls = 0
+        self._most = most
+        self._modules = list(model.named_modules())
+        self._own = set(_of_modules(self._modules))
+        self._left: _Tensors = {}
+        self._inside: _Tensors = {}
+        self._named: dict[str, _Tensors] = {}
+
+    def before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Note what the last call has left, as a call begins; it does not, if there were enough."""
+        if self.calls:
+            again = _within(args, kwargs, None)
+            found = self._inside | {key: each for key, each in self._left.items() if key in again}
+            for name in self._named.keys() & kwargs.keys():  # handed on in parts, ``mems[0][-512:]`` say
+                if self._named[name].keys().isdisjoint(again):
+                    found |= self._named[name]
+            self.states.append(tuple(_held(tensor, place) for tensor, place in found.values() if _counts(tensor)))
+        self._left, self._inside, self._named = {}, {}, {}
+        if self.calls == self._most:
+            raise Enough
+
+    def end(self, left: Any) -> None:
+        """Take what the last call has left for what the next would be given, if no more calls are to come."""
+        if self.calls == self._most:
+            self.before(nn.Module(), (), dict(fields(left)))
+
+    def after(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        """Note what is within reach as a call returns."""
+        self.calls += 1
+        self._left = _within(args, kwargs, output)
+        self._named = {name: _within((), {name: value}, None) for name, value in fields(output)}
+        self._inside = {key: each for key, each in _of_modules(self._modules).items() if key not in self._own}
+
+
+def _counts(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is more than a number that says how long something is."""
+    return tensor.dim() > 0
+
+
+def _held(tensor: torch.Tensor, place: _Place) -> Held:
+    return Held(*place, _SPECS.of(tensor), stored(tensor))
+
+
+_SPECS = Specs()
+
+
+def stored(tensor: torch.Tensor) -> int:
+    """The bytes of the storage of a tensor; of one without a storage those of the tensor that it is a part of.
+
+    Its strides tell: ``keys[:, :, -1023:]`` of ``[8, 4, 4096, 64]`` has ``8 * 4 * 4096 * 64`` for the outermost.
+    """
+    if not isinstance(tensor, AbstractTensor) and tensor.layout is torch.strided:
+        return tensor.untyped_storage().nbytes()
+    if not tensor.numel():
+        return 0
+    steps = zip(tensor.shape, tensor.stride(), strict=True)
+    return max(1, *(size * step for size, step in steps), 1) * tensor.element_size()
+
+
+# -- what is within reach ----------------------------------------------------------------------------------------------
+
+
+def _within(args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> _Tensors:
+    """The tensors within reach of the inputs of a call and of its output: of inputs those that lie in something."""
+    found: _Tensors = {}
+    roots = [*((f"input {at}", value) for at, value in enumerate(args)), *kwargs.items(), *fields(output)]
+    for name, value in roots:
+        _collect(value, name, found)
+    return found
+
+
+def fields(output: Any) -> Iterator[tuple[str, Any]]:
+    """What a call returned, by name."""
+    if isinstance(output, Mapping):
+        yield from output.items()
+    elif output is not None:
+        yield "output", output
+
+
+def _of_modules(modules: Sequence[tuple[str, nn.Module]]) -> _Tensors:
+    """The tensors that modules have as plain attributes, as those of RecurrentGemma keep their states."""
+    found: _Tensors = {}
+    for path, module in modules:
+        for name, value in vars(module).items():
+            if isinstance(value, torch.Tensor):
+                index = next((int(part) for part in path.split(".") if part.isdigit()), -1)
+                found[id(value)] = value, (index, type(module).__name__, name)
+    return found
+
+
+#: What holds no tensors of a cache.
+_OPAQUE = (nn.Module, type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, str, bytes, torch.Generator)
+
+
+def _collect(root: Any, name: str, found: _Tensors) -> None:
+    """Add the tensors within reach of a value, with their places."""
+    seen: set[int] = set()
+    waiting: list[tuple[Any, _Place]] = [(root, (-1, name, name))]
+    while waiting:
+        value, place = waiting.pop()
+        if isinstance(value, torch.Tensor):
+            found.setdefault(id(value), (value, place))
+            continue
+        if id(value) in seen or isinstance(value, _OPAQUE):
+            continue
+        seen.add(id(value))
+        index, owner, _ = place
+        if isinstance(value, Mapping):
+            waiting += [(each, (index, owner, str(key))) for key, each in value.items()]
+        elif isinstance(value, (tuple, list)):
+            indices = range(len(value)) if index < 0 else [index] * len(value)
+            waiting += [(each, (at, owner, place[2])) for at, each in zip(indices, value, strict=True)]
+        else:
+            own = type(value).__name__
+            waiting += [(each, (index, own, key)) for key, each in _attributes(value)]
+
+
+def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
+    yield from getattr(value, "__dict__", {}).items()
+    for slot in slots_of(type(value)):
+        try:
+            yield slot.__name__, slot.__get__(value)
+        except AttributeError:  # it has no value
+            continue

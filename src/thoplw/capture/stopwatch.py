@@ -1,0 +1,307 @@
+"""Time the modules of a model as it runs for real, with nothing of ours between torch and its kernels.
+
+Runs alternate: one is untouched, the next has timers at the calls of modules. What disturbs the machine meanwhile
+disturbs both. A timer stamps when it is entered and when it is left, so that its own time counts towards nothing::
+
+    model  |-- stamp   stamp --|                               |-- stamp   stamp --|
+    layer                        |-- stamp [kernel] stamp --|
+
+What a module does itself is the time between its inner stamps, less what lies between the outer stamps of the modules
+that it calls. Torch's way to a hook and back takes time outside of these: how much, modules tell that do nothing. So
+the times of all modules add up to the time of the run without timers.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from statistics import median
+from threading import get_ident
+from typing import Any
+
+import torch
+
+from thoplw.capture import exhaust
+from thoplw.capture.abstract import Specs
+from thoplw.capture.clocks import Cuda, Processor, clock_for
+from thoplw.capture.inputs import copied, entered
+from thoplw.capture.interrupts import Interrupts
+from thoplw.capture.memories import Memories
+from thoplw.capture.preserve import data_preserved, preserved, without_collection
+from thoplw.capture.process import turn
+from thoplw.capture.random_state import random_state_kept
+from thoplw.capture.run import outside
+from thoplw.capture.snapshot import Snapshot
+from thoplw.capture.switches import switches_kept
+from thoplw.capture.torch_internals import is_compiled, module_hooks, version_of
+from thoplw.capture.weights import Weights
+from thoplw.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """One call of a module.
+
+    Attributes:
+        module: its path.
+        start: seconds since the run began.
+        seconds: how long it took, with the modules that it called.
+        own: how long it took by itself.
+    """
+
+    module: str
+    start: float
+    seconds: float
+    own: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """What a stopwatch saw.
+
+    Attributes:
+        untouched: seconds of each run without timers.
+        timed: the calls of each run with timers; the first is that of the model, and the last to end.
+        on: ``cpu`` or ``cuda``.
+        hardware: the name of the device.
+    """
+
+    untouched: tuple[float, ...]
+    timed: tuple[tuple[Span, ...], ...]
+    on: str
+    hardware: str
+
+
+def timed(
+    model: torch.nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    repeat: int,
+    warmup: int,
+    clock: str = "wall",
+) -> Times:
+    """Run ``model(*args, **kwargs)`` as in inference, untouched and with timers in turn; leave it as it was.
+
+    Runs follow each other as in a loop: state that the forward keeps is there in the next run, and put back at last.
+
+    Args:
+        model: with real weights, on the CPU or on one CUDA device.
+        args: positional inputs; each run gets copies.
+        kwargs: keyword inputs; likewise.
+        repeat: how many runs there are of each kind.
+        warmup: how many come before that are not counted.
+        clock: of the CPU: ``wall`` or ``process``.
+
+    Raises:
+        InputError: there is nothing to run, or no clock for where it runs.
+        Exception: whatever the model's forward raises.
+    """
+    weights = Weights(Specs())
+    weights.add(model)
+    inputs = tuple(args), dict(kwargs)
+    snapshot = Snapshot()
+    snapshot.add(inputs)
+    given, inside = dict(snapshot.tensors), dict(snapshot.modules)
+    _refuse_meta(weights, given)
+    _refuse_compiled(weights)
+    device = _device([*weights.tensors.values(), *given.values()])
+    snapshot.add_modules(weights.modules, weights.tensors)
+    memories = Memories()
+    memories.save(
+        weights.tensors[buffer.key]
+        for info in weights.infos
+        for buffer in info.buffers
+        if buffer.key in weights.tensors
+    )
+    parameters = [tensor for tensor in weights.tensors.values() if isinstance(tensor, torch.nn.Parameter)]
+    versions = list(map(version_of, parameters))
+    watch = clock_for(device, clock)
+    paths = [info.path for info in weights.infos]
+    timers = _Timers(weights.indices, watch)
+
+    def once(run: Callable[[Callable[[], Any]], Any]) -> Any:
+        a, k = entered(inputs, given, inside, copied)
+        with interrupts.let_through():
+            return run(lambda: exhaust(model(*a, **k)))
+
+    untouched: list[float] = []
+    spans: list[tuple[Span, ...]] = []
+    try:
+        with turn(), outside(), Interrupts() as interrupts, ExitStack() as stack:
+            stack.enter_context(switches_kept())
+            stack.enter_context(random_state_kept(lambda: True))
+            stack.enter_context(preserved(snapshot, one_path=False))
+            stack.callback(memories.put_back)
+            stack.enter_context(data_preserved(weights.tensors.values()))
+            stack.enter_context(without_collection())
+            stack.enter_context(torch.no_grad())
+            timer = _cost_of_timers(watch)
+            for count in range(warmup + repeat):
+                seconds = once(watch.of)
+                calls = once(timers.of)
+                if count >= warmup:
+                    untouched.append(seconds)
+                    spans.append(_spans(calls, watch, paths, timer))
+    finally:
+        for lost in snapshot.lost:
+            warnings.warn(f"the forward {lost}, and this cannot be put back", RuntimeWarning, stacklevel=2)
+        if any(now != before for now, before in zip(map(version_of, parameters), versions, strict=True)):
+            warnings.warn(
+                "the forward wrote to parameters in place, and this cannot be put back", RuntimeWarning, stacklevel=2
+            )
+    return Times(untouched=tuple(untouched), timed=tuple(spans), on=device.type, hardware=watch.hardware)
+
+
+#: A call that has ended: index of the module, how deep it was, and its four stamps.
+_Call = tuple[int, int, Any, Any, Any, Any]
+
+
+class _Timers:
+    """Stamps at every call of a known module in this thread."""
+
+    def __init__(self, indices: Mapping[int, int], clock: Processor | Cuda) -> None:
+        self._indices = indices
+        self._clock = clock
+        self._open: list[tuple[int, Any, Any]] = []
+        self._ended: list[_Call] = []
+        self._thread = 0
+        self._in_hooks = False  # whether the model's own hooks have fired: its class may have a __call__ of its own
+
+    def of(self, run: Callable[[], Any]) -> list[_Call]:
+        """The calls that something makes, in the order in which they end; the last is that of the model."""
+        stamp = self._clock.stamp
+        self._open, self._ended, self._thread, self._in_hooks = [], [], get_ident(), False
+        with module_hooks(self._before, self._after):
+            self._clock.wait()
+            self._open.append((0, *(stamp(),) * 2))
+            run()
+            end = stamp()
+            self._close(0, end)
+            self._ended[-1] = (*self._ended[-1][:5], end)
+            self._clock.wait()
+        return self._ended
+
+    def _before(self, module: torch.nn.Module, args: tuple[Any, ...]) -> None:
+        index = self._indices.get(id(module))
+        if index is None or get_ident() != self._thread:
+            return
+        if index == 0 and not self._in_hooks:
+            self._in_hooks = True
+            return
+        outer = self._clock.stamp()
+        self._open.append((index, outer, self._clock.stamp()))
+
+    def _after(self, module: torch.nn.Module, *_: Any) -> None:
+        index = self._indices.get(id(module))
+        if index is None or get_ident() != self._thread or (index == 0 and len(self._open) == 1):
+            return
+        self._close(index, self._clock.stamp())
+
+    def _close(self, index: int, left: Any) -> None:
+        """End a call; those of modules in it that are open still have raised what a forward has caught."""
+        while self._open:
+            at, outer, inner = self._open.pop()
+            self._ended.append((at, len(self._open), outer, inner, left, self._clock.stamp()))
+            if at == index:
+                break
+
+
+class _Idle(torch.nn.Module):
+    """Calls modules that do nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle = [torch.nn.Identity() for _ in range(200)]
+
+    def forward(self) -> None:
+        for each in self.idle:
+            each(None)
+
+
+def _cost_of_timers(clock: Processor | Cuda) -> float:
+    """Seconds that a timer adds to the call of a module besides its stamps: torch's way to a hook and back."""
+    if isinstance(clock, Cuda):
+        return 0.0  # the device does not wait for it, or waits for Python anyhow
+    model = _Idle()
+    timers = _Timers({id(each): number for number, each in enumerate((model, *model.idle))}, clock)
+    found = []
+    for _ in range(9):
+        untouched = clock.of(model)
+        with_timers = _spans(timers.of(model), clock, [""] * 201, 0.0)[0].seconds
+        found.append((with_timers - untouched) / len(model.idle))
+    return max(0.0, median(found))
+
+
+def _spans(calls: list[_Call], clock: Processor | Cuda, paths: Sequence[str], timer: float) -> tuple[Span, ...]:
+    """Calls with their seconds, in the order in which they began: the first is that of the model.
+
+    Args:
+        calls: in the order in which they ended.
+        clock: of their stamps.
+        paths: of modules.
+        timer: seconds that each call took longer, besides its stamps.
+    """
+    begin = calls[-1][3]
+    found: list[Span] = []
+    # Depth -> of the calls that have ended in the one that is open there: their seconds with those of timers, without
+    # these, and how many there are.
+    inside: list[tuple[float, float, int]] = []
+    for index, depth, outer, inner, left, ended in calls:
+        inside += [(0.0, 0.0, 0)] * (depth + 2 - len(inside))
+        with_timers, without, count = inside[depth + 1]
+        inside[depth + 1] = 0.0, 0.0, 0
+        # Every stretch of it lies between two stamps.
+        own = clock.seconds(inner, left) - with_timers - clock.cost * (count + 1) - timer * count
+        seconds = own + without
+        before = inside[depth]
+        inside[depth] = before[0] + clock.seconds(outer, ended), before[1] + seconds, before[2] + 1
+        found.append(Span(module=paths[index], start=clock.seconds(begin, inner), seconds=seconds, own=own))
+    return tuple(sorted(found, key=lambda span: (span.start, -span.seconds)))
+
+
+def _refuse_meta(weights: Weights, given: Mapping[int, torch.Tensor]) -> None:
+    for info in weights.infos:
+        for weight in (*info.parameters, *info.buffers):
+            if weight.key in weights.tensors and weights.tensors[weight.key].is_meta:
+                name = f"{info.path}.{weight.name}".lstrip(".")
+                raise InputError(
+                    f"measure runs the model for real, and its weight {name!r} is on the meta device: build it without "
+                    "torch.device('meta') and load its weights, or give it arbitrary ones with "
+                    "model.to_empty(device='cpu')"
+                )
+    if any(tensor.is_meta for tensor in given.values()):
+        raise InputError("measure runs the model for real, and an input is on the meta device: give real tensors")
+
+
+def _refuse_compiled(weights: Weights) -> None:
+    for module, info in zip(weights.modules, weights.infos, strict=True):
+        if is_compiled(module):
+            where = f"module {info.path!r}" if info.path else "the model"
+            raise InputError(
+                f"{where} is compiled, which makes kernels that belong to no layer: measure it as it was before "
+                "torch.compile"
+            )
+
+
+def _device(tensors: Sequence[torch.Tensor]) -> torch.device:
+    """Where the model runs; numbers on the CPU do not count beside a device.
+
+    Raises:
+        InputError: on several devices, or on one without a clock.
+    """
+    found = dict.fromkeys(tensor.device for tensor in tensors)
+    devices = [device for device in found if device.type != "cpu"]
+    if len(devices) > 1:
+        names = ", ".join(map(str, devices))
+        raise InputError(f"measure follows one device, and this model is on {names}: put it on one")
+    device = devices[0] if devices else torch.device("cpu")
+    misplaced = [tensor for tensor in tensors if tensor.device != device and tensor.dim()]
+    if misplaced:
+        shape = tuple(misplaced[0].shape)
+        raise InputError(
+            f"the model is on {device}, and a tensor of shape {shape} on {misplaced[0].device}: move it to {device}"
+        )
+    return device

@@ -1,0 +1,106 @@
+"""``thoplw generate``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from thoplw.cli.options import (
+    TABLE,
+    ConventionName,
+    Fmt,
+    Model,
+    Output,
+    Strict,
+    kind_for,
+    words,
+)
+from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
+
+#: Output formats.
+KINDS = ("text", "md", "csv", "latex", "json")
+
+#: Kinds of cache. Spelled out here, as importing them would make the help slow.
+CACHES = ("dynamic", "static", "fp8", "hqq", "quanto")
+
+#: Group of options in the help.
+GENERATION = "Generation"
+
+
+def generate(
+    model: Model,
+    prompt: Annotated[
+        int, typer.Option(min=1, metavar="N", rich_help_panel=GENERATION, help="Positions of the prompt.")
+    ] = 2048,
+    new: Annotated[int, typer.Option(min=1, metavar="N", rich_help_panel=GENERATION, help="Tokens to generate.")] = 256,
+    batch: Annotated[int, typer.Option(min=1, metavar="N", rich_help_panel=GENERATION, help="Sequences at once.")] = 1,
+    cache: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND",
+            rich_help_panel=GENERATION,
+            help=f"{', '.join(CACHES)}: as generate of transformers has them.",
+            **words("cache", lambda: CACHES),
+        ),
+    ] = "dynamic",
+    kv_dtype: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TYPE",
+            rich_help_panel=GENERATION,
+            help="The type that an engine keeps keys and values in: bf16, fp8 or any of torch's. By default the "
+            "model's own.",
+        ),
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--kind",
+            "--format",
+            metavar="KIND",
+            rich_help_panel=TABLE,
+            help=f"{', '.join(KINDS)}. By default as FILE ends, or else text.",
+            **words("kind", lambda: KINDS),
+        ),
+    ] = None,
+    fmt: Fmt = None,
+    output: Output = None,
+    convention: ConventionName = "macs",
+    strict: Strict = False,
+) -> None:
+    """Show what it costs to generate: the prompt, each token after it, and the bytes of the cache.
+
+    Few of the steps are run; a formula, checked at others, gives the rest. All figures are exact.
+
+    For example:
+
+    thoplw generate hf:llama --prompt 2048 --new 256 --batch 8
+
+    thoplw generate hf:mixtral --kv-dtype fp8 --fmt clever
+
+    thoplw generate hf:gemma3_text --prompt 16384 --kind json
+    """
+    kind = kind_for(kind, output, KINDS)
+    with told():
+        from thoplw.api.generation import profile_generation
+        from thoplw.models.registry import load_generating
+
+        report = profile_generation(
+            load_generating(model),
+            prompt,
+            new,
+            batch,
+            cache=cache,
+            kv_dtype=kv_dtype,
+            convention=convention,
+            strict=strict,
+            verbose=False,
+        )
+        if kind == "text" and output is None and is_terminal():
+            draw_table([report.table(fmt or "clever")])
+        else:
+            show(report.summary(kind, fmt or "raw"), output)
+        if kind in ("csv", "latex"):
+            for note in report.notes:
+                say(f"thoplw: {note}")

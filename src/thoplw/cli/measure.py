@@ -1,0 +1,151 @@
+"""``thoplw measure``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from thoplw.cli.options import MODEL, TABLE, Batch, Inputs, Model, Output, Seq, kind_for, words
+from thoplw.cli.run import loaded
+from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
+
+if TYPE_CHECKING:
+    import torch
+
+
+def _devices() -> list[str]:
+    from thoplw.estimate.devices import devices
+
+    return [device.name for device in devices()]
+
+
+def _kinds() -> tuple[str, ...]:
+    from thoplw.report.measurement import KINDS
+
+    return KINDS
+
+
+def _columns() -> tuple[str, ...]:
+    from thoplw.report.measurement import COLUMNS
+
+    return COLUMNS
+
+
+def _numbers() -> tuple[str, ...]:
+    from thoplw.report.measurement import SORTS
+
+    return SORTS
+
+
+def measure(
+    model: Model,
+    inputs: Inputs = None,
+    seq: Seq = None,
+    batch: Batch = None,
+    device: Annotated[
+        str,
+        typer.Option("--device", metavar="DEVICE", rich_help_panel=MODEL, help="Where to run it: cpu, cuda, cuda:1."),
+    ] = "cpu",
+    roof: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=TABLE,
+            help="Compare with what this device does at best; thoplw devices lists them.",
+            **words("device", _devices),
+        ),
+    ] = None,
+    repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Runs of each kind, 5 by default.")] = 5,
+    warmup: Annotated[int, typer.Option(min=0, metavar="N", help="Runs before that do not count, 2 by default.")] = 2,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--kind",
+            "--format",
+            metavar="KIND",
+            rich_help_panel=TABLE,
+            help="text, md, csv, latex, json, html, or chrome: a trace for chrome://tracing. By default as FILE ends, "
+            "or else text.",
+            **words("kind", _kinds),
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,C",
+            rich_help_panel=TABLE,
+            help="Columns to show, in this order: name, class, calls, latency, share, macs, flops, achieved; "
+            "with --roof floor, of roof, bound.",
+            **words("column", _columns, several=True),
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            rich_help_panel=TABLE,
+            help="Sort rows by this column, the largest first: latency, macs, flops, achieved, floor, of roof.",
+            **words("sort", _numbers),
+        ),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", rich_help_panel=TABLE, help="Show only the N slowest layers, and the sum of the others."
+        ),
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Run a model with random weights, and show how long every layer takes beside what it costs.
+
+    For example:
+
+    thoplw measure resnet50 --batch 8
+
+    thoplw measure resnet50 --batch 8 --device cuda --roof h100-sxm
+
+    thoplw measure timm:vit_base_patch16_224 --top 10
+
+    thoplw measure resnet18 --roof rtx-4090 -o resnet18.html
+
+    thoplw measure resnet18 --kind chrome -o trace.json
+    """
+    kind = kind_for(kind, output, _kinds())
+    view: dict[str, Any] = {"columns": columns and columns.split(","), "sort": sort, "top": top}
+    with told():
+        from thoplw.api.measure import measure as measured
+
+        found, given = loaded(model, inputs, seq=seq, batch=batch, execute=True)
+        times = measured(*_moved(found, given, device), roof, repeat, warmup=warmup)
+        if kind == "text" and output is None and is_terminal():
+            draw_table([times.table(**view)])
+        else:
+            show(times.summary(kind, **view), output)
+        for note in times.notes if kind == "csv" else ():
+            say(f"thoplw: {note}")
+
+
+def _moved(model: torch.nn.Module, inputs: Any, device: str) -> tuple[torch.nn.Module, Any]:
+    """Model and inputs on a device; numbers are random, as on zeros some devices run faster.
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    import torch
+
+    from thoplw.capture.inputs import Inputs as Given
+    from thoplw.capture.inputs import arguments
+    from thoplw.capture.nesting import map_tensors
+    from thoplw.errors import InputError
+
+    try:
+        model.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device {device}: {str(error).splitlines()[0]}") from error
+    torch.manual_seed(0)
+    args, kwargs = map_tensors(
+        arguments(inputs, forward=model.forward, real=True),
+        lambda tensor: (torch.rand_like(tensor) if tensor.is_floating_point() else tensor).to(device),
+    )
+    return model, Given(*args, **kwargs)

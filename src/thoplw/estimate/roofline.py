@@ -1,0 +1,244 @@
+"""What a device could do at best with what a model does: floors of the time, and what holds them up.
+
+A *floor* is a true lower bound: the largest of three times, each at full speed and none in the way of another.
+Contractions take their operations at the peak of the matrix unit, everything else takes its own at that of the vector
+unit, and the memory takes the compulsory bytes, less what the last cache may still hold from the run before.
+
+*Eager* is an estimate: every operator by itself, at the larger of its arithmetic and the bytes that it moves. It is no
+bound: what an operator writes may be in the cache when the next one reads it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import cached_property
+from operator import attrgetter
+from typing import NamedTuple
+
+from thoplw.errors import UnknownNameError
+from thoplw.estimate.devices import Device
+from thoplw.pricing import CONVENTIONS, leaves
+from thoplw.record import Call, TensorSpec, Trace
+from thoplw.render.units import quantity
+from thoplw.traffic import traffic
+from thoplw.traffic.usage import Usage
+
+#: Picoseconds in a second: times are whole numbers of these.
+PICO = 10**12
+
+#: dtype in records -> the name that its peak goes by, where that is another.
+_NAMES: Mapping[str, str] = {
+    "complex32": "float16",
+    "complex64": "float32",
+    "complex128": "float64",
+    "qint8": "int8",
+    "quint8": "int8",
+    "uint8": "int8",
+    "float4_e2m1fn_x2": "float4",
+}
+
+#: dtype -> another that its contractions may be rounded to: torch does so in convolutions unless told otherwise.
+_ROUNDED: Mapping[str, str] = {"float32": "tf32"}
+
+
+class Times(NamedTuple):
+    """How long a device takes at least, in picoseconds, if each unit works by itself.
+
+    Attributes:
+        matrix: for contractions.
+        vector: for all other arithmetic.
+        memory: for compulsory bytes.
+    """
+
+    matrix: int = 0
+    vector: int = 0
+    memory: int = 0
+
+    @property
+    def bound(self) -> str:
+        """The unit that takes longest: ``matrix``, ``vector`` or ``memory``; empty if there is nothing to do."""
+        longest = max(self)
+        return self._fields[self.index(longest)] if longest else ""
+
+
+class Peak(NamedTuple):
+    """The most that a unit does in a type, in FLOP/s; the larger is the faster."""
+
+    rate: float
+    dtype: str
+    unit: str
+
+    def time(self, operations: int) -> int:
+        """How long so many operations take, in picoseconds."""
+        return operations * PICO // round(self.rate)
+
+    def __str__(self) -> str:
+        """``989 TFLOP/s (bfloat16, matrix)``."""
+        return f"{quantity(self.rate, 'FLOP/s', '%.4g')} ({self.dtype}, {self.unit})"
+
+
+class Roof:
+    """The peaks of a device, as the operators of a record meet them."""
+
+    def __init__(self, device: Device, dtype: str | None = None) -> None:
+        """Choose peaks.
+
+        Args:
+            device: the device.
+            dtype: the type that contractions run in, whatever the record says.
+
+        Raises:
+            UnknownNameError: the device has no peak in this type.
+        """
+        self.device = device
+        self.dtype = dtype
+        if dtype is not None:
+            self.matrix(dtype)  # it raises
+
+    def matrix(self, recorded: str) -> Peak:
+        """The fastest way to contract tensors of some type: on the matrix unit, or else on the other.
+
+        Where the device has no such peak, it is the fastest of all: the floor is still true.
+
+        Raises:
+            UnknownNameError: the device has no peak in the type that was asked for.
+        """
+        known = self._peaks("matrix", "vector")
+        if self.dtype is not None:
+            names = [self.dtype]
+            if not any(peak.dtype == self.dtype for peak in known):
+                raise UnknownNameError(f"dtype of {self.device.name}", self.dtype, [peak.dtype for peak in known])
+        else:
+            names = [_name(recorded), _ROUNDED.get(recorded, "")]
+        return max([peak for peak in known if peak.dtype in names] or known)
+
+    def vector(self, recorded: str) -> Peak:
+        """The fastest other arithmetic: kernels compute in float32 what is stored in less."""
+        known = self._peaks("vector")
+        names = (_name(recorded), "float32")
+        return max([peak for peak in known if peak.dtype in names] or known or self._peaks("matrix"))
+
+    def _peaks(self, *units: str) -> list[Peak]:
+        return [Peak(rate, dtype, unit) for unit in units for dtype, rate in getattr(self.device, unit).items()]
+
+    def memory(self, size: int) -> int:
+        """How long it takes to move so many bytes, in picoseconds."""
+        return size * PICO // round(self.device.bandwidth)
+
+
+class Roofline:
+    """The times of the modules of a trace on a device; each is worked out when it is asked for."""
+
+    def __init__(self, trace: Trace, usage: Usage, roof: Roof) -> None:
+        self._trace = trace
+        self._usage = usage
+        self._roof = roof
+        self._counted = Counter(trace.steps)
+
+    @property
+    def in_words(self) -> str:
+        """The peaks that operators meet: ``NVIDIA H100 SXM5 80 GB: 989.4 TFLOP/s (bfloat16, matrix), ...``."""
+        device = self._roof.device
+        met = {
+            self._peak(kind): None for kind, _ in (self._inside[0] if self._inside else Counter[_Kind]()).most_common()
+        }
+        cache = f", less {quantity(device.cache, 'B', '%.4g')} of cache" if device.cache else ""
+        peaks = [*map(str, met), f"{quantity(device.bandwidth, 'B/s', '%.4g')}{cache}"]
+        return f"{device.title or device.name}: {', '.join(peaks)}"
+
+    @property
+    def main(self) -> Peak | None:
+        """The peak that most operations of contractions meet; None where there are none."""
+        work = self._inside[0] if self._inside else Counter[_Kind]()
+        found = [kind for kind, _ in work.most_common() if kind.unit == "matrix"]
+        return self._peak(found[0]) if found else None
+
+    @cached_property
+    def times(self) -> tuple[Times, ...]:
+        """Of each module, with all modules inside."""
+        memory = [self._roof.memory(moved.total) for moved in self._usage.compulsory]
+        return tuple(
+            Times(self._time("matrix", each), self._time("vector", each), size)
+            for each, size in zip(self._inside, memory, strict=True)
+        )
+
+    @cached_property
+    def floors(self) -> tuple[int, ...]:
+        """Of each module with all inside: no run takes less, in picoseconds."""
+        spared = self._roof.device.cache
+        return tuple(
+            max(each.matrix, each.vector, self._roof.memory(max(0, moved.total - spared)))
+            for each, moved in zip(self.times, self._usage.compulsory, strict=True)
+        )
+
+    @cached_property
+    def eager(self) -> tuple[int, ...]:
+        """Of each scope without those inside: an estimate, operator by operator, in picoseconds."""
+        found = [0] * len(self._trace.scopes)
+        for (call, scope), times in self._counted.items():
+            work = self._arithmetic[call]
+            arithmetic = self._time("matrix", work) + self._time("vector", work)
+            found[scope] += max(arithmetic, self._roof.memory(traffic(call).total)) * times
+        return tuple(found)
+
+    def _time(self, unit: str, work: Mapping[_Kind, int]) -> int:
+        return sum([self._peak(kind).time(flops) for kind, flops in work.items() if kind.unit == unit])
+
+    def _peak(self, kind: _Kind) -> Peak:
+        return (self._roof.matrix if kind.unit == "matrix" else self._roof.vector)(kind.dtype)
+
+    @cached_property
+    def _inside(self) -> list[Counter[_Kind]]:
+        """The operations of each module, with all inside."""
+        trace = self._trace
+        own: list[Counter[_Kind]] = [Counter() for _ in trace.scopes]
+        for (call, scope), times in self._counted.items():
+            for kind, flops in self._arithmetic[call].items():
+                own[scope][kind] += flops * times
+        found: list[Counter[_Kind]] = [Counter() for _ in trace.modules]
+        for scope, work in enumerate(own):
+            around: dict[int, None] = {}  # a module that calls itself has it once
+            while work and scope >= 0:
+                around[trace.scopes[scope].module] = None
+                scope = trace.scopes[scope].parent
+            for module in around:
+                found[module].update(work)
+        return found
+
+    @cached_property
+    def _arithmetic(self) -> Mapping[Call, Mapping[_Kind, int]]:
+        return {call: _operations(call) for call in {call for call, _ in self._counted}}
+
+
+class _Kind(NamedTuple):
+    """The unit that operations are for, and the type of data."""
+
+    unit: str
+    dtype: str
+
+
+def _operations(call: Call) -> Mapping[_Kind, int]:
+    """How many operations of each kind: two for each multiply-accumulate of contractions, and all others.
+
+    Causal attention counts without what its mask hides, as kernels may leave that out. An operator without a formula is
+    what its parts are, or nothing.
+    """
+    found: Counter[_Kind] = Counter()
+    for part, work in leaves(call, CONVENTIONS["macs-causal"].operators, _parts):
+        if work is not None:
+            dtype = next((spec.dtype for spec in (*part.inputs, *part.outputs) if _computes(spec)), "float32")
+            found[_Kind("matrix", dtype)] += 2 * work.macs
+            found[_Kind("vector", dtype)] += work.flops - 2 * work.macs
+    return +found
+
+
+_parts = attrgetter("parts")
+
+
+def _computes(spec: TensorSpec) -> bool:
+    return spec.dtype.startswith(("float", "bfloat", "complex", "q", "int8", "uint8"))
+
+
+def _name(dtype: str) -> str:
+    return _NAMES.get(dtype) or ("float8" if dtype.startswith("float8") else dtype)

@@ -1,0 +1,347 @@
+"""What a model moves between memory and processor, from its record: two figures that are never mixed.
+
+*Moved* is what the operators move as they ran, one after the other: each reads its inputs from memory and writes its
+outputs there. *Compulsory* is what any way to run the model must move: of its weights what is used, of its inputs
+(a cache among them) what is read, and its outputs, each once. Between the two lies what fusing operators can save.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from functools import cached_property
+from typing import NamedTuple
+
+from thoplw.record import NOTHING, Assumption, Call, TensorSpec, Trace, Traffic, Weight
+from thoplw.traffic import EMBEDDINGS, elements, is_view, part_of, taken, traffic
+
+#: What is assumed of experts where their number matters, as runs say it of theirs.
+EVENLY = "routing is spread evenly"
+
+
+class Active(NamedTuple):
+    """Parameters that the work for one token touches.
+
+    Attributes:
+        computed: those that it computes with.
+        looked_up: those of tables of embeddings, in full, of which it only looks rows up.
+        routed: whether that rests on tokens that are spread over experts.
+    """
+
+    computed: int = 0
+    looked_up: int = 0
+    routed: bool = False
+
+
+class _Use(NamedTuple):
+    """How operators of a scope, and of those inside, use a tensor that came from outside.
+
+    Attributes:
+        read: distinct elements that are read.
+        active: elements that the work for one token touches.
+        looked_up: whether rows are only looked up.
+        routed: whether tokens are spread over it.
+    """
+
+    read: Fraction | int = 0
+    active: Fraction | int = 0
+    looked_up: bool = True
+    routed: bool = False
+
+
+_UNUSED = _Use()
+
+#: Calls that take a tensor in one scope, and how often.
+_Takers = Mapping[Call, int]
+
+
+class Usage:
+    """What the modules of a trace move and touch; each figure is worked out when it is asked for."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._counted = Counter(trace.steps)
+        self._uses: dict[tuple[int, TensorSpec, int], _Use] = {}
+
+    # -- as the operators ran ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def by_scope(self) -> tuple[Traffic, ...]:
+        """What the operators of each scope move, without those of the scopes inside."""
+        found = [NOTHING] * len(self._trace.scopes)
+        for (call, scope), times in self._counted.items():
+            moved = self._traffic[call]
+            if moved is not NOTHING:
+                found[scope] += moved if times == 1 else moved * times
+        return tuple(found)
+
+    @cached_property
+    def _traffic(self) -> Mapping[Call, Traffic]:
+        return {call: traffic(call) for call in {call for call, _ in self._counted}}
+
+    # -- what must be moved in any case --------------------------------------------------------------------------------
+
+    @cached_property
+    def compulsory(self) -> tuple[Traffic, ...]:
+        """Of each module, with all modules inside: weights, what its calls are given and return, and what inputs hold.
+
+        Weights count once however often a module is called, as it may keep them; each call has inputs and outputs of
+        its own.
+        """
+        trace = self._trace
+        read = self._weights_inside()
+        written = [0] * len(trace.modules)
+        for index in self._at_work:
+            scope = trace.scopes[index]
+            for spec, times in Counter(scope.inputs).items():
+                read[scope.module] += int(self._use(index, spec).read) * spec.itemsize * times
+            written[scope.module] += sum([elements(spec) * spec.itemsize for spec in scope.outputs])
+        for module, size in self._held_inside().items():
+            read[module] += size
+        return tuple(Traffic(read=each, written=other) for each, other in zip(read, written, strict=True))
+
+    @cached_property
+    def _at_work(self) -> set[int]:
+        """The scopes in which, or inside which, some operator moves something."""
+        found: set[int] = set()
+        for index, moved in enumerate(self.by_scope):
+            if moved is not NOTHING:
+                for at in self._scopes_around(index):
+                    if at in found:
+                        break
+                    found.add(at)
+        return found
+
+    def _weights_inside(self) -> list[int]:
+        """For each module the bytes that are read of its weights and of those inside; of one that is shared, once."""
+        modules = self._trace.modules
+        inside: list[dict[int, int]] = [{} for _ in modules]
+        for index, info in enumerate(modules):
+            for weight in (*info.parameters, *info.buffers):
+                if weight.key in self._trace.used:
+                    size = int(self._use_of(index, weight).read) * weight.spec.itemsize
+                    for at in self._modules_around(index):
+                        inside[at][weight.key] = max(size, inside[at].get(weight.key, 0))
+        return [sum(sizes.values()) for sizes in inside]
+
+    def _held_inside(self) -> Mapping[int, int]:
+        """For each module the bytes that it reads of tensors that objects among the inputs hold: of a cache.
+
+        Modules are not given these one by one: a tensor that an operator takes is one of them if it looks like one. An
+        operator may take several in one layer, such as keys and values; other operators take the same ones again.
+        """
+        found: Counter[int] = Counter()
+        for spec, many in (Counter(self._trace.given) - Counter(self._trace.inputs)).items():
+            takers: dict[int, Counter[str]] = defaultdict(Counter)  # module -> operator -> how often it takes one
+            read: dict[int, int] = defaultdict(int)
+            for scope, consumers in enumerate(self._consumers):
+                for call, times in consumers.get(spec, {}).items():
+                    for at in self._scopes_around(scope):
+                        module = self._trace.scopes[at].module
+                        takers[module][call.target] += times * taken(call).count(spec)
+                        read[module] = max(read[module], int(self._use(scope, spec).read))
+            for module, counts in takers.items():
+                found[module] += min(many, max(counts.values())) * read[module] * spec.itemsize
+        return found
+
+    # -- what one token touches ----------------------------------------------------------------------------------------
+
+    def active(self, weight: Weight) -> Active:
+        """What the work for one token touches of a weight.
+
+        Experts count by the rows that they are sent, for each token: with 2 of 8 experts a quarter of them all.
+        """
+        if weight.key not in self._trace.used:
+            return Active()
+        use = _largest([self._use_of(owner, weight) for owner in self._owners[weight.key]])
+        if use.looked_up:
+            return Active(looked_up=weight.spec.numel)
+        return Active(computed=round(min(use.active, weight.spec.numel)), routed=use.routed)
+
+    # -- who uses what -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _consumers(self) -> list[dict[TensorSpec, dict[Call, int]]]:
+        """For each scope: tensor -> the calls that take one like it, and how often each."""
+        found: list[dict[TensorSpec, dict[Call, int]]] = [{} for _ in self._trace.scopes]
+        takes = {
+            call: tuple(dict.fromkeys(taken(call)))
+            for call, moved in self._traffic.items()
+            if moved is not NOTHING or is_view(call)
+        }
+        for (call, scope), times in self._counted.items():
+            for spec in takes.get(call, ()):
+                found[scope].setdefault(spec, {})[call] = times
+        return found
+
+    @cached_property
+    def _inner(self) -> list[dict[TensorSpec, list[int]]]:
+        """For each scope: tensor -> the scopes that it opened and gave one like it."""
+        found: list[dict[TensorSpec, list[int]]] = [{} for _ in self._trace.scopes]
+        for index, scope in enumerate(self._trace.scopes):
+            if scope.parent >= 0:
+                for spec in {*scope.inputs}:
+                    found[scope.parent].setdefault(spec, []).append(index)
+        return found
+
+    @cached_property
+    def _owners(self) -> Mapping[int, list[int]]:
+        """The modules that hold each weight: several, where embeddings are tied."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for index, info in enumerate(self._trace.modules):
+            for weight in (*info.parameters, *info.buffers):
+                found[weight.key].append(index)
+        return found
+
+    @cached_property
+    def _calls(self) -> Mapping[int, list[int]]:
+        """The scopes of each module."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for index, scope in enumerate(self._trace.scopes):
+            found[scope.module].append(index)
+        return found
+
+    def _scopes_around(self, scope: int) -> Iterator[int]:
+        """A scope, and those that hold it."""
+        while scope >= 0:
+            yield scope
+            scope = self._trace.scopes[scope].parent
+
+    def _modules_around(self, module: int) -> Iterator[int]:
+        """A module, and those that hold it."""
+        while module >= 0:
+            yield module
+            module = self._trace.modules[module].parent
+
+    def _use_of(self, module: int, weight: Weight) -> _Use:
+        """How a weight is used: by the module that owns it, or else by one that holds this, or else by any.
+
+        One that no operator seems to take, such as packed weights, is read as a whole by what did take it.
+        """
+        spec = weight.spec
+        for at in self._modules_around(module):
+            found = _largest([self._use(scope, spec) for scope in self._calls.get(at, ())])
+            if found.read:
+                return found
+        found = _largest([self._use(scope, spec) for scope in range(len(self._trace.scopes))])
+        return found if found.read else _Use(elements(spec), elements(spec), looked_up=False)
+
+    def _use(self, scope: int, spec: TensorSpec, pieces: int = 1) -> _Use:
+        """How a tensor is used in a scope, and in the scopes inside that are given it.
+
+        Of several pieces of one tensor that look alike, as the weights of experts do, how each is used on average.
+        """
+        key = scope, spec, pieces
+        known = self._uses.get(key)
+        if known is None:
+            self._uses[key] = _UNUSED  # a view may look like what it shows
+            known = self._uses[key] = self._work_out(scope, spec, pieces)
+        return known
+
+    def _work_out(self, scope: int, spec: TensorSpec, pieces: int) -> _Use:
+        takers = self._consumers[scope].get(spec, {})
+        whole = elements(spec)
+        if any(not self._shows(call) and part_of(call) is None for call in takers):
+            return self._as_a_whole(scope, spec, pieces, takers)
+        uses = [self._use(at, spec) for at in self._inner[scope].get(spec, ())]
+        shown = Counter(piece for call in takers if self._shows(call) for piece in call.outputs)
+        parts = [self._use(scope, piece, pieces * many) for piece, many in shown.items() for _ in range(many)]
+        parts += [self._looked_up(scope, call, times) for call, times in takers.items() if not self._shows(call)]
+        together = _together(parts)
+        uses.append(together._replace(read=min(whole, together.read), active=min(whole, together.active)))
+        return _largest(uses)
+
+    def _shows(self, call: Call) -> bool:
+        """Whether a call moves nothing, as its output is another view of its input."""
+        return is_view(call) and self._traffic[call] is NOTHING
+
+    def _looked_up(self, scope: int, call: Call, times: int) -> _Use:
+        """How a call, made several times, uses the argument that it reads a part of.
+
+        Those that are routed read for each token as much as comes out; those to which rows are sent compute with the
+        part of the matrices that one row meets.
+        """
+        part = part_of(call)
+        assert part is not None  # its callers asked
+        table: TensorSpec = call.args[part.position]
+        if call.target in EMBEDDINGS:
+            return _Use(part.elements * times, looked_up=True)
+        whole = elements(table)
+        active: Fraction | int = whole
+        tokens, routed = self._tokens(scope), False
+        if tokens and part.position == 1:  # rows and matrices
+            active, routed = Fraction(whole * call.args[0].shape[0], table.shape[0] * tokens), True
+        elif tokens and _chooses(call):
+            active, routed = Fraction(call.outputs[0].numel * times, tokens), True
+        return _Use(part.elements * times, min(whole, active), looked_up=False, routed=routed)
+
+    def _as_a_whole(self, scope: int, spec: TensorSpec, pieces: int, takers: _Takers) -> _Use:
+        """How a tensor is used that some operator reads as a whole.
+
+        Fewer than all tokens meet it where experts share them: in a module that chooses experts by assumption, or where
+        a weight is taken apart into pieces, of which an operator is given one for each expert.
+        """
+        whole = elements(spec)
+        chooser = next((at for at in self._scopes_around(scope) if at in self._choosers), None)
+        if pieces == 1 and chooser is None:
+            return _Use(whole, whole, looked_up=False)
+        taken_times, rows = Counter[str](), Counter[str]()
+        for call, times in takers.items():
+            taken_times[call.target] += times
+            rows[call.target] += times * _rows(call.outputs)
+        tokens = self._tokens(scope if chooser is None else chooser)
+        read = min(Fraction(1), Fraction(max(taken_times.values()), pieces))
+        active = min(Fraction(1), Fraction(max(rows.values()), tokens * pieces)) if tokens else read
+        return _Use(whole * read, whole * active, looked_up=False, routed=True)
+
+    @cached_property
+    def _choosers(self) -> frozenset[int]:
+        """The scopes that chose experts."""
+        return frozenset(each.scope for each in self._trace.assumptions if each.statement == EVENLY)
+
+    def _tokens(self, scope: int) -> int:
+        """How many rows of numbers a module is given."""
+        given = (spec for spec in self._trace.scopes[scope].inputs if "float" in spec.dtype)
+        return _rows(tuple(given))
+
+
+def _rows(specs: tuple[TensorSpec, ...]) -> int:
+    """``[*, D]``: the product of all dimensions but the last, of the first of some tensors; 0 where there is none."""
+    return specs[0].numel // (specs[0].shape[-1] or 1) if specs and specs[0].shape else 0
+
+
+def _together(uses: list[_Use]) -> _Use:
+    """Several uses of different parts of one tensor."""
+    return _Use(
+        sum([use.read for use in uses]),
+        sum([use.active for use in uses]),
+        all(use.looked_up for use in uses if use.read),
+        any(use.routed for use in uses),
+    )
+
+
+def _largest(uses: list[_Use]) -> _Use:
+    """The largest of several uses of one tensor."""
+    uses = [use for use in uses if use.read]
+    if not uses:
+        return _UNUSED
+    return _Use(
+        max(use.read for use in uses),
+        max(use.active for use in uses),
+        all(use.looked_up for use in uses),
+        any(use.routed for use in uses),
+    )
+
+
+def _chooses(call: Call) -> bool:
+    """Whether the indices of a lookup are those of experts, which spread evenly."""
+    return any(index.density != 1 for index in call.inputs[1:])
+
+
+def doubts(trace: Trace) -> list[Assumption]:
+    """What the bytes of a trace rest on, beside what its run assumed: how many experts are sent a row."""
+    routed = {call for call in {call for call, _ in trace.steps} if (part := part_of(call)) is not None and part.routed}
+    if not routed:
+        return []
+    return [Assumption(EVENLY, call.target, scope) for call, scope in trace.steps if call in routed]

@@ -1,0 +1,64 @@
+"""``thoplw generate``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from checks.releases import working_transformers
+from typer.testing import Result
+
+import thoplw
+from thoplw.models.registry import load_generating
+
+working_transformers()
+
+Run = Callable[..., Result]
+
+
+def test_the_main_job(run: Run) -> None:
+    result = run("generate", "hf:gpt2", "--prompt", "100", "--new", "20", "--batch", "3", "--fmt", "clever")
+    report = thoplw.profile_generation(load_generating("hf:gpt2"), 100, 20, 3, verbose=False)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == f"{report.summary('text', 'clever')}\n"
+
+
+def test_the_cache_of_an_engine(run: Run) -> None:
+    sizes = []
+    for more in ((), ("--kv-dtype", "fp8")):
+        result = run("generate", "hf:gpt2", "--prompt", "64", "--new", "2", "--kind", "json", *more)
+        sizes.append(json.loads(result.stdout)["cache_bytes"]["end"])
+    assert sizes == [12 * 2 * 768 * 65 * 4, 12 * 2 * 768 * 65]
+
+
+def test_a_model_of_a_file_takes_again_what_it_returns(run: Run, write: Callable[..., str]) -> None:
+    write(
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.embedding, self.cell = nn.Embedding(9, 4), nn.GRU(4, 8, batch_first=True)\n"
+        "    def forward(self, ids, state=None):\n"
+        "        x, state = self.cell(self.embedding(ids), state)\n"
+        "        return {'x': x, 'state': state}\n"
+    )
+    result = run("generate", "written_for_cli:Net", "--prompt", "5", "--new", "4", "--kind", "csv")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1].startswith(f"Total,,{(5 + 3) * 3 * 8 * (4 + 8)},")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("hf:gpt2", "--cache", "statik"), "static"),
+        (("hf:gpt2", "--kv-dtype", "fp9"), "fp8"),
+        (("hf:gpt2", "--kind", "html"), "html"),
+        (("hf:vit",), "no model with a head that generates text"),
+        (("resnet18",), "returns nothing that it takes again"),
+        (("hf:gpt2", "--prompt", "0"), "prompt"),
+    ],
+)
+def test_what_is_wrong_is_said(arguments: tuple[str, ...], message: str, run: Run) -> None:
+    result = run("generate", *arguments)
+    assert result.exit_code
+    assert message in result.stderr
