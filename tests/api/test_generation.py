@@ -340,7 +340,7 @@ def test_summaries() -> None:
     assert str(report.total_macs) in report.summary("csv")
     assert f"{report.total_macs:,}" in report.summary("md", "grouped")
     total = report.summary("csv", "ratio").splitlines()[-1]
-    assert total.split(",")[-1].strip() == thoplw.clever_format(report.cache_bytes())
+    assert total.split(",")[-1].strip() == thoplw.clever_format(report.cache_bytes(PROMPT + NEW - 1))
     document = json.loads(report.summary("json"))
     assert document["total_macs"] == report.total_macs
     assert document["cache_bytes"]["end"] == report.cache_bytes(PROMPT + NEW - 1)

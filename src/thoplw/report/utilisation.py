@@ -33,9 +33,7 @@ class Utilisation:
 
     def __str__(self) -> str:
         """``38.2 % MFU: 159 TFLOPs (macs: 2 for each MAC) in 0.42 s, of 989.4 TFLOP/s (bfloat16, matrix, of ...)``."""
-        above = (
-            ". No run is above 100 %: the time, the device or the type is that of another" if float(self) > 1 else ""
-        )
+        above = ". No run is above 100 %: time, device or type are of another one" if float(self) > 1 else ""
         return (
             f"{100 * float(self):.1f} % MFU: {quantity(self.flops, 'FLOPs', '%.4g')} ({self.numerator}) in "
             f"{self.seconds:g} s, of {quantity(self.peak, 'FLOP/s', '%.4g')} ({self.denominator}){above}"
