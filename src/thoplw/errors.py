@@ -34,9 +34,7 @@ class UnknownNameError(InputError):
     def __init__(self, what: str, name: object, known: Iterable[str]) -> None:
         names = sorted(known)
         near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.6)
-        if len(str(name)) > 2:  # names that go on from it come first
-            near += [each for each in names if each.startswith(str(name)) and each not in near]
-            near = sorted(near, key=lambda each: not each.startswith(str(name)))[:3]
+        near = sorted(near, key=lambda each: not each.startswith(str(name)))  # names that go on from it come first
         if not near and len(names) > 20 and len(str(name)) > 1:
             part = str(name).lower()
             holding = [each for each in names if part in each.lower()]

@@ -263,9 +263,9 @@ class Measurement:
                 raise UnknownNameError("column", name, COLUMNS)
         if sort is not None and sort not in _NUMBERS:
             raise UnknownNameError("sort", sort, _NUMBERS)
-        for what, name in (*(("column", name) for name in chosen), ("sort", sort)):
-            if not self.roof and name in _ON_DEVICE:
-                raise InputError(f"{what} {name!r} needs a device: measure(..., device='h100-sxm')")
+        for what, word in (*(("column", name) for name in chosen), ("sort", sort)):
+            if not self.roof and word in _ON_DEVICE:
+                raise InputError(f"{what} {word!r} needs a device: measure(..., device='h100-sxm')")
         if top is not None and not (type(top) is int and top >= 1):
             raise InputError(f"top={top!r}: give 1 or more layers to show")
         rows: Sequence[TimedRow] = self.rows

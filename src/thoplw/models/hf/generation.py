@@ -102,7 +102,7 @@ class ByGenerate(Caller):
 
 def positions(model: nn.Module) -> int | None:
     """How many positions a model of transformers has, as its configuration says; None if that does not."""
-    config = getattr(model, "config", None)
+    config: Any = getattr(model, "config", None)
     text = config.get_text_config() if hasattr(config, "get_text_config") else config
     known = (getattr(text, name, None) for name in ("max_position_embeddings", "max_target_positions"))
     return next((most for most in known if type(most) is int), None)
