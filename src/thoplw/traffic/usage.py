@@ -148,7 +148,7 @@ class Usage:
             return spec not in self._lying_there
         seen, waiting = {spec}, [spec]
         while waiting:
-            sources = effects.shown.get(waiting.pop(), frozenset()) - seen
+            sources = effects.shown.get(waiting.pop(), set()) - seen
             if not returned.isdisjoint(sources):
                 return False
             if not effects.made.isdisjoint(sources):

@@ -102,7 +102,8 @@ class Device:
             figure = getattr(self, what)
             if not (_is_number(figure) and figure >= 0):
                 raise InputError(
-                    f"device {self.name!r} has {figure!r} as its {what}: give a positive number, or 0 if it is not known"
+                    f"device {self.name!r} has {figure!r} as its {what}: give a positive number, or 0 if it is not "
+                    "known"
                 )
         object.__setattr__(self, "sources", dict(self.sources))
 
