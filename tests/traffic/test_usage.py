@@ -344,6 +344,17 @@ def test_few_rows_for_many_experts_are_said_to_spread_evenly() -> None:
     assert "assumptions_of_bytes" not in many.to_dict()
 
 
+def test_experts_that_all_tokens_are_sent_to_are_all_active() -> None:
+    """Llama 4 multiplies every token by every expert, and those that it was not sent to by a row of zeros."""
+    model = built(
+        "llama4_text", hidden_size=64, intermediate_size=96, intermediate_size_mlp=96, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=16, vocab_size=200, pad_token_id=0, num_local_experts=4,
+        interleave_moe_layer_step=1,
+    )  # fmt: skip
+    layers = profiled(model, input_ids=torch.zeros(1, 16, dtype=torch.int64))
+    assert layers.active_params == sum(each.numel() for each in model.parameters())
+
+
 # -- tensors that stand in several places ------------------------------------------------------------------------------
 
 
