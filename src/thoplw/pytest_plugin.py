@@ -34,6 +34,7 @@ def within(
     macs: str | int | None = None,
     params: str | int | None = None,
     *,
+    memory: str | int | None = None,
     convention: str = "thoplw",
     allow_uncounted: bool = False,
     **limits: str | int,
@@ -45,6 +46,7 @@ def within(
         inputs: what it takes, as for :func:`thoplw.profile`.
         macs: the most, as in ``"2G"``, in the unit of the convention.
         params: the most, as in ``"12M"``.
+        memory: the most bytes at the peak of the run, as in ``"24GB"``.
         convention: how to count.
         allow_uncounted: do not fail on an operator without a price.
         limits: the most of any other figure by name, as in ``flops="4G"`` or ``trainable="1M"``.
@@ -56,15 +58,16 @@ def within(
         InputError: no limit is given, or one is not an amount.
         UnknownNameError: a limit names an unknown figure.
     """
-    from thoplw.api.budget import Budget, amount, check
+    from thoplw.api.budget import Budget, amount, check, size
     from thoplw.api.profile import profile
 
     given = {"macs": macs, "params": params, **limits}
+    counts = {name: amount(most) for name, most in given.items() if most is not None}
     budget = Budget(
-        limits={name: amount(most) for name, most in given.items() if most is not None},
+        limits=counts if memory is None else {**counts, "peak": size(memory)},
         allow_uncounted=allow_uncounted,
     )
-    _, _, layers = profile(model, inputs, verbose=False, convention=convention)
+    _, _, layers = profile(model, inputs, verbose=False, convention=convention, memory="peak" in budget.limits)
     verdict = check(layers.profile, budget)
     if verdict.problems:
         pytest.fail("\n".join((*verdict.problems, "", verdict.report())), pytrace=False)

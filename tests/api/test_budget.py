@@ -11,6 +11,7 @@ from torch import nn
 
 import thoplw
 from thoplw.api.budget import Budget, amount, check, share
+from thoplw.api.budget import size as size_of
 from thoplw.errors import InputError
 from thoplw.report.profile import Profile
 
@@ -118,3 +119,16 @@ def test_operators_without_a_price_are_a_failure_unless_allowed() -> None:
     assert strict.gaps == ("Not counted: thoplw_budget.scan.default.",)
     lenient = check(found, Budget(limits={"macs": 10}, allow_uncounted=True))
     assert (lenient.problems, lenient.gaps) == ((), strict.gaps)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("24GB", 24 * 10**9), ("24 GiB", 24 * 2**30), ("1.5kib", 1536), ("7b", 7), ("2G", 2 * 10**9)]
+)
+def test_a_size_has_bytes(text: str, size: int) -> None:
+    assert size_of(text) == size
+
+
+@pytest.mark.parametrize("text", ["24XB", "1.0001kB", "GB", "-1GB"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(InputError, match=r"is not an amount|is no number of bytes"):
+        size_of(text)

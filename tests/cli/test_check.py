@@ -141,7 +141,7 @@ def test_what_could_not_be_run_is_one_line_and_exit_code_2(arguments: list[str],
     ("arguments", "message"),
     [
         ([], "Missing argument"),
-        (["resnet18"], "nothing to check; add --max-macs, --max-params, --max or --baseline"),
+        (["resnet18"], "nothing to check; add --max-macs, --max-params, --max-memory, --max or --baseline"),
         (["resnet18", "--max-macs", "2GB"], "'2GB' is not an amount"),
         (["resnet18", "--max-macs", "2G", "--convention", "mac"], "unknown convention 'mac'. Did you mean 'macs'?"),
         (["resnet18", "--max-params", "0.5"], "'0.5' is not an amount, as it is not a whole number"),

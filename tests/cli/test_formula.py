@@ -41,7 +41,7 @@ def test_your_own_model(run: Run, write: Write) -> None:
 def test_modules_and_formats(run: Run, write: Write) -> None:
     name = f"{write(NET)}:Net"
     assert "| up      | 192*B*S" in run("formula", name, *OWN, "--depth", "1").stdout
-    assert "| MACs      | 192*B*S" in run("formula", name, *OWN, "--module", "up").stdout
+    assert "| MACs        | 192*B*S" in run("formula", name, *OWN, "--module", "up").stdout
     assert r"\mathrm{MACs} &= 8 B S^{2} + 192 B S" in run("formula", name, *OWN, "--kind", "latex").stdout
     python = run("formula", name, *OWN, "--kind", "python")
     assert "        return 8*B*S**2 + 192*B*S\n" in python.stdout

@@ -102,9 +102,12 @@ def test_cumulative_figures_end_at_a_depth() -> None:
 # -- columns ---------------------------------------------------------------------------------------------------------
 
 
+#: Columns of a report that names a device, and of one that was asked for memory.
+OF_DEVICES, OF_MEMORY = ("bound", "floor", "eager"), ("peak", "saved")
+
+
 def test_what_every_column_says() -> None:
-    of_devices = {"bound", "floor", "eager"}
-    table = profile().table(columns=[name for name in column_names() if name not in of_devices])
+    table = profile().table(columns=[name for name in column_names() if name not in (*OF_DEVICES, *OF_MEMORY)])
     shown = dict(zip(table.columns, table.rows[1], strict=True))
     assert shown == {
         "Name": "0.first",
@@ -124,12 +127,18 @@ def test_what_every_column_says() -> None:
         "Compulsory": str(4 * (4 + 10 + 2)),
         "FLOPs/byte": "0.281",
         "Active computed": "10",
+        "Activations": "2",
         "Operators": "aten.linear 10",
     }
     totals = dict(zip(table.columns, table.footer, strict=True))
     assert totals["MACs"] == str(10 + 12 + 15 + 16)
     assert (totals["Bytes float64"], totals["Bytes float32"]) == (str(8 * 5), str(4 * 53))
     assert (totals["Trainable"], totals["Share"], totals["Calls"]) == ("53", "100.00 %", "")
+
+
+def test_a_column_that_is_not_known_says_what_to_do() -> None:
+    with pytest.raises(InputError, match=r"column 'peak': .* pass memory=True"):
+        profile().table(columns=["name", "peak"])
 
 
 def test_columns_stand_in_the_order_asked_for() -> None:

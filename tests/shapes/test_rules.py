@@ -170,7 +170,7 @@ def attention(draw: Draw) -> Arguments:
     options: dict[str, Any] = (
         {"enable_gqa": True} if shared > 1 and not older("2.5") and draw(st.integers(0, 3)) else {}
     )
-    if not draw(st.integers(0, 4)):
+    if not draw(st.integers(0, 4)) and not older("2.1"):
         options["scale"] = 0.5
     return "default", (query, key, value, mask, 0.0, causal)[: draw(st.sampled_from([3, 4, 6]))], options
 
@@ -697,13 +697,19 @@ def test_every_rule_has_arguments() -> None:
     }
 
 
-OLD = torch.__version__ < "2.14"
+OLD = older("2.14")
+#: Before these, an operator asks for values, has no meta kernel, divides by zero in it, or keeps other strides.
+SINCE = {"one_hot": "2.3", "channel_shuffle": "2.4", "native_batch_norm": "2.14", "rms_norm": "2.5"}
 ELEMENTWISE = (pointwise.unary, pointwise.in_place)
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_a_rule_answers_as_torch(name: str) -> None:
-    if not hasattr(torch.ops.aten, name) or (OLD and name in {"_convolution", "add", "sub"}):
+    if (
+        not hasattr(torch.ops.aten, name)
+        or (OLD and name in {"_convolution", "add", "sub"})
+        or older(SINCE.get(name, "2.0"))
+    ):
         pytest.skip("this torch has no such operator or meta kernel, or refuses the factor of a scalar")
     rule, answered = RULES[f"aten.{name}"], 0
 
@@ -728,11 +734,14 @@ def test_a_rule_answers_as_torch(name: str) -> None:
         assert meaning(answer)[:2] == meaning(expected)[:2] or [each[:2] for each in meaning(answer)] == [
             each[:2] for each in meaning(expected)
         ]
+        if OLD and "convolution" in name and 0 in args[1].stride():  # torch's kernel then ends the process
+            return
         try:
             done = run(name, overload, real(args), kwargs)
         except (NotImplementedError, RuntimeError):  # no kernel for this dtype, or it refuses repeated elements
             return
-        assert exactly(answer) == exactly(done)
+        compared = meaning if OLD else exactly  # older ones keep some strides of dimensions of one element
+        assert compared(answer) == compared(done)
 
     check()
     assert answered  # else the property would hold of nothing

@@ -39,6 +39,21 @@ def amount(text: str | int) -> int:
     return int(value)
 
 
+def size(text: str | int) -> int:
+    """A number of bytes: ``24GB``, ``24GiB``, which is of 1024 instead of 1000, or as :func:`amount` takes it; exact.
+
+    Raises:
+        InputError: the text is no number of bytes.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgtp]?)(i?)b", str(text).strip().replace("_", ""), re.IGNORECASE)
+    if match is None:
+        return amount(text)
+    value = Fraction(match[1]) * (1024 if match[3] else 1000) ** UNITS.index(match[2].upper() or " ")
+    if value.denominator != 1:
+        raise InputError(f"{text!r} is no number of bytes, as it is not a whole number")
+    return int(value)
+
+
 def share(text: str) -> Fraction:
     """A percentage: ``1%``, ``0.5 %``; exact.
 
@@ -198,10 +213,10 @@ def _against_limit(profile: Profile, figure: Figure, limit: int) -> Finding:
     what, total = profile.heading(figure), figure.number(profile.total)
     largest = sorted(profile.modules, key=lambda row: -figure.number(row))[:LARGEST]
     rows = [(named(row.name), row.cls, figure.number(row)) for row in largest if figure.number(row)]
-    rest = total - sum(value for *_, value in rows)
+    others = [("(all others)", "", total - sum(value for *_, value in rows))] if figure.adds_up else []
     table = Table(
         columns=("Name", "Class", what),
-        rows=tuple((*names, str(value)) for *names, value in [*rows, ("(all others)", "", rest)]),
+        rows=tuple((*names, str(value)) for *names, value in [*rows, *others]),
         footer=("Total", profile.about.model, str(total)),
     )
     return Finding(what=what, against="limit", measured=total, limit=limit, layers=table)

@@ -12,6 +12,18 @@ import torch
 from thoplw.errors import InputError, MissingExtraError, UnknownNameError
 
 
+def changed(
+    model: torch.nn.Module, *, rank: int | None = None, frozen: Iterable[str] = (), checkpointed: bool = False
+) -> torch.nn.Module:
+    """A model with adapters of a rank, frozen parameters, and checkpointing, as far as these are asked for."""
+    if rank is not None:
+        model = adapt(model, rank)
+    freeze(model, frozen)
+    if checkpointed:
+        checkpoint(model)
+    return model
+
+
 def freeze(model: torch.nn.Module, patterns: Iterable[str]) -> None:
     """Have the parameters require no gradient whose names match one of some patterns, such as ``layer[1-3].*``.
 

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
     from sympy import Expr
 
-#: The figures that have formulas: those that are numbers, and add up over modules.
+#: The figures that have formulas: those that are numbers, add up over modules, and are known of every run.
 FORMULAS: Mapping[str, Figure] = {
-    name: figure for name, figure in FIGURES.items() if figure.of is not None and figure.adds_up
+    name: figure
+    for name, figure in FIGURES.items()
+    if figure.of is not None and figure.adds_up and not (figure.lacking or figure.on_device)
 }
 
 #: Formats that are tables, and all of them.

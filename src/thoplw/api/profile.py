@@ -16,6 +16,7 @@ from thoplw.capture.preserve import without_collection
 from thoplw.capture.scopes import Watch
 from thoplw.capture.step import Step
 from thoplw.errors import InputError, UncountedError, UnknownNameError, add_note
+from thoplw.estimate.memory import Memory
 from thoplw.pricing import Convention, find
 from thoplw.pricing.custom import CustomOps
 from thoplw.record import Trace
@@ -33,6 +34,7 @@ def profile(
     execute: bool = False,
     reuse_layers: bool = True,
     mode: Literal["inference", "train"] = "inference",
+    memory: bool = False,
     **unknown: NoReturn,
 ) -> tuple[int, int, LayerInfo]:
     """Tell what every layer of a model costs.
@@ -61,6 +63,7 @@ def profile(
             please report a bug.
         mode: ``"train"`` runs the forward as it is in training: batch norms count statistics of the batch, auxiliary
             heads run. For backward and update as well see :func:`thoplw.profile_training`.
+        memory: also tell how much memory the run takes, in ``layers.memory``; it takes a second run.
         unknown: no other argument is allowed; names from other tools, such as ``input_size=``, get a hint.
 
     Returns:
@@ -82,10 +85,13 @@ def profile(
     if tensor is ...:
         if custom_ops or execute:
             raise InputError(f"custom_ops and execute need an input to run the model on; give {FORMS}")
+        _refuse_memory(memory, "without an input nothing runs")
         info = LayerInfo(at_rest(module_of(model), find(convention)))
         if verbose:
             _tell(info)
         return info.total_macs, info.total_params, info
+    if execute:
+        _refuse_memory(memory, "execute=True runs on real tensors, whose memory torch.profiler tells")
     # A real run may leave large garbage, which must be collected.
     with without_collection(when=not execute):
         table = find(convention)
@@ -99,9 +105,28 @@ def profile(
             priced=custom.flows,
             train=mode == "train",
         )
-        info = LayerInfo(custom.price(trace, expand))
+        taken = watched(model, tensor, train=mode == "train", graph=any(trace.phases)) if memory else None
+        info = LayerInfo(custom.price(trace, expand), taken)
         told(info, strict=strict, verbose=verbose)
         return info.total_macs, info.total_params, info
+
+
+def watched(
+    model: torch.nn.Module,
+    tensor: Any,
+    *,
+    train: bool = False,
+    step: Step | None = None,
+    iterations: int = 1,
+    graph: bool = False,
+) -> Memory:
+    """Run a model once more, and watch the memory that it takes; arguments as for :func:`observe`."""
+    return Memory(observe(model, tensor, train=train, step=step, iterations=iterations, graph=graph))
+
+
+def _refuse_memory(memory: bool, reason: str) -> None:
+    if memory:
+        raise InputError(f"memory=True watches a run on abstract tensors, and {reason}: leave one of them out")
 
 
 def told(info: LayerInfo, *, strict: bool, verbose: bool) -> None:
@@ -133,6 +158,8 @@ def observe(
     priced: Container[str] = (),
     train: bool = False,
     step: Step | None = None,
+    iterations: int = 0,
+    graph: bool = False,
 ) -> Trace:
     """Run a model once and record what ran; arguments as for :func:`profile` and :func:`thoplw.capture.capture`."""
     model = module_of(model)
@@ -150,6 +177,8 @@ def observe(
             priced=priced,
             train=train,
             step=step,
+            iterations=iterations,
+            graph=graph,
         )
     except (TypeError, AttributeError) as error:
         if isinstance(tensor, dict) and isinstance(error, TypeError):

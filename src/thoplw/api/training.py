@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from thoplw.api.profile import observe, told
+from thoplw.api.profile import observe, told, watched
 from thoplw.capture import expand
 from thoplw.capture.preserve import without_collection
 from thoplw.capture.step import Loss, Step, find_optimizer
@@ -19,6 +19,10 @@ from thoplw.report.layer_info import LayerInfo
 
 #: Name -> the type that autocast computes in.
 _TYPES = {"bf16": torch.bfloat16, "bfloat16": torch.bfloat16, "fp16": torch.float16, "float16": torch.float16}
+
+
+#: The first, in which an optimizer has no states and no output is kept, and one as all later ones are.
+ITERATIONS = 2
 
 
 def profile_training(
@@ -32,6 +36,8 @@ def profile_training(
     autocast: torch.dtype | str | None = None,
     clip: float | None = None,
     step: Callable[..., Any] | None = None,
+    memory: bool = False,
+    set_to_none: bool = True,
     convention: str | Convention = "macs",
     custom_ops: Mapping[Any, Callable[..., Any]] | None = None,
     strict: bool = False,
@@ -61,6 +67,10 @@ def profile_training(
         autocast: the type to compute forward and loss in: ``"bf16"``, ``"fp16"`` or a dtype.
         clip: the norm that gradients are clipped to before the update.
         step: a function of model and inputs that does all this in its own way, in place of the arguments above.
+        memory: also tell how much memory a training loop takes, in ``layers.memory``, in its first iteration and in a
+            later one; it takes a run of two iterations more.
+        set_to_none: whether the loop lets go of gradients before each iteration, as ``optimizer.zero_grad()`` does, or
+            sets them to zero. No cost depends on it.
         convention: how to count, as in :func:`thoplw.profile`; its unit is that of the figures.
         custom_ops: the user's own prices, as in :func:`thoplw.profile`.
         strict: raise when an operator was not counted.
@@ -98,12 +108,14 @@ def profile_training(
             autocast=_type(autocast),
             clip=clip,
             whole=step,
+            set_to_none=set_to_none,
         )
         try:
             trace = observe(model, inputs, watch=custom.watch, step=whole)
+            taken = watched(model, inputs, step=whole, iterations=ITERATIONS) if memory else None
         except DataDependentError as error:
             raise DataDependentError(str(error).replace(*_INSTEAD)) from error
-        info = LayerInfo(custom.price(trace, expand))
+        info = LayerInfo(custom.price(trace, expand), taken)
         told(info, strict=strict, verbose=verbose)
         return info
 

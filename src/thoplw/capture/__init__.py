@@ -9,7 +9,7 @@ somebody asks; any other is taken apart at once.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Container, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Container, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from contextvars import copy_context
 from itertools import chain, filterfalse, islice
@@ -26,8 +26,10 @@ from thoplw.capture.distributed import refuse_split
 from thoplw.capture.inputs import entered
 from thoplw.capture.interrupts import Interrupts
 from thoplw.capture.layer_cache import LayerCache
+from thoplw.capture.ledger import Ledger
 from thoplw.capture.live_run import LiveRun
 from thoplw.capture.made import Made
+from thoplw.capture.memory_run import MemoryRun
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import is_composite, operator_of
 from thoplw.capture.preserve import data_preserved, preserved
@@ -56,7 +58,7 @@ from thoplw.capture.types_told import types_told
 from thoplw.capture.unread import Unread
 from thoplw.capture.weights import Weights
 from thoplw.errors import DataDependentError, InputError, ThoplwError, add_note
-from thoplw.record import Call, Trace
+from thoplw.record import Call, Kind, Trace
 
 #: A generator that gives more is taken for one that does not end.
 _MOST_ITEMS = 2**16
@@ -75,6 +77,8 @@ def capture(
     priced: Container[str] = (),
     train: bool = False,
     step: Step | None = None,
+    iterations: int = 0,
+    graph: bool = False,
 ) -> Trace:
     """Run ``model(*args, **kwargs)`` as in inference and record it; the model is left exactly as it was.
 
@@ -90,6 +94,9 @@ def capture(
             record has a call of one as a whole.
         train: run it in training mode.
         step: run a whole training step, under autograd.
+        iterations: watch the memory of so many steps, or of inference if there is no step; 0 for none. The record is of
+            the kernels that torch runs then.
+        graph: watch inference with gradients enabled, as of a model that asks for some itself.
 
     Raises:
         DataDependentError: the model decided on a value that an abstract run does not have.
@@ -99,7 +106,7 @@ def capture(
     """
     with turn(), outside():
         given = _given(args, kwargs, execute)
-        if step is None:
+        if step is None and not iterations:
             asked = Asked()
             try:
                 trace = _capture(model, *given, execute, reuse_layers, watch, priced, train, step, asked)
@@ -109,8 +116,8 @@ def capture(
             if not asked.by_somebody:
                 return trace
         if not CAN_EXCHANGE:
-            raise InputError(f"gradients are counted with torch 2.3 or newer, and this is torch {VERSION}.")
-        return _capture(model, *given, execute, reuse_layers, watch, priced, train, step, None)
+            raise InputError(f"gradients are counted with torch 2.4 or newer, and this is torch {VERSION}.")
+        return _capture(model, *given, execute, reuse_layers, watch, priced, train, step, None, iterations, graph)
 
 
 def _capture(
@@ -124,6 +131,8 @@ def _capture(
     train: bool,
     step: Step | None,
     asked: Asked | None,
+    iterations: int = 0,
+    graph: bool = False,
 ) -> Trace:
     """Run and record, below autograd where ``asked`` is given, to note whether the forward asks for gradients."""
     specs = Specs()
@@ -139,11 +148,12 @@ def _capture(
     else:
         refuse_traced(weights.modules)
     snapshot.add_modules(weights.modules, weights.tensors)
+    before = len(snapshot.tensors)
     held = _held(step, weights, snapshot) if step is not None else []
     real = list(filterfalse(attrgetter("is_meta"), snapshot.tensors.values()))
     if asked is None:
         scopes: ModuleScopes = MarkedScopes(weights.indices, specs, watch)
-        kind: type[Run] = LiveTrainingRun if execute else TrainingRun
+        kind: type[Run] = MemoryRun if iterations else LiveTrainingRun if execute else TrainingRun
         device = torch.device("cpu")  # whatever autograd does on another, it does in threads of its own
     else:
         scopes = ModuleScopes(weights.indices, specs, watch)
@@ -152,6 +162,8 @@ def _capture(
     run = kind(specs=specs, weights=weights, scopes=scopes, device=device)
     run.priced = priced
     run.own(real)
+    if isinstance(run, MemoryRun):
+        _hold(run.ledger, weights, [*given.values(), *islice(snapshot.tensors.values(), before, None)])
     made = Made(weights, scopes)
     survivors = Survivors(weights.modules, snapshot)
     try:
@@ -165,7 +177,7 @@ def _capture(
                 stack.enter_context(backward_passes(asked.note))
                 stack.enter_context(below_autograd())
             else:
-                stack.enter_context(torch.enable_grad())
+                stack.enter_context(torch.set_grad_enabled(step is not None or graph or not iterations))
                 if not execute:
                     stack.enter_context(stood_in_for([*weights.tensors.values(), *held], specs, run.device))
             stack.enter_context(handed_out(run.save))
@@ -183,7 +195,7 @@ def _capture(
             try:
                 with interrupts.let_through():
                     # In a context of its own, so that variables of contexts are as before.
-                    copy_context().run(_call, model, args, kwargs, scopes, step)
+                    copy_context().run(_call, model, args, kwargs, scopes, step, run, iterations)
             except Exception as error:
                 if lacks_memory(error) and not execute:
                     raise DataDependentError(
@@ -229,6 +241,7 @@ def _capture(
             f"the forward assigned .data of another shape or dtype to tensors of the model, of shape {shapes}, and a "
             "run that computes only shapes cannot follow that. execute=True counts it on real tensors."
         )
+    phases = b"" if asked is not None else phases_of(run.steps)
     return Trace(
         modules=tuple(weights.infos),
         scopes=tuple(scopes.scopes),
@@ -236,9 +249,10 @@ def _capture(
         used=used,
         assumptions=tuple(run.assumptions),
         torch=VERSION,
-        phases=b"" if asked is not None else phases_of(run.steps),
+        phases=phases,
         unread=never_read,
         given=tuple(map(specs.of, given.values())),
+        lifetimes=run.ledger.lifetimes(phases or bytes(len(run.steps))) if isinstance(run, MemoryRun) else None,
     )
 
 
@@ -254,12 +268,21 @@ def _mode(model: torch.nn.Module, train: bool) -> bool | None:
 def _held(step: Step, weights: Weights, snapshot: Snapshot) -> list[torch.Tensor]:
     """The tensors that a training step holds beside the model's: they count for their shape, as weights do."""
     before = snapshot.tensors.keys() | weights.tensors.keys()
-    snapshot.add([step.loss, step.targets, step.optimizer, step.whole])
+    snapshot.add([step.loss, step.targets, step.optimizer, step.whole, *step.named()])
     return [
         tensor
         for key, tensor in snapshot.tensors.items()
         if key not in before and tensor.is_floating_point() and tensor.numel() > 1 and weights.hold(tensor)
     ]
+
+
+def _hold(ledger: Ledger, weights: Weights, others: Iterable[torch.Tensor]) -> None:
+    """Note what is there before a run: weights, buffers, and what else the model and the step are given."""
+    parameters = {weight.key for info in weights.infos for weight in info.parameters}
+    buffers = {weight.key for info in weights.infos for weight in info.buffers}
+    for keys, kind in ((parameters, Kind.WEIGHTS), (buffers, Kind.BUFFERS)):
+        ledger.hold((tensor for key, tensor in weights.tensors.items() if key in keys), kind)
+    ledger.hold(others, Kind.INPUTS)
 
 
 def expand(call: Call) -> tuple[Call, ...] | None:
@@ -279,15 +302,29 @@ def expand(call: Call) -> tuple[Call, ...] | None:
 
 
 def _call(
-    model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], scopes: ModuleScopes, step: Step | None
+    model: torch.nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    scopes: ModuleScopes,
+    step: Step | None,
+    run: Run,
+    iterations: int,
 ) -> None:
     """Call a model, and consume the generators in its output.
 
     Hooks do not fire for a class with a ``__call__`` of its own, and do not cover what a generator runs later.
     """
     with scopes.root(model, args, kwargs) as returned:
-        returned.append(model(*args, **kwargs) if step is None else step.run(model, args, kwargs))
+        if step is None:
+            returned.append(model(*args, **kwargs))
+        elif isinstance(run, MemoryRun):
+            ledger = run.ledger
+            returned.append(step.repeat(model, args, kwargs, iterations, began=ledger.begin, returned=run.returned))
+        else:
+            returned.append(step.run(model, args, kwargs))
         exhaust(returned[0])
+        if step is None and isinstance(run, MemoryRun):
+            run.returned(returned[0])
 
 
 def exhaust(output: Any) -> None:

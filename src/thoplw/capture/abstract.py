@@ -18,6 +18,7 @@ import torch
 
 from thoplw.capture.torch_internals import (
     asked_by_torch,
+    asked_for_alignment,
     become,
     is_jagged,
     is_parameter,
@@ -52,6 +53,7 @@ class AbstractTensor(torch.Tensor):
         assumed: gives the values that are taken for granted, if any are, and has that noted.
         places: in how many places a mask is taken to hold, once that was asked.
         shown: its class, as ``x.__class__`` and ``isinstance`` tell it.
+        memory: what it shares with its views, in a run that watches memory, see :mod:`thoplw.capture.ledger`.
     """
 
     __slots__ = ("spec", "token")  # what all have needs no dictionary
@@ -64,6 +66,7 @@ class AbstractTensor(torch.Tensor):
     assumed: Callable[[], torch.Tensor] | None = None
     places: int | None = None
     shown: type = torch.Tensor
+    memory: Any = None
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override] # torch types the disabled default of it
@@ -149,6 +152,7 @@ class AbstractTensor(torch.Tensor):
             )
         _DATA.__set__(self, data)
         self.spec, self.token, self.assumed, self.places = data.spec, data.token, data.assumed, data.places
+        self.memory = data.memory
 
     def change_shape(self, spec: TensorSpec) -> None:
         """Have another shape from now on, as after ``squeeze_``, which no meta kernel of torch 2.0 can do."""
@@ -197,7 +201,9 @@ class AbstractTensor(torch.Tensor):
     # Where in which memory it would lie, nothing tells: zero for all would have tensors share what they do not share.
 
     def data_ptr(self) -> int:
-        """Refuse: there is no memory."""
+        """Refuse, as there is no memory, unless only its alignment is asked for."""
+        if asked_for_alignment():
+            return 0
         raise _no_memory("data_ptr()", self)
 
     # Functions of torch that are written in Python ask, and do no more with the answer than hand it on.
@@ -219,8 +225,12 @@ class AbstractTensor(torch.Tensor):
         raise _no_memory("storage()", self)
 
 
+class _Empty(torch.Tensor):
+    """A class that adds nothing to that of tensors."""
+
+
 #: What a class has in any case.
-_EMPTY_CLASS = frozenset(vars(type("", (torch.Tensor,), {"__doc__": ""})))
+_EMPTY_CLASS = frozenset(vars(_Empty))
 
 
 def _no_memory(what: str, tensor: torch.Tensor) -> DataDependentError:

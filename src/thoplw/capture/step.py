@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -31,6 +32,7 @@ class Step:
         autocast: the type to compute forward and loss in.
         clip: the norm that gradients are clipped to.
         whole: does it all instead: called with model and inputs.
+        set_to_none: whether gradients are let go of before the next iteration, or set to zero.
     """
 
     loss: Loss | str | None = None
@@ -40,6 +42,23 @@ class Step:
     autocast: torch.dtype | None = None
     clip: float | None = None
     whole: Callable[..., Any] | None = None
+    set_to_none: bool = True
+
+    def named(self) -> list[Any]:
+        """The variables of files that the functions of this use by name: an optimizer that ``whole`` steps, say."""
+        found: dict[int, Any] = {}
+        waiting = [self.loss, self.whole]
+        while waiting:
+            function = waiting.pop()
+            if type(function) is not FunctionType or id(function) in found:
+                continue
+            found[id(function)] = function
+            variables = function.__globals__
+            used = [variables[name] for name in function.__code__.co_names if name in variables]
+            found |= {id(value): value for value in used if type(value) is not FunctionType}
+            # Of the user's own file: what others have is none of the step's.
+            waiting += [each for each in used if getattr(each, "__globals__", None) is variables]
+        return list(found.values())
 
     def run(self, model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do it; return what the model returned."""
@@ -60,6 +79,60 @@ class Step:
         if optimizer is not None:
             optimizer.step()
         return output
+
+    def repeat(
+        self,
+        model: torch.nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        times: int,
+        *,
+        began: Callable[[], None],
+        returned: Callable[[Any], None],
+    ) -> Any:
+        """Do it some times, as a training loop does: its variables keep output and loss until the next ones are there.
+
+        Args:
+            model: the model.
+            args: its positional inputs.
+            kwargs: its keyword inputs.
+            times: how many iterations.
+            began: called as each begins.
+            returned: called with what the model returned.
+        """
+        if self.whole is not None:
+            for _ in range(times):
+                began()
+                output = self.whole(model, *args, **kwargs)
+            return output
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        optimizer = self._make_optimizer(trained)
+        for _ in range(times):
+            began()
+            self._let_go_of_gradients(trained, optimizer)
+            for _ in range(self.accumulate):
+                with self._casting():
+                    output = model(*args, **kwargs)
+                    returned(output)
+                    loss = self._loss_of(output)
+                if self.accumulate > 1:
+                    loss = loss / self.accumulate
+                loss.backward()  # type: ignore[no-untyped-call] # torch's own gap
+            if self.clip is not None:
+                torch.nn.utils.clip_grad_norm_(trained, self.clip)
+            if optimizer is not None:
+                optimizer.step()
+        return output
+
+    def _let_go_of_gradients(self, trained: list[torch.nn.Parameter], optimizer: Any) -> None:
+        if optimizer is not None:
+            optimizer.zero_grad(self.set_to_none)
+            return
+        for parameter in trained:
+            if self.set_to_none or parameter.grad is None:
+                parameter.grad = None
+            else:
+                parameter.grad.zero_()
 
     def _casting(self) -> AbstractContextManager[Any]:
         return nullcontext() if self.autocast is None else torch.autocast("cpu", self.autocast)

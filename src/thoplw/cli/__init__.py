@@ -14,6 +14,7 @@ from thoplw.cli.diff import diff
 from thoplw.cli.formula import formula
 from thoplw.cli.generate import generate
 from thoplw.cli.measure import measure
+from thoplw.cli.memory import memory
 from thoplw.cli.mfu import mfu
 from thoplw.cli.models import models
 from thoplw.cli.profile import profile
@@ -48,6 +49,7 @@ def _options(
 for _command in (
     profile,
     train,
+    memory,
     generate,
     measure,
     mfu,

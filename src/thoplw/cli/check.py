@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from thoplw.cli.formula import variables
-from thoplw.cli.options import COUNTING, Batch, ConventionOfFile, Execute, Inputs, Model, Seq
+from thoplw.cli.options import COUNTING, Batch, ConventionOfFile, Execute, Inputs, Model, Seq, amount, size
 from thoplw.cli.run import run
 from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.estimate import notation
-from thoplw.report.figures import shown_in
+from thoplw.report.figures import FIGURES, shown_in
 
 if TYPE_CHECKING:
     from thoplw.api.budget import Budget, Verdict
@@ -28,15 +28,6 @@ MOST_BATCH = 4096
 LIMITS = "Limits"
 
 
-def _amount(text: str) -> int:
-    from thoplw.api.budget import amount
-
-    try:
-        return amount(text)
-    except InputError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
 def _limit(text: str) -> tuple[str, int]:
     """``flops=4G`` as name and amount."""
     name, equals, most = text.partition("=")
@@ -45,7 +36,7 @@ def _limit(text: str) -> tuple[str, int]:
     names = [figure.name for figure in shown_in("budget")]
     if name not in names:
         raise typer.BadParameter(str(UnknownNameError("figure", name, names)))
-    return name, _amount(most)
+    return name, (size if FIGURES[name].unit == "byte" else amount)(most)
 
 
 def _share(text: str) -> Any:
@@ -62,13 +53,22 @@ def check(
     max_macs: Annotated[
         int | None,
         typer.Option(
-            metavar="AMOUNT", rich_help_panel=LIMITS, parser=_amount, help="Most MACs allowed, as in 2G or 1.5M."
+            metavar="AMOUNT", rich_help_panel=LIMITS, parser=amount, help="Most MACs allowed, as in 2G or 1.5M."
         ),
     ] = None,
     max_params: Annotated[
         int | None,
         typer.Option(
-            metavar="AMOUNT", rich_help_panel=LIMITS, parser=_amount, help="Most parameters allowed, as in 12M."
+            metavar="AMOUNT", rich_help_panel=LIMITS, parser=amount, help="Most parameters allowed, as in 12M."
+        ),
+    ] = None,
+    max_memory: Annotated[
+        int | None,
+        typer.Option(
+            metavar="AMOUNT",
+            rich_help_panel=LIMITS,
+            parser=size,
+            help="Most bytes allowed at the peak of a run, as in 24GB or 24GiB.",
         ),
     ] = None,
     # typer has no way to say that a parser makes something else than the annotated type.
@@ -148,8 +148,13 @@ def check(
 
     thoplw check resnet18 --max-macs 1T --solve batch
     """
-    if max_macs is None and max_params is None and not most and baseline is None:
-        raise typer.BadParameter("nothing to check; add --max-macs, --max-params, --max or --baseline")
+    limits = {**dict(most or ()), "macs": max_macs, "params": max_params}
+    if max_memory is not None:
+        limits["peak"] = max_memory
+    if not any(limit is not None for limit in limits.values()) and baseline is None:
+        raise typer.BadParameter("nothing to check; add --max-macs, --max-params, --max-memory, --max or --baseline")
+    if solve is not None and "peak" in limits:
+        raise typer.BadParameter("--solve does not know of memory: thoplw memory --fit finds the largest batch")
     if solve is not None and (baseline is not None or inputs or execute or len(solve) != 1):
         raise typer.BadParameter(
             "--solve takes one variable of a model of a zoo, and limits; leave --baseline, --input and --execute out"
@@ -162,7 +167,6 @@ def check(
 
         before = None if baseline is None else read(baseline)
         counted = convention or ("thoplw" if before is None else before.about.convention)
-        limits = {**dict(most or ()), "macs": max_macs, "params": max_params}
         budget = Budget(
             limits={name: limit for name, limit in limits.items() if limit is not None},
             baseline=before,
@@ -170,7 +174,8 @@ def check(
             allow_uncounted=allow_uncounted,
         )
         if solve is None:
-            found = run(model, inputs, seq=seq, batch=batch, convention=counted, execute=execute)
+            options: dict[str, Any] = {"convention": counted, "execute": execute, "memory": "peak" in limits}
+            found = run(model, inputs, seq=seq, batch=batch, **options)
         else:
             found = _solved(model, solve, budget, {"batch": batch, "seq": seq}, counted)
         verdict = verdict_on(found.profile, budget)

@@ -68,6 +68,45 @@ def known(what: str, names: Iterable[str], all_names: Iterable[str]) -> None:
             raise typer.BadParameter(str(UnknownNameError(what, name, all_names)))
 
 
+def amount(text: str) -> int:
+    """``2G`` as a number.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    from thoplw.api.budget import amount
+    from thoplw.errors import InputError
+
+    try:
+        return amount(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def size(text: str) -> int:
+    """``24GB`` or ``24GiB`` as a number of bytes.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    from thoplw.api.budget import size
+    from thoplw.errors import InputError
+
+    try:
+        return size(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+#: Figures of memory, which take a run more.
+_OF_MEMORY = frozenset({"peak", "saved"})
+
+
+def asks_for_memory(columns: str | None, sort: str | None) -> bool:
+    """Whether a column, or the one to sort by, is a figure of memory."""
+    return not _OF_MEMORY.isdisjoint({sort, *(columns or "").split(",")})
+
+
 def words(what: str, names: Callable[[], Iterable[str]], *, several: bool = False) -> dict[str, Any]:
     """The check and the completion of an option that takes only words from a list.
 

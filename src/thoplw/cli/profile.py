@@ -24,6 +24,7 @@ from thoplw.cli.options import (
     Seq,
     Sort,
     Strict,
+    asks_for_memory,
     kind_for,
 )
 from thoplw.cli.run import run
@@ -101,7 +102,8 @@ def profile(
     if dtype is not None and on is None:
         raise typer.BadParameter("--dtype says which peak of a device to take: name the device with --on")
     with told():
-        layers = run(model, inputs, seq=seq, batch=batch, convention=convention, strict=strict, execute=execute)
+        options: dict[str, Any] = {"convention": convention, "strict": strict, "execute": execute}
+        layers = run(model, inputs, seq=seq, batch=batch, memory=asks_for_memory(columns, sort), **options)
         layers = layers if on is None else layers.on(on, dtype)
         shown(layers, kind, fmt, output, view)
 

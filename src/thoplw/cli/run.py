@@ -84,6 +84,7 @@ def run(
     convention: str = "thoplw",
     strict: bool = False,
     execute: bool = False,
+    memory: bool = False,
 ) -> LayerInfo:
     """Load a model by name and profile it.
 
@@ -95,6 +96,7 @@ def run(
         convention: how to count.
         strict: raise when an operator was not counted.
         execute: really run the model, with random weights.
+        memory: also tell how much memory it takes.
 
     Raises:
         Exception: what loading or profiling raises comes through.
@@ -102,7 +104,8 @@ def run(
     from thoplw.api.profile import profile
 
     model, inputs = loaded(name, typed, seq=seq, batch=batch, execute=execute)
-    return profile(model, inputs, verbose=False, convention=convention, strict=strict, execute=execute)[2]
+    options: dict[str, Any] = {"convention": convention, "strict": strict, "execute": execute, "memory": memory}
+    return profile(model, inputs, verbose=False, **options)[2]
 
 
 def signature(model: torch.nn.Module) -> str:

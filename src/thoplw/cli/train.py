@@ -19,6 +19,7 @@ from thoplw.cli.options import (
     Seq,
     Sort,
     Strict,
+    asks_for_memory,
     kind_for,
     known,
 )
@@ -41,57 +42,65 @@ def _type(value: str | None) -> str | None:
     return value
 
 
+Optimizer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=STEP,
+        help="An optimizer of torch, such as sgd or adamw. By default there is no update.",
+    ),
+]
+Accumulate = Annotated[
+    int,
+    typer.Option(min=1, metavar="N", rich_help_panel=STEP, help="Forwards and backwards before an update."),
+]
+Autocast = Annotated[
+    str | None,
+    typer.Option(metavar="TYPE", rich_help_panel=STEP, callback=_type, help=f"Compute in {' or '.join(TYPES)}."),
+]
+Freeze = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN",
+        rich_help_panel=STEP,
+        help="Train no parameter whose name matches, as in 'layer[1-3].*'; may be repeated.",
+    ),
+]
+Lora = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="RANK",
+        rich_help_panel=STEP,
+        help="Train LoRA adapters of this rank on all linear layers but the last, and nothing else; needs peft.",
+    ),
+]
+Checkpoint = Annotated[
+    bool,
+    typer.Option(
+        "--checkpoint",
+        metavar="",
+        rich_help_panel=STEP,
+        help="Repeat the forward of blocks instead of keeping their activations (timm and hf: models).",
+    ),
+]
+
+
 def train(
     model: Model,
     inputs: Inputs = None,
     seq: Seq = None,
     batch: Batch = None,
-    optimizer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=STEP,
-            help="An optimizer of torch, such as sgd or adamw. By default there is no update.",
-        ),
-    ] = None,
-    accumulate: Annotated[
-        int,
-        typer.Option(min=1, metavar="N", rich_help_panel=STEP, help="Forwards and backwards before an update."),
-    ] = 1,
-    autocast: Annotated[
-        str | None,
-        typer.Option(metavar="TYPE", rich_help_panel=STEP, callback=_type, help=f"Compute in {' or '.join(TYPES)}."),
-    ] = None,
+    optimizer: Optimizer = None,
+    accumulate: Accumulate = 1,
+    autocast: Autocast = None,
     clip: Annotated[
         float | None,
         typer.Option(metavar="NORM", rich_help_panel=STEP, help="Clip gradients to this norm before the update."),
     ] = None,
-    freeze: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATTERN",
-            rich_help_panel=STEP,
-            help="Train no parameter whose name matches, as in 'layer[1-3].*'; may be repeated.",
-        ),
-    ] = None,
-    lora: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="RANK",
-            rich_help_panel=STEP,
-            help="Train LoRA adapters of this rank on all linear layers but the last, and nothing else; needs peft.",
-        ),
-    ] = None,
-    checkpoint: Annotated[
-        bool,
-        typer.Option(
-            "--checkpoint",
-            metavar="",
-            rich_help_panel=STEP,
-            help="Repeat the forward of blocks instead of keeping their activations (timm and hf: models).",
-        ),
-    ] = False,
+    freeze: Freeze = None,
+    lora: Lora = None,
+    checkpoint: Checkpoint = False,
     kind: Kind = None,
     fmt: Fmt = None,
     columns: Columns = None,
@@ -122,11 +131,7 @@ def train(
         from thoplw.api.training import profile_training
 
         module, tensors = loaded(model, inputs, seq=seq, batch=batch)
-        if lora is not None:
-            module = fine_tuning.adapt(module, lora)
-        fine_tuning.freeze(module, freeze or ())
-        if checkpoint:
-            fine_tuning.checkpoint(module)
+        module = fine_tuning.changed(module, rank=lora, frozen=freeze or (), checkpointed=checkpoint)
         report = profile_training(
             module,
             tensors,
@@ -137,5 +142,6 @@ def train(
             convention=convention,
             strict=strict,
             verbose=False,
+            memory=asks_for_memory(columns, sort),
         )
         shown(report, kind, fmt, output, view)

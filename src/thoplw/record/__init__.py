@@ -10,6 +10,7 @@ from thoplw.record.classes import class_names
 from thoplw.record.phase import Phase
 from thoplw.record.spec import Nested, TensorSpec, specs_in
 from thoplw.record.state import Held
+from thoplw.record.storage import Kind, Lifetimes, Storage
 from thoplw.record.torch_name import TorchName
 from thoplw.record.trace import Assumption, ModuleCall, ModuleInfo, Scope, Trace, Weight
 from thoplw.record.traffic import NOTHING, Traffic
@@ -22,12 +23,15 @@ __all__ = [
     "Call",
     "Expand",
     "Held",
+    "Kind",
+    "Lifetimes",
     "ModuleCall",
     "ModuleInfo",
     "Nested",
     "Phase",
     "Scope",
     "Step",
+    "Storage",
     "TensorSpec",
     "TorchName",
     "Trace",

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from thoplw.errors import InputError, ThoplwError
 from thoplw.record.call import Call, Expand, Step
 from thoplw.record.spec import TensorSpec
+from thoplw.record.storage import Lifetimes
 
 
 @dataclass(slots=True)
@@ -123,6 +124,7 @@ class Trace:
         phases: the :class:`~thoplw.record.Phase` of each step, a byte each; empty where all are of the forward.
         unread: keyword inputs that the forward does not name, and that no operator read.
         given: every tensor in the inputs, those that objects such as a cache hold among them.
+        lifetimes: which memory there was, and when; ``None`` where that was not asked for.
     """
 
     modules: tuple[ModuleInfo, ...]
@@ -135,6 +137,7 @@ class Trace:
     phases: bytes = b""
     unread: tuple[str, ...] = ()
     given: tuple[TensorSpec, ...] = ()
+    lifetimes: Lifetimes | None = None
 
     def completed(self, expand: Expand) -> Trace:
         """The same record with the parts of every composite operator, so that it can be priced without torch.

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from thoplw.estimate.memory import Memory
 from thoplw.estimate.roofline import Peak, Roof, Roofline
+from thoplw.formulas import FAMILIES
 from thoplw.pricing import Leaf, Priced
-from thoplw.record import ZERO, Assumption, Phase, Scope, Weight, Work
+from thoplw.record import ZERO, Assumption, Call, Phase, Scope, Weight, Work
 from thoplw.report.figures import Charge, Timed, figures_of
 from thoplw.report.profile import About, Profile, batch_of, shapes_of
 from thoplw.report.rows import Assumed, Gaps, Row, Uncounted
@@ -28,11 +30,12 @@ class Attribution:
         params: of the whole model.
     """
 
-    def __init__(self, priced: Priced, roof: Roof | None = None) -> None:
-        """Add up the totals of a priced trace; times are of the device that ``roof`` is of."""
+    def __init__(self, priced: Priced, roof: Roof | None = None, memory: Memory | None = None) -> None:
+        """Add up the totals of a priced trace; times are of the device of ``roof``, ``memory`` is of a second run."""
         assert priced.convention.parameters is not None  # it was found, so it is complete
         self._priced = priced
         self._roof = roof
+        self._memory = memory
         self._trace = priced.trace
         self._convention = priced.convention
         self._counted = tuple(priced.convention.parameters(priced.trace))
@@ -56,7 +59,7 @@ class Attribution:
 
     def on(self, roof: Roof) -> Attribution:
         """The same with times on a device."""
-        return Attribution(self._priced, roof)
+        return Attribution(self._priced, roof, self._memory)
 
     def main_peak(self, roof: Roof) -> Peak | None:
         """The peak of a device that most contractions meet."""
@@ -120,6 +123,8 @@ class Attribution:
             compulsory=lambda: self._usage.compulsory[index].total,
             active=lambda: self._active.get(index, Active()),
             timed=None if self._roof is None else lambda: self._timed(index),
+            activations=lambda: self._activations[index],
+            memory=None if self._memory is None else self._memory.at(info.path),
         )
         # A module of many calls has few shapes: find the distinct specs first.
         calls = dict.fromkeys((scope.inputs, scope.outputs) for scope in scopes)
@@ -147,6 +152,19 @@ class Attribution:
         measure = self._convention.measure
         found = {phase.label: measure(work) for phase, work in parts.items()}
         found[Phase.FORWARD.label] = measure(whole) - sum(found.values())
+        return found
+
+    @cached_property
+    def _activations(self) -> Counter[int]:
+        """How many elements convolutions and matrix products put out in the forward, by module."""
+        found: Counter[int] = Counter()
+        known: dict[Call, int] = {}
+        phases = self._trace.phases or bytes(len(self._trace.steps))
+        for (call, scope), phase in zip(self._trace.steps, phases, strict=True):
+            if phase == Phase.FORWARD:
+                while scope in self._priced.covered:  # a module that was priced as a whole has all that is in it
+                    scope = self._trace.scopes[scope].parent
+                found[self._trace.scopes[scope].module] += _elements(call, known)
         return found
 
     def _has_unbatched_convolution(self) -> bool:
@@ -319,3 +337,13 @@ class Attribution:
                 return scope.module
             index = self._trace.modules[index].parent
         return index
+
+
+def _elements(call: Call, known: dict[Call, int]) -> int:
+    """How many elements an operator puts out, if it is a convolution or matrix product, or made of such."""
+    if call not in known:
+        if FAMILIES.get(call.target) in ("convolution", "matmul"):
+            known[call] = sum(output.numel for output in call.outputs)
+        else:
+            known[call] = sum(_elements(part, known) for part in call.parts or ())
+    return known[call]

@@ -89,7 +89,11 @@ def to_layer(row: Row) -> dict[str, Any]:
 
 
 def _figures_of(row: Row) -> list[Figure]:
-    return [figure for figure in _figures() if not figure.optional or figure.value(row)]
+    return [
+        figure
+        for figure in _figures()
+        if not figure.optional or (figure.name in row.figures if figure.lacking else figure.value(row))
+    ]
 
 
 def _plain(value: Value) -> int | dict[str, int]:
@@ -207,7 +211,7 @@ def _row(value: Any, where: str) -> Row:
         figures={
             figure.name: _value(figure, fields, where)
             for figure in _figures()
-            if figure.name in fields or not figure.on_device
+            if figure.name in fields or not (figure.on_device or figure.lacking)
         },
         operators=_map(fields["operators"], f"{where}.operators", _number),
     )

@@ -28,6 +28,7 @@ from thoplw.render.units import aligned
 from thoplw.traffic.usage import Active
 
 if TYPE_CHECKING:
+    from thoplw.estimate.memory import ModuleMemory
     from thoplw.report.rows import Row
 
 #: The value of a figure for a module: a number, or a number for each part, such as bytes for each dtype.
@@ -69,6 +70,8 @@ class Charge:
         compulsory: gives the bytes that it must move, with all modules inside.
         active: gives the parameters that the work for one token touches.
         timed: gives the times on a device; None where no device was named.
+        activations: gives the elements that its convolutions and matrix products put out in the forward.
+        memory: what it takes, where that was asked for.
     """
 
     cost: int
@@ -80,6 +83,8 @@ class Charge:
     compulsory: Callable[[], int] = int
     active: Callable[[], Active] = Active
     timed: Callable[[], Timed] | None = None
+    activations: Callable[[], int] = int
+    memory: ModuleMemory | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,17 +97,20 @@ class Figure:
         label: the same at greater length, for the page and flame graphs; empty as for ``heading``.
         unit: of what it counts, in the singular; empty where the convention tells.
         description: a sentence, for the schema and for help.
-        of: computes the figure of a module from its charge; None for a figure that follows from others.
+        of: computes the figure of a module from its charge, or says None where it is not known; None for a figure that
+            follows from others.
         late: whether that takes so long that it waits until the figure is asked for.
         shows: name of the other figure, for one that only shows its values in another way (share shows macs).
         over: names of two figures, for one that is the first divided by the second.
         parts: what tells its parts apart, such as ``dtype``; empty where it is one number.
         optional: whether reports may lack it: documents then leave it out.
+        lacking: what to do about that, for a column that is asked for.
         on_device: whether it is of a device, so that reports lack it that name none.
         adds_up: whether the figure of a module that holds others is the sum of its own and theirs, and the model has
             a total. A figure that does not add up is the module's own, also in sums.
         inclusive: whether a module's own figure, which does not add up, is of all modules inside too, so that the
             model's is the total.
+        highest: whether that of several modules together is the highest of them.
         formatter: how it is written, if not as the format asks.
         places: where it is shown.
     """
@@ -112,15 +120,17 @@ class Figure:
     label: str = ""
     unit: str = ""
     description: str
-    of: Callable[[Charge], Value] | None = None
+    of: Callable[[Charge], Value | None] | None = None
     late: bool = False
     shows: str = ""
     over: tuple[str, str] | None = None
     parts: str = ""
     optional: bool = False
+    lacking: str = ""
     on_device: bool = False
     adds_up: bool = True
     inclusive: bool = False
+    highest: bool = False
     formatter: Formatter | None = None
     places: frozenset[str] = PLACES
 
@@ -248,16 +258,18 @@ class Figures(dict[str, Value]):
 
 
 def figures_of(charge: Charge) -> Figures:
-    """The figures of a module, given what it is charged for."""
-    known = {each.name: each.of(charge) for each in FIGURES.values() if each.of is not None and not each.late}
-    return Figures(known, partial(_late, charge))
+    """The figures of a module that are known, given what it is charged for."""
+    computed = [(figure.name, figure.of(charge)) for figure in FIGURES.values() if figure.of and not figure.late]
+    return Figures({name: value for name, value in computed if value is not None}, partial(_late, charge))
 
 
 def _late(charge: Charge, name: str) -> Value:
     figure = FIGURES[name]
     if figure.of is None or (figure.on_device and charge.timed is None):
         raise KeyError(name)
-    return figure.of(charge)
+    value = figure.of(charge)
+    assert value is not None  # late figures are known
+    return value
 
 
 def _timed(charge: Charge) -> Timed:
@@ -431,6 +443,41 @@ FIGURES: dict[str, Figure] = {
             of=lambda charge: charge.phases,
             parts="phase",
             optional=True,
+            places=frozenset({"table", "document", "totals"}),
+        ),
+        Figure(
+            name="activations",
+            heading="Activations",
+            label="Activations",
+            unit="element",
+            description="Elements that convolutions and matrix products put out, as fvcore and timm count activations.",
+            of=lambda charge: charge.activations(),
+            late=True,
+            places=frozenset({"table", "document"}),
+        ),
+        Figure(
+            name="peak",
+            heading="Peak",
+            label="Peak of memory",
+            unit="byte",
+            description="Bytes of the whole model at most while it runs, or a module in it.",
+            of=lambda charge: charge.memory and charge.memory.peak,
+            optional=True,
+            lacking="pass memory=True to thoplw.profile or thoplw.profile_training",
+            adds_up=False,
+            inclusive=True,
+            highest=True,
+            places=frozenset({"table", "document", "budget"}),
+        ),
+        Figure(
+            name="saved",
+            heading="Saved",
+            label="Saved for backward",
+            unit="byte",
+            description="Bytes that it makes and that are kept for the backward pass, at most at a time.",
+            of=lambda charge: charge.memory and charge.memory.saved,
+            optional=True,
+            lacking="pass memory=True to thoplw.profile_training",
             places=frozenset({"table", "document", "totals"}),
         ),
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from thoplw.errors import InputError, MissingExtraError, UnknownNameError
 from thoplw.estimate.devices import Device
 from thoplw.estimate.devices import device as find_device
+from thoplw.estimate.memory import Memory
 from thoplw.estimate.roofline import Roof
 from thoplw.pricing import Priced
 from thoplw.render import OUTLINES, TABLES, check_format, render
@@ -44,16 +45,17 @@ class LayerInfo:
         convention: name of the convention that counted.
     """
 
-    def __init__(self, source: Priced | Profile | Attribution) -> None:
+    def __init__(self, source: Priced | Profile | Attribution, memory: Memory | None = None) -> None:
         """Report on a priced trace, or on a profile that was read from a file."""
-        self._source = Attribution(source) if isinstance(source, Priced) else source
+        self._source = Attribution(source, memory=memory) if isinstance(source, Priced) else source
+        self._memory = memory
         self.total_macs: int = self._source.cost
         self.total_flops: int = self._source.flops
         self.total_params: int = self._source.params
         self.convention = self._source.about.convention
 
-    def __reduce__(self) -> tuple[type[LayerInfo], tuple[Profile]]:
-        return LayerInfo, (self.profile,)
+    def __reduce__(self) -> tuple[type[LayerInfo], tuple[Profile, Memory | None]]:
+        return LayerInfo, (self.profile, self._memory)
 
     # Rows are computed on demand: totals alone are faster.
 
@@ -87,6 +89,19 @@ class LayerInfo:
     def total_frozen(self) -> int:
         """Parameters of the whole model that require none."""
         return self.total_params - self.total_trainable
+
+    @property
+    def memory(self) -> Memory:
+        """How much memory the run takes, when, and for what.
+
+        Raises:
+            InputError: it was not asked for.
+        """
+        if self._memory is None:
+            raise InputError(
+                "the memory of this run is not known: pass memory=True to thoplw.profile or thoplw.profile_training"
+            )
+        return self._memory
 
     @property
     def total_moved(self) -> int:
@@ -131,7 +146,7 @@ class LayerInfo:
             UnknownNameError: there is no such device, or it has no peak in that type.
             InputError: this report was read from a file, which has no operators.
         """
-        return LayerInfo(self._attribution("times on a device").on(Roof(find_device(device), dtype)))
+        return LayerInfo(self._attribution("times on a device").on(Roof(find_device(device), dtype)), self._memory)
 
     @property
     def floor(self) -> float:
@@ -275,8 +290,9 @@ class LayerInfo:
             depth: show modules down to this depth; deeper ones count towards the module that holds them.
             columns: which, out of ``name``, ``class``, ``depth``, ``inputs``, ``outputs``, ``calls``, ``macs``,
                 ``flops``, ``params``, ``trainable``, ``share``, ``bytes`` (one for each dtype), ``moved``,
-                ``compulsory``, ``intensity``, ``active``, ``phases`` (one for each, of a training step) and
-                ``operators``; on a device (see :meth:`on`) also ``bound``, ``floor`` and ``eager``.
+                ``compulsory``, ``intensity``, ``active``, ``activations``, ``phases`` (one for each, of a training
+                step) and ``operators``; on a device (see :meth:`on`) also ``bound``, ``floor`` and ``eager``; with
+                ``memory=True`` also ``peak`` and ``saved``, in bytes.
             sort: order rows by ``name``, or by a number, largest first: ``calls``, ``macs``, ``flops``, ``params``,
                 ``trainable``, ``share``, ``bytes``, ``moved``, ``compulsory``, ``intensity`` or ``active``. They are in
                 definition order otherwise.

@@ -10,7 +10,7 @@ from string import digits
 from typing import Any
 
 from thoplw.errors import InputError
-from thoplw.report.figures import FIGURES, Figures, Value, total
+from thoplw.report.figures import FIGURES, Figures, Value, number, total
 from thoplw.report.rows import Row
 
 
@@ -57,6 +57,8 @@ def summed(rows: Sequence[Row], beside: bool = False) -> Row:
         operators.update(row.operators)
 
     def figure(name: str) -> Value:
+        if FIGURES[name].highest:
+            return max(number(row.figures[name]) for row in rows)
         adds_up = FIGURES[name].adds_up or (beside and FIGURES[name].inclusive)
         return total(row.figures[name] for row in rows) if adds_up else rows[0].figures[name]
 

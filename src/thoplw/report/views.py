@@ -140,6 +140,8 @@ class View:
             heading, words, footer = _WORDS[name]
             return [_Words(heading, lambda row: words(row, profile.batch), footer(model, profile.batch))]
         figure = FIGURES[name]
+        if figure.lacking and not figure.number(model):
+            raise InputError(f"column {name!r}: this report knows no {figure.label.lower()}: {figure.lacking}")
         if figure.formatter is not None:
             cell = foot = figure.formatter
         heading = profile.heading(figure)

@@ -37,6 +37,16 @@ def batch_norm(
     return _laid_out(x, layouts.batch_norm(x)) if agree else None
 
 
+def native_batch_norm(x: TensorSpec, *given: Any) -> tuple[TensorSpec, TensorSpec, TensorSpec] | None:
+    """``[N, C, *] -> [N, C, *] [C] [C]``, the last two empty in evaluation, where meta kernels fill them."""
+    out = batch_norm(x, *given)
+    if out is None:
+        return None
+    size = (x.shape[1],) if given[4] else (0,)
+    kept = TensorSpec(shape=size, dtype=x.dtype, strides=(1,))
+    return out, kept, kept
+
+
 def layer_norm(
     x: TensorSpec, shape: Shape, weight: TensorSpec | None = None, bias: TensorSpec | None = None, *options: Any
 ) -> TensorSpec | None:
@@ -86,6 +96,7 @@ def softmax(x: TensorSpec, dim: int, dtype: Any = None) -> TensorSpec | None:
 
 RULES: Mapping[str, Callable[..., Any]] = {
     "batch_norm": batch_norm,
+    "native_batch_norm": native_batch_norm,
     "layer_norm": layer_norm,
     "group_norm": group_norm,
     "rms_norm": rms_norm,

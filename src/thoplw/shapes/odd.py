@@ -73,7 +73,35 @@ def _fits(x: TensorSpec, bins: tuple[int, ...]) -> bool:
     return x.dtype in FLOATING and len(x.shape) > 1 and len(bins) == x.shape[-1] and min(bins, default=0) > 0
 
 
+def embedding_bag(
+    weight: TensorSpec,
+    indices: TensorSpec,
+    offsets: TensorSpec,
+    scaled: bool = False,
+    mode: int = 0,
+    sparse: bool = False,
+    each: TensorSpec | None = None,
+    with_last: bool = False,
+    padding: int = -1,
+) -> tuple[TensorSpec, ...] | None:
+    """``[V, D] [N] [B] -> [B, D]``, then the bag of each index, sizes of bags, and which were the largest.
+
+    What sums without padding needs no bags. Meta kernels give the last three the sizes that they have on a GPU.
+    """
+    if len(indices.shape) != 1 or len(offsets.shape) != 1 or mode not in (0, 1, 2) or not is_contiguous(weight):
+        return None
+    bags, width = offsets.numel - with_last, weight.shape[1]
+    return (
+        contiguous((bags, width), weight.dtype),
+        contiguous((0 if mode == 0 and padding < 0 else indices.numel,), offsets.dtype),
+        contiguous((bags,), offsets.dtype),
+        contiguous((bags, width) if mode == 2 else (bags,), offsets.dtype),
+    )
+
+
 RULES: Mapping[str, Callable[..., Any]] = {
+    "_embedding_bag": embedding_bag,
+    "_embedding_bag_forward_only": embedding_bag,
     "_histogramdd_bin_edges": edges_of_bins,
     "_histogramdd_from_bin_cts": counts_in_bins,
     "_histogramdd_from_bin_tensors": counts_between,

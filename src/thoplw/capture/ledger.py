@@ -1,0 +1,262 @@
+"""Which memory there is at any time of a run on abstract tensors: that which a real run would have.
+
+An abstract tensor has no memory, but keeps a :class:`Block`, which its views share::
+
+    y = x.relu()     # y.memory is a new block
+    z = y.view(-1)   # z.memory is y.memory
+    del y, z         # nobody has the block any more: it is gone
+
+Python and autograd let go of tensors as in a real run, so that blocks come and go as memory does there. What has values
+in the run, such as a mask or the counter of an optimizer, has real memory, which a weak reference watches.
+"""
+
+from __future__ import annotations
+
+import weakref
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from functools import cache, partial
+from typing import Any
+
+import torch
+
+from thoplw.capture.abstract import AbstractTensor
+from thoplw.capture.nesting import tensors_in
+from thoplw.capture.operators import target_of
+from thoplw.capture.torch_internals import memory_of, schema_of
+from thoplw.errors import InputError
+from thoplw.record import Phase, Step, TensorSpec
+from thoplw.record.storage import Kind, Lifetimes, Storage
+
+#: Operators whose outputs lie in the memory of their first argument, without their schemas saying so.
+_VIEWS = frozenset(
+    "aten._unsafe_view aten.lift aten.unsafe_chunk aten.unsafe_split aten.unsafe_split_with_sizes".split()
+)
+
+
+def _no_more(place: int, args: tuple[Any, ...]) -> int:
+    return 0
+
+
+def _more_of_bags(place: int, args: tuple[Any, ...]) -> int:
+    """The bags of all indices, and a last one; the size of each bag that has an offset, wanted or not."""
+    return 1 if place == 1 else int(place == 2 and len(args) > 7 and args[7])
+
+
+#: Operators that give a part of the memory that they took: elements more than an output has, by its place.
+_MORE = {f"aten._embedding_bag{end}": _more_of_bags for end in ("", "_forward_only")}
+
+
+class Block:
+    """The memory of the abstract tensors that have it; it goes with the last of them.
+
+    Attributes:
+        index: which storage of the ledger it is.
+    """
+
+    __slots__ = ("_ledger", "index")
+
+    def __init__(self, ledger: Ledger, index: int) -> None:
+        self._ledger = ledger
+        self.index = index
+
+    def __del__(self) -> None:
+        self._ledger.gone(self.index)
+
+
+class Ledger:
+    """The storages of one run."""
+
+    def __init__(self, steps: list[Step]) -> None:
+        """Begin, with nothing there.
+
+        Args:
+            steps: those of the run, which adds to them.
+        """
+        self._steps = steps
+        self._sizes: list[int] = []
+        self._kinds: list[Kind] = []
+        self._born: list[int] = []
+        self._died: dict[int, int] = {}  # which step was to come
+        self._events: list[int] = []
+        self._iterations: list[tuple[int, int]] = []
+        self._held: dict[int, Block] = {}  # by the identity of a tensor of the user's
+        self._memories: dict[int, Block] = {}  # by the identity of the memory of such a tensor
+        self._real: dict[int, tuple[weakref.ref[torch.UntypedStorage], int]] = {}
+        self._open = True
+
+    def hold(self, tensors: Iterable[torch.Tensor], kind: Kind) -> None:
+        """Note what is there before the run, and after it: to be called before anything stands in for the tensors."""
+        for tensor in tensors:
+            if id(tensor) in self._held or tensor.layout is not torch.strided or tensor.is_nested:
+                continue
+            memory = memory_of(tensor)
+            block = self._memories.get(memory)
+            if block is None:
+                storage = torch.Tensor.untyped_storage(tensor)
+                block = self._memories[memory] = self._new(storage.nbytes(), kind, -1)
+                self._watch(storage, block.index)
+            self._held[id(tensor)] = block
+
+    def enter(self, given: torch.Tensor, entered: torch.Tensor) -> None:
+        """Have what the model gets for an input lie in the memory of the input."""
+        block = self._held.get(id(given))
+        if block is None:
+            return
+        if type(entered) is AbstractTensor:
+            entered.memory = block
+        elif entered.layout is torch.strided and not entered.is_nested:
+            self._watch(torch.Tensor.untyped_storage(entered), block.index)
+
+    def begin(self) -> None:
+        """Note that an iteration begins."""
+        self._iterations.append((len(self._steps), len(self._events)))
+
+    def record(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        """Note what memory the output of an operator lies in: that of an argument, or some of its own."""
+        for tensor in tensors_in((args, kwargs)):
+            if type(tensor) is not AbstractTensor and id(tensor) not in self._held:
+                self._meet(tensor, -1)
+        outputs = [output] if isinstance(output, torch.Tensor) else list(tensors_in(output))
+        viewed: Sequence[Any] | None = None
+        more = _MORE.get(target_of(func), _no_more)
+        for place, tensor in enumerate(outputs):
+            if id(tensor) in self._held:
+                continue
+            if type(tensor) is not AbstractTensor:
+                self._meet(tensor, len(self._steps) - 1)
+            elif tensor.memory is None:
+                if viewed is None:
+                    viewed = _viewed(func, args, kwargs)
+                if viewed:
+                    tensor.memory = self._memory_of(viewed[0])
+                elif size := bytes_of(tensor.spec):
+                    size += more(place, args) * tensor.spec.itemsize
+                    tensor.memory = self._new(size, Kind.TEMPORARIES, len(self._steps) - 1)
+
+    def note(self, tensors: Iterable[torch.Tensor], kind: Kind) -> None:
+        """Note what the memory of tensors is for; of what was there before, only an optimizer tells."""
+        for tensor in tensors:
+            index = self._index_of(tensor)
+            if index is not None and (self._born[index] >= 0 or kind is Kind.OPTIMIZER):
+                self._kinds[index] = kind
+
+    def gone(self, index: int) -> None:
+        """Note that nobody has a storage any more."""
+        if self._open:
+            self._events.append(~index)
+            self._died[index] = len(self._steps)
+
+    def close(self) -> None:
+        """Stop: what goes from now on goes with the run."""
+        self._open = False
+        for each in (self._held, self._memories, self._real):  # they keep this object
+            each.clear()
+
+    def lifetimes(self, phases: Sequence[int]) -> Lifetimes:
+        """All that was noted.
+
+        Args:
+            phases: the phase of each step.
+        """
+        later = [step for step, phase in enumerate(phases) if phase == Phase.BACKWARD]
+        kinds = self._kinds.copy()
+        for index, (kind, born) in enumerate(zip(kinds, self._born, strict=True)):
+            if kind is Kind.TEMPORARIES and born >= 0 and phases[born] in (Phase.FORWARD, Phase.RECOMPUTATION):
+                at = bisect_right(later, born)
+                if at < len(later) and later[at] < self._died.get(index, len(phases)):
+                    kinds[index] = Kind.ACTIVATIONS
+        return Lifetimes(
+            storages=tuple(map(Storage, self._sizes, kinds, self._born, map(self._gone, range(len(kinds))))),
+            events=tuple(self._events),
+            iterations=tuple(self._iterations) or ((0, sum(born < 0 for born in self._born)),),
+        )
+
+    def _gone(self, index: int) -> int:
+        return self._died.get(index, -1)
+
+    def _new(self, size: int, kind: Kind, step: int) -> Block:
+        return Block(self, self._add(size, kind, step))
+
+    def _add(self, size: int, kind: Kind, step: int) -> int:
+        index = len(self._sizes)
+        self._sizes.append(size)
+        self._kinds.append(kind)
+        self._born.append(step)
+        self._events.append(index)
+        return index
+
+    def _meet(self, tensor: torch.Tensor, step: int) -> int | None:
+        """The storage of a tensor with values, which is new if it was not met before."""
+        if tensor.layout is not torch.strided or tensor.is_nested or tensor.is_meta:
+            return None
+        storage = torch.Tensor.untyped_storage(tensor)
+        known = self._real.get(storage._cdata)
+        if known is not None and known[0]() is storage:
+            return known[1]
+        if not storage.nbytes():
+            return None
+        index = self._add(storage.nbytes(), Kind.TEMPORARIES, step)
+        self._watch(storage, index, self.gone)
+        return index
+
+    def _watch(self, storage: torch.UntypedStorage, index: int, gone: Any = None) -> None:
+        key = storage._cdata
+        self._real[key] = weakref.ref(storage, partial(_forget, self._real, key, index, gone)), index
+
+    def _memory_of(self, tensor: torch.Tensor) -> Any:
+        """What a view of a tensor is to keep, so that its memory stays."""
+        held = self._held.get(id(tensor))
+        if held is not None or type(tensor) is AbstractTensor:
+            return held or tensor.memory  # type: ignore[attr-defined] # it is abstract, or held
+        return None if self._meet(tensor, -1) is None else torch.Tensor.untyped_storage(tensor)
+
+    def _index_of(self, tensor: torch.Tensor) -> int | None:
+        memory = self._memory_of(tensor)
+        if isinstance(memory, Block):
+            return memory.index
+        known = None if memory is None else self._real.get(memory._cdata)
+        return None if known is None else known[1]
+
+
+def _forget(real: dict[int, Any], key: int, index: int, gone: Any, _: Any) -> None:
+    """A real storage is gone; another may have its place by now."""
+    if key in real and real[key][1] == index:
+        del real[key]
+    if gone is not None:
+        gone(index)
+
+
+def bytes_of(spec: TensorSpec) -> int:
+    """The bytes that a tensor of its own memory takes, gaps between its elements included."""
+    if not spec.numel:
+        return 0
+    if not spec.strides and spec.shape:
+        raise InputError(
+            f"a sparse tensor of shape {spec.shape} was made, and the memory that it takes depends on values: the "
+            "memory of this model cannot be told before it runs."
+        )
+    reach = 1 + sum((size - 1) * stride for size, stride in zip(spec.shape, spec.strides, strict=True))
+    return reach * spec.itemsize
+
+
+def _viewed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
+    """The tensor that an operator returns views of, if it does."""
+    position, name = _place(func)
+    value = args[position] if 0 <= position < len(args) else kwargs.get(name)
+    return list(tensors_in(value))[:1]
+
+
+@cache
+def _place(func: Any) -> tuple[int, str]:
+    """Position and name of the argument that an operator returns views of; ``-1, ""`` where there is none."""
+    schema = schema_of(func)
+    if target_of(func) in _VIEWS:
+        return 0, schema.arguments[0].name
+    sets = [each.alias_info.before_set for each in schema.returns if each.alias_info and not each.alias_info.is_write]
+    for position, argument in enumerate(schema.arguments):
+        alias = argument.alias_info
+        # Of a list of views, as split returns, a schema says only that the argument is in something from then on.
+        if alias is not None and not alias.is_write and (alias.before_set in sets or "*" in alias.after_set):
+            return position, argument.name
+    return -1, ""

@@ -1,0 +1,165 @@
+"""``thoplw memory``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from thoplw.cli.options import (
+    MODEL,
+    TABLE,
+    Batch,
+    Inputs,
+    Model,
+    Output,
+    Seq,
+    kind_for,
+    known,
+    size,
+)
+from thoplw.cli.run import loaded
+from thoplw.cli.terminal import show, told
+from thoplw.cli.train import STEP, Accumulate, Autocast, Checkpoint, Freeze, Lora, Optimizer
+
+if TYPE_CHECKING:
+    from thoplw.estimate.memory import Memory
+
+#: Output formats.
+KINDS = ("text", "md", "html", "json")
+
+
+def _kind(value: str | None) -> str | None:
+    if value is not None:
+        known("kind", (value,), KINDS)
+    return value
+
+
+def _fmt(value: str) -> str:
+    known("fmt", (value,), ("raw", "clever"))
+    return value
+
+
+def memory(
+    model: Model,
+    inputs: Inputs = None,
+    seq: Seq = None,
+    batch: Batch = None,
+    train: Annotated[
+        bool, typer.Option("--train", metavar="", rich_help_panel=STEP, help="Of training, also without an optimizer.")
+    ] = False,
+    optimizer: Optimizer = None,
+    accumulate: Accumulate = 1,
+    autocast: Autocast = None,
+    freeze: Freeze = None,
+    lora: Lora = None,
+    checkpoint: Checkpoint = False,
+    fit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="AMOUNT",
+            rich_help_panel=MODEL,
+            parser=size,
+            help="Find the largest batch that takes no more than this, as in 24GB or 24GiB; with --batch or --input, "
+            "in training, which blocks to checkpoint so that it does.",
+        ),
+    ] = None,
+    reserved: Annotated[
+        bool,
+        typer.Option(
+            "--reserved",
+            metavar="",
+            rich_help_panel=MODEL,
+            help="With --fit: what CUDA's caching allocator reserves is to fit, not only what is requested.",
+        ),
+    ] = False,
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", metavar="KIND", rich_help_panel=TABLE, callback=_kind, help=f"{', '.join(KINDS)}."),
+    ] = None,
+    fmt: Annotated[
+        str,
+        typer.Option(metavar="FMT", rich_help_panel=TABLE, callback=_fmt, help="raw or clever bytes."),
+    ] = "clever",
+    output: Output = None,
+) -> None:
+    """Show how much memory a model takes, before anything runs: in inference, or in a training loop.
+
+    With an optimizer, or another option of a training step, it is of a training loop.
+
+    For example:
+
+    thoplw memory resnet50 --batch 64
+
+    thoplw memory resnet50 --batch 64 --optimizer adamw --autocast bf16
+
+    thoplw memory timm:vit_base_patch16_224 --optimizer adamw --fit 24GB
+
+    thoplw memory timm:vit_base_patch16_224 --optimizer adamw --batch 64 --fit 6GB
+    """
+    kind = kind_for(kind, output, KINDS)
+    of_training = train or any((optimizer, autocast, freeze, lora, checkpoint, accumulate > 1))
+    fixed = batch is not None or bool(inputs)
+    if fit is not None and fixed and not of_training:
+        raise typer.BadParameter("--fit finds a batch: leave --batch and --input out; with them it is of training only")
+    if reserved and (fit is None or fixed):
+        raise typer.BadParameter("--reserved says what --fit compares for a batch; give --fit 24GB, and no --batch")
+    with told():
+        from thoplw.api.fit import largest
+
+        options = {"optimizer": optimizer, "accumulate": accumulate, "autocast": autocast} if of_training else {}
+        changes = {"frozen": freeze or (), "rank": lora, "checkpointed": checkpoint}
+
+        def taken(count: int | None) -> Memory:
+            module, tensors = loaded(model, inputs, seq=seq, batch=count)
+            return _taken(module, tensors, of_training, options, changes)
+
+        if fit is None:
+            show(_written(taken(batch), kind, fmt), output)
+            return
+        if fixed:
+            show(_planned(loaded(model, inputs, seq=seq, batch=batch), fit, options, changes, kind, fmt), output)
+            return
+        found: dict[int, Memory] = {}
+
+        def peak(count: int) -> int:
+            found[count] = taken(count)
+            return found[count].cuda.reserved if reserved else found[count].peak
+
+        most, _ = largest(peak, fit)
+        if kind in ("json", "html"):
+            show(_written(found[most], kind, fmt, batch=most), output)
+            return
+        what = "reserved by CUDA's caching allocator" if reserved else "requested"
+        show(f"The largest batch that fits is {most}, by bytes {what}.\n\n{_written(found[most], kind, fmt)}", output)
+
+
+def _taken(module: Any, tensors: Any, of_training: bool, options: dict[str, Any], changes: dict[str, Any]) -> Memory:
+    from thoplw.api import fine_tuning
+    from thoplw.api.profile import profile
+    from thoplw.api.training import profile_training
+
+    if not of_training:
+        return profile(module, tensors, verbose=False, memory=True)[2].memory
+    module = fine_tuning.changed(module, **changes)
+    return profile_training(module, tensors, verbose=False, memory=True, **options).memory
+
+
+def _planned(
+    given: tuple[Any, Any], limit: int, options: dict[str, Any], changes: dict[str, Any], kind: str, fmt: str
+) -> str:
+    """Which blocks to checkpoint, and what is taken then."""
+    from thoplw.api import fine_tuning
+    from thoplw.api.checkpoints import checkpoints
+
+    module, tensors = given
+    plan = checkpoints(fine_tuning.changed(module, **changes), tensors, limit, **options)
+    memory = plan.report.memory
+    if kind in ("json", "html"):
+        return _written(memory, kind, fmt, checkpoint=list(plan.blocks))
+    return f"{plan}\n\n{_written(memory, kind, fmt)}"
+
+
+def _written(memory: Memory, kind: str, fmt: str, **more: Any) -> str:
+    return json.dumps({**more, **memory.to_dict()}, indent=2) if kind == "json" else memory.summary(kind, fmt)

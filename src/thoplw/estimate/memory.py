@@ -1,0 +1,351 @@
+"""How much memory a run takes, when, and for what: read from the lifetimes of its storages, without torch.
+
+Example: two storages of 4 bytes, of which the first is gone before the second comes, take 4 bytes at the peak; if both
+are there at a time, 8. All figures are the bytes that a run *requests*. What an allocator makes of them is told by
+:mod:`thoplw.estimate.allocator`, and never mixed with these.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from thoplw.errors import InputError, UnknownNameError
+from thoplw.estimate.allocator import Allocated, allocated
+from thoplw.record import Kind, Lifetimes, Phase, Storage, Trace
+from thoplw.render import render
+from thoplw.render.table import Table
+from thoplw.render.timeline import Timeline, timeline_page
+from thoplw.render.units import clever_format
+from thoplw.render.words import named
+
+#: Kernels that take memory of their own while they run, whose size only they know.
+WORKSPACES = frozenset(
+    f"aten.{name}"
+    for name in (
+        *("convolution", "convolution_backward", "mkldnn_rnn_layer", "mkldnn_rnn_layer_backward"),
+        *("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention_for_cpu_backward"),
+    )
+)
+
+
+#: Formats of :meth:`Memory.summary`.
+KINDS = ("text", "md", "html")
+
+#: How many modules it names.
+MODULES = 10
+
+#: Format -> how bytes are written.
+_WRITTEN: Mapping[str, Callable[[int], str]] = {
+    "raw": lambda size: f"{size} ",
+    "clever": lambda size: f"{clever_format(size)}" if size >= 1000 else f"{size} ",
+}
+
+
+class Moment(NamedTuple):
+    """What there is while an operator runs.
+
+    Attributes:
+        iteration: of the training loop, from 0; 0 in inference.
+        step: index of the operator in the record.
+        phase: ``forward``, ``recomputation``, ``backward`` or ``update``.
+        module: path of the module that runs; empty for the model itself.
+        operator: its name, such as ``aten.convolution``.
+        bytes: how many there are, what the operator made included.
+    """
+
+    iteration: int
+    step: int
+    phase: str
+    module: str
+    operator: str
+    bytes: int
+
+
+class ModuleMemory(NamedTuple):
+    """What a module takes.
+
+    Attributes:
+        peak: bytes of the whole model at most while it runs, or a module in it, in any phase.
+        saved: bytes that it makes and that are kept for the backward pass, at most at a time; those of modules in it
+            are theirs.
+        temporaries: bytes of what else it makes, at most at a time.
+    """
+
+    peak: int = 0
+    saved: int = 0
+    temporaries: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """The memory of a run of inference, or of some iterations of a training loop.
+
+    Attributes:
+        trace: the record of the run, with lifetimes.
+    """
+
+    trace: Trace
+
+    def __repr__(self) -> str:
+        at = self.peak_at
+        return f"<Memory: peak {self.peak} bytes in {at.module or 'the model itself'!r}, {at.phase}, {at.operator}>"
+
+    @cached_property
+    def timeline(self) -> tuple[Moment, ...]:
+        """One moment for each operator, in order."""
+        phases = self.trace.phases or bytes(len(self.trace.steps))
+        starts = [step for step, _ in self._iterations]
+        iteration = 0
+        moments = []
+        for step, ((call, scope), size) in enumerate(zip(self.trace.steps, self._levels, strict=True)):
+            while iteration + 1 < len(starts) and step >= starts[iteration + 1]:
+                iteration += 1
+            phase = Phase(phases[step]).label
+            moments.append(Moment(iteration, step, phase, self._path(scope), call.target, size))
+        return tuple(moments)
+
+    @property
+    def peak(self) -> int:
+        """The most bytes that there are at any time."""
+        return max(self.peaks)
+
+    @cached_property
+    def peaks(self) -> tuple[int, ...]:
+        """The most in each iteration: in the first an optimizer has no states yet."""
+        levels = [0, *self._lifetimes.live()]
+        bounds = [*(event for _, event in self._iterations), len(levels) - 1]
+        return tuple(max(levels[first : last + 1]) for first, last in pairwise(bounds))
+
+    @cached_property
+    def peak_at(self) -> Moment:
+        """The first moment of the peak."""
+        if not self.timeline:
+            raise InputError("no operator ran, so that there is no peak of one")
+        return max(self.timeline, key=lambda moment: moment.bytes)
+
+    @cached_property
+    def by_kind(self) -> dict[str, int]:
+        """What the peak consists of: kind -> bytes, largest first; they add up to it."""
+        return _by((storage.kind.label, storage.size) for storage in self.alive(self.peak_at))
+
+    @cached_property
+    def by_module(self) -> dict[str, int]:
+        """The part of the peak that operators made: path of the module that made it -> bytes, largest first."""
+        alive = (storage for storage in self.alive(self.peak_at) if storage.step >= 0)
+        return _by((self._path(self.trace.steps[storage.step][1]), storage.size) for storage in alive)
+
+    def alive(self, moment: Moment) -> tuple[Storage, ...]:
+        """The storages that are there at a moment, in the order in which they came."""
+        return tuple(
+            storage
+            for storage in self._lifetimes.storages
+            if storage.step <= moment.step and not 0 <= storage.gone <= moment.step
+        )
+
+    def module(self, path: str) -> ModuleMemory:
+        """What one module takes.
+
+        Raises:
+            UnknownNameError: the model has no module of this path.
+        """
+        if path not in self._indices:
+            raise UnknownNameError("module", path, self._indices)
+        return self.at(path)
+
+    def at(self, path: str) -> ModuleMemory:
+        """The same, of a module that may not have run, and takes nothing then."""
+        return self.modules.get(self._indices.get(path, -1), ModuleMemory())
+
+    @cached_property
+    def _indices(self) -> dict[str, int]:
+        return {info.path: index for index, info in enumerate(self.trace.modules)}
+
+    @cached_property
+    def modules(self) -> Mapping[int, ModuleMemory]:
+        """What each module takes, by its index in the record, for those that ran."""
+        peaks: dict[int, int] = {}
+        for (_, scope), size in zip(self.trace.steps, self._levels, strict=True):
+            for module in self._around(scope):
+                if size > peaks.get(module, -1):
+                    peaks[module] = size
+        saved, temporaries = (self._at_most(kind) for kind in (Kind.ACTIVATIONS, Kind.TEMPORARIES))
+        return {
+            module: ModuleMemory(peak, saved.get(module, 0), temporaries.get(module, 0))
+            for module, peak in peaks.items()
+        }
+
+    @cached_property
+    def cuda(self) -> Allocated:
+        """What CUDA's caching allocator makes of the same storages, see :mod:`thoplw.estimate.allocator`."""
+        return allocated(self._lifetimes)
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def summary(self, kind: str = "text", fmt: str = "clever") -> str:
+        """The peak in a sentence, what it consists of, and which modules made it.
+
+        Args:
+            kind: ``text`` or ``md``; or ``html``, a page with a chart of all moments, where each can be looked into.
+            fmt: ``raw`` bytes, or ``clever`` ones with units.
+
+        Raises:
+            UnknownNameError: there is no such kind or format.
+        """
+        for what, name, names in (("kind", kind, KINDS), ("fmt", fmt, _WRITTEN)):
+            if name not in names:
+                raise UnknownNameError(what, name, names)
+        if kind == "html":
+            return timeline_page(self._for_page())
+        kinds = render(self._table("At the peak", self.by_kind, fmt), kind)
+        modules = render(self._table("Made in", self.by_module, fmt, MODULES), kind)
+        parts = (self._sentence(fmt), kinds, *((modules,) if self.by_module else ()), *self.notes)
+        return "\n\n".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the timeline, as plain values."""
+        return {
+            "peak": self.peak,
+            "peaks": list(self.peaks),
+            "at": self.peak_at._asdict(),
+            "by_kind": self.by_kind,
+            "by_module": self.by_module,
+            "cuda": self.cuda._asdict(),
+            "notes": list(self.notes),
+        }
+
+    def _for_page(self) -> Timeline:
+        operators: dict[str, int] = {}
+        phases = self.trace.phases or bytes(len(self.trace.steps))
+        steps = [
+            (operators.setdefault(call.target, len(operators)), self._module(scope), phase)
+            for (call, scope), phase in zip(self.trace.steps, phases, strict=True)
+        ]
+        return Timeline(
+            title=self.trace.modules[0].class_name,
+            sentence=self._sentence("clever"),
+            notes=self.notes,
+            kinds=[kind.label for kind in Kind],
+            modules=[info.path for info in self.trace.modules],
+            operators=list(operators),
+            phases=[phase.label for phase in Phase],
+            steps=steps,
+            storages=[(size, int(kind), step, gone) for size, kind, step, gone in self._lifetimes.storages],
+            iterations=[step for step, _ in self._iterations],
+            peak=self.peak_at.step,
+        )
+
+    def _sentence(self, fmt: str) -> str:
+        at, written = self.peak_at, _WRITTEN[fmt]
+        times = f", in iteration {at.iteration + 1} of {len(self.peaks)}" if len(self.peaks) > 1 else ""
+        peaks = " and ".join(f"{written(peak)}B" for peak in self.peaks)
+        each = f" The peaks of the iterations are {peaks}." if len({*self.peaks}) > 1 else ""
+        where = f"{at.phase}, {at.operator}"
+        return f"The peak is {written(self.peak)}B, in {named(at.module)} ({where}){times}.{each}"
+
+    def _table(self, what: str, sizes: Mapping[str, int], fmt: str, most: int | None = None) -> Table:
+        """Sizes by name, of which the smallest may be summed up in one row."""
+        total = sum(sizes.values())
+        rows = [(named(name), size) for name, size in [*sizes.items()][:most]]
+        if most is not None and len(sizes) > most:
+            rows.append((f"({len(sizes) - most} more)", total - sum(size for _, size in rows)))
+        written = _WRITTEN[fmt]
+        return Table(
+            columns=(what, "Bytes", "Share"),
+            rows=tuple((name, written(size), _share(size, total)) for name, size in rows),
+            footer=("Total", written(total), _share(total, total)),
+            values={"Bytes": (*(size for _, size in rows), total)},
+        )
+
+    @property
+    def is_of_training(self) -> bool:
+        """Whether there was a backward pass."""
+        return any(self.trace.phases)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What the figures leave out, in sentences."""
+        known = Counter(call.target for call, _ in self.trace.steps if call.target in WORKSPACES)
+        if not known:
+            return ()
+        names = ", ".join(f"{name} ({times} calls)" for name, times in sorted(known.items()))
+        return (f"Not in it is the memory that kernels take for themselves while they run: {names}.",)
+
+    @property
+    def _lifetimes(self) -> Lifetimes:
+        assert self.trace.lifetimes is not None  # or there would be no such object
+        return self.trace.lifetimes
+
+    @property
+    def _iterations(self) -> tuple[tuple[int, int], ...]:
+        return self._lifetimes.iterations
+
+    @cached_property
+    def _levels(self) -> list[int]:
+        """How many bytes there are at each step."""
+        changes = [0] * (len(self.trace.steps) + 1)
+        before = 0
+        for storage in self._lifetimes.storages:
+            if storage.step < 0:
+                before += storage.size
+            else:
+                changes[storage.step] += storage.size
+            if storage.gone >= 0:
+                changes[storage.gone] -= storage.size
+        levels = []
+        for change in changes[:-1]:
+            before += change
+            levels.append(before)
+        return levels
+
+    def _at_most(self, kind: Kind) -> dict[int, int]:
+        """How much each module itself has made of a kind, at most at a time."""
+        now: dict[int, int] = defaultdict(int)
+        most: dict[int, int] = {}
+        storages = self._lifetimes.storages
+        for event in self._lifetimes.events:
+            storage = storages[event if event >= 0 else ~event]
+            if storage.kind is not kind or storage.step < 0:
+                continue
+            module = self._module(self.trace.steps[storage.step][1])
+            now[module] += storage.size if event >= 0 else -storage.size
+            most[module] = max(most.get(module, 0), now[module])
+        return most
+
+    def _module(self, scope: int) -> int:
+        return self.trace.scopes[scope].module if scope >= 0 else 0
+
+    def _path(self, scope: int) -> str:
+        return self.trace.modules[self._module(scope)].path
+
+    def _around(self, scope: int) -> Iterable[int]:
+        """The modules whose calls a scope is part of."""
+        found = self._chains.get(scope)
+        if found is None:
+            found = self._chains[scope] = tuple(dict.fromkeys(self._outwards(scope)))
+        return found
+
+    def _outwards(self, scope: int) -> Iterator[int]:
+        while scope >= 0:
+            yield self.trace.scopes[scope].module
+            scope = self.trace.scopes[scope].parent
+
+    @cached_property
+    def _chains(self) -> dict[int, tuple[int, ...]]:
+        return {}
+
+
+def _share(size: int, total: int) -> str:
+    return f"{100 * size / total if total else 0:.2f} %"
+
+
+def _by(sizes: Iterable[tuple[str, int]]) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for name, size in sizes:
+        found[name] += size
+    return dict(found.most_common())

@@ -1,0 +1,296 @@
+"""The memory of a run, against a tracker of real storages: equal to the byte."""
+
+from __future__ import annotations
+
+# ruff: noqa: E402 # older torch lacks what the imports below name
+from checks.releases import file_since
+
+file_since("2.14")
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from checks import storage_tracker
+from checks.training_variants import VARIANTS, Calls, checkpointed, cnn, encoder, language_model, mlp, total
+from torch import nn
+from torch.utils.checkpoint import checkpoint_sequential
+
+import thoplw
+from thoplw.estimate.memory import Memory
+
+#: Their kernel keeps a workspace, whose size oneDNN decides.
+WORKSPACES = {"recurrent: LSTM", "recurrent: LSTM, both ways"}
+
+
+def events(memory: Memory) -> list[tuple[str, int]]:
+    """As the tracker has them: after each operator that made something, its name and the bytes that there were."""
+    return [
+        (moment.operator, moment.bytes)
+        for step, moment in enumerate(memory.timeline)
+        if any(storage.step == step for storage in memory.trace.lifetimes.storages)
+    ]
+
+
+def of_training(model: nn.Module, inputs: Any, **options: Any) -> Memory:
+    return thoplw.profile_training(model, inputs, loss=total, verbose=False, memory=True, **options).memory
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own, about ways that it thinks old
+@pytest.mark.parametrize("name", VARIANTS)
+def test_training_takes_what_the_tracker_sees(name: str) -> None:
+    variant = VARIANTS[name]
+    model, inputs = variant.build()
+    memory = of_training(model, inputs, **variant.options)
+    expected = storage_tracker.training(model, inputs, loss=total, **variant.options)
+    if name in WORKSPACES:
+        assert memory.peak < max(expected.peaks)
+        assert "mkldnn_rnn_layer" in memory.notes[0]
+        return
+    assert memory.peaks == tuple(expected.peaks)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", [name for name, variant in VARIANTS.items() if not variant.second_order])
+def test_inference_takes_what_the_tracker_sees(name: str) -> None:
+    variant = VARIANTS[name]
+    model, inputs = variant.build()
+    _, _, layers = thoplw.profile(model, inputs, verbose=False, memory=True)
+    expected = storage_tracker.inference(model, *inputs)
+    assert layers.memory.peaks == tuple(expected.peaks)
+
+
+# -- what moves a peak -------------------------------------------------------------------------------------------------
+
+
+def check(
+    model: nn.Module, inputs: tuple[torch.Tensor, ...], step: Callable[..., Any], iterations: int = 2
+) -> tuple[int, ...]:
+    """A step of the user's own takes what the tracker sees of it; the peaks."""
+    memory = thoplw.profile_training(model, inputs, step=step, verbose=False, memory=True).memory
+    model.train()
+
+    def run(tracker: storage_tracker.StorageTracker) -> None:
+        for _ in range(iterations):
+            tracker.begin()
+            output = step(model, *inputs)
+        del output
+
+    for parameter in model.parameters():
+        parameter.grad = None
+    expected = storage_tracker.tracked(run, [*model.parameters(), *model.buffers(), *inputs])
+    assert memory.peaks == tuple(expected.peaks)
+    return memory.peaks
+
+
+ROWS = (torch.ones(64, 16),)
+
+
+def plain(model: nn.Module, x: torch.Tensor) -> None:
+    total(model(x)).backward()
+
+
+def test_a_graph_that_is_retained() -> None:
+    def twice(model: nn.Module, x: torch.Tensor) -> None:
+        loss = total(model(x))
+        loss.backward(retain_graph=True)
+        loss.backward()
+
+    assert check(mlp(16, 64, 64, 4), ROWS, twice) > check(mlp(16, 64, 64, 4), ROWS, plain)
+
+
+def test_checkpointing_takes_less() -> None:
+    deep, rows = partial(mlp, 16, 64, 64, 64, 64, 16), torch.ones(512, 16)
+    without = check(Calls(lambda self, x: self.block(x), block=deep()), (rows,), plain)
+
+    def in_parts(self: Any, x: torch.Tensor) -> torch.Tensor:
+        return checkpoint_sequential(self.block, 2, x, use_reentrant=False)
+
+    assert check(Calls(in_parts, block=deep()), (rows,), plain) < without
+    check(checkpointed(deep, use_reentrant=True), (rows.clone().requires_grad_(),), plain)
+
+
+def test_outputs_that_the_loop_keeps() -> None:
+    outputs: list[torch.Tensor] = []
+
+    def keeping(model: nn.Module, x: torch.Tensor) -> None:
+        output = model(x)
+        outputs.append(output)
+        total(output).backward()
+
+    def dropping(model: nn.Module, x: torch.Tensor) -> None:
+        loss = total(model(x))
+        loss.backward()
+
+    check(mlp(16, 64, 64), ROWS, keeping)
+    outputs.clear()
+    check(mlp(16, 64, 64), ROWS, dropping)
+
+
+def test_a_model_that_keeps_its_outputs_in_a_list() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        kept = []
+        for _ in range(4):
+            x = self.layer(x)
+            kept.append(x)
+        return torch.stack([each.mean() for each in kept])
+
+    check(Calls(forward, layer=nn.Linear(16, 16)), ROWS, plain)
+    model = Calls(forward, layer=nn.Linear(16, 16))
+    _, _, layers = thoplw.profile(model, ROWS, verbose=False, memory=True)
+    assert layers.memory.peaks == tuple(storage_tracker.inference(model, *ROWS).peaks)
+    assert layers.memory.by_kind["temporaries"] >= 4 * 64 * 16 * 4
+
+
+def test_gradients_that_are_set_to_zero_stay() -> None:
+    model, options = mlp(16, 64, 64, 4), {"optimizer": partial(torch.optim.SGD, lr=0.1)}
+    for set_to_none in (True, False):
+        memory = of_training(model, ROWS, set_to_none=set_to_none, **options)
+        expected = storage_tracker.training(model, ROWS, loss=total, set_to_none=set_to_none, **options)
+        assert memory.peaks == tuple(expected.peaks)
+        for parameter in model.parameters():
+            parameter.grad = None
+
+
+@pytest.mark.parametrize("way", [{"foreach": True}, {"foreach": False}, {"fused": True}])
+@pytest.mark.parametrize("optimizer", [torch.optim.AdamW, torch.optim.SGD])
+def test_ways_to_update(optimizer: Any, way: dict[str, bool]) -> None:
+    options = {"optimizer": partial(optimizer, lr=0.1, **way), "clip": 1.0}
+    memory = of_training(cnn(), (torch.ones(2, 3, 12, 12),), **options)
+    expected = storage_tracker.training(cnn(), (torch.ones(2, 3, 12, 12),), loss=total, **options)
+    assert memory.peaks == tuple(expected.peaks)
+
+
+def test_an_optimizer_that_has_states_already() -> None:
+    model = mlp(16, 64, 4)
+    optimizer = torch.optim.AdamW(model.parameters())
+    total(model(*ROWS)).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    memory = of_training(model, ROWS, optimizer=optimizer)
+    assert memory.peaks[0] == memory.peaks[1]
+    states = 2 * sum(parameter.nbytes for parameter in model.parameters()) + 4 * len(list(model.parameters()))
+    assert sum(each.size for each in memory.alive(memory.peak_at) if each.kind.label == "optimizer") == states
+
+
+def test_autocast_keeps_casts_of_weights_until_it_ends() -> None:
+    options = {"autocast": torch.bfloat16, "optimizer": torch.optim.AdamW}
+    for accumulate in (1, 2):
+        memory = of_training(encoder(), (torch.ones(2, 6, 16),), accumulate=accumulate, **options)
+        expected = storage_tracker.training(
+            encoder(), (torch.ones(2, 6, 16),), loss=total, accumulate=accumulate, **options
+        )
+        assert memory.peaks == tuple(expected.peaks)
+
+
+def test_a_tied_weight_is_there_once() -> None:
+    ids = (torch.zeros(2, 6, dtype=torch.int64),)
+    tied, untied = (language_model(tied) for tied in (True, False))
+    kinds = [thoplw.profile(model, ids, verbose=False, memory=True)[2].memory.by_kind for model in (tied, untied)]
+    assert kinds[1]["weights"] - kinds[0]["weights"] == 50 * 16 * 4
+
+
+def test_weights_that_are_views_of_one_memory_are_there_once() -> None:
+    model = mlp(16, 8)
+    flat = torch.zeros(sum(parameter.numel() for parameter in model.parameters()))
+    parts = flat.split([parameter.numel() for parameter in model.parameters()])
+    for parameter, part in zip(model.parameters(), parts, strict=True):
+        parameter.data = part.view_as(parameter)
+    memory = thoplw.profile(model, ROWS, verbose=False, memory=True)[2].memory
+    assert memory.by_kind["weights"] == flat.nbytes
+
+
+@pytest.mark.parametrize("inplace", [True, False])
+def test_activations_in_place(inplace: bool) -> None:
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(inplace), nn.Linear(64, 64), nn.SiLU(inplace), nn.Linear(64, 4))
+    check(model, ROWS, plain)
+    memory = thoplw.profile(model, ROWS, verbose=False, memory=True)[2].memory
+    assert memory.peaks == tuple(storage_tracker.inference(model, *ROWS).peaks)
+
+
+def test_a_view_keeps_all_of_what_it_is_a_view_of() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        first = self.wide(x)[:, :1]
+        return first * self.wide(x).mean(1, keepdim=True)
+
+    model = Calls(forward, wide=nn.Linear(16, 256))
+    check(model, ROWS, plain)
+    memory = thoplw.profile(model, ROWS, verbose=False, memory=True)[2].memory
+    assert memory.peaks == tuple(storage_tracker.inference(model, *ROWS).peaks)
+    assert memory.by_kind["temporaries"] >= 2 * 64 * 256 * 4
+
+
+def test_every_step_is_as_the_tracker_sees_it() -> None:
+    model, x = cnn(), torch.ones(2, 3, 12, 12)
+    options = {"optimizer": partial(torch.optim.AdamW, foreach=False)}
+    memory = of_training(model, (x,), **options)
+    assert events(memory) == storage_tracker.training(model, (x,), loss=total, **options).seen
+
+
+def test_an_input_counts_with_all_of_its_memory() -> None:
+    whole = torch.ones(10, 64, 16)
+    memory = thoplw.profile(mlp(16, 4), (whole[0],), verbose=False, memory=True)[2].memory
+    assert memory.by_kind["inputs"] == whole.nbytes
+
+
+def test_weights_on_the_meta_device() -> None:
+    with torch.device("meta"):
+        model = cnn()
+    memory = of_training(model, (2, 3, 12, 12), optimizer="adamw")
+    expected = storage_tracker.training(cnn(), (torch.ones(2, 3, 12, 12),), loss=total, optimizer=torch.optim.AdamW)
+    assert memory.peaks == tuple(expected.peaks)
+
+
+def test_the_model_is_as_before() -> None:
+    model = mlp(16, 8, 4)
+    before = {name: (id(weight), weight.clone()) for name, weight in model.named_parameters()}
+    of_training(model, ROWS, optimizer="adamw")
+    for name, weight in model.named_parameters():
+        assert id(weight) == before[name][0]
+        assert torch.equal(weight, before[name][1])
+        assert weight.grad is None
+
+
+MODEL = mlp(16, 8)
+OPTIMIZER = torch.optim.AdamW(MODEL.parameters())
+
+
+def update() -> None:
+    OPTIMIZER.step()
+    OPTIMIZER.zero_grad()
+
+
+def with_an_optimizer_of_the_file(model: nn.Module, x: torch.Tensor) -> None:
+    plain(model, x)
+    update()
+
+
+def test_an_optimizer_that_a_step_names_is_as_before() -> None:
+    states: list[dict[str, torch.Tensor]] = [*OPTIMIZER.state.values()]
+    assert not states
+    first = of_step()
+    assert not OPTIMIZER.state
+    with_an_optimizer_of_the_file(MODEL, *ROWS)
+    later = of_step()
+    assert later == (first[1], first[1])
+    assert [sorted(state) for state in OPTIMIZER.state.values()] == [["exp_avg", "exp_avg_sq", "step"]] * 2
+
+
+def of_step() -> tuple[int, ...]:
+    report = thoplw.profile_training(MODEL, ROWS, step=with_an_optimizer_of_the_file, verbose=False, memory=True)
+    assert report.memory.by_kind["optimizer"] == 2 * (16 * 8 + 8) * 4 + 2 * 4
+    return report.memory.peaks
+
+
+def test_keys_and_values_of_a_language_model_are_a_cache() -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.LlamaConfig(
+        vocab_size=50, hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4
+    )
+    model, ids = transformers.LlamaModel(config), torch.zeros(2, 6, dtype=torch.int64)
+    memory = thoplw.profile(model, {"input_ids": ids}, verbose=False, memory=True)[2].memory
+    last = memory.alive(memory.timeline[-1])
+    assert sum(each.size for each in last if each.kind.label == "cache") == 3 * 2 * 2 * 6 * 32 * 4
+    assert memory.peaks == tuple(storage_tracker.inference(model, input_ids=ids).peaks)

@@ -1,0 +1,90 @@
+"""``thoplw memory``, and memory in other commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+import torch
+import torchvision
+from typer.testing import Result
+
+import thoplw
+from thoplw.estimate.memory import Memory
+
+Run = Callable[..., Result]
+
+
+def resnet18(batch: int = 1, optimizer: str | None = None) -> Memory:
+    with torch.device("meta"):
+        model = torchvision.models.resnet18()
+    shape = (batch, 3, 224, 224)
+    if optimizer is None:
+        return thoplw.profile(model, shape, memory=True)[2].memory
+    return thoplw.profile_training(model, shape, optimizer=optimizer, memory=True).memory
+
+
+def test_the_main_job(run: Run) -> None:
+    result = run("memory", "resnet18", "--batch", "2", "--optimizer", "adamw")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == f"{resnet18(2, 'adamw').summary()}\n"
+
+
+def test_data(run: Run) -> None:
+    document = json.loads(run("memory", "resnet18", "--kind", "json").stdout)
+    assert document == json.loads(json.dumps(resnet18().to_dict()))
+    assert document["by_kind"]["weights"] == 11_689_512 * 4
+
+
+def test_the_largest_batch_that_fits(run: Run) -> None:
+    document = json.loads(run("memory", "resnet18", "--fit", "500MB", "--kind", "json").stdout)
+    size = document["batch"]
+    assert document["peak"] == resnet18(size).peak <= 500_000_000 < resnet18(size + 1).peak
+    assert f"fits is {size}, by bytes requested" in run("memory", "resnet18", "--fit", "500MB").stdout
+    reserved = run("memory", "resnet18", "--fit", "500MB", "--reserved", "--kind", "json").stdout
+    assert json.loads(reserved)["batch"] <= size
+
+
+def test_which_blocks_to_checkpoint(run: Run) -> None:
+    arguments = ("memory", "timm:vit_tiny_patch16_224", "--batch", "8", "--optimizer", "adamw", "--fit", "250MB")
+    document = json.loads(run(*arguments, "--kind", "json").stdout)
+    assert document["peak"] <= 250_000_000
+    assert document["checkpoint"] == [f"blocks.{place}" for place in range(len(document["checkpoint"]))]
+    assert run(*arguments).stdout.startswith(f"Checkpoint {len(document['checkpoint'])} of 12 blocks: blocks.0, ")
+
+
+def test_columns_of_memory_ask_for_it(run: Run) -> None:
+    result = run("profile", "resnet18", "--columns", "name,peak", "--sort", "peak", "--top", "1")
+    assert str(resnet18().module("bn1").peak) in result.stdout
+    result = run("train", "resnet18", "--columns", "name,saved")
+    assert result.exit_code == 0
+    result = run("profile", "resnet18", "--columns", "name,saved")
+    assert result.exit_code == 1
+    assert "memory=True to thoplw.profile_training" in result.stderr
+
+
+def test_a_limit_of_memory(run: Run) -> None:
+    peak = resnet18().peak
+    assert run("check", "resnet18", "--max-memory", str(peak)).exit_code == 0
+    result = run("check", "resnet18", "--max-memory", str(peak - 1))
+    assert result.exit_code == 1
+    assert f"Peak: {peak}" in result.stderr
+    assert run("check", "resnet18", "--max", "peak=24GiB").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--fit", "24GB", "--batch", "2"), "leave --batch"),
+        (("--fit", "1MB", "--batch", "2", "--train"), "blocks checkpointed the peak is"),
+        (("--fit", "24XB"), "not an amount"),
+        (("--fit", "1M"), "a batch of 1 takes"),
+        (("--reserved",), "give --fit"),
+        (("--kind", "csv"), "json"),
+    ],
+)
+def test_what_is_wrong_is_said(arguments: tuple[str, ...], message: str, run: Run) -> None:
+    result = run("memory", "resnet18", *arguments)
+    assert result.exit_code
+    assert message in result.stderr
