@@ -287,6 +287,10 @@ def test_functions_call_any_model() -> None:
 CACHE = transformers.DynamicCache()
 
 
+def of_the_file() -> Any:
+    return CACHE
+
+
 @pytest.mark.parametrize("where", ["file", "closure"])
 def test_a_cache_of_the_users_is_as_it_was(where: str) -> None:
     """Every prefill goes on from what the user's cache holds, which each run puts back."""
@@ -294,7 +298,7 @@ def test_a_cache_of_the_users_is_as_it_was(where: str) -> None:
     model = small("llama")
 
     def prefill(model: Any, ids: torch.Tensor) -> Any:
-        return model(ids, cache=CACHE if where == "file" else mine, use_cache=True, logits_to_keep=1).cache
+        return model(ids, cache=of_the_file() if where == "file" else mine, use_cache=True, logits_to_keep=1).cache
 
     def step(model: Any, ids: torch.Tensor, cache: Any) -> Any:
         return model(ids, cache=cache, use_cache=True).cache

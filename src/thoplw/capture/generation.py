@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import torch
 from torch import nn
 
+from thoplw.capture.named import named_by
 from thoplw.capture.state import Enough, Watch, fields
 from thoplw.errors import InputError
 from thoplw.record import Held
@@ -140,17 +141,10 @@ class _Function(nn.Module):
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__()
         self.function = function
-        # What modules hold is put back after each run: a cache that the function knows as a variable of its file, too.
-        self.variables = _variables_of(function)
+        self.named = named_by([function])  # what modules hold is put back after each run
 
     def forward(self, *given: Any) -> Any:
         return self.function(*given)
-
-
-def _variables_of(function: Callable[..., Any]) -> list[Any]:
-    """The variables of its file that a function names."""
-    code, known = getattr(function, "__code__", None), getattr(function, "__globals__", {})
-    return [known[name] for name in getattr(code, "co_names", ()) if name in known]
 
 
 class Prefill(_Function):
