@@ -284,6 +284,30 @@ def test_functions_call_any_model() -> None:
     assert any(row.name == "model.cell" and row.macs for row in report.decode().rows)
 
 
+CACHE = transformers.DynamicCache()
+
+
+def of_the_file() -> Any:
+    return CACHE
+
+
+@pytest.mark.parametrize("where", ["file", "closure"])
+def test_a_cache_of_the_users_is_as_it_was(where: str) -> None:
+    """Every prefill goes on from what the user's cache holds, which each run puts back."""
+    mine = transformers.DynamicCache()
+    model = small("llama")
+
+    def prefill(model: Any, ids: torch.Tensor) -> Any:
+        return model(ids, cache=of_the_file() if where == "file" else mine, use_cache=True, logits_to_keep=1).cache
+
+    def step(model: Any, ids: torch.Tensor, cache: Any) -> Any:
+        return model(ids, cache=cache, use_cache=True).cache
+
+    report = profiled(model, prefill=prefill, step=step)
+    assert report.total_macs == profiled(model).total_macs
+    assert CACHE.get_seq_length() == mine.get_seq_length() == 0
+
+
 class Forgetful(nn.Module):
     """Keeps nothing."""
 
@@ -313,6 +337,21 @@ def test_the_model_is_as_it_was() -> None:
     assert model.generation_config.to_dict() == config
     assert not model._forward_hooks
     assert not model._forward_pre_hooks
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("prefill_chunk_size", 4), ("guidance_scale", 2.0), ("prompt_lookup_num_tokens", 3), ("stop_strings", ["a"]),
+        ("max_time", 1e-9), ("penalty_alpha", 0.6), ("assistant_early_exit", 1),
+    ],
+)  # fmt: skip
+def test_a_configuration_of_other_calls_changes_nothing(name: str, value: Any) -> None:
+    model = small("llama")
+    total = profiled(model).total_macs
+    setattr(model.generation_config, name, value)
+    assert profiled(model).total_macs == total
+    assert getattr(model.generation_config, name) == value
 
 
 # -- what it says ------------------------------------------------------------------------------------------------------

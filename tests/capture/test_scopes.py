@@ -105,7 +105,9 @@ def test_a_call_that_is_not_run_is_noted() -> None:
     outer = scopes.open(0)
     assert scopes.passed(4, nn.ReLU(), x, x) == 1
     assert scopes.current == outer
-    assert scopes.scopes[1] == Scope(4, outer, (x.spec,), (x.spec,))
+    assert scopes.scopes[1] == Scope(4, outer, (x.spec,), (x.spec,), ((1, 0),))
+    scopes.passed(4, nn.ReLU(), x, abstract(x.spec, torch.device("cpu")))
+    assert scopes.scopes[2] == Scope(4, outer, (x.spec,), (x.spec,))
 
 
 def test_a_call_that_began_before_is_none() -> None:

@@ -146,10 +146,12 @@ def test_a_model_and_its_inputs_are_left_as_they_were(raises: bool) -> None:
     assert not nn.modules.module._global_forward_hooks
 
 
-def test_a_forward_that_writes_to_a_parameter_is_told_of() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("data", [False, True])
+def test_a_forward_that_writes_to_a_parameter_is_told_of(data: bool, dtype: torch.dtype) -> None:
     class Writes(nn.Linear):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            self.weight.mul_(1)
+            (self.weight.data if data else self.weight).add_(1)
             return super().forward(x)
 
     with pytest.warns(RuntimeWarning, match="wrote to parameters in place, and this cannot be put back"):

@@ -76,6 +76,7 @@ from thoplw.capture.torch_internals import (
     schema_of,
     sizes_of_nested,
     stored_elements,
+    sum_of_memory,
     uncompiled,
     version_of,
     with_mode,
@@ -295,6 +296,14 @@ def test_a_memory_is_copied_unseen() -> None:
         copied = copy_of_memory(x.untyped_storage())
     assert notes.seen == []
     assert copied.tolist() == x.untyped_storage().tolist()
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.uint8])
+def test_a_memory_is_summed_up_unseen(dtype: torch.dtype) -> None:
+    x = torch.tensor([1, 2, 5], dtype=dtype)[1:]
+    with (notes := Notes()):
+        assert sum_of_memory(x) == 8
+    assert notes.seen == []
 
 
 def test_modes_are_left() -> None:

@@ -99,6 +99,42 @@ def test_a_type_goes_by_any_of_its_names(name: str | torch.dtype) -> None:
     assert Roof(h100, name).matrix("float32") == Peak(h100.matrix["bfloat16"], "bfloat16", "matrix")
 
 
+def test_rates_are_not_rounded() -> None:
+    """A bandwidth of 1.25 bytes a second that counts as 1 has a floor above the time that the bytes take."""
+    slow = Device(name="slow", vector={"float32": 0.5}, bandwidth=1.25)
+    layers = profiled(nn.Linear(4, 4, bias=False), (2, 4)).on(slow)
+    assert layers.profile.total["units"] == {"matrix": 2 * 32 * 2 * PICO, "memory": 4 * 32 * PICO / 1.25, "vector": 0}
+
+
+class Sum(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + x
+
+
+@pytest.mark.parametrize(("dtype", "more"), [("int8", 4), ("int16", 2), ("int64", 1), ("float16", 1), ("float32", 1)])
+def test_more_whole_numbers_of_fewer_bytes_are_added_at_once(dtype: str, more: int) -> None:
+    layers = profiled(Sum(), torch.zeros(100, dtype=getattr(torch, dtype))).on(PLAIN)
+    assert layers.profile.total["units"]["vector"] == 100 * 10 // more  # type: ignore[index] # it has parts
+
+
+def test_products_of_whole_numbers_run_no_faster_than_the_fastest() -> None:
+    class Product(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x @ x
+
+    fast = Device(name="fast", matrix={"int8": 4e12}, vector={"float32": 1e12}, bandwidth=1e12)
+    layers = profiled(Product(), torch.zeros(10, 10, dtype=torch.int16)).on(fast)
+    assert layers.profile.total["units"]["matrix"] == 2 * 1000 / 4  # type: ignore[index] # it has parts
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_dynamic_quantisation_multiplies_what_it_has_rounded() -> None:
+    model = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(64, 64)), {nn.Linear}, dtype=torch.qint8)
+    fast = Device(name="fast", matrix={"int8": 4e12}, vector={"float32": 1e12}, bandwidth=1e12)
+    layers = profiled(model, (8, 64)).on(fast)
+    assert layers.profile.total["units"]["matrix"] == 2 * 8 * 64 * 64 // 4  # type: ignore[index] # it has parts
+
+
 def test_no_such_peak_and_no_such_device() -> None:
     layers = profiled(nn.Linear(4, 4), (1, 4))
     with pytest.raises(UnknownNameError, match=r"unknown dtype of plain 'bfloat16'. Did you mean 'float32'\?"):

@@ -342,3 +342,106 @@ def test_few_rows_for_many_experts_are_said_to_spread_evenly() -> None:
     assert layers.to_dict()["assumptions_of_bytes"]["routing is spread evenly"]["calls"] == 2
     many = profiled(model, input_ids=torch.zeros(1, 4, dtype=torch.int64), use_cache=False)
     assert "assumptions_of_bytes" not in many.to_dict()
+
+
+def test_experts_that_all_tokens_are_sent_to_are_all_active() -> None:
+    """Llama 4 multiplies every token by every expert, and those that it was not sent to by a row of zeros."""
+    model = built(
+        "llama4_text", hidden_size=64, intermediate_size=96, intermediate_size_mlp=96, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=16, vocab_size=200, pad_token_id=0, num_local_experts=4,
+        interleave_moe_layer_step=1,
+    )  # fmt: skip
+    layers = profiled(model, input_ids=torch.zeros(1, 16, dtype=torch.int64))
+    assert layers.active_params == sum(each.numel() for each in model.parameters())
+
+
+# -- tensors that stand in several places ------------------------------------------------------------------------------
+
+
+class Of(nn.Module):
+    """A function of its inputs and of a weight."""
+
+    def __init__(self, function: Any, *weight: int) -> None:
+        super().__init__()
+        self.function = function
+        self.weight = nn.Parameter(torch.zeros(weight))
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        return self.function(*inputs, self.weight)
+
+
+@pytest.mark.parametrize(
+    ("function", "read", "written"),
+    [
+        (lambda x, w: (x, x[:1] * 2), 20, 20),
+        (lambda x, w: (x.transpose(0, 1), x[:1] * 2), 20, 20),
+        (lambda x, w: (w, x * 2), 160, 160),
+        (lambda x, w: (w[2:], x * 2), 160, 160),
+        (lambda x, w: [x * 2] * 2, 160, 160),
+        (lambda x, w: (lambda y: (y, y[:, 0]))(x * 2), 160, 160),
+        (lambda x, w: (x * 2).split(4), 160, 160),
+        (lambda x, w: x.add_(1), 160, 160),
+        (lambda x, w: (x.add_(1), x), 160, 160),
+        (lambda x, w: (x * 2, x * 3), 160, 320),
+        (lambda x, w: (x * 2)[:, 0], 160, 8),
+    ],
+)
+def test_what_is_returned_counts_once_and_if_it_was_written(function: Any, read: int, written: int) -> None:
+    """``x`` is ``(8, 20)``, the weight ``(30, 40)``."""
+    layers = thoplw.profile(Of(function, 30, 40), torch.zeros(8, 20), verbose=False)[2]
+    assert layers.compulsory == FULL * (read + written)
+
+
+def test_what_is_given_twice_is_read_once() -> None:
+    model = nn.MultiheadAttention(16, 2, batch_first=True).eval()
+    x, weights = torch.zeros(2, 10, 16), 4 * (16 * 16 + 16)
+    other = torch.zeros(2, 10, 16)
+    returned = 2 * 10 * 16 + 2 * 10 * 10
+    for inputs, many in (((x, x, x), 1), ((x, other, other), 2), ((x, other, torch.zeros(2, 10, 16)), 3)):
+        layers = thoplw.profile(model, inputs, verbose=False)[2]
+        assert layers.compulsory == FULL * (weights + many * 2 * 10 * 16 + returned)
+
+
+def test_a_table_of_embeddings_that_is_a_matrix_without_a_module() -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(100, 16)
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            return self.table(ids) @ self.table.weight.T
+
+    layers = thoplw.profile(Tied(), torch.zeros(2, 5, dtype=torch.int64), verbose=False)[2]
+    assert layers.compulsory == 8 * 10 + FULL * (1600 + 10 * 100)
+    assert layers.active_params == layers.active_params_without_embeddings == 1600
+    (table,) = (row for row in layers.profile.modules if row.name == "table")
+    assert table.compulsory == 8 * 10 + FULL * (10 * 16 + 10 * 16)
+
+
+def test_a_table_that_a_module_shows_a_part_of() -> None:
+    class Positions(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Parameter(torch.zeros(5000, 16))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.table[: x.shape[1]]
+
+    class Added(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.positions = Positions()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + self.positions(x)
+
+    layers = thoplw.profile(Added(), torch.zeros(2, 10, 16), verbose=False)[2]
+    assert layers.compulsory == FULL * (10 * 16 + 2 * 2 * 10 * 16)
+    assert layers.active_params == 10 * 16
+
+
+def test_packed_weights_are_read_and_active() -> None:
+    model = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(64, 32)), {nn.Linear}, dtype=torch.qint8)
+    layers = thoplw.profile(model, torch.zeros(8, 64), verbose=False)[2]
+    assert layers.compulsory == layers.total_moved == 64 * 32 + FULL * (32 + 8 * 64 + 8 * 32)
+    assert layers.active_params == layers.total_params == 64 * 32 + 32

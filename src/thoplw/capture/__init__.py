@@ -214,7 +214,7 @@ def _capture(
             finally:
                 del args, kwargs
             made.settle(model)
-        used = frozenset(run.used.intersection(weights.tensors))
+        used = weights.used(run.used, scopes.scopes)
         never_read = unread.names(run)
     finally:
         made.forget()

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import torch
 from torch import nn
 
+from thoplw.capture.named import named_by
 from thoplw.capture.state import Enough, Watch, fields
 from thoplw.errors import InputError, add_note
 from thoplw.record import Held
@@ -144,6 +145,7 @@ class _Function(nn.Module):
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__()
         self.function = function
+        self.named = named_by([function])  # what modules hold is put back after each run
 
     def forward(self, *given: Any) -> Any:
         return self.function(*given)

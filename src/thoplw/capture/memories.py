@@ -1,4 +1,4 @@
-"""Save the content of tensors before a run writes to it."""
+"""Save the content of tensors before a run writes to it, or tell afterwards that one did."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import torch
 
-from thoplw.capture.torch_internals import copy_of_memory, memory_of
+from thoplw.capture.abstract import PLAIN
+from thoplw.capture.torch_internals import copy_of_memory, memory_of, sum_of_memory
 
 
 class Memories:
@@ -27,3 +28,16 @@ class Memories:
         """Write the saved contents back."""
         for storage, content in self._saved.values():
             storage.copy_(content)
+
+
+def sums_of(tensors: Iterable[torch.Tensor]) -> dict[int, int]:
+    """The sum of what each memory holds, taken as whole numbers: other values have another one, most often.
+
+    Nothing else tells of what is written to the ``.data`` of a parameter, and a copy would take as much again. Tensors
+    of a class of their own are passed over: what lies in their memory is up to them.
+    """
+    return {
+        memory: sum_of_memory(tensor)
+        for tensor in tensors
+        if type(tensor) in PLAIN and not tensor.is_meta and (memory := memory_of(tensor))
+    }

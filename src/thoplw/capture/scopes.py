@@ -128,8 +128,13 @@ class ModuleScopes:
             return
         if kwargs:
             args = (*args, *kwargs.values())
-        scope.inputs = (args[0].spec,) if len(args) == 1 and type(args[0]) is AbstractTensor else self._shapes(args)
-        scope.outputs = (output.spec,) if type(output) is AbstractTensor else self._shapes((output,))
+        one, other = len(args) == 1 and type(args[0]) is AbstractTensor, type(output) is AbstractTensor
+        scope.inputs = (args[0].spec,) if one else self._shapes(args)
+        scope.outputs = (output.spec,) if other else self._shapes((output,))
+        if not (one and other):
+            scope.again = _again(args, output)
+        elif output is args[0]:
+            scope.again = _SAME
         self.current = at
         if self._watch is not None:
             self._watch(at, module, args, output)
@@ -149,7 +154,7 @@ class ModuleScopes:
 
     def passed(self, index: int, module: torch.nn.Module, x: AbstractTensor, output: AbstractTensor) -> int:
         """Note the call of a known module that need not be run; return the index of its scope."""
-        scope = self._append(Scope(index, self.current, (x.spec,), (output.spec,)))
+        scope = self._append(Scope(index, self.current, (x.spec,), (output.spec,), _SAME if output is x else ()))
         if self._watch is not None:
             self._watch(scope, module, (x,), output)
         return scope
@@ -210,3 +215,17 @@ class ModuleScopes:
         if set(map(type, values)) == {AbstractTensor}:
             return tuple([value.spec for value in values])
         return tuple(self._specs.of(tensor) for tensor in tensors_in(values))
+
+
+#: Of a call that returns its only input.
+_SAME = ((1, 0),)
+
+
+def _again(args: tuple[Any, ...], output: Any) -> tuple[tuple[int, int], ...]:
+    """The places of tensors that stand in a row before, and where first: :attr:`Scope.again`."""
+    places: dict[int, int] = {}
+    tensors = [*tensors_in(args), *tensors_in(output)]
+    firsts = [places.setdefault(id(tensor), at) for at, tensor in enumerate(tensors)]
+    if len(places) == len(tensors):
+        return ()
+    return tuple([(at, first) for at, first in enumerate(firsts) if at != first])

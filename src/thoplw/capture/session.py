@@ -70,7 +70,7 @@ class Session:
             modules=tuple(self._weights.infos),
             scopes=tuple(self._scopes.scopes),
             steps=tuple(self._run.steps),
-            used=frozenset(self._run.used.intersection(self._weights.tensors)),
+            used=self._weights.used(self._run.used, self._scopes.scopes),
             assumptions=tuple(self._run.assumptions),
             torch=VERSION,
             phases=phases_of(self._run.steps),

@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from types import FunctionType
 from typing import Any
 
 import torch
 
+from thoplw.capture.named import named_by
 from thoplw.capture.nesting import tensors_in
 from thoplw.errors import InputError, UnknownNameError
 
@@ -46,19 +46,7 @@ class Step:
 
     def named(self) -> list[Any]:
         """The variables of files that the functions of this use by name: an optimizer that ``whole`` steps, say."""
-        found: dict[int, Any] = {}
-        waiting = [self.loss, self.whole]
-        while waiting:
-            function = waiting.pop()
-            if type(function) is not FunctionType or id(function) in found:
-                continue
-            found[id(function)] = function
-            variables = function.__globals__
-            used = [variables[name] for name in function.__code__.co_names if name in variables]
-            found |= {id(value): value for value in used if type(value) is not FunctionType}
-            # Of the user's own file: what others have is none of the step's.
-            waiting += [each for each in used if getattr(each, "__globals__", None) is variables]
-        return list(found.values())
+        return named_by([self.loss, self.whole])
 
     def run(self, model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do it; return what the model returned."""

@@ -28,7 +28,7 @@ from thoplw.capture.abstract import Specs
 from thoplw.capture.clocks import Cuda, Processor, clock_for
 from thoplw.capture.inputs import copied, entered
 from thoplw.capture.interrupts import Interrupts
-from thoplw.capture.memories import Memories
+from thoplw.capture.memories import Memories, sums_of
 from thoplw.capture.preserve import data_preserved, preserved, without_collection
 from thoplw.capture.process import turn
 from thoplw.capture.random_state import random_state_kept
@@ -117,7 +117,7 @@ def timed(
         if buffer.key in weights.tensors
     )
     parameters = [tensor for tensor in weights.tensors.values() if isinstance(tensor, torch.nn.Parameter)]
-    versions = list(map(version_of, parameters))
+    versions, sums = list(map(version_of, parameters)), sums_of(parameters)
     watch = clock_for(device, clock)
     paths = [info.path for info in weights.infos]
     timers = _Timers(weights.indices, watch)
@@ -148,7 +148,7 @@ def timed(
     finally:
         for lost in snapshot.lost:
             warnings.warn(f"the forward {lost}, and this cannot be put back", RuntimeWarning, stacklevel=2)
-        if any(now != before for now, before in zip(map(version_of, parameters), versions, strict=True)):
+        if list(map(version_of, parameters)) != versions or sums_of(parameters) != sums:
             warnings.warn(
                 "the forward wrote to parameters in place, and this cannot be put back", RuntimeWarning, stacklevel=2
             )

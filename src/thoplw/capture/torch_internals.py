@@ -193,6 +193,16 @@ def copy_of_memory(storage: torch.UntypedStorage) -> torch.UntypedStorage:
         return storage.clone()  # type: ignore[no-untyped-call,no-any-return] # torch's own gap
 
 
+def sum_of_memory(tensor: torch.Tensor) -> int:
+    """The sum of the whole numbers that the memory of a tensor holds, which no mode sees. Since 2.0."""
+    storage = tensor.untyped_storage()
+    many, rest = divmod(storage.nbytes(), 4)
+    with no_dispatch():
+        numbers = torch.empty(0, dtype=torch.uint8 if rest else torch.int32, device=tensor.device)
+        numbers.set_(storage, 0, (storage.nbytes() if rest else many,))  # type: ignore[call-overload] # torch's own gap
+        return int(numbers.sum(dtype=torch.int64))
+
+
 #: Whether a traced module ends the process when it is run on tensors without memory: up to 2.0 it does. Since 2.0.
 TRACED_NEEDS_MEMORY: bool = not hasattr(torch, "compiler")
 

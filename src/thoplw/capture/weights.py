@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from itertools import accumulate, chain, compress, count, pairwise, repeat
 from operator import attrgetter, is_not, itemgetter
@@ -16,7 +16,7 @@ from thoplw.capture.distributed import refuse_split
 from thoplw.capture.packed import weights_of
 from thoplw.capture.scripted import constants_of, is_frozen
 from thoplw.errors import InputError
-from thoplw.record import ModuleInfo, TensorSpec, Weight, class_names
+from thoplw.record import ModuleInfo, Scope, TensorSpec, Weight, class_names
 
 
 class _Place(NamedTuple):
@@ -73,6 +73,7 @@ class Weights:
         self.tensors: dict[int, torch.Tensor] = {}
         self.specs: dict[int, TensorSpec] = {}
         self.packed: list[torch.ScriptObject] = []
+        self._inside_packed: set[int] = set()
         self._intern = specs
         self.indices: dict[int, int] = {}
         self._classes: dict[type, _Class] = {}
@@ -171,6 +172,17 @@ class Weights:
         self.specs[id(tensor)] = self._intern.of(tensor)
         return True
 
+    def used(self, taken: Set[int], scopes: Iterable[Scope]) -> frozenset[int]:
+        """The keys of weights that operators took, by the identities of tensors; packed ones if their module ran.
+
+        Each time that torch hands on an object with packed weights it has another identity.
+        """
+        packed: set[int] = set()
+        if self._inside_packed:
+            infos = map(self.infos.__getitem__, {scope.module for scope in scopes})
+            packed = {weight.key for info in infos for weight in info.parameters} & self._inside_packed
+        return frozenset(taken & self.tensors.keys() | packed)
+
     def let_go(self, known: int) -> None:
         """Forget the modules after the first ``known``, and tensors that only have a shape: what is left is infos."""
         del self.modules[known:]
@@ -196,6 +208,7 @@ class Weights:
                 for position, weight in enumerate(weights_of(value)):
                     if weight is not None:
                         spec = self._intern.make((weight.numel(),), weight.dtype, (1,))
+                        self._inside_packed.add(id(value) + position)
                         yield Weight(name, id(value) + position, spec)
 
     def _weights(

@@ -43,6 +43,10 @@ _NAMES: Mapping[str, str] = {
 _ROUNDED: Mapping[str, str] = {"float32": "tf32"}
 
 
+#: dtype of whole numbers -> how many of them a vector unit may add where it adds one float32.
+_AT_ONCE: Mapping[str, int] = {"bool": 4, "int8": 4, "uint8": 4, "qint8": 4, "quint8": 4, "int16": 2, "uint16": 2}
+
+
 class Times(NamedTuple):
     """How long a device takes at least, in picoseconds, if each unit works by itself.
 
@@ -72,11 +76,17 @@ class Peak(NamedTuple):
 
     def time(self, operations: int) -> int:
         """How long so many operations take, in picoseconds."""
-        return operations * PICO // round(self.rate)
+        return _picoseconds(operations, self.rate)
 
     def __str__(self) -> str:
         """``989 TFLOP/s (bfloat16, matrix)``."""
         return f"{quantity(self.rate, 'FLOP/s', '%.4g')} ({self.dtype}, {self.unit})"
+
+
+def _picoseconds(amount: int, rate: float) -> int:
+    """How long so much takes at a rate, rounded down: a rate that is rounded could give more than it takes."""
+    over, under = rate.as_integer_ratio()
+    return amount * PICO * under // over
 
 
 class Roof:
@@ -111,17 +121,22 @@ class Roof:
         return max([peak for peak in known if peak.dtype in names] or known)
 
     def vector(self, recorded: str) -> Peak:
-        """The fastest other arithmetic: kernels compute in float32 what is stored in less."""
+        """The fastest other arithmetic: kernels compute in float32 what is stored in less.
+
+        Whole numbers stay what they are: where one float32 fits, there are four of a byte.
+        """
         known = self._peaks("vector")
         names = (_name(recorded), "float32")
-        return max([peak for peak in known if peak.dtype in names] or known or self._peaks("matrix"))
+        peak = max([peak for peak in known if peak.dtype in names] or known or self._peaks("matrix"))
+        more = _AT_ONCE.get(recorded, 1) if peak.dtype == "float32" else 1
+        return peak._replace(rate=peak.rate * more, dtype=recorded) if more > 1 else peak
 
     def _peaks(self, *units: str) -> list[Peak]:
         return [Peak(rate, dtype, unit) for unit in units for dtype, rate in getattr(self.device, unit).items()]
 
     def memory(self, size: int) -> int:
         """How long it takes to move so many bytes, in picoseconds."""
-        return size * PICO // round(self.device.bandwidth)
+        return _picoseconds(size, self.device.bandwidth)
 
 
 class Roofline:
@@ -224,13 +239,22 @@ def _operations(call: Call) -> Mapping[_Kind, int]:
     found: Counter[_Kind] = Counter()
     for part, work in leaves(call, CONVENTIONS["macs-causal"].operators, _parts):
         if work is not None:
-            dtype = next((spec.dtype for spec in (*part.inputs, *part.outputs) if _computes(spec)), "float32")
-            found[_Kind("matrix", dtype)] += 2 * work.macs
+            dtype = _dtype(part)
+            # Dynamic quantisation takes float32, and rounds it to the type of its weights before it multiplies.
+            quantised = next((spec.dtype for spec in part.inputs if spec.dtype.startswith("q")), dtype)
+            found[_Kind("matrix", quantised)] += 2 * work.macs
             found[_Kind("vector", dtype)] += work.flops - 2 * work.macs
     return +found
 
 
 _parts = attrgetter("parts")
+
+
+def _dtype(call: Call) -> str:
+    """The type that an operator computes in: whole numbers of more bytes are indices, if there is anything else."""
+    specs = (*call.inputs, *call.outputs)
+    first = next((spec.dtype for spec in specs if _computes(spec)), None)
+    return first or next((spec.dtype for spec in specs), "float32")
 
 
 def _computes(spec: TensorSpec) -> bool:

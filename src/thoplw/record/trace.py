@@ -22,12 +22,15 @@ class Scope:
         parent: index of the calling scope, ``-1`` for the outermost.
         inputs: the tensors among the module's arguments.
         outputs: the tensors among what it returned; empty while (or if) it did not return.
+        again: of inputs and outputs, in one row, those that stand there before: each place, and the first one.
+            ``attention(x, x, y) -> y`` has ``((1, 0), (3, 2))``.
     """
 
     module: int
     parent: int
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
+    again: tuple[tuple[int, int], ...] = ()
 
 
 class Weight(NamedTuple):

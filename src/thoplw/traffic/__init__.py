@@ -14,8 +14,9 @@ from thoplw.traffic import lookups, views, writes
 from thoplw.traffic.common import Rule, elements, given, in_and_out
 from thoplw.traffic.lookups import EMBEDDINGS, Part, part_of
 from thoplw.traffic.views import VIEWS
+from thoplw.traffic.writes import UNREAD
 
-__all__ = ["EMBEDDINGS", "RULES", "Part", "elements", "is_view", "part_of", "taken", "traffic"]
+__all__ = ["EMBEDDINGS", "RULES", "UNREAD", "Part", "elements", "is_view", "part_of", "taken", "traffic"]
 
 #: Operator -> rule.
 RULES: MappingProxyType[str, Rule] = MappingProxyType({**views.TRAFFIC, **lookups.TRAFFIC, **writes.TRAFFIC})
@@ -43,4 +44,4 @@ def is_view(call: Call) -> bool:
 def taken(call: Call) -> tuple[TensorSpec, ...]:
     """The tensors that a call reads, of some perhaps a part; of a view the one that it shows."""
     found = given(call)
-    return found[:1] if is_view(call) else found[1:] if call.target in writes.UNREAD else found
+    return found[:1] if is_view(call) else found[1:] if call.target in UNREAD else found

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from thoplw.record import NOTHING, Assumption, Call, TensorSpec, Trace, Traffic, Weight
-from thoplw.traffic import EMBEDDINGS, elements, is_view, part_of, taken, traffic
+from thoplw.traffic import EMBEDDINGS, UNREAD, elements, is_view, part_of, taken, traffic
 
 #: What is assumed of experts where their number matters, as runs say it of theirs.
 EVENLY = "routing is spread evenly"
@@ -48,6 +48,27 @@ class _Use(NamedTuple):
     active: Fraction | int = 0
     looked_up: bool = True
     routed: bool = False
+
+
+class _Effects(NamedTuple):
+    """What operators do to memory.
+
+    Attributes:
+        made: tensors that they write.
+        changed: those of these that were there before.
+        shown: a view -> the tensors that it may be of.
+    """
+
+    made: set[TensorSpec]
+    changed: set[TensorSpec]
+    shown: dict[TensorSpec, set[TensorSpec]]
+
+    def add(self, other: _Effects) -> None:
+        """Take in those of other operators."""
+        self.made.update(other.made)
+        self.changed.update(other.changed)
+        for spec, sources in other.shown.items():
+            self.shown.setdefault(spec, set()).update(sources)
 
 
 _UNUSED = _Use()
@@ -94,12 +115,73 @@ class Usage:
         written = [0] * len(trace.modules)
         for index in self._at_work:
             scope = trace.scopes[index]
-            for spec, times in Counter(scope.inputs).items():
+            given = scope.inputs
+            if scope.again:
+                again = dict(scope.again)
+                given = tuple([spec for at, spec in enumerate(given) if at not in again])
+            for spec, times in Counter(given).items():
                 read[scope.module] += int(self._use(index, spec).read) * spec.itemsize * times
-            written[scope.module] += sum([elements(spec) * spec.itemsize for spec in scope.outputs])
+            written[scope.module] += sum([elements(spec) * spec.itemsize for spec in self._written(index)])
         for module, size in self._held_inside().items():
             read[module] += size
         return tuple(Traffic(read=each, written=other) for each, other in zip(read, written, strict=True))
+
+    def _written(self, index: int) -> list[TensorSpec]:
+        """The outputs of a scope that it has written: each tensor once, and no views of what it was given.
+
+        An input that it returns counts if some operator writes to one like it, as ``relu_`` does.
+        """
+        scope, effects = self._trace.scopes[index], self._effects[index]
+        count, again = len(scope.inputs), dict(scope.again)
+        returned = {again.get(at, at): spec for at, spec in enumerate(scope.outputs, count)}
+        changed = [spec for at, spec in returned.items() if at < count and spec in effects.changed]
+        own = [spec for at, spec in returned.items() if at >= count]
+        made = [spec for spec in own if spec in effects.made]
+        for spec in own:
+            if spec not in effects.made and self._is_made(effects, spec, {*made}):
+                made.append(spec)
+        return changed + made
+
+    def _is_made(self, effects: _Effects, spec: TensorSpec, returned: set[TensorSpec]) -> bool:
+        """Whether an output that no operator makes, but perhaps shows, is of memory that was written for it alone."""
+        if spec not in effects.shown:
+            return spec not in self._lying_there
+        seen, waiting = {spec}, [spec]
+        while waiting:
+            sources = effects.shown.get(waiting.pop(), set()) - seen
+            if not returned.isdisjoint(sources):
+                return False
+            if not effects.made.isdisjoint(sources):
+                return True
+            seen |= sources
+            waiting += sources
+        return False
+
+    @cached_property
+    def _lying_there(self) -> frozenset[TensorSpec]:
+        """How weights look, and what the model was given."""
+        weights = (weight.spec for info in self._trace.modules for weight in (*info.parameters, *info.buffers))
+        return frozenset([*weights, *self._trace.given, *self._trace.inputs])
+
+    @cached_property
+    def _effects(self) -> list[_Effects]:
+        """What the operators of each scope, and of those inside, do to memory."""
+        found = [_Effects(set(), set(), {}) for _ in self._trace.scopes]
+        for (call, scope), _ in self._counted.items():
+            effects = found[scope]
+            if self._traffic[call] is not NOTHING or call.target in UNREAD:
+                effects.made.update(call.outputs)
+                if call.args and isinstance(call.args[0], TensorSpec) and call.target.endswith("_"):
+                    effects.changed.add(call.args[0])
+            elif call.args and isinstance(call.args[0], TensorSpec):
+                for spec in call.outputs:
+                    if spec != call.args[0]:
+                        effects.shown.setdefault(spec, set()).add(call.args[0])
+        for index in range(len(found) - 1, 0, -1):
+            parent = self._trace.scopes[index].parent
+            if parent >= 0:
+                found[parent].add(found[index])
+        return found
 
     @cached_property
     def _at_work(self) -> set[int]:
@@ -120,8 +202,10 @@ class Usage:
         for index, info in enumerate(modules):
             for weight in (*info.parameters, *info.buffers):
                 if weight.key in self._trace.used:
-                    size = int(self._use_of(index, weight).read) * weight.spec.itemsize
+                    use = self._use_of(index, weight)
                     for at in self._modules_around(index):
+                        use = self._use_beyond(at, weight, use)
+                        size = int(use.read) * weight.spec.itemsize
                         inside[at][weight.key] = max(size, inside[at].get(weight.key, 0))
         return [sum(sizes.values()) for sizes in inside]
 
@@ -154,8 +238,10 @@ class Usage:
         """
         if weight.key not in self._trace.used:
             return Active()
-        use = _largest([self._use_of(owner, weight) for owner in self._owners[weight.key]])
-        if use.looked_up:
+        uses = [self._use_of(owner, weight) for owner in self._owners[weight.key]]
+        around = [at for owner in self._owners[weight.key] for at in self._modules_around(owner)]
+        use = _largest([*uses, *(self._use_beyond(at, weight, use) for use in uses for at in around)])
+        if use.looked_up and use.read:
             return Active(looked_up=weight.spec.numel)
         return Active(computed=round(min(use.active, weight.spec.numel)), routed=use.routed)
 
@@ -217,15 +303,49 @@ class Usage:
     def _use_of(self, module: int, weight: Weight) -> _Use:
         """How a weight is used: by the module that owns it, or else by one that holds this, or else by any.
 
-        One that no operator seems to take, such as packed weights, is read as a whole by what did take it.
+        Of one that a module only shows to others, as ``self.table[:n]``, the views count as others use them. One that
+        no operator seems to take, such as packed weights, is read as a whole by what did take it.
         """
         spec = weight.spec
         for at in self._modules_around(module):
             found = _largest([self._use(scope, spec) for scope in self._calls.get(at, ())])
             if found.read:
                 return found
-        found = _largest([self._use(scope, spec) for scope in range(len(self._trace.scopes))])
-        return found if found.read else _Use(elements(spec), elements(spec), looked_up=False)
+        found = self._anywhere(spec)
+        if found.read:
+            return found
+        views = {
+            piece
+            for consumers in self._consumers
+            for call in consumers.get(spec, ())
+            if self._shows(call)
+            for piece in call.outputs
+        }
+        whole = elements(spec)
+        if not views:
+            return _Use(whole, whole, looked_up=False)
+        shown = _together([self._anywhere(piece) for piece in views])
+        return shown._replace(read=min(whole, shown.read), active=min(whole, shown.active))
+
+    def _anywhere(self, spec: TensorSpec) -> _Use:
+        """How a tensor is used, wherever that is."""
+        return _largest([self._use(scope, spec) for scope in range(len(self._trace.scopes))])
+
+    def _use_beyond(self, module: int, weight: Weight, use: _Use) -> _Use:
+        """How a weight is used in a module, if that of its owner only looks rows up in it.
+
+        Models whose embeddings are tied take the table for a matrix without a module: ``x @ self.wte.weight.T``.
+        """
+        if not use.looked_up or weight.spec in self._effects[0].made or self._alike[weight.spec] > 1:
+            return use  # which tensor operators take there, nothing tells
+        return _largest([use, *(self._use(scope, weight.spec) for scope in self._calls.get(module, ()))])
+
+    @cached_property
+    def _alike(self) -> Mapping[TensorSpec, int]:
+        """How many weights in use look alike."""
+        weights = (weight for info in self._trace.modules for weight in (*info.parameters, *info.buffers))
+        used = {weight.key: weight.spec for weight in weights if weight.key in self._trace.used}
+        return Counter(used.values())
 
     def _use(self, scope: int, spec: TensorSpec, pieces: int = 1) -> _Use:
         """How a tensor is used in a scope, and in the scopes inside that are given it.

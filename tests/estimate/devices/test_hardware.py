@@ -1,4 +1,5 @@
 import re
+from typing import Any
 
 import pytest
 
@@ -23,12 +24,22 @@ def test_a_device_without_a_peak_is_refused() -> None:
         Device(name="mine", bandwidth=1e9)
 
 
-@pytest.mark.parametrize("figure", [0, -1, float("inf"), float("nan")])
-def test_a_figure_that_is_no_positive_number_is_refused(figure: float) -> None:
+@pytest.mark.parametrize("figure", [0, -1, float("inf"), float("nan"), True, None, "1e12"])
+def test_a_figure_that_is_no_positive_number_is_refused(figure: Any) -> None:
     with pytest.raises(InputError, match="as its bandwidth: give a positive number"):
         Device(name="mine", vector={"float32": 1e12}, bandwidth=figure)
     with pytest.raises(InputError, match="as its vector peak of float32"):
         Device(name="mine", vector={"float32": figure}, bandwidth=1e9)
+
+
+def test_peaks_that_are_no_dictionary_are_refused() -> None:
+    with pytest.raises(InputError, match="as its vector peaks: give a dictionary"):
+        Device(name="mine", vector=[("float32", 1e12)], bandwidth=1e9)  # type: ignore[arg-type] # that is what is tested
+
+
+def test_a_cache_that_is_no_number_is_refused() -> None:
+    with pytest.raises(InputError, match="'1' as its cache"):
+        Device(name="mine", vector={"float32": 1e12}, bandwidth=1e9, cache="1")  # type: ignore[arg-type] # as above
 
 
 def test_a_negative_cache_is_refused() -> None:

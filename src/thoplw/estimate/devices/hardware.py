@@ -35,6 +35,11 @@ class Source:
     via: str = ""
 
 
+def _is_number(figure: object) -> bool:
+    """Whether a figure is a finite number; ``True`` is none."""
+    return isinstance(figure, (int, float)) and not isinstance(figure, bool) and math.isfinite(figure)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Device:
     """What a device reaches at most.
@@ -76,6 +81,11 @@ class Device:
         figures: list[tuple[str, float]] = [("bandwidth", self.bandwidth)]
         for unit in ("matrix", "vector"):
             peaks = getattr(self, unit)
+            if not isinstance(peaks, Mapping):
+                raise InputError(
+                    f"device {self.name!r} has {peaks!r} as its {unit} peaks: give a dictionary, such as "
+                    "{'float32': 2e12}, in FLOP/s"
+                )
             for dtype, peak in peaks.items():
                 if dtype not in DTYPES:
                     raise UnknownNameError(f"dtype of a {unit} peak of {self.name}", dtype, DTYPES)
@@ -86,13 +96,14 @@ class Device:
                 f"device {self.name!r} has no peak: give it one, such as vector={{'float32': 2e12}}, in FLOP/s"
             )
         for what, figure in figures:
-            if not (figure > 0 and math.isfinite(figure)):
+            if not (_is_number(figure) and figure > 0):
                 raise InputError(f"device {self.name!r} has {figure!r} as its {what}: give a positive number")
         for what in ("memory", "cache", "link"):
-            if not (getattr(self, what) >= 0 and math.isfinite(getattr(self, what))):
+            figure = getattr(self, what)
+            if not (_is_number(figure) and figure >= 0):
                 raise InputError(
-                    f"device {self.name!r} has {getattr(self, what)!r} as its {what}: give a positive number, or 0 if "
-                    "it is not known"
+                    f"device {self.name!r} has {figure!r} as its {what}: give a positive number, or 0 if it is not "
+                    "known"
                 )
         object.__setattr__(self, "sources", dict(self.sources))
 

@@ -30,7 +30,7 @@ CACHES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 _PACKAGES: Mapping[str, tuple[str, ...]] = MappingProxyType({"hqq": ("hqq",), "quanto": ("optimum.quanto",)})
 
 #: What a generation is asked to be, whatever the model's own configuration says: one sequence for each prompt, of the
-#: likeliest tokens, which ends at its length alone.
+#: likeliest tokens, which ends at its length alone; the whole prompt in one call, and each token in one more.
 _ALONE: Mapping[str, Any] = MappingProxyType(
     {
         "do_sample": False,
@@ -43,6 +43,19 @@ _ALONE: Mapping[str, Any] = MappingProxyType(
         "return_dict_in_generate": True,
         "cache_implementation": None,
         "cache_config": None,
+        "max_time": None,
+        "stop_strings": None,
+        "token_healing": None,
+        "constraints": None,
+        "force_words_ids": None,
+        "prefill_chunk_size": None,
+        "guidance_scale": None,
+        "penalty_alpha": None,
+        "prompt_lookup_num_tokens": None,
+        "assistant_early_exit": None,
+        "dola_layers": None,
+        "speculation_type": None,
+        "use_mtp": None,
     }
 )
 
