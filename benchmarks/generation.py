@@ -109,6 +109,7 @@ SPECIAL = each(
         "gemma3n": {"text_config": {"num_kv_shared_layers": 0}},
         "gemma3n_text": {"num_kv_shared_layers": 0},
         "gpt_neo": {"attention_types": [[["global", "local"], 1]], "num_layers": 2},
+        "granitemoehybrid": {"num_hidden_layers": 3, "layer_types": ["attention"] * 3},
         "inkling2_text": _INKLING,
         "inkling2_loop_text": {
             **_INKLING,
@@ -118,6 +119,7 @@ SPECIAL = each(
         },
         "jamba": {**_HYBRID, "attn_layer_period": 2, "attn_layer_offset": 1, "mamba_dt_rank": 8},
         "kimi_linear": {**_LINEAR, "num_hidden_layers": 5},
+        "lfm2_moe": {**_HYBRID, "layer_types": ["conv", "full_attention"] * 2},
         "mamba2": {"num_heads": 8, "head_dim": 16, "n_groups": 1},
         "qwen3_next qwen3_5 qwen3_5_text qwen3_5_moe qwen3_5_moe_text": _HYBRID,
         "qwen4_exp qwen4_exp_text": {**_HYBRID, **_INDEXED},

@@ -31,9 +31,9 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from benchmarks.training import BATCH, build, loss_of, models, zoo_of  # noqa: E402
 from checks import storage_tracker  # noqa: E402
 from checks.memory_profiler import profiled_peak  # noqa: E402
+from checks.training_zoo import BATCH, build, loss_of, models, zoo_of  # noqa: E402
 
 import thoplw  # noqa: E402
 

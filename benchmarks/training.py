@@ -15,146 +15,30 @@ unit.
 from __future__ import annotations
 
 import json
-import math
 import sys
 import warnings
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
 from datetime import date
 from importlib.metadata import version
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_map
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from checks.training_oracle import training_macs  # noqa: E402
+from checks.training_zoo import BATCH, build, loss_of, models, zoo_of  # noqa: E402
 
 import thoplw  # noqa: E402
-from thoplw.models.hf import architecture  # noqa: E402
-from thoplw.models.hf import inputs as inputs_of  # noqa: E402
-from thoplw.models.registry import load, names  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "training.jsonl"
-ZOO = ROOT / "benchmarks" / "zoo.jsonl"
 
 #: Seconds for a model, built and run both ways.
-SECONDS = 90
-
-#: Samples of a step: batch norm takes two.
-BATCH = 2
-
-#: Multiply-accumulates of a forward of one sample, and parameters, that a model has at most; of transformers before it
-#: is made small.
-MOST, LARGEST = 25e9, 2e8
-
-#: Models of timm: the cheapest of each of its files first.
-TIMM = 300
-
-#: Settings of transformers that are made small, and how small.
-SMALL = {
-    2: "num_hidden_layers num_layers n_layer n_layers num_encoder_layers num_decoder_layers encoder_layers "
-    "decoder_layers num_blocks",
-    1000: "vocab_size",
-}
-
-# -- which models ------------------------------------------------------------------------------------------------------
-
-
-def models() -> Iterator[str]:
-    """The names of all models that are tried, the cheapest of every zoo first, for whoever stops before the end."""
-    rows = [json.loads(line) for line in ZOO.read_text().splitlines()]
-    sizes = ((row["name"], row.get("macs") or math.inf, row.get("params") or math.inf) for row in rows)
-    costs = {name: macs for name, macs, params in sizes if macs < MOST and params < LARGEST}
-    pictures = [name for name in names("torchvision") if not name.startswith("quantized")]
-    cheap = (sorted(filter(costs.__contains__, zoo), key=costs.__getitem__) for zoo in (pictures, names("hf")))
-    for together in zip_longest(*cheap, _cheapest_of_timm(costs)):
-        yield from filter(None, together)
-
-
-def _cheapest_of_timm(costs: dict[str, float]) -> Iterator[str]:
-    from timm.models import model_entrypoint
-
-    files = defaultdict(list)
-    for name in sorted(filter(costs.__contains__, names("timm")), key=costs.__getitem__):
-        files[model_entrypoint(name.removeprefix("timm:")).__module__].append(name)
-    ranked = sorted((place, name) for each in files.values() for place, name in enumerate(each))
-    yield from (name for _, name in ranked[:TIMM])
-
-
-def build(name: str) -> tuple[torch.nn.Module, Any]:
-    """A model in training mode, with random weights, and two samples for it; of transformers a small one."""
-    torch.manual_seed(0)
-    if not name.startswith("hf:"):
-        with _Unfilled():
-            loaded = load(name, batch=BATCH, real=True)
-        if type(loaded.model).__module__.startswith("torchvision.models.detection"):
-            return loaded.model.train(), _with_targets()
-        return loaded.model.train(), tree_map(_random, loaded.inputs)
-    cls, config = architecture(name.removeprefix("hf:"))
-    _shrink(config)
-    with _Unfilled():
-        model = cls(config).train()
-    return model, tree_map(_random, inputs_of(model, seq=16, batch=BATCH))
-
-
-class _Unfilled(TorchFunctionMode):
-    """Leave weights as memory has them, as filling them takes longer than a step."""
-
-    FILLS = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_, torch.Tensor.clamp_})
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return args[0] if func in self.FILLS else func(*args, **(kwargs or {}))
-
-
-def _with_targets() -> Any:
-    """Pictures with two boxes in each, as detection is trained."""
-    target = {"boxes": torch.tensor([[10.0, 10, 100, 100], [20, 30, 90, 140]]), "labels": torch.tensor([1, 2])}
-    return [torch.rand(3, 160, 160) for _ in range(BATCH)], [target] * BATCH
-
-
-def _shrink(config: Any) -> None:
-    """Make a configuration, and those inside of it, small."""
-    for key, value in list(vars(config).items()):
-        if hasattr(value, "to_dict") and hasattr(value, "model_type"):
-            _shrink(value)
-        if "layerdrop" in key or "layer_drop" in key:
-            setattr(config, key, 0.0)  # it leaves out layers at random
-        for most, keys in SMALL.items():
-            if key in keys.split() and isinstance(value, int) and value > most:
-                setattr(config, key, most)
-
-
-def _random(value: Any) -> Any:
-    if not isinstance(value, torch.Tensor) or not value.is_floating_point():
-        return value
-    return torch.rand(value.shape)
-
+SECONDS = 600
 
 # -- a step, both ways -------------------------------------------------------------------------------------------------
-
-
-def loss_of(output: Any) -> torch.Tensor:
-    """The sum of all that a gradient can go back from."""
-    found: list[torch.Tensor] = []
-
-    def visit(value: Any) -> None:
-        if isinstance(value, torch.Tensor):
-            found.extend([value] if value.requires_grad else [])
-        elif isinstance(value, dict):
-            for each in value.values():
-                visit(each)
-        elif isinstance(value, (list, tuple)):
-            for each in value:
-                visit(each)
-
-    visit(output)
-    return torch.stack([tensor.float().sum() for tensor in found]).sum()
 
 
 def tried(name: str) -> dict[str, Any]:
@@ -243,11 +127,6 @@ def verdict(found: dict[str, Any]) -> str:
     if found["uncounted"]:
         differences.append(f"not counted: {', '.join(found['uncounted'])}")
     return "; ".join(differences) or "equal"
-
-
-def zoo_of(name: str) -> str:
-    """The zoo that a model is from."""
-    return {"timm": "timm", "hf": "transformers"}.get(name.partition(":")[0], "torchvision")
 
 
 def table() -> str:

@@ -44,6 +44,13 @@ def test_every_row_is_a_real_operator(table: dict[str, object]) -> None:
     assert {target for target in table if not is_operator(target)} <= ELSEWHERE
 
 
+def test_the_oldest_python_can_read_the_package() -> None:
+    declared = re.search(r'^requires-python = ">=3\.(\d+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert declared is not None
+    for path in (ROOT / "src").rglob("*.py"):
+        ast.parse(path.read_text(encoding="utf-8"), path.name, feature_version=(3, int(declared[1])))
+
+
 def test_public_names_are_sorted_and_exist() -> None:
     assert sorted(thoplw.__all__) == thoplw.__all__
     assert [name for name in thoplw.__all__ if not hasattr(thoplw, name)] == []

@@ -50,13 +50,13 @@ class Release(NamedTuple):
     others: tuple[str, ...] = ()
 
 
-#: torch up to 2.2 was built with NumPy 1.
-_OLD_NUMPY = ("numpy<2",)
+#: torch up to 2.2 was built with NumPy 1, which pyarrow takes up to 25.
+_OLD_NUMPY = ("numpy<2", "pyarrow<26")
 
 RELEASES = (
     Release("2.0.1", "0.15.2", "3.10", _OLD_NUMPY),
     Release("2.1.2", "0.16.2", "3.11", _OLD_NUMPY),
-    Release("2.2.2", "0.17.2", "3.12", _OLD_NUMPY),
+    Release("2.2.2", "0.17.2", "3.11", _OLD_NUMPY),
     Release("2.3.1", "0.18.1", "3.11"),
     Release("2.4.1", "0.19.1", "3.11"),
     Release("2.5.1", "0.20.1", "3.12"),
@@ -187,7 +187,7 @@ def figures() -> None:
 
 
 def _output(command: list[Any]) -> str:
-    return subprocess.run(command, cwd=ROOT, env=_plain(), check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, cwd=ROOT, env=_plain(), check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def _plain() -> dict[str, str]:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.nn.modules.module as module_globals
 from checks.attacks.tries import Tries, told
+from checks.releases import has_fast_path
 from torch import nn
 
 import thoplw
@@ -94,7 +95,7 @@ def _state(model: Untidy) -> dict[str, Any]:
         "held": (len(model.seen), {**model.cache}, model.cache["nested"][0], model.helper.x, model.steps.item()),
         "hooks": (len(module_globals._global_forward_hooks), len(module_globals._global_forward_pre_hooks)),
         "modes": (dispatch_modes(), function_modes(), is_below_autograd(), torch.is_grad_enabled()),
-        "torch": (torch.backends.mha.get_fastpath_enabled(), torch.Tensor.numpy, torch.get_rng_state().sum().item()),
+        "torch": (has_fast_path(), torch.Tensor.numpy, torch.get_rng_state().sum().item()),
         "process": (gc.isenabled(), signal.getsignal(signal.SIGALRM), signal.getsignal(signal.SIGINT)),
     }
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from checks.attacks.tries import Tries, drawn
+from checks.releases import has_fast_path
 from torch import nn
 from torch.nn.modules import module as module_globals
 
@@ -197,8 +198,8 @@ def _left() -> dict[str, Any]:
         "hooks": [
             len(hooks) for name, hooks in vars(module_globals).items() if name.startswith("_global") and name[-1] == "s"
         ],
-        "fast path": torch.backends.mha.get_fastpath_enabled(),
-        "modes": torch.utils._python_dispatch.is_in_torch_dispatch_mode(),
+        "fast path": has_fast_path(),
+        "modes": torch._C._len_torch_dispatch_stack(),
         "inference": torch.is_inference_mode_enabled(),
         "recursion": sys.getrecursionlimit(),
         "threads": (threading.Thread.start, ThreadPoolExecutor.submit),

@@ -23,7 +23,7 @@ import sys
 import threading
 import warnings
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ import numpy as np
 import torch
 from checks.attacks.tries import Tries, drawn, told
 from torch import nn
-from torch.nn.utils.parametrizations import weight_norm
+from torch.nn.utils.parametrize import register_parametrization
 
 import thoplw
 
@@ -152,6 +152,10 @@ def _another_class(held: Layer, y: torch.Tensor) -> None:
     held.layer.__class__ = type("Other", (nn.Linear,), {})
 
 
+def _parametrized(held: Layer, y: torch.Tensor) -> None:
+    register_parametrization(held.layer, "weight", nn.Identity())
+
+
 def _parameters(held: Layer) -> Any:
     return type(held.layer), [name for name, _ in held.layer.named_parameters()]
 
@@ -213,9 +217,8 @@ KINDS: dict[str, Kind] = {
     "weight through NumPy": Kind(Layer, _attempt(_clear_weight), _weight),
     "data of a weight": Kind(Layer, lambda h, y: setattr(h.layer.weight, "data", torch.zeros(4, 4)), _weight),
     "class of a layer": Kind(Layer, _another_class, lambda held: type(held.layer)),
-    "parametrization": Kind(Layer, lambda held, y: weight_norm(held.layer), _parameters),
+    "parametrization": Kind(Layer, _parametrized, _parameters),
     "iterator of a list": Kind(lambda: iter([1, 2]), lambda held, y: next(held), lambda held: held.__length_hint__()),
-    "iterator of a range": Kind(lambda: iter(range(9)), lambda held, y: next(held), lambda h: h.__length_hint__()),
     "text in memory": Kind(lambda: io.StringIO("a"), lambda held, y: held.write("bc"), lambda held: held.getvalue()),
     "bytes in memory": Kind(lambda: io.BytesIO(b"a"), lambda held, y: held.read(), lambda held: held.tell()),
     "of one thread": Kind(threading.local, _set("x"), lambda held: hasattr(held, "x")),
@@ -246,22 +249,47 @@ KINDS: dict[str, Kind] = {
     "given array": Kind(lambda: np.zeros(2), lambda held, y: held.fill(1), lambda held: held.tolist(), given=True),
 }
 
+
+def _of_this_release() -> Iterator[tuple[str, Kind]]:
+    """What not every release of torch or Python has, or lets be put back."""
+    if hasattr(torch, "get_autocast_dtype"):
+        yield (
+            "dtype of autocast",
+            _switch(lambda: torch.set_autocast_dtype("cpu", torch.float16), lambda: torch.get_autocast_dtype("cpu")),
+        )
+    if hasattr(torch.backends, "mha"):
+        mha = torch.backends.mha
+        yield "fast path of attention", _switch(lambda: mha.set_fastpath_enabled(False), mha.get_fastpath_enabled)
+    if hasattr(torch._C._autograd, "_top_saved_tensors_default_hooks"):
+        yield (
+            "hooks of saved tensors",
+            _switch(
+                lambda: torch.autograd.graph.saved_tensors_hooks(abs, abs).__enter__(),
+                lambda: torch._C._autograd._top_saved_tensors_default_hooks(True),
+            ),
+        )
+    if sys.version_info < (3, 12):
+        yield (
+            "iterator of a range",
+            Kind(lambda: iter(range(9)), lambda held, y: next(held), lambda h: h.__length_hint__()),
+        )
+
+
+KINDS.update(_of_this_release())
+
 _CUDA = torch.backends.cuda
 _VARIABLE: contextvars.ContextVar[Any] = contextvars.ContextVar("of a model", default=None)
 
 KINDS |= {
     "default dtype": _switch(lambda: torch.set_default_dtype(torch.float64), torch.get_default_dtype),
-    "default device": _switch(lambda: torch.set_default_device("meta"), torch.get_default_device),
+    "default device": _switch(lambda: torch.set_default_device("meta"), lambda: torch.ones(0).device),
     "determinism": _switch(
         lambda: torch.use_deterministic_algorithms(True), torch.are_deterministic_algorithms_enabled
     ),
     "threads of torch": _switch(lambda: torch.set_num_threads(3), torch.get_num_threads),
     "gradients": _switch(lambda: torch.set_grad_enabled(False), torch.is_grad_enabled),
     "anomalies": _switch(lambda: torch.autograd.set_detect_anomaly(True), torch.is_anomaly_enabled),
-    "autocast": _switch(lambda: torch.set_autocast_enabled("cpu", True), lambda: torch.is_autocast_enabled("cpu")),
-    "dtype of autocast": _switch(
-        lambda: torch.set_autocast_dtype("cpu", torch.float16), lambda: torch.get_autocast_dtype("cpu")
-    ),
+    "autocast": _switch(lambda: torch.autocast("cpu").__enter__(), torch._C._is_any_autocast_enabled),
     "cache of autocast": _switch(lambda: torch.set_autocast_cache_enabled(False), torch.is_autocast_cache_enabled),
     "entered inference mode": _switch(lambda: torch.inference_mode().__enter__(), torch.is_inference_mode_enabled),
     "precision of products": _switch(
@@ -271,13 +299,6 @@ KINDS |= {
     # torch's own attribute is refused once torch.testing has been imported.
     "benchmark of cudnn": _switch(lambda: torch._C._set_cudnn_benchmark(True), torch._C._get_cudnn_benchmark),
     "flash attention": _switch(lambda: _CUDA.enable_flash_sdp(False), _CUDA.flash_sdp_enabled),
-    "fast path of attention": _switch(
-        lambda: torch.backends.mha.set_fastpath_enabled(False), torch.backends.mha.get_fastpath_enabled
-    ),
-    "hooks of saved tensors": _switch(
-        lambda: torch.autograd.graph.saved_tensors_hooks(abs, abs).__enter__(),
-        lambda: torch._C._autograd._top_saved_tensors_default_hooks(True),
-    ),
     "how tensors are printed": _switch(lambda: torch.set_printoptions(precision=2), lambda: repr(torch.ones(1) / 3)),
     "environment": _switch(
         lambda: os.environ.update(HOME="none", NEW_OF_A_MODEL="1"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from checks.releases import since
+from checks.releases import since, working_transformers
 from torch import nn
 
 import thoplw
@@ -171,6 +171,7 @@ class Reading(nn.Module):
 
 @pytest.mark.parametrize("device", ["meta", "cpu"])
 def test_a_model_without_weights_is_told_what_to_do(device: str) -> None:
+    working_transformers()
     model = Reading().to("meta")
     with pytest.raises(thoplw.InputError, match=r"no values: .*thoplw\.profile_generation\(model"), thoplw.count():
         model(torch.ones(2, 4, device=device))
@@ -183,6 +184,7 @@ def test_an_error_of_the_block_comes_through() -> None:
 
 
 def test_generate_without_weights_is_told_what_to_do() -> None:
+    working_transformers()
     transformers = pytest.importorskip("transformers")
     config = transformers.GPT2Config(n_embd=8, n_layer=1, n_head=2, vocab_size=20)
     with torch.device("meta"):

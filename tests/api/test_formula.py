@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 import torchvision
+from checks.releases import working_transformers
 from torch import nn
 
 import thoplw
@@ -26,13 +27,12 @@ def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
 
 
 def llama_3_8b() -> Any:
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    config = LlamaConfig(
+    transformers = working_transformers()
+    config = transformers.LlamaConfig(
         vocab_size=128256, hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32,
         num_key_value_heads=8, max_position_embeddings=8192,
     )  # fmt: skip
-    return on_meta(lambda: LlamaForCausalLM(config))
+    return on_meta(lambda: transformers.LlamaForCausalLM(config))
 
 
 class Mixer(nn.Module):
@@ -69,10 +69,10 @@ def test_llama_3_8b() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.past_key_values. is deprecated:FutureWarning")
 def test_a_decode_step_of_llama_3_8b() -> None:
-    from transformers import DynamicCache
+    transformers = working_transformers()
 
     def step(B: int, L: int) -> dict[str, Any]:
-        cache = DynamicCache()
+        cache = transformers.DynamicCache()
         for layer in range(32):
             cache.update(*(torch.empty(B, 8, L, 128, device="meta") for _ in range(2)), layer)
         return {"input_ids": torch.zeros(B, 1, dtype=torch.long), "past_key_values": cache}
@@ -93,9 +93,8 @@ def test_vit_b_16() -> None:
 
 @pytest.mark.slow
 def test_mamba_2_at_multiples_of_its_chunk(capsys: pytest.CaptureFixture[str]) -> None:
-    from transformers import Mamba2Config, Mamba2ForCausalLM
-
-    model = on_meta(lambda: Mamba2ForCausalLM(Mamba2Config(num_hidden_layers=2)))
+    transformers = working_transformers()
+    model = on_meta(lambda: transformers.Mamba2ForCausalLM(transformers.Mamba2Config(num_hidden_layers=2)))
     f = thoplw.formula(model, tokens, B=(1, 8), S=(1, 2048), convention="macs")
     assert str(f.macs) == "32*B*S^2 + 370245632*B*S + 2342912*B"
     assert [str(each) for each in f.domain] == ["B = 1 … 8, S = 256, 512 … 2048"]
@@ -104,9 +103,8 @@ def test_mamba_2_at_multiples_of_its_chunk(capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.slow
 def test_swin_at_multiples_of_its_windows() -> None:
-    from transformers import SwinConfig, SwinForImageClassification
-
-    model = on_meta(lambda: SwinForImageClassification(SwinConfig(num_labels=1000)))
+    transformers = working_transformers()
+    model = on_meta(lambda: transformers.SwinForImageClassification(transformers.SwinConfig(num_labels=1000)))
 
     def picture(B: int, R: int) -> dict[str, Any]:
         return {"pixel_values": torch.empty(B, 3, R, R, device="meta"), "interpolate_pos_encoding": True}
@@ -318,9 +316,7 @@ def test_other_arguments_that_cannot_be_used() -> None:
 
 def test_a_size_at_which_the_model_cannot_run() -> None:
     model = nn.Sequential(nn.Conv1d(1, 1, 5))
-    with pytest.raises(
-        thoplw.InputError, match=r"the model cannot run at L=1: RuntimeError: .*L=\(first, last, step\)"
-    ):
+    with pytest.raises(thoplw.InputError, match=r"the model cannot run at L=1: \w+Error: .*L=\(first, last, step\)"):
         thoplw.formula(model, lambda L: (1, 1, L), L=(1, 64))
 
 

@@ -58,3 +58,10 @@ def test_a_variable_that_a_model_does_not_have() -> None:
 def test_a_range_that_is_given_is_the_only_one_tried() -> None:
     found = natural("resnet18", {"resolution": range(64, 321, 32)}, convention="macs")
     assert [str(each) for each in found.domain] == ["resolution = 64, 96 … 320"]
+
+
+def test_a_model_that_runs_at_its_own_resolution_only_has_a_formula_in_the_batch() -> None:
+    found = natural("mvit_v1_b", convention="macs")
+    assert found.macs.variables == ("batch",)
+    assert "resolution is 224" in found.notes[-1]
+    assert found(batch=1) == 70_599_407_808  # as benchmarks/zoo.jsonl has it from a real run

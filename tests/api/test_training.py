@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+# ruff: noqa: E402 # older torch lacks what the imports below name
+from checks.releases import file_since, since
+
+file_since("2.4")
+
 import json
 from typing import Any
 
@@ -15,6 +20,9 @@ from torch.utils.checkpoint import checkpoint
 import thoplw
 from thoplw.capture.training_run import TrainingRun
 from thoplw.report.document import from_document
+
+#: torch 2.4's own checkpointing uses a name that it deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.cpu.amp.autocast:FutureWarning")
 
 
 def asking(*shape: int) -> torch.Tensor:
@@ -332,6 +340,7 @@ def test_a_detection_model_returns_its_own_losses() -> None:
     assert not report.uncounted
 
 
+@since("2.5")
 def test_adafactor_reads_norms_that_are_not_known() -> None:
     report = thoplw.profile_training(nn.Linear(8, 8), (2, 8), optimizer="adafactor", convention="flops", verbose=False)
     assert report.by_phase()["update"] > 8 * 9

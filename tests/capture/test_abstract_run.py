@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from checks.releases import since
 from torch import nn
 
 import thoplw
@@ -68,7 +69,7 @@ def test_only_the_stored_elements_of_a_sparse_matrix_are_multiplied(execute: boo
     assert thoplw.profile(Graph(), torch.randn(4, 5), execute=execute, strict=True)[0] == 3 * 5
 
 
-@pytest.mark.skipif(torch.__version__ < "2.14", reason="older torch compiles flex attention, or has none")
+@since("2.14", "older ones compile flex attention, or have none")
 @pytest.mark.filterwarnings("ignore:flex_attention called without")
 @pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
 def test_flex_attention_counts_as_attention(execute: bool) -> None:

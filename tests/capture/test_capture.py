@@ -12,6 +12,7 @@ from torch import nn
 
 import thoplw
 from thoplw.capture import capture, expand
+from thoplw.capture.step import Step
 from thoplw.errors import InputError
 from thoplw.record import Call, Trace
 
@@ -168,3 +169,15 @@ def test_modules_are_held_deeper_than_any_call_goes(execute: bool) -> None:
     assert macs == 16
     for kind in ("text", "tree", "json"):
         assert info.summary(kind)
+
+
+@pytest.mark.parametrize("step", [None, Step()], ids=["forward", "step"])
+def test_gradients_are_refused_where_torch_is_too_old(step: Step | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Force(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = x.requires_grad_()
+            return x if step else torch.autograd.grad((x * x).sum(), x)[0]
+
+    monkeypatch.setattr("thoplw.capture.CAN_EXCHANGE", False)
+    with pytest.raises(InputError, match=r"gradients are counted with torch 2\.4 or newer, and this is torch 2\."):
+        capture(Force(), (torch.ones(2, 3),), {}, step=step)

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from checks.releases import since
 
 #: In a process of its own, as a group of processes is a global of torch; there is but one that is no fake.
 CODE = """
@@ -71,7 +72,8 @@ distributed.destroy_process_group()
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not torch.distributed.is_available() or torch.__version__ < "2.14", reason="other names before")
+@since("2.14", "other names before")
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch is built for one process")
 def test_what_is_split_over_processes_is_refused() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# ruff: noqa: E402 # older torch lacks what the import below names
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,14 +10,15 @@ from typing import Any
 
 import pytest
 import torch
+from checks.releases import file_since
 from torch import nn
 
 import thoplw
 from thoplw.capture import capture
 
-hops = pytest.importorskip("torch._higher_order_ops", reason="torch is too old for operators that take functions")
-if torch.__version__ < "2.14":
-    pytest.skip("older torch lacks some, or words them otherwise", allow_module_level=True)
+file_since("2.14")  # older ones lack some, or word them otherwise
+
+import torch._higher_order_ops as hops
 
 # They warn that they are compiled when somebody else compiles, which nobody does here.
 pytestmark = pytest.mark.filterwarnings("ignore:flex_attention called without")

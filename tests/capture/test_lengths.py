@@ -86,6 +86,7 @@ def test_unknown_lengths_are_an_assumption() -> None:
     assert "packed sequences are equally long" in str(info.assumptions)
 
 
+@since("2.9", "its formula reads values before")
 @pytest.mark.parametrize("model", [Flash(), Efficient()])
 def test_the_mirror_of_torch_takes_all_for_as_long_as_the_longest(model: nn.Module) -> None:
     given = (torch.zeros(123, 4, 16), ends(LENGTHS))

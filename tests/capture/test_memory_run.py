@@ -355,3 +355,10 @@ def test_figures_of_memory_that_are_not_known_are_neither_shown_nor_sorted_by() 
         layers.summary(columns=["name", "peak"])
     with pytest.raises(thoplw.InputError, match="sort='saved': this report has no saved for backward"):
         layers.summary(sort="saved")
+
+
+def test_a_conjugate_that_kernels_write_out_is_named() -> None:
+    memory = thoplw.profile(
+        Calls(lambda self, x: x * x.conj()), (torch.ones(4, 4, dtype=torch.complex64),), verbose=False, memory=True
+    )[2].memory
+    assert "aten._conj (1 call)" in memory.notes[0]

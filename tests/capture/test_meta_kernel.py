@@ -53,7 +53,7 @@ def test_what_gives_a_tensor_another_size_is_refused() -> None:
         thoplw.profile(Grows(), (3, 4))
 
 
-@pytest.mark.parametrize("unbind", [pytest.param(False, marks=since("2.3", "other words before")), True])
+@pytest.mark.parametrize("unbind", [pytest.param(False, marks=since("2.1", "other words before")), True])
 def test_what_a_kernel_refuses_is_refused_in_its_own_words(unbind: bool) -> None:
     class Refused(nn.Module):
         def forward(self, x: torch.Tensor) -> Any:
@@ -83,7 +83,7 @@ def test_a_shape_that_depends_on_made_up_values_is_refused() -> None:
         thoplw.profile(Classes(), (20, 8))
 
 
-@since("2.4")
+@since("2.5", "takes no annotations that are text before")
 def test_an_operator_of_another_library_is_not_tried_on_made_up_values() -> None:
     @torch.library.custom_op("thoplw_test::positive", mutates_args=())
     def positive(x: torch.Tensor) -> torch.Tensor:

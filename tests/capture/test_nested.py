@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 import thoplw
 
-file_since("2.1")
+file_since("2.2")
 
 pytestmark = pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
 

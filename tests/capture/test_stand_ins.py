@@ -1,9 +1,12 @@
 from contextlib import suppress
 
 import torch
+from checks.releases import file_since
 
 from thoplw.capture.abstract import Specs
 from thoplw.capture.stand_ins import stood_in_for
+
+file_since("2.4")
 
 
 def test_a_weight_keeps_its_identity_and_is_on_the_device_asked_for() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ def numbers() -> Iterator[int]:
     yield from range(9)
 
 
+RANGES = [] if sys.version_info < (3, 12) else [(lambda: iter(range(9)), next, "the forward took from a range_it")]
+
+
 @pytest.mark.parametrize("execute", [False, True])
 @pytest.mark.parametrize(
     ("held", "use", "message"),
@@ -35,6 +39,7 @@ def numbers() -> Iterator[int]:
         (itertools.count, next, r"the forward took from count\(0\), and this cannot be put back"),
         (numbers, next, "the forward took from the generator numbers, and this"),
         (lambda: iter([1]), list, "the forward took all from a list_iterator"),
+        *RANGES,
     ],
 )
 def test_what_cannot_be_put_back_is_said(held: Any, use: Any, message: str, execute: bool) -> None:
@@ -43,7 +48,9 @@ def test_what_cannot_be_put_back_is_said(held: Any, use: Any, message: str, exec
         assert thoplw.profile(model, (2, 4), convention="macs", verbose=False, execute=execute)[0] == 32
 
 
-@pytest.mark.parametrize("held", [itertools.count, numbers, lambda: iter([1]), lambda: reversed([1])])
+@pytest.mark.parametrize(
+    "held", [itertools.count, numbers, lambda: iter([1]), lambda: iter(range(2)), lambda: reversed([1])]
+)
 def test_nothing_is_said_of_what_was_not_used(held: Any) -> None:
     thoplw.profile(Using(held(), id), (2, 4), verbose=False)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from checks.releases import since
 from torch import nn
 
 import thoplw
@@ -44,6 +45,7 @@ def test_a_device_and_a_mode_on_top_of_it() -> None:
     assert torch._C._len_torch_function_stack() == before
 
 
+@since("2.9")
 def test_the_new_way_to_choose_precision() -> None:
     with switches_kept():
         torch.backends.cuda.matmul.fp32_precision = "tf32"
@@ -82,7 +84,9 @@ class Products(nn.Module):
 
 
 @pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [torch.bfloat16, pytest.param(torch.float16, marks=since("2.3", "no such type on a CPU"))], ids=str
+)
 def test_weights_that_autocast_converts_are_forgotten(dtype: torch.dtype, execute: bool) -> None:
     model, x = Products(), torch.ones(2, 8)
     with torch.autocast("cpu", dtype):

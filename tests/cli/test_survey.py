@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from checks.releases import working_transformers
 from typer.testing import Result
 
 import thoplw.api.survey
@@ -42,6 +43,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.slow
 def test_real_processes(run: Run) -> None:
+    working_transformers()
     result = run("survey", "resnet18", "hf:sam_mask_decoder", "-o", "zoo.csv")
     assert result.exit_code == 0
     assert "| resnet18" in result.stdout

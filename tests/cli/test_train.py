@@ -8,9 +8,15 @@ from collections.abc import Callable
 import pytest
 import torch
 import torchvision
+from checks.releases import file_since
 from typer.testing import Result
 
 import thoplw
+
+file_since("2.4")
+
+#: torch 2.4's own checkpointing uses a name that it deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.cpu.amp.autocast:FutureWarning")
 
 Run = Callable[..., Result]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # ruff: noqa: E402 # older torch lacks what the imports below name
-from checks.releases import file_since
+from checks.releases import file_since, since
 
 file_since("2.14")
 
@@ -555,7 +555,7 @@ def steps() -> Iterator[tuple[str, Callable[[], None]]]:
             yield info.name, step
 
 
-@pytest.mark.skipif(torch.__version__ < "2.14", reason="samples of other releases differ")
+@since("2.14", "samples of other releases differ")
 @pytest.mark.filterwarnings("ignore")
 def test_every_operator_that_pytorch_tests_is_priced_with_gradients() -> None:
     checked, different = 0, []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from checks.releases import working_transformers
 
 from thoplw.models.sizes import scalable
 
@@ -31,6 +32,10 @@ def test_inputs_have_the_sizes() -> None:
     assert (picture.shape, picture.device.type) == ((3, 3, 96, 96), "meta")
     (pictures,) = scalable("fasterrcnn_mobilenet_v3_large_fpn").inputs(batch=3)
     assert len(pictures) == 3
+
+
+def test_inputs_have_the_length() -> None:
+    working_transformers()
     assert scalable("hf:distilbert").inputs(batch=2, seq=7)["input_ids"].shape == (2, 7)
 
 
@@ -46,6 +51,7 @@ def test_what_is_built_for_a_resolution_is_built_anew(name: str) -> None:
 
 
 def test_positions_limit_the_length() -> None:
+    working_transformers()
     assert scalable("hf:bert").ranges["seq"][0] == range(1, 513)
     assert scalable("hf:bert").own == {"batch": 1, "seq": 128}
     assert range(1, 73) in scalable("hf:clip").ranges["seq"], "of 77 positions"

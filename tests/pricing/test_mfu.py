@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from checks.llama import Config, on_meta
+from checks.releases import file_since
 from torch import nn
 
 import thoplw
+
+file_since("2.4")
 
 C = Config(hidden=4096, ffn=14336, layers=32, heads=32, kv_heads=8, vocabulary=128256)
 TOKENS = 8192

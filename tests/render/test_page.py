@@ -45,13 +45,20 @@ def layer(name: str, macs: int = 0, params: int = 0, **rest: Any) -> dict[str, A
         "params": params,
         "trainable": params,
         "bytes": {"float32": 4 * params},
+        "moved": 8 * params,
+        "compulsory": 4 * params,
+        "active": {"computed": params} if params else {},
+        "activations": 8,
         "operators": {"aten.linear": macs},
         **rest,
     }
 
 
 def document(*layers: dict[str, Any], **rest: Any) -> dict[str, Any]:
-    totals = {key: sum(each[key] for each in layers) for key in ("macs", "flops", "params", "trainable")}
+    summed = ("macs", "flops", "params", "trainable", "moved", "activations")
+    totals = {key: sum(each[key] for each in layers) for key in summed}
+    totals["compulsory"] = layers[0]["compulsory"]  # with all modules inside
+    active = {"computed": totals["params"]} if totals["params"] else {}
     return {
         "schema": 1,
         "thoplw": "0.1.0",
@@ -61,7 +68,7 @@ def document(*layers: dict[str, Any], **rest: Any) -> dict[str, Any]:
         "unit": "MAC",
         "inputs": [[1, 8]],
         "outputs": [[1, 8]],
-        "totals": {**totals, "bytes": {"float32": 4 * totals["params"]}},
+        "totals": {**totals, "bytes": {"float32": 4 * totals["params"]}, "active": active},
         "layers": list(layers),
         "uncounted": {},
         "unseen": {},

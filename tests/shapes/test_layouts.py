@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from checks.drawn import Draw
-from checks.releases import since
+from checks.releases import older, since
 from torch import nn
 
 from thoplw.capture import capture
@@ -174,6 +174,8 @@ def test_a_layout_is_that_of_the_kernel_for_the_cpu(func: Any) -> None:
         Specs(),
         0,
     )
+    if layout is None and older("2.14"):
+        pytest.skip("this torch does not say that it works element by element")
     assert layout is not None
     for seed in range(80):
         made = CASES[func](Draw(seed))
@@ -192,6 +194,7 @@ def test_a_layout_is_that_of_the_kernel_for_the_cpu(func: Any) -> None:
     assert compared > 40
 
 
+@since("2.4")
 @pytest.mark.parametrize("affine", [False, True])
 @pytest.mark.parametrize(
     ("shape", "order", "normalised"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import torch
 from checks.laid_out import frozen, observable
+from checks.releases import since
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,7 +55,7 @@ def calls(draw: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (*tensors, dropout, causal), {"enable_gqa": True} if shares else {}
 
 
-@pytest.mark.skipif(torch.__version__ < "2.14", reason="other releases choose other kernels")
+@since("2.14", "other releases choose other kernels")
 @settings(max_examples=400, deadline=None, derandomize=True, database=None)
 @given(call=calls())
 def test_attention_is_laid_out_as_on_the_cpu(call: tuple[tuple[Any, ...], dict[str, Any]]) -> None:

@@ -170,7 +170,7 @@ def attention(draw: Draw) -> Arguments:
     options: dict[str, Any] = (
         {"enable_gqa": True} if shared > 1 and not older("2.5") and draw(st.integers(0, 3)) else {}
     )
-    if not draw(st.integers(0, 4)):
+    if not draw(st.integers(0, 4)) and not older("2.1"):
         options["scale"] = 0.5
     return "default", (query, key, value, mask, 0.0, causal)[: draw(st.sampled_from([3, 4, 6]))], options
 
@@ -211,11 +211,11 @@ def native_batch_norm(draw: Draw) -> Arguments:
 
 
 def native_batch_norm_backward(draw: Draw) -> Arguments:
-    x = draw(tensors(plain=99))
+    x = draw(tensors(shapes(2, 4), plain=99))
     gradient = draw(tensors(mutate(draw, tuple(x.shape)), x.dtype, plain=99))
     rest = [draw(tensors(mutate(draw, tuple(x.shape)[1:2]), x.dtype, plain=99)) for _ in range(5)]
-    mask = [bool(draw(st.integers(0, 9))) for _ in range(3)]
-    return "default", (gradient, x, *rest, bool(draw(st.integers(0, 9))), 1e-5, mask), {}
+    mask = [bool(draw(st.integers(0, 29))) for _ in range(3)]
+    return "default", (gradient, x, *rest, bool(draw(st.integers(0, 29))), 1e-5, mask), {}
 
 
 def native_layer_norm(name: str, draw: Draw) -> Arguments:
@@ -698,7 +698,9 @@ def test_every_rule_has_arguments() -> None:
     }
 
 
-OLD = torch.__version__ < "2.14"
+OLD = older("2.14")
+#: Before these, an operator asks for values, has no meta kernel, divides by zero in it, or keeps other strides.
+SINCE = {"one_hot": "2.3", "channel_shuffle": "2.4", "native_batch_norm": "2.14", "rms_norm": "2.5"}
 
 #: Statistics of the meta kernel are never empty, and of halves float32.
 NO_META = {"native_batch_norm"}
@@ -707,7 +709,11 @@ ELEMENTWISE = (pointwise.unary, pointwise.in_place)
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_a_rule_answers_as_torch(name: str) -> None:
-    if not hasattr(torch.ops.aten, name) or (OLD and name in {"_convolution", "add", "sub"}):
+    if (
+        not hasattr(torch.ops.aten, name)
+        or (OLD and name in {"_convolution", "add", "sub"})
+        or older(SINCE.get(name, "2.0"))
+    ):
         pytest.skip("this torch has no such operator or meta kernel, or refuses the factor of a scalar")
     rule, answered = RULES[f"aten.{name}"], 0
 
@@ -732,11 +738,14 @@ def test_a_rule_answers_as_torch(name: str) -> None:
         assert meaning(answer)[:2] == meaning(expected)[:2] or [each[:2] for each in meaning(answer)] == [
             each[:2] for each in meaning(expected)
         ]
+        if OLD and "convolution" in name and 0 in args[1].stride():  # torch's kernel then ends the process
+            return
         try:
             done = run(name, overload, real(args), kwargs)
         except (NotImplementedError, RuntimeError):  # no kernel for this dtype, or it refuses repeated elements
             return
-        assert exactly(answer) == exactly(done)
+        compared = meaning if OLD else exactly  # older ones keep some strides of dimensions of one element
+        assert compared(answer) == compared(done)
 
     check()
     assert answered  # else the property would hold of nothing

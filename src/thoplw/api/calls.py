@@ -15,7 +15,7 @@ from thoplw.capture.preserve import without_collection
 from thoplw.errors import InputError
 from thoplw.estimate.generation import FEWEST, Figures, Part, known_first, parts
 from thoplw.estimate.latent import saved
-from thoplw.pricing import Convention, price
+from thoplw.pricing import Convention, Priced, price
 from thoplw.pricing.custom import CustomOps
 from thoplw.record import Held, Trace
 from thoplw.report.layer_info import LayerInfo
@@ -32,22 +32,30 @@ class Turn:
     """A call of a model.
 
     Attributes:
+        priced: its record, with prices.
         info: what it costs.
         left: what it leaves to the next call.
         saved: what it costs less where latent attention is not expanded.
-        recorded: how many operators ran in it.
     """
 
+    priced: Priced
     info: LayerInfo
     left: tuple[Held, ...]
     saved: int
-    recorded: int
 
     @property
     def figures(self) -> Figures:
         """Its cost, its FLOPs, the bytes that it leaves, and its cost where latent attention is not expanded."""
         macs = self.info.total_macs
         return macs, self.info.total_flops, sum(each.bytes for each in self.left), macs - self.saved
+
+    def layers(self) -> Iterator[tuple[str, tuple[int, ...], int]]:
+        """The path, the shape of the first input, and the cost of each module with weights of its own that costs."""
+        trace, measure = self.priced.trace, self.priced.convention.measure
+        for scope, work in zip(trace.scopes, self.priced.own, strict=True):
+            info = trace.modules[scope.module]
+            if info.parameters and scope.inputs and (cost := measure(work)):
+                yield info.path, scope.inputs[0].shape, cost
 
 
 class Calls:
@@ -132,7 +140,7 @@ class Calls:
     def _each(self, last: int) -> tuple[Part, ...]:
         """Every step, one after the other."""
         count = last - self.prompt + 1
-        recorded = count * self.step(self.prompt).recorded
+        recorded = count * len(self.step(self.prompt).priced.trace.steps)
         if recorded > _MOST_RECORDED:
             raise InputError(
                 f"no formula adds up the {count} steps, and to run each of them makes a record of {recorded:,} "
@@ -200,7 +208,7 @@ class Calls:
         own = {position: custom.scopes[at] for position, at in enumerate(scopes) if at in custom.scopes}
         priced = price(part, self._convention, prices=custom.operators, scopes=own, expand=expand)
         less = self._convention.measure(saved(part))
-        return Turn(info=LayerInfo(priced), left=left, saved=less, recorded=len(part.steps))
+        return Turn(priced=priced, info=LayerInfo(priced), left=left, saved=less)
 
 
 class _TooManyError(Exception):

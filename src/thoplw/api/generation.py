@@ -270,16 +270,15 @@ class Generation:
         if head is None or self.prompt == 1:
             return
         paths = self._calls.paths_of(head)
-        for row in self.prefill.modules:
-            if row.input_shapes and row.macs and row.name in paths:
-                positions = prod(row.input_shapes[0][:-1]) // self.batch
-                spare = row.macs - row.macs // positions
-                if positions > 1:
-                    yield (
-                        f"The prefill computes the logits of all {positions} positions, where one is enough: "
-                        f"{100 * spare / self.prefill.total_macs:.0f} % of its {self._unit}s. Forwards that take "
-                        "logits_to_keep=1 do without."
-                    )
+        for path, shape, cost in self._calls.prefill(self.prompt).layers():
+            positions = prod(shape[:-1]) // self.batch
+            if path in paths and positions > 1:
+                spare = cost - cost // positions
+                yield (
+                    f"The prefill computes the logits of all {positions} positions, where one is enough: "
+                    f"{100 * spare / self.prefill.total_macs:.0f} % of its {self._unit}s. Forwards that take "
+                    "logits_to_keep=1 do without."
+                )
 
     def _of_windows(self) -> Iterator[str]:
         sliding = [each for each in self._left(self.prompt) if "sliding" in each.owner.lower()]
@@ -295,17 +294,13 @@ class Generation:
         """Layers that a step runs over all positions again, as those that expand latents."""
         if self.new < 2 or not self._left(self.prompt):
             return
-        info = self.decode()
-        again = {
-            row.name: row.macs
-            for row in info.rows
-            if row.macs and row.params and any(self.prompt + 1 in shape[1:-1] for shape in row.input_shapes)
-        }
+        step = self._calls.step(self.prompt)
+        again = {path: cost for path, shape, cost in step.layers() if self.prompt + 1 in shape[1:-1]}
         if again:
+            part = 100 * sum(again.values()) / step.info.total_macs
             yield (
-                f"Each step runs {some(again, most=1)} over the whole cache again: "
-                f"{100 * sum(again.values()) / info.total_macs:.0f} % of the first step's {self._unit}s. Engines that "
-                "absorb these weights do without: total_macs_absorbed is their total."
+                f"Each step runs {some(again, most=1)} over the whole cache again: {part:.0f} % of the first step's "
+                f"{self._unit}s. Engines that absorb these weights do without: total_macs_absorbed is their total."
             )
 
     def __str__(self) -> str:

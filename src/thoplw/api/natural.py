@@ -59,7 +59,24 @@ def natural(
         except (InputError, NoFormulaError) as error:
             failed = error
     assert failed is not None  # there is no model without a range
+    if wanted is None and len(chosen) > 1 and not runs:
+        return _alone(found, "batch", find(convention), failed)
     raise failed
+
+
+def _alone(found: Scalable, variable: str, convention: Convention, failed: Exception) -> Formula:
+    """The formula in one variable, of a model that cannot run at other sizes of the rest than its own.
+
+    Raises:
+        Exception: ``failed``, if there is no such formula either.
+    """
+    try:
+        formula = _search(found, {variable: found.ranges[variable][0]}, convention, whole=False)
+    except (InputError, NoFormulaError):
+        raise failed from None
+    others = ", ".join(f"{name} is {found.own[name]}" for name in found.ranges if name != variable)
+    formula.notes += (f"Narrower than could be: {others}, as it did not run at the other sizes that were tried.",)
+    return formula
 
 
 def _search(found: Scalable, ranges: Mapping[str, range], convention: Convention, *, whole: bool) -> Formula:

@@ -116,7 +116,7 @@ def capture(
             if not asked.by_somebody:
                 return trace
         if not CAN_EXCHANGE:
-            raise InputError(f"gradients are counted with torch 2.3 or newer, and this is torch {VERSION}.")
+            raise InputError(f"gradients are counted with torch 2.4 or newer, and this is torch {VERSION}.")
         return _capture(model, *given, execute, reuse_layers, watch, priced, train, step, None, iterations, graph)
 
 

@@ -18,6 +18,7 @@ import torch
 
 from thoplw.capture.torch_internals import (
     asked_by_torch,
+    asked_for_alignment,
     become,
     is_jagged,
     is_parameter,
@@ -200,7 +201,9 @@ class AbstractTensor(torch.Tensor):
     # Where in which memory it would lie, nothing tells: zero for all would have tensors share what they do not share.
 
     def data_ptr(self) -> int:
-        """Refuse: there is no memory."""
+        """Refuse, as there is no memory, unless only its alignment is asked for."""
+        if asked_for_alignment():
+            return 0
         raise _no_memory("data_ptr()", self)
 
     # Functions of torch that are written in Python ask, and do no more with the answer than hand it on.
@@ -222,8 +225,12 @@ class AbstractTensor(torch.Tensor):
         raise _no_memory("storage()", self)
 
 
+class _Empty(torch.Tensor):
+    """A class that adds nothing to that of tensors."""
+
+
 #: What a class has in any case.
-_EMPTY_CLASS = frozenset(vars(type("", (torch.Tensor,), {"__doc__": ""})))
+_EMPTY_CLASS = frozenset(vars(_Empty))
 
 
 def _no_memory(what: str, tensor: torch.Tensor) -> DataDependentError:

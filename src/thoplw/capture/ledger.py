@@ -204,7 +204,7 @@ class Ledger:
         return index
 
     def _meet(self, tensor: torch.Tensor, step: int) -> int | None:
-        """The storage of a tensor with values, which is new if it was not met before; of a sparse one there are more."""
+        """The storage of a tensor with values, new if it was not met before; a sparse one has several."""
         if tensor.layout in SPARSE:
             for part in stored_in(tensor):
                 self._meet(part, step)

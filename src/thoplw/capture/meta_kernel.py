@@ -11,7 +11,7 @@ import torch
 from thoplw.capture.abstract import REAL_LIMIT
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import is_mutable, target_of
-from thoplw.capture.torch_internals import schema_of
+from thoplw.capture.torch_internals import reads_values, schema_of
 from thoplw.errors import DataDependentError, InputError
 
 #: Where the output is one of the arguments: its position or name.
@@ -55,19 +55,19 @@ def ask(
     meta_args, meta_kwargs = _on_meta(func, args, kwargs)
     try:
         output = func(*meta_args, **meta_kwargs)
-    except NotImplementedError as error:
-        if not schema_of(func).returns:  # it only writes, as a fused optimizer does
-            return None, None
-        raise InputError(
-            f"{func} {where()} has no meta kernel, so that only running it tells the shape of its output. "
-            "execute=True counts it on real tensors."
-        ) from error
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:  # older kernels assert what newer ones raise
+        if isinstance(error, NotImplementedError) and not reads_values(error):
+            if not schema_of(func).returns:  # it only writes, as a fused optimizer does
+                return None, None
+            raise InputError(
+                f"{func} {where()} has no meta kernel, so that only running it tells the shape of its output. "
+                "execute=True counts it on real tensors."
+            ) from error
         if target_of(func).partition(".")[0] not in _LIBRARIES_OF_TORCH:
             raise InputError(
                 f"{func} {where()} has no fake kernel, which tells the shape of its output. Register one with "
                 f'torch.library.register_fake("{schema_of(func).name}"), or count it on real tensors with '
-                f"execute=True. Torch says: {str(error).splitlines()[0]}"
+                f"execute=True. Torch says: {str(error).partition(chr(10))[0]}"
             ) from error
         # Meta kernels word some errors otherwise than the kernel that the user would have met, and refuse a few
         # arguments that it takes. It has the last word, unless that would cost much.

@@ -19,7 +19,8 @@ from thoplw.capture.abstract import AbstractTensor, abstract
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import target_of
 from thoplw.capture.run import Run
-from thoplw.capture.torch_internals import is_jagged, make_nested_wrapper, sizes_of_nested
+from thoplw.capture.torch_internals import VERSION, is_jagged, make_nested_wrapper, sizes_of_nested
+from thoplw.errors import InputError
 
 #: What makes a nested tensor of a list of tensors.
 _MAKER = "aten._nested_tensor_from_tensor_list"
@@ -86,7 +87,10 @@ def answer(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 
 def _of(run: Run, parts: list[torch.Tensor]) -> AbstractNested:
-    tensor: AbstractNested = make_nested_wrapper(AbstractNested, parts[0])
+    try:
+        tensor: AbstractNested = make_nested_wrapper(AbstractNested, parts[0])
+    except TypeError as error:
+        raise InputError(f"nested tensors are counted with torch 2.2 or newer, and this is torch {VERSION}.") from error
     tensor.parts = parts
     tensor.spec = run.specs.of_parts(torch.tensor([tuple(part.shape[1:]) for part in parts]), parts[0].dtype)
     tensor.token = id(tensor.spec)

@@ -50,6 +50,8 @@ def _watched(look: Callable[[], Any], went_on: str, say: Callable[[str], None]) 
 
 def _of_iterator(iterator: Any, say: Callable[[str], None]) -> Callable[[], None]:
     _, _, *place = iterator.__reduce__()
+    if place == [None]:  # of a range, which since Python 3.12 can only go on
+        return _watched(lambda: iterator.__reduce__()[1], f"took from a {type(iterator).__name__}", say)
 
     def put_back() -> None:
         now = iterator.__reduce__()[2:]

@@ -105,6 +105,13 @@ def _set_collection(before: bool) -> None:
     (gc.enable if before else gc.disable)()
 
 
+def _errors_of_numpy() -> Iterator[Switch]:
+    """What NumPy does about errors: up to NumPy 1 by thread, and later by context, of which a run has a copy."""
+    numpy: Any = sys.modules.get("numpy")  # torch imports it, if it is there
+    if numpy is not None and numpy.__version__.startswith("1."):
+        yield numpy.geterr, lambda before: numpy.seterr(**before)
+
+
 _SWITCHES: tuple[Switch, ...] = (
     *SWITCHES,
     (_ENVIRONMENT.copy, _set_environment),
@@ -115,6 +122,7 @@ _SWITCHES: tuple[Switch, ...] = (
     (_logs, _set_logs),
     (sys.getswitchinterval, sys.setswitchinterval),
     (gc.isenabled, _set_collection),
+    *_errors_of_numpy(),
 )
 _READ = [get for get, _ in _SWITCHES]
 _SET = [put for _, put in _SWITCHES]

@@ -93,6 +93,11 @@ def lacks_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
 
 
+def reads_values(error: NotImplementedError) -> bool:
+    """Whether torch raised this because an operator reads a value where there is none. Since 2.0, up to 2.3."""
+    return "aten::_local_scalar_dense" in str(error)
+
+
 def is_jagged(tensor: torch.Tensor) -> bool:
     """Whether a tensor is a nested one of a class of its own, which keeps rows of all lengths in one. Since 2.1."""
     return tensor.layout is _JAGGED
@@ -478,12 +483,13 @@ def _rules_of_cond() -> dict[Any, Callable[..., Any]]:
 def _eager_frames() -> Iterator[None]:
     """Have the compiler leave every frame alone, those included that it has compiled. Needed up to 2.5."""
     frames: Any = import_module("torch._dynamo.eval_frame")
-    set_eval_frame = frames.set_eval_frame
-    frames.set_eval_frame = lambda callback: set_eval_frame(None if callable(callback) else callback)
+    name = "_maybe_set_eval_frame" if hasattr(frames, "_maybe_set_eval_frame") else "set_eval_frame"  # up to 2.4
+    set_eval_frame = getattr(frames, name)
+    setattr(frames, name, lambda callback: set_eval_frame(None if callable(callback) else callback))
     try:
         yield
     finally:
-        frames.set_eval_frame = set_eval_frame
+        setattr(frames, name, set_eval_frame)
 
 
 def _eager() -> Any:
@@ -550,37 +556,49 @@ def number_of_node(node: Any) -> int:
 
 @contextmanager
 def backward_passes(around: Callable[[bool], AbstractContextManager[None]]) -> Iterator[None]:
-    """Be in ``around(create_graph)`` during each backward pass that any thread begins. Since 2.3.
+    """Be in ``around(create_graph)`` during each backward pass that any thread begins. Since 2.0.
 
     ``loss.backward()``, ``torch.autograd.backward`` and ``torch.autograd.grad`` all go through one function, and
     ``torch.autograd.functional`` through another, which begins no pass where nothing requires a gradient.
     """
     undo = ExitStack()
-    functional: Any = torch.autograd.functional
-    places: tuple[tuple[Any, str, int], ...] = (
-        (torch.autograd, "_engine_run_backward", 3),
-        (functional, "_autograd_grad", 3),
-    )
-    for place, name, position in places:
-        plain = vars(place).get(name)
-        if plain is None:  # up to 2.2, where nothing tells of a pass
-            continue
-        other = partial(_around, around, plain, position)
+    for place, name, kind in _PASSES:
+        plain = vars(place)[name]
+        other = kind(around, plain)
         setattr(place, name, other)
         undo.callback(_set_back, place, name, other, plain)
     with undo:
         yield
 
 
-def _around(
-    around: Callable[[bool], AbstractContextManager[None]],
-    plain: Callable[..., Any],
-    position: int,
-    *args: Any,
-    **kwargs: Any,
-) -> Any:
-    with around(bool(args[position] if len(args) > position else kwargs.get("create_graph"))):
-        return plain(*args, **kwargs)
+def _telling(around: Callable[[bool], AbstractContextManager[None]], plain: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that begins a pass, and tells of it; its fourth argument says whether the pass makes a graph."""
+
+    def begin(*args: Any, **kwargs: Any) -> Any:
+        with around(bool(args[3] if len(args) > 3 else kwargs.get("create_graph"))):
+            return plain(*args, **kwargs)
+
+    return begin
+
+
+class _TellingEngine:
+    """What runs passes, as a method, and tells of them. Needed up to 2.2."""
+
+    def __init__(self, around: Callable[[bool], AbstractContextManager[None]], plain: Any) -> None:
+        self.run_backward = _telling(around, plain.run_backward)
+        self._plain = plain
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._plain, name)
+
+
+#: What begins backward passes: where it is, its name, and what makes one that tells of them.
+_PASSES: tuple[tuple[Any, str, Any], ...] = (
+    (torch.autograd, "_engine_run_backward", _telling)
+    if hasattr(torch.autograd, "_engine_run_backward")
+    else (torch.autograd.Variable, "_execution_engine", _TellingEngine),
+    (torch.autograd.functional, "_autograd_grad", _telling),
+)
 
 
 def _set_back(place: Any, name: str, other: Any, plain: Any) -> None:
@@ -625,12 +643,13 @@ def recomputations_stopped(note: Callable[[], None]) -> Iterator[None]:
             del error.__init__  # it has none of its own
 
 
-#: Whether this release can have autograd work on stand-ins for weights: since 2.3.
-CAN_EXCHANGE = hasattr(torch._C, "_swap_tensor_impl")
+#: Whether this release can have autograd work on stand-ins for weights: since 2.4. In 2.3 they cannot be put back while
+#: a graph of gradients holds one, as it does after an error.
+CAN_EXCHANGE = hasattr(torch.Tensor, "_use_count")
 
 
 def exchange(tensor: torch.Tensor, other: torch.Tensor) -> None:
-    """Have two tensors be each other in all but identity, class and attributes. Since 2.3.
+    """Have two tensors be each other in all but identity, class and attributes. Since 2.4.
 
     ``.grad``, history, memory, device and ``requires_grad`` go with what a tensor is. A second call undoes the first.
 
@@ -807,6 +826,14 @@ def caller_of_instead() -> Any:
     return sys._getframe(2).f_locals.get("self")
 
 
+def asked_for_alignment() -> bool:
+    """Whether the method that asks this was called to know if memory is aligned, as all new memory is. Since 2.0.
+
+    With torch up to 2.10, transformers asks ``weight.data_ptr() % 16`` before a grouped product.
+    """
+    return sys._getframe(2).f_globals.get("__name__") == "transformers.integrations.moe"
+
+
 def asked_by_torch() -> bool:
     """Whether the method that asks this was called by torch's own code, or by ours. Since 2.0.
 
@@ -880,28 +907,13 @@ def _anomalies() -> tuple[bool, bool]:
     return torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
 
 
-def _autocast() -> tuple[Any, ...]:
-    kinds = [(torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in _AUTOCAST]
-    return (torch.is_autocast_cache_enabled(), *kinds)
-
-
-_AUTOCAST = ("cpu", "cuda")
-
-
-def _set_autocast(before: tuple[Any, ...]) -> None:
-    torch.set_autocast_cache_enabled(before[0])
-    for kind, (enabled, dtype) in zip(_AUTOCAST, before[1:], strict=True):
-        torch.set_autocast_enabled(kind, enabled)
-        torch.set_autocast_dtype(kind, dtype)
-
-
 _OVERRIDES: Any = torch.overrides  # torch leaves it untyped
 
 
 def _function_modes() -> tuple[Any, ...]:
     """The modes that are given every function of torch, the default device among them."""
     stack = _OVERRIDES._get_current_function_mode_stack() if function_modes() else []
-    return stack, getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None), device_globals.CURRENT_DEVICE
+    return stack, _default_device(), vars(device_globals).get("CURRENT_DEVICE")
 
 
 def _set_function_modes(before: tuple[Any, ...]) -> None:
@@ -909,8 +921,37 @@ def _set_function_modes(before: tuple[Any, ...]) -> None:
         _OVERRIDES._pop_mode()
     for mode in before[0]:
         _OVERRIDES._push_mode(mode)
-    torch._GLOBAL_DEVICE_CONTEXT.device_context = before[1]
-    device_globals.CURRENT_DEVICE = before[2]
+    _set_default_device(before[1])
+    if "CURRENT_DEVICE" in vars(device_globals):  # since 2.1
+        device_globals.CURRENT_DEVICE = before[2]
+
+
+def _default_device_of_thread() -> Any:
+    """The mode that is the default device, or ``None``. Since 2.3."""
+    return getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+
+
+def _set_default_device_of_thread(mode: Any) -> None:
+    state = vars(torch._GLOBAL_DEVICE_CONTEXT)
+    state.update(device_context=mode)
+    if mode is None:  # torch 2.4 asks whether there is one by name
+        del state["device_context"]
+
+
+def _default_device_of_process() -> Any:
+    """As :func:`_default_device_of_thread`. Needed up to 2.2."""
+    return vars(torch)["_GLOBAL_DEVICE_CONTEXT"]
+
+
+def _set_default_device_of_process(mode: Any) -> None:
+    vars(torch)["_GLOBAL_DEVICE_CONTEXT"] = mode
+
+
+_default_device, _set_default_device = (
+    (_default_device_of_thread, _set_default_device_of_thread)
+    if isinstance(torch._GLOBAL_DEVICE_CONTEXT, threading.local)
+    else (_default_device_of_process, _set_default_device_of_process)
+)
 
 
 def _saved_tensors_hooks() -> Any:
@@ -922,8 +963,12 @@ def _leave_saved_tensors_hooks(before: Any) -> None:
         torch._C._autograd._pop_saved_tensors_default_hooks()
 
 
-def _print_options() -> dict[str, Any]:
-    return vars(torch._tensor_str.PRINT_OPTS).copy()
+_PRINT_OPTIONS = vars(torch._tensor_str.PRINT_OPTS)
+
+
+def _set_print_options(before: dict[str, Any]) -> None:
+    _PRINT_OPTIONS.clear()  # up to 2.1 it has but what was set
+    _PRINT_OPTIONS.update(before)
 
 
 def _with_each(put: Callable[..., Any]) -> Callable[[Any], Any]:
@@ -937,6 +982,20 @@ def _pairs() -> Iterator[tuple[Callable[[], Any], Callable[[Any], Any]]]:
     for get, put in names:
         if hasattr(torch._C, get) and hasattr(torch._C, put):
             yield getattr(torch._C, get), _with_each(getattr(torch._C, put))
+
+
+def _autocast() -> Iterator[Switch]:
+    """Whether functions choose the type that they compute in, and which, by kind of device."""
+    yield torch.is_autocast_cache_enabled, torch.set_autocast_cache_enabled
+    if hasattr(torch, "get_autocast_dtype"):  # since 2.4
+        for kind in ("cpu", "cuda"):
+            yield partial(torch.is_autocast_enabled, kind), partial(torch.set_autocast_enabled, kind)
+            yield partial(torch.get_autocast_dtype, kind), partial(torch.set_autocast_dtype, kind)
+        return
+    yield torch.is_autocast_cpu_enabled, torch.set_autocast_cpu_enabled
+    yield torch.get_autocast_cpu_dtype, torch.set_autocast_cpu_dtype
+    yield torch.is_autocast_enabled, torch.set_autocast_enabled
+    yield torch.get_autocast_gpu_dtype, torch.set_autocast_gpu_dtype
 
 
 def _multithreading() -> bool:
@@ -955,9 +1014,9 @@ _MADE_HERE: tuple[Switch, ...] = (
     (torch.get_num_threads, torch.set_num_threads),
     (_deterministic, _set_deterministic),
     (_anomalies, lambda before: torch.set_anomaly_enabled(*before)),
-    (_autocast, _set_autocast),
+    *_autocast(),
     (_multithreading, _set_multithreading),
-    (_print_options, lambda before: vars(torch._tensor_str.PRINT_OPTS).update(before)),
+    (_PRINT_OPTIONS.copy, _set_print_options),
     (_function_modes, _set_function_modes),
     (_saved_tensors_hooks, _leave_saved_tensors_hooks),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import chain, islice, repeat
+from itertools import chain, cycle, islice, repeat
 from operator import attrgetter, is_, itemgetter
 from sys import getrefcount
 from typing import Any
@@ -73,7 +73,8 @@ def _are_usual(modules: Sequence[torch.nn.Module]) -> bool:
     except (KeyError, TypeError):
         return False
     return (
-        all(map(is_, map(type, chain(attributes, registries)), repeat(dict)))
+        all(map(is_, map(type, attributes), repeat(dict)))
+        and all(map(is_, map(type, registries), cycle(_KINDS)))
         and list(chain.from_iterable(map(islice, attributes, repeat(len(_FIRST))))) == _FIRST * len(attributes)
         and {*map(getrefcount, attributes), *map(getrefcount, registries)} <= _ALONE
     )
@@ -83,6 +84,9 @@ _ATTRIBUTES = attrgetter("__dict__")
 
 #: Where modules keep what the weights of a model are read from.
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
+
+#: The dicts that those are: ordered ones with old releases of torch.
+_KINDS = [type(vars(torch.nn.Module())[name]) for name in _REGISTRIES]
 
 #: The attributes that a module of torch begins with, and those among them that are containers.
 _FIRST = list(vars(torch.nn.Module()))

@@ -29,6 +29,8 @@ WORKSPACES = frozenset(
     for name in (
         *("convolution", "convolution_backward", "mkldnn_rnn_layer", "mkldnn_rnn_layer_backward"),
         *("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention_for_cpu_backward"),
+        # Most kernels take no conjugate that is only marked as one: torch writes it out first, and lets go of it after.
+        *("_conj", "_neg_view"),
     )
 )
 
@@ -280,7 +282,7 @@ class Memory:
         known = Counter(call.target for call, _ in self.trace.steps if call.target in WORKSPACES)
         if not known:
             return ()
-        names = ", ".join(f"{name} ({times} calls)" for name, times in sorted(known.items()))
+        names = ", ".join(f"{name} ({times} call{'s' * (times > 1)})" for name, times in sorted(known.items()))
         return (f"Not in it is the memory that kernels take for themselves while they run: {names}.",)
 
     @property

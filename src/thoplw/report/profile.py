@@ -190,6 +190,8 @@ class Profile:
         """Every total, by part where a figure has parts; one of FLOPs where the convention counts in these too."""
         found: dict[str, OutlineTotal] = {}
         for figure in shown_in("totals"):
+            if figure.lacking and not figure.number(self.total):  # it is not known
+                continue
             value: Value = figure.value(self.total)
             parts = value if isinstance(value, Mapping) else {"": number(value)}
             for part, size in parts.items():

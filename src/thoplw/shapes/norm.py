@@ -11,7 +11,6 @@ from thoplw.record import TensorSpec
 from thoplw.shapes import layouts
 from thoplw.shapes.common import FLOATING, Shape, axis, dense
 
-
 _HALVES = frozenset({"float16", "bfloat16"})
 
 
