@@ -27,6 +27,10 @@ def test_far_from_all_it_lists_them_sorted() -> None:
     assert str(error) == "unknown kind 'zzz'. Known: csv, text."
 
 
+def test_an_empty_name_is_seen() -> None:
+    assert str(errors.UnknownNameError("module", "fc", ["", "layer"])) == "unknown module 'fc'. Known: '', layer."
+
+
 def test_far_from_too_many_to_list() -> None:
     error = errors.UnknownNameError("model", "zzz", [f"net{size}" for size in range(21)])
     assert str(error) == "unknown model 'zzz'. None of the 21 known names is similar."

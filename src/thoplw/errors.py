@@ -44,7 +44,7 @@ class UnknownNameError(InputError):
         elif not names:
             hint = "There is none."
         elif len(names) <= 20:
-            hint = f"Known: {', '.join(names)}."
+            hint = f"Known: {', '.join(name or repr(name) for name in names)}."
         else:
             hint = f"None of the {len(names)} known names is similar."
         super().__init__(f"unknown {what} {name!r}. {hint}")

@@ -74,6 +74,12 @@ def test_what_fits_needs_nothing() -> None:
 def test_what_does_not_fit_is_said() -> None:
     with pytest.raises(InputError, match="with all 2 blocks checkpointed the peak is"):
         checkpoints(net(64, 64), torch.ones(64, 16), 1000)
+    with pytest.raises(InputError, match="take a smaller batch"):
+        checkpoints(net(64, 64), torch.ones(64, 16), "1KB")
+    with pytest.raises(InputError, match="'24XB' is no number of bytes; write a number with a unit, as in 24GB"):
+        checkpoints(net(64, 64), torch.ones(64, 16), "24XB")
+    with pytest.raises(InputError, match=r"gradients and optimizer take .* no block to checkpoint, as nn.Sequential"):
+        checkpoints(nn.Linear(16, 16), torch.ones(64, 16), 1000)
     with pytest.raises(UnknownNameError, match="module"):
         checkpoints(net(64, 64), torch.ones(64, 16), 1000, blocks=["11"])
 

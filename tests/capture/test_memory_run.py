@@ -185,6 +185,50 @@ def test_autocast_keeps_casts_of_weights_until_it_ends() -> None:
         assert memory.peaks == tuple(expected.peaks)
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_norms_under_autocast_keep_statistics_as_their_kernels_do(frozen: bool) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.GroupNorm(2, 8), nn.ReLU())
+    if frozen:
+        model[1].train = lambda mode=True: model[1]  # type: ignore[method-assign] # as those who freeze it do
+        model[1].training = False
+    x = torch.ones(2, 3, 8, 8)
+    memory = of_training(model, x, autocast=torch.bfloat16)
+    expected = storage_tracker.training(model, (x,), loss=total, autocast=torch.bfloat16)
+    assert memory.peaks == tuple(expected.peaks)
+    assert events(memory) == expected.seen
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+@pytest.mark.parametrize("given", [False, True], ids=["of the model", "of the user"])
+def test_a_sparse_tensor_counts_with_indices_and_values(layout: torch.layout, given: bool) -> None:
+    edges = torch.eye(64)[torch.arange(64) // 2].to_sparse(layout=layout)
+
+    def of_graph(self: Any, x: torch.Tensor, links: torch.Tensor | None = None) -> torch.Tensor:
+        product: torch.Tensor = self.down((self.edges if links is None else links) @ self.up(x))
+        return product
+
+    model = Calls(of_graph, up=nn.Linear(16, 32), down=nn.Linear(32, 4))
+    model.register_buffer("edges", None if given else edges)
+    inputs = (*ROWS, edges) if given else ROWS
+    memory = of_training(model, inputs, optimizer="sgd")
+    expected = storage_tracker.training(model, inputs, loss=total, optimizer=torch.optim.SGD)
+    assert memory.peaks == tuple(expected.peaks)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_sparse_gradients_and_what_an_optimizer_keeps_of_them(momentum: float) -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        loss: torch.Tensor = self.head(self.embed(x)).mean()
+        return loss
+
+    model = Calls(forward, embed=nn.Embedding(50, 16, sparse=True), head=nn.Linear(16, 8))
+    x = (torch.arange(28).view(4, 7),)
+    options = {"optimizer": partial(torch.optim.SGD, lr=0.1, momentum=momentum, foreach=False)}
+    memory = of_training(model, x, **options)
+    assert memory.peaks == tuple(storage_tracker.training(model, x, loss=total, **options).peaks)
+
+
 def test_a_tied_weight_is_there_once() -> None:
     ids = (torch.zeros(2, 6, dtype=torch.int64),)
     tied, untied = (language_model(tied) for tied in (True, False))
@@ -294,3 +338,27 @@ def test_keys_and_values_of_a_language_model_are_a_cache() -> None:
     last = memory.alive(memory.timeline[-1])
     assert sum(each.size for each in last if each.kind.label == "cache") == 3 * 2 * 2 * 6 * 32 * 4
     assert memory.peaks == tuple(storage_tracker.inference(model, input_ids=ids).peaks)
+
+
+def test_a_model_in_which_no_operator_runs() -> None:
+    layers = thoplw.profile(nn.Identity(), (2, 3), verbose=False, memory=True)[2]
+    assert layers.memory.peak == 2 * 3 * 4 == sum(layers.memory.by_kind.values())
+    assert "The peak is 24 B: no operator ran." in layers.memory.summary()
+    assert "24" in layers.summary(columns=["name", "peak"])
+    with pytest.raises(thoplw.InputError, match="no chart to draw"):
+        layers.memory.summary("html")
+
+
+def test_figures_of_memory_that_are_not_known_are_neither_shown_nor_sorted_by() -> None:
+    layers = thoplw.profile(mlp(16, 4), ROWS, verbose=False)[2]
+    with pytest.raises(thoplw.InputError, match="column 'peak': this report has no peak of memory: pass memory=True"):
+        layers.summary(columns=["name", "peak"])
+    with pytest.raises(thoplw.InputError, match="sort='saved': this report has no saved for backward"):
+        layers.summary(sort="saved")
+
+
+def test_a_conjugate_that_kernels_write_out_is_named() -> None:
+    memory = thoplw.profile(
+        Calls(lambda self, x: x * x.conj()), (torch.ones(4, 4, dtype=torch.complex64),), verbose=False, memory=True
+    )[2].memory
+    assert "aten._conj (1 call)" in memory.notes[0]

@@ -163,3 +163,16 @@ def test_blocks_store_all_their_elements(shape: tuple[int, ...]) -> None:
     hybrid = torch.sparse_coo_tensor(PLACES, torch.ones(STORED, *shape[2:]), shape)
     _, _, info = thoplw.profile(Forward(lambda a, x: (a * 2).to_dense() * x, hybrid), (1,), verbose=False)
     assert not info.uncounted
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+def test_training_multiplies_what_is_stored_in_a_buffer(layout: torch.layout) -> None:
+    a = graph() if layout is torch.sparse_coo else graph().to_sparse_csr()
+    model = Forward(lambda a, x: a @ model.layer(x), a)
+    model.layer = nn.Linear(DIM, 3, bias=False)
+    phases = thoplw.profile_training(model, torch.ones(NODES, DIM), verbose=False).by_phase()
+    linear, product = NODES * DIM * 3, STORED * 3
+    assert (phases["forward"], phases["backward"]) == (linear + product, linear + product)
+    assert model.a is a
+    assert model.a.layout is layout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -61,7 +62,38 @@ def test_columns_of_memory_ask_for_it(run: Run) -> None:
     assert result.exit_code == 0
     result = run("profile", "resnet18", "--columns", "name,saved")
     assert result.exit_code == 1
-    assert "memory=True to thoplw.profile_training" in result.stderr
+    assert "this report has no saved for backward: thoplw train knows it" in result.stderr
+
+
+NETWORK = """
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Linear(16, 32), nn.Linear(32, 4))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--fit", "1MB"), "--fit finds a batch for models of a zoo only"),
+        (("--fit", "1KB", "--input", "8,16"), "add --train or --optimizer"),
+        (("--fit", "1KB", "--input", "8,16", "--optimizer", "sgd"), "there is no block to checkpoint"),
+        (("--fit", "1KB", "--input", "8,16", "--optimizer", "sgd"), "gradients and optimizer take "),
+    ],
+)
+def test_what_does_not_fit(arguments: tuple[str, ...], message: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(NETWORK)
+    result = run("memory", f"{tmp_path / 'net.py'}:build", *arguments)
+    assert result.exit_code
+    assert message in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_memory_of_real_tensors_is_refused_by_its_option(run: Run) -> None:
+    result = run("check", "resnet18", "--max-memory", "24GB", "--execute")
+    assert result.exit_code == 2
+    assert "--max-memory" in result.stderr
+    assert "=True" not in result.stderr
 
 
 def test_a_limit_of_memory(run: Run) -> None:
@@ -78,7 +110,11 @@ def test_a_limit_of_memory(run: Run) -> None:
     [
         (("--fit", "24GB", "--batch", "2"), "leave --batch"),
         (("--fit", "1MB", "--batch", "2", "--train"), "blocks checkpointed the peak is"),
-        (("--fit", "24XB"), "not an amount"),
+        (("--fit", "24GB", "--batch", "2"), "thoplw check --max-memory"),
+        (("--fit", "24XB"), "is no number of bytes"),
+        (("--fit", "24XB"), "24GiB"),
+        (("--fit", "-5GB"), "is no number of bytes"),
+        (("--fit", "0"), "and 0 B are allowed"),
         (("--fit", "1M"), "a batch of 1 takes"),
         (("--reserved",), "give --fit"),
         (("--kind", "csv"), "json"),

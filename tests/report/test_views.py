@@ -35,6 +35,10 @@ class Block(nn.Module):
         return self.second(self.first(x) * self.scale.float())
 
 
+#: What rows without memory can be sorted by.
+SORTS = [name for name in sort_names() if name not in ("peak", "saved")]
+
+
 def profile(model: nn.Module | None = None, inputs: Any = (1, 4), **options: Any) -> LayerInfo:
     model = nn.Sequential(Block(2), Block(3), nn.ReLU()) if model is None else model
     return thoplw.profile(model, inputs, verbose=False, **options)[2]

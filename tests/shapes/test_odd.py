@@ -13,6 +13,12 @@ from thoplw.shapes import RULES
 
 X = torch.rand(3, 4)
 
+PICTURES = {
+    f"{dtype}, {name}": torch.rand(2, 6, 4, 5).to(dtype, memory_format=order)
+    for dtype in (torch.bfloat16, torch.float16)
+    for name, order in (("plain", torch.contiguous_format), ("channels last", torch.channels_last))
+}
+
 CASES: dict[str, tuple[str, tuple[Any, ...]]] = {
     **{
         f"{name}, {reduction} of {first} and {second}": (name, (X.to(first), X.to(second), reduction))
@@ -23,6 +29,17 @@ CASES: dict[str, tuple[str, tuple[Any, ...]]] = {
     **{
         f"pixel_unshuffle of {shape}": ("pixel_unshuffle", (torch.zeros(shape), 2))
         for shape in ((0, 4, 4, 4), (2, 0, 4, 4), (2, 4, 0, 4), (4, 4, 0))
+    },
+    **{
+        f"native_group_norm of {name}": ("native_group_norm", (x, torch.ones(6), torch.ones(6), 2, 6, 20, 3, 1e-5))
+        for name, x in PICTURES.items()
+    },
+    **{
+        f"native_group_norm_backward of {name}": (
+            "native_group_norm_backward",
+            (x, x, torch.ones(2, 3), torch.ones(2, 3), torch.ones(6), 2, 6, 20, 3, [True] * 3),
+        )
+        for name, x in PICTURES.items()
     },
     "max_pool3d": ("max_pool3d_with_indices", (torch.rand(2, 3, 5, 6, 7), 2)),
     "max_pool3d, padded": ("max_pool3d_with_indices", (torch.rand(2, 3, 5, 6, 9), (1, 3, 2), 2, (0, 1, 1), (1, 2, 3))),

@@ -47,7 +47,12 @@ def size(text: str | int) -> int:
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgtp]?)(i?)b", str(text).strip().replace("_", ""), re.IGNORECASE)
     if match is None:
-        return amount(text)
+        try:
+            return amount(text)
+        except InputError:
+            raise InputError(
+                f"{text!r} is no number of bytes; write a number with a unit, as in 24GB, 24GiB or 500M"
+            ) from None
     value = Fraction(match[1]) * (1024 if match[3] else 1000) ** UNITS.index(match[2].upper() or " ")
     if value.denominator != 1:
         raise InputError(f"{text!r} is no number of bytes, as it is not a whole number")

@@ -11,15 +11,22 @@ from typing import Any
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from thoplw.api.budget import size
 from thoplw.api.training import profile_training
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.record import Kind
-from thoplw.render.units import clever_format
+from thoplw.render.units import quantity
 from thoplw.report.layer_info import LayerInfo
 from thoplw.report.rollup import cumulative
 
 #: Containers that call what they hold one after the other, or are held for a forward that does so.
 _LISTS = (torch.nn.Sequential, torch.nn.ModuleList)
+
+#: What checkpointing does not make smaller.
+_FIXED = (Kind.WEIGHTS, Kind.BUFFERS, Kind.GRADIENTS, Kind.OPTIMIZER)
+
+_SMALLER = "take a smaller batch"
+_NO_BLOCK = f"as nn.Sequential and nn.ModuleList hold none that has modules itself: {_SMALLER}"
 
 #: How often a plan may turn out to take too much, and how often a block of it is left out to see whether it is needed.
 _TRIES = 12
@@ -46,7 +53,7 @@ class Plan:
         return phases["recomputation"] / phases["forward"] if phases["forward"] else 0.0
 
     def __str__(self) -> str:
-        peak = f"{clever_format(self.report.memory.peak)}B"
+        peak = quantity(self.report.memory.peak, "B")
         if not self.blocks:
             return f"Nothing needs to be checkpointed: the peak is {peak}."
         return (
@@ -65,7 +72,7 @@ class _Block:
 
 
 def checkpoints(
-    model: torch.nn.Module, inputs: Any, limit: int, *, blocks: Sequence[str] | None = None, **options: Any
+    model: torch.nn.Module, inputs: Any, limit: int | str, *, blocks: Sequence[str] | None = None, **options: Any
 ) -> Plan:
     """Choose the blocks whose recomputation costs least, so that a training step takes no more than a limit.
 
@@ -75,15 +82,16 @@ def checkpoints(
     Args:
         model: any module.
         inputs: what it takes, as for :func:`thoplw.profile_training`.
-        limit: bytes that may be requested at the peak.
+        limit: bytes that may be requested at the peak, as a number or as in ``"24GB"``.
         blocks: paths of modules that may be checkpointed; by default those that ``nn.Sequential`` and ``nn.ModuleList``
             hold, as far as they hold modules themselves.
         options: of the step, as for :func:`thoplw.profile_training`.
 
     Raises:
-        InputError: it does not fit with all of them checkpointed.
+        InputError: it does not fit with all of them checkpointed, or the limit is no number of bytes.
         UnknownNameError: the model has no module of a path.
     """
+    limit = size(limit)
     modules = dict(model.named_modules())
     paths = list(_blocks(model) if blocks is None else blocks)
     for path in paths:
@@ -98,6 +106,8 @@ def checkpoints(
     if plain.memory.peak <= limit:
         return Plan(blocks=(), candidates=tuple(paths), report=plain)
     known = _read(plain, paths)
+    if not known:
+        raise InputError(f"{_exceeds(plain, limit)}, and there is no block to checkpoint, {_NO_BLOCK}")
     wanted = plain.memory.peak - limit
     for _ in range(_TRIES):
         chosen = least(known, wanted)
@@ -110,11 +120,18 @@ def checkpoints(
     everything = [block.path for block in known]
     report = run(everything)
     if report.memory.peak > limit:
-        raise InputError(
-            f"with all {len(known)} blocks checkpointed the peak is {clever_format(report.memory.peak)}B, and "
-            f"{clever_format(limit)}B are allowed: take a smaller batch, or give other blocks"
-        )
+        raise InputError(f"with all {len(known)} blocks checkpointed {_exceeds(report, limit)}: {_SMALLER}")
     return _pruned(everything, report, known, limit, run)
+
+
+def _exceeds(report: LayerInfo, limit: int) -> str:
+    """What is taken, how much of it whatever the batch is, and what is allowed."""
+    memory = report.memory
+    fixed = quantity(sum(memory.by_kind.get(kind.label, 0) for kind in _FIXED), "B")
+    return (
+        f"the peak is {quantity(memory.peak, 'B')}, of which weights, gradients and optimizer take {fixed}, and "
+        f"{quantity(limit, 'B')} are allowed"
+    )
 
 
 def least(blocks: Sequence[_Block], wanted: int) -> list[str] | None:

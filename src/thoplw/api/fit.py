@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from thoplw.errors import InputError
-from thoplw.render.units import clever_format
+from thoplw.render.units import quantity
 
 #: No size above this is tried.
 MOST = 1 << 20
@@ -30,7 +30,7 @@ def largest(peak: Callable[[int], int], limit: int, most: int = MOST) -> tuple[i
     """
     known = {1: peak(1)}
     if known[1] > limit:
-        raise InputError(f"a batch of 1 takes {clever_format(known[1])}B, and {clever_format(limit)}B are allowed")
+        raise InputError(f"a batch of 1 takes {quantity(known[1], 'B')}, and {quantity(limit, 'B')} are allowed")
     low, high = 1, most + 1
     halve = False
     while high - low > 1:

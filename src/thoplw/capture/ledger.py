@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import weakref
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import cache, partial
+from itertools import chain
 from typing import Any
 
 import torch
@@ -23,7 +25,8 @@ import torch
 from thoplw.capture.abstract import AbstractTensor
 from thoplw.capture.nesting import tensors_in
 from thoplw.capture.operators import target_of
-from thoplw.capture.torch_internals import memory_of, schema_of
+from thoplw.capture.sparse import makes_sparse
+from thoplw.capture.torch_internals import SPARSE, memory_of, schema_of, stored_in, without_modes
 from thoplw.errors import InputError
 from thoplw.record import Phase, Step, TensorSpec
 from thoplw.record.storage import Kind, Lifetimes, Storage
@@ -88,18 +91,30 @@ class Ledger:
     def hold(self, tensors: Iterable[torch.Tensor], kind: Kind) -> None:
         """Note what is there before the run, and after it: to be called before anything stands in for the tensors."""
         for tensor in tensors:
-            if id(tensor) in self._held or tensor.layout is not torch.strided or tensor.is_nested:
+            if id(tensor) in self._held or tensor.is_nested:
                 continue
-            memory = memory_of(tensor)
-            block = self._memories.get(memory)
-            if block is None:
-                storage = torch.Tensor.untyped_storage(tensor)
-                block = self._memories[memory] = self._new(storage.nbytes(), kind, -1)
-                self._watch(storage, block.index)
-            self._held[id(tensor)] = block
+            if tensor.layout is torch.strided:
+                self._held[id(tensor)] = self._hold_memory(tensor, kind)
+            elif tensor.layout in SPARSE:
+                for part in stored_in(tensor):
+                    self._hold_memory(part, kind)
+
+    def _hold_memory(self, tensor: torch.Tensor, kind: Kind) -> Block:
+        memory = memory_of(tensor)
+        block = self._memories.get(memory)
+        if block is None:
+            storage = torch.Tensor.untyped_storage(tensor)
+            block = self._memories[memory] = self._new(storage.nbytes(), kind, -1)
+            self._watch(storage, block.index)
+        return block
 
     def enter(self, given: torch.Tensor, entered: torch.Tensor) -> None:
         """Have what the model gets for an input lie in the memory of the input."""
+        if given.layout in SPARSE and entered.layout is given.layout:
+            for part, copy in zip(stored_in(given), stored_in(entered), strict=True):
+                if (block := self._memories.get(memory_of(part))) is not None:
+                    self._watch(torch.Tensor.untyped_storage(copy), block.index)
+            return
         block = self._held.get(id(given))
         if block is None:
             return
@@ -116,7 +131,8 @@ class Ledger:
         """Note what memory the output of an operator lies in: that of an argument, or some of its own."""
         for tensor in tensors_in((args, kwargs)):
             if type(tensor) is not AbstractTensor and id(tensor) not in self._held:
-                self._meet(tensor, -1)
+                # What was written to, a sparse tensor may keep in other memory from now on.
+                self._meet(tensor, len(self._steps) - 1 if tensor.layout in SPARSE else -1)
         outputs = [output] if isinstance(output, torch.Tensor) else list(tensors_in(output))
         viewed: Sequence[Any] | None = None
         more = _MORE.get(target_of(func), _no_more)
@@ -124,6 +140,8 @@ class Ledger:
             if id(tensor) in self._held:
                 continue
             if type(tensor) is not AbstractTensor:
+                if makes_sparse(func):
+                    self._take_in(tensor, args)
                 self._meet(tensor, len(self._steps) - 1)
             elif tensor.memory is None:
                 if viewed is None:
@@ -136,9 +154,8 @@ class Ledger:
 
     def note(self, tensors: Iterable[torch.Tensor], kind: Kind) -> None:
         """Note what the memory of tensors is for; of what was there before, only an optimizer tells."""
-        for tensor in tensors:
-            index = self._index_of(tensor)
-            if index is not None and (self._born[index] >= 0 or kind is Kind.OPTIMIZER):
+        for index in chain.from_iterable(map(self._indices_of, tensors)):
+            if self._born[index] >= 0 or kind is Kind.OPTIMIZER:
                 self._kinds[index] = kind
 
     def gone(self, index: int) -> None:
@@ -187,7 +204,11 @@ class Ledger:
         return index
 
     def _meet(self, tensor: torch.Tensor, step: int) -> int | None:
-        """The storage of a tensor with values, which is new if it was not met before."""
+        """The storage of a tensor with values, new if it was not met before; a sparse one has several."""
+        if tensor.layout in SPARSE:
+            for part in stored_in(tensor):
+                self._meet(part, step)
+            return None
         if tensor.layout is not torch.strided or tensor.is_nested or tensor.is_meta:
             return None
         storage = torch.Tensor.untyped_storage(tensor)
@@ -200,6 +221,14 @@ class Ledger:
         self._watch(storage, index, self.gone)
         return index
 
+    def _take_in(self, made: torch.Tensor, args: tuple[Any, ...]) -> None:
+        """Have the values of a sparse tensor, which is a real one, lie in the memory of those that it was made of."""
+        values = stored_in(made)[-1]
+        for given in tensors_in(args):
+            block = given.memory if type(given) is AbstractTensor else None
+            if block is not None and given.numel() == values.numel():
+                self._watch(torch.Tensor.untyped_storage(values), block.index, partial(_let_go, block))
+
     def _watch(self, storage: torch.UntypedStorage, index: int, gone: Any = None) -> None:
         key = storage._cdata
         self._real[key] = weakref.ref(storage, partial(_forget, self._real, key, index, gone)), index
@@ -211,12 +240,17 @@ class Ledger:
             return held or tensor.memory  # type: ignore[attr-defined] # it is abstract, or held
         return None if self._meet(tensor, -1) is None else torch.Tensor.untyped_storage(tensor)
 
-    def _index_of(self, tensor: torch.Tensor) -> int | None:
-        memory = self._memory_of(tensor)
-        if isinstance(memory, Block):
-            return memory.index
-        known = None if memory is None else self._real.get(memory._cdata)
-        return None if known is None else known[1]
+    def _indices_of(self, tensor: torch.Tensor) -> Iterator[int]:
+        """The storages of a tensor: one, or those of a sparse one, or none where it has no elements."""
+        with (
+            without_modes(lambda _: True) if tensor.layout in SPARSE else nullcontext()
+        ):  # what they are made of is read
+            parts = stored_in(tensor)
+        for memory in map(self._memory_of, parts):
+            if isinstance(memory, Block):
+                yield memory.index
+            elif memory is not None and memory._cdata in self._real:
+                yield self._real[memory._cdata][1]
 
 
 def _forget(real: dict[int, Any], key: int, index: int, gone: Any, _: Any) -> None:
@@ -225,6 +259,10 @@ def _forget(real: dict[int, Any], key: int, index: int, gone: Any, _: Any) -> No
         del real[key]
     if gone is not None:
         gone(index)
+
+
+def _let_go(block: Block, index: int) -> None:
+    """What real memory kept of a block goes with this function."""
 
 
 def bytes_of(spec: TensorSpec) -> int:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import torch
 
 from thoplw.capture.abstract import PLAIN, Specs, abstract
-from thoplw.capture.torch_internals import TENSOR_HOOKS, exchange
+from thoplw.capture.torch_internals import SPARSE, TENSOR_HOOKS, exchange
 
 
 @contextmanager
@@ -22,13 +22,14 @@ def stood_in_for(tensors: Iterable[torch.Tensor], specs: Specs, device: torch.de
     """Have each of some tensors be one without values meanwhile; hooks on gradients go with the identity.
 
     Tensors of a class of their own stay what they are, and so do those that something written in C++ watches, and
-    single numbers, which a model may read.
+    single numbers, which a model may read. A sparse one without gradient stays sparse: no abstract tensor is.
     """
     pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
     try:
         for tensor in tensors:
             readable = tensor.numel() == 1 and tensor.device == device
-            if type(tensor) not in PLAIN or not tensor.is_leaf or readable:
+            sparse = tensor.layout in SPARSE and not tensor.requires_grad
+            if type(tensor) not in PLAIN or not tensor.is_leaf or readable or sparse:
                 continue
             twin = abstract(specs.of(tensor), device).requires_grad_(tensor.requires_grad)
             hooks = [getattr(tensor, name, None) for name in TENSOR_HOOKS]

@@ -50,6 +50,19 @@ _COMPRESSED = frozenset({torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, t
 SPARSE: frozenset[torch.layout] = _COMPRESSED | {torch.sparse_coo}
 
 
+def stored_in(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The tensors that a sparse one consists of, indices and values; of a dense one itself. Since 2.0."""
+    if tensor.layout is torch.sparse_coo:
+        return tensor._indices(), tensor._values()
+    if tensor.layout in _COMPRESSED:
+        by_rows = tensor.layout in (torch.sparse_csr, torch.sparse_bsr)
+        places = (
+            (tensor.crow_indices(), tensor.col_indices()) if by_rows else (tensor.ccol_indices(), tensor.row_indices())
+        )
+        return *places, tensor.values()
+    return (tensor,)
+
+
 def stored_elements(tensor: torch.Tensor) -> int:
     """How many elements a tensor without strides stores: not all of them, if it is sparse. Since 2.0."""
     if tensor.layout is torch.sparse_coo:

@@ -22,6 +22,7 @@ from thoplw.cli.options import (
 from thoplw.cli.run import loaded
 from thoplw.cli.terminal import show, told
 from thoplw.cli.train import STEP, Accumulate, Autocast, Checkpoint, Freeze, Lora, Optimizer
+from thoplw.errors import InputError
 
 if TYPE_CHECKING:
     from thoplw.estimate.memory import Memory
@@ -102,12 +103,21 @@ def memory(
     of_training = train or any((optimizer, autocast, freeze, lora, checkpoint, accumulate > 1))
     fixed = batch is not None or bool(inputs)
     if fit is not None and fixed and not of_training:
-        raise typer.BadParameter("--fit finds a batch: leave --batch and --input out; with them it is of training only")
+        raise typer.BadParameter(
+            "--fit finds a batch: leave --batch and --input out. With them it finds blocks to checkpoint, in training "
+            "only: add --train or --optimizer. To compare one size with a limit, use thoplw check --max-memory"
+        )
     if reserved and (fit is None or fixed):
         raise typer.BadParameter("--reserved says what --fit compares for a batch; give --fit 24GB, and no --batch")
     with told():
         from thoplw.api.fit import largest
+        from thoplw.models.registry import of_zoo
 
+        if fit is not None and not fixed and not of_zoo(model):
+            raise InputError(
+                f"--fit finds a batch for models of a zoo only, which have default inputs; {model} has none. Give "
+                "--input, with --train or --optimizer, for blocks to checkpoint; or use thoplw check --max-memory"
+            )
         options = {"optimizer": optimizer, "accumulate": accumulate, "autocast": autocast} if of_training else {}
         changes = {"frozen": freeze or (), "rank": lora, "checkpointed": checkpoint}
 

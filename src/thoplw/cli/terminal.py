@@ -46,6 +46,8 @@ def usage() -> Iterator[None]:
 #: Pattern of an argument in the library's messages -> the option of the command line.
 _OPTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"\b(execute|strict)=True\b", r"--\1"),
+    (r"^memory=True\b", "--max-memory, and a limit or column of peak or saved,"),
+    (r"\bpass memory=True to thoplw.profile_training\b", "thoplw train knows it"),
     (r"\bleave execute out\b", "leave --execute out"),
     (r"^(seq|batch)( and (seq|batch))?: only", lambda found: f"--{found[0].replace(' and ', ' and --')}"),
     (r"\bmeasure\(\.\.\., device='([\w-]+)'\)", r"--roof \1"),

@@ -29,6 +29,8 @@ WORKSPACES = frozenset(
     for name in (
         *("convolution", "convolution_backward", "mkldnn_rnn_layer", "mkldnn_rnn_layer_backward"),
         *("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention_for_cpu_backward"),
+        # Most kernels take no conjugate that is only marked as one: torch writes it out first, and lets go of it after.
+        *("_conj", "_neg_view"),
     )
 )
 
@@ -93,6 +95,8 @@ class Memory:
 
     def __repr__(self) -> str:
         at = self.peak_at
+        if not self.timeline:
+            return f"<Memory: peak {self.peak} bytes, no operator ran>"
         return f"<Memory: peak {self.peak} bytes in {at.module or 'the model itself'!r}, {at.phase}, {at.operator}>"
 
     @cached_property
@@ -123,9 +127,9 @@ class Memory:
 
     @cached_property
     def peak_at(self) -> Moment:
-        """The first moment of the peak."""
+        """The first moment of the peak; where no operator ran, the one before all, of step -1."""
         if not self.timeline:
-            raise InputError("no operator ran, so that there is no peak of one")
+            return Moment(0, -1, Phase.FORWARD.label, "", "", self.peak)
         return max(self.timeline, key=lambda moment: moment.bytes)
 
     @cached_property
@@ -168,7 +172,7 @@ class Memory:
     @cached_property
     def modules(self) -> Mapping[int, ModuleMemory]:
         """What each module takes, by its index in the record, for those that ran."""
-        peaks: dict[int, int] = {}
+        peaks = {} if self.trace.steps else {0: self.peak}
         for (_, scope), size in zip(self.trace.steps, self._levels, strict=True):
             for module in self._around(scope):
                 if size > peaks.get(module, -1):
@@ -196,11 +200,14 @@ class Memory:
 
         Raises:
             UnknownNameError: there is no such kind or format.
+            InputError: a page was asked for, and no operator ran.
         """
         for what, name, names in (("kind", kind, KINDS), ("fmt", fmt, _WRITTEN)):
             if name not in names:
                 raise UnknownNameError(what, name, names)
         if kind == "html":
+            if not self.timeline:
+                raise InputError("no operator ran, so that there is no chart to draw: kind='text' says what is there")
             return timeline_page(self._for_page())
         kinds = render(self._table("At the peak", self.by_kind, fmt), kind)
         modules = render(self._table("Made in", self.by_module, fmt, MODULES), kind)
@@ -245,6 +252,8 @@ class Memory:
         times = f", in iteration {at.iteration + 1} of {len(self.peaks)}" if len(self.peaks) > 1 else ""
         peaks = " and ".join(f"{written(peak)}B" for peak in self.peaks)
         each = f" The peaks of the iterations are {peaks}." if len({*self.peaks}) > 1 else ""
+        if not self.timeline:
+            return f"The peak is {written(self.peak)}B: no operator ran."
         where = f"{at.phase}, {at.operator}"
         return f"The peak is {written(self.peak)}B, in {named(at.module)} ({where}){times}.{each}"
 
@@ -273,7 +282,7 @@ class Memory:
         known = Counter(call.target for call, _ in self.trace.steps if call.target in WORKSPACES)
         if not known:
             return ()
-        names = ", ".join(f"{name} ({times} calls)" for name, times in sorted(known.items()))
+        names = ", ".join(f"{name} ({times} call{'s' * (times > 1)})" for name, times in sorted(known.items()))
         return (f"Not in it is the memory that kernels take for themselves while they run: {names}.",)
 
     @property

@@ -62,6 +62,11 @@ def load(name: str, real: bool = False, **options: int) -> Loaded:
     return Loaded(name=name, model=model, inputs=map_tensors(inputs, _zeros) if real else inputs)
 
 
+def of_zoo(name: str) -> bool:
+    """Whether a name is of a model of a zoo, which has inputs of its own, and not of Python; no model is built."""
+    return _split(name)[0] in SOURCES
+
+
 def load_generating(name: str) -> nn.Module:
     """Build a model without weights that generates, of ``hf:`` the one with a head; raises what :func:`load` does."""
     source, rest = _split(name)

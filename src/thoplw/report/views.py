@@ -11,7 +11,7 @@ from thoplw.render import TABLES, check_format
 from thoplw.render.table import Table
 from thoplw.render.units import clever_format, quantity
 from thoplw.render.words import named, shapes_in_words, some
-from thoplw.report.figures import FIGURES, FORMATTERS, Figures, Formatter, Value, number, shown_in
+from thoplw.report.figures import FIGURES, FORMATTERS, Figure, Figures, Formatter, Value, number, shown_in
 from thoplw.report.profile import Profile
 from thoplw.report.rollup import cumulative, folded, layers, rolled_up, summed
 from thoplw.report.rows import Row, Shape
@@ -108,6 +108,8 @@ class View:
         for what, name in (*(("column", name) for name in self.columns or ()), ("sort", self.sort)):
             if not profile.about.device and needs_device(name):
                 raise InputError(f"{what} {name!r} needs a device: layers.on('h100-sxm')")
+        if self.sort in FIGURES:
+            _refuse_lacking(f\"sort={self.sort!r}\", FIGURES[self.sort], profile)
         columns = [column for name in self.columns or usual for column in self._columns(name, profile)]
         figures = [column for column in columns if isinstance(column, _Figures)]
         rows = self._rows(profile.modules, figures)
@@ -143,8 +145,7 @@ class View:
             heading, words, footer = _WORDS[name]
             return [_Words(heading, lambda row: words(row, profile.batch), footer(model, profile.batch))]
         figure = FIGURES[name]
-        if figure.lacking and not figure.number(model):
-            raise InputError(f"column {name!r}: this report knows no {figure.label.lower()}: {figure.lacking}")
+        _refuse_lacking(f"column {name!r}", figure, profile)
         if figure.formatter is not None:
             cell = foot = figure.formatter
         heading = profile.heading(figure)
@@ -168,6 +169,11 @@ class View:
             _Figures(f"{heading} {part}".strip(), _part(name, part), size, cell, foot)
             for part, size in (whole or ({} if figure.optional else {"": 0})).items()
         ]
+
+
+def _refuse_lacking(where: str, figure: Figure, profile: Profile) -> None:
+    if figure.lacking and not figure.number(profile.total):
+        raise InputError(f"{where}: this report has no {figure.label.lower()}: {figure.lacking}")
 
 
 def total_line(profile: Profile) -> str:

@@ -11,6 +11,8 @@ from thoplw.record import TensorSpec
 from thoplw.shapes import layouts
 from thoplw.shapes.common import FLOATING, Shape, axis, dense
 
+_HALVES = frozenset({"float16", "bfloat16"})
+
 
 def _laid_out(x: TensorSpec, strides: Shape) -> TensorSpec | None:
     if x.dtype not in FLOATING or 0 in x.shape:
@@ -38,13 +40,18 @@ def batch_norm(
 
 
 def native_batch_norm(x: TensorSpec, *given: Any) -> tuple[TensorSpec, TensorSpec, TensorSpec] | None:
-    """``[N, C, *] -> [N, C, *] [C] [C]``, the last two empty in evaluation, where meta kernels fill them."""
-    out = batch_norm(x, *given)
+    """``[N, C, *] -> [N, C, *] [C] [C]``, the last two empty in evaluation, where meta kernels fill them.
+
+    Under autocast they have the dtype of weights and statistics, which is wider.
+    """
+    wider = x.dtype in _HALVES and {each.dtype for each in given[:4] if each is not None} == {"float32"}
+    dtype = "float32" if wider else x.dtype
+    out = batch_norm(replace(x, dtype=dtype), *given)
     if out is None:
         return None
     size = (x.shape[1],) if given[4] else (0,)
-    kept = TensorSpec(shape=size, dtype=x.dtype, strides=(1,))
-    return out, kept, kept
+    kept = TensorSpec(shape=size, dtype=dtype, strides=(1,))
+    return replace(out, dtype=x.dtype), kept, kept
 
 
 def layer_norm(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from thoplw.record import TensorSpec
+from thoplw.shapes import layouts
 from thoplw.shapes.common import FLOATING, Shape, contiguous, is_contiguous, pair
 
 
@@ -16,6 +17,43 @@ def loss(x: TensorSpec, target: TensorSpec, reduction: int = 1, *options: Any) -
     if x.dtype not in FLOATING or target.dtype not in FLOATING:
         return None
     return contiguous(() if reduction else x.shape, x.dtype)
+
+
+def group_norm(
+    x: TensorSpec, weight: TensorSpec | None, bias: TensorSpec | None, samples: int, *sizes: Any
+) -> tuple[TensorSpec, TensorSpec, TensorSpec] | None:
+    """``[N, C, *] -> [N, C, *] [N, G] [N, G]`` under autocast: halves, whose statistics have the weights' dtype."""
+    of = weight or bias
+    if not _mixed(x, of) or of is None:
+        return None
+    groups = sizes[2]
+    statistics = contiguous((samples, groups), of.dtype)
+    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=layouts.suggested(x, x.shape)), statistics, statistics
+
+
+def group_norm_backward(
+    gradient: TensorSpec,
+    x: TensorSpec,
+    mean: TensorSpec,
+    scale: TensorSpec,
+    weight: TensorSpec | None,
+    samples: int,
+    channels: int,
+    size: int,
+    groups: int,
+    mask: tuple[bool, ...],
+) -> tuple[TensorSpec, TensorSpec, TensorSpec] | None:
+    """``[N, C, *] [N, C, *] -> [N, C, *] [C] [C]``: all three gradients, each in the dtype of what it is of."""
+    if weight is None or not _mixed(x, weight) or gradient.dtype != x.dtype or not all(mask):
+        return None
+    of_weights = contiguous((channels,), weight.dtype)
+    of_input = TensorSpec(shape=x.shape, dtype=x.dtype, strides=layouts.suggested(x, x.shape))
+    return of_input, of_weights, of_weights
+
+
+def _mixed(x: TensorSpec, weight: TensorSpec | None) -> bool:
+    """Whether weights of float32 meet an input of half as many bytes."""
+    return weight is not None and weight.dtype == "float32" and x.dtype in ("bfloat16", "float16") and 0 not in x.shape
 
 
 def unshuffled(x: TensorSpec, factor: int) -> TensorSpec | None:
@@ -107,6 +145,8 @@ RULES: Mapping[str, Callable[..., Any]] = {
     "_histogramdd_from_bin_tensors": counts_between,
     "histogram": histogram,
     "huber_loss": loss,
+    "native_group_norm": group_norm,
+    "native_group_norm_backward": group_norm_backward,
     "max_pool3d_with_indices": max_pool3d,
     "pixel_unshuffle": unshuffled,
     "soft_margin_loss": loss,
