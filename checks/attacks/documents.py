@@ -123,10 +123,12 @@ def _is_damage(text: bytes) -> bool:
 def _disagreements(document: dict[str, Any]) -> list[str]:
     """What does not fit together, though each is right by itself."""
     layers, totals = document["layers"], document["totals"]
-    found = [name for name in ("macs", "flops", "params", "trainable") if totals[name] != sum(e[name] for e in layers)]
-    kinds = {kind for each in layers for kind in each["bytes"]}
-    sizes = {kind: sum(each["bytes"].get(kind, 0) for each in layers) for kind in kinds}
-    found += ["bytes"] * (sizes != totals["bytes"])
+    numbers = ("macs", "flops", "params", "trainable", "moved", "activations")
+    found = [name for name in numbers if totals[name] != sum(each[name] for each in layers)]
+    for name in ("bytes", "active"):
+        kinds = {kind for each in layers for kind in each[name]}
+        found += [name] * ({kind: sum(each[name].get(kind, 0) for each in layers) for kind in kinds} != totals[name])
+    found += ["compulsory"] * (totals["compulsory"] != layers[0]["compulsory"])
     found += [side for side in ("inputs", "outputs") if document[side] != layers[0][side]]
     found += ["operators" for each in layers if sum(each["operators"].values()) != each["macs"]]
     found += ["trainable" for each in layers if each["trainable"] > each["params"]]

@@ -144,7 +144,7 @@ def test_every_figure_and_every_module() -> None:
 
 def test_the_text_says_where_it_holds_and_why() -> None:
     text = str(mixer())
-    assert "| MACs      | 16*B*S^2 + 384*B*S" in text
+    assert "| MACs        | 16*B*S^2 + 384*B*S" in text
     assert "Holds for B = 1 … 16, S = 1 … 64: fitted to 6 runs, and exact in " in text
     assert repr(mixer()) == "<Formula of Mixer: MACs = 16*B*S^2 + 384*B*S>"
 

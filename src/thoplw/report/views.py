@@ -109,7 +109,7 @@ class View:
             if not profile.about.device and needs_device(name):
                 raise InputError(f"{what} {name!r} needs a device: layers.on('h100-sxm')")
         if self.sort in FIGURES:
-            _refuse_lacking(f\"sort={self.sort!r}\", FIGURES[self.sort], profile)
+            _refuse_lacking(f"sort={self.sort!r}", FIGURES[self.sort], profile)
         columns = [column for name in self.columns or usual for column in self._columns(name, profile)]
         figures = [column for column in columns if isinstance(column, _Figures)]
         rows = self._rows(profile.modules, figures)
