@@ -18,8 +18,10 @@ from thoplw.report.views import DEFAULT, column_names, sort_names
 
 NUMBERS = ("macs", "flops", "params", "trainable", "bytes")
 
-#: What a report without a device can be sorted by.
-SORTS = tuple(name for name in sort_names() if name not in FIGURES or not FIGURES[name].on_device)
+#: What a report without a device and without memory can be sorted by.
+SORTS = tuple(
+    name for name in sort_names() if name not in FIGURES or not (FIGURES[name].on_device or FIGURES[name].lacking)
+)
 
 
 class Block(nn.Module):
@@ -33,10 +35,6 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.second(self.first(x) * self.scale.float())
-
-
-#: What rows without memory can be sorted by.
-SORTS = [name for name in sort_names() if name not in ("peak", "saved")]
 
 
 def profile(model: nn.Module | None = None, inputs: Any = (1, 4), **options: Any) -> LayerInfo:

@@ -129,10 +129,12 @@ class Ledger:
 
     def record(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """Note what memory the output of an operator lies in: that of an argument, or some of its own."""
+        # torch.tensor(0.0) has just been made when it gets to lift_fresh; others were there before.
+        made = target_of(func) == "aten.lift_fresh"
         for tensor in tensors_in((args, kwargs)):
             if type(tensor) is not AbstractTensor and id(tensor) not in self._held:
                 # What was written to, a sparse tensor may keep in other memory from now on.
-                self._meet(tensor, len(self._steps) - 1 if tensor.layout in SPARSE else -1)
+                self._meet(tensor, len(self._steps) - 1 if made or tensor.layout in SPARSE else -1)
         outputs = [output] if isinstance(output, torch.Tensor) else list(tensors_in(output))
         viewed: Sequence[Any] | None = None
         more = _MORE.get(target_of(func), _no_more)
