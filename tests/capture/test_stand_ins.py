@@ -3,6 +3,7 @@ from contextlib import suppress
 import torch
 from checks.releases import file_since
 
+import thoplw
 from thoplw.capture.abstract import Specs
 from thoplw.capture.stand_ins import stood_in_for
 
@@ -36,3 +37,16 @@ def test_hooks_go_with_the_identity() -> None:
     with stood_in_for([weight], Specs(), torch.device("cpu")):
         assert weight._backward_hooks is hooks
     assert weight._backward_hooks is hooks
+
+
+def test_autocast_around_it_lets_go_of_weights() -> None:
+    """It watches those that it has cast, and a tensor that is watched cannot be put back."""
+    layer, x = torch.nn.Linear(4, 4), torch.ones(2, 4)
+    values = layer.weight.tolist()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        layer(x)
+        for _ in range(2):
+            info = thoplw.profile_training(layer, x, autocast="bf16", memory=True, verbose=False)
+            assert info.by_phase()["forward"] == 2 * 4 * 4
+        assert layer(x).dtype is torch.bfloat16
+    assert layer.weight.tolist() == values

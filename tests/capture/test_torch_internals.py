@@ -76,6 +76,7 @@ from thoplw.capture.torch_internals import (
     schema_of,
     sizes_of_nested,
     stored_elements,
+    stored_in,
     sum_of_memory,
     uncompiled,
     version_of,
@@ -135,6 +136,15 @@ def test_a_wrapper_has_a_shape_and_no_memory() -> None:
     assert type(x) is AbstractTensor
     assert (tuple(x.shape), x.stride(), x.dtype, x.device.type) == ((2, 3), (3, 1), torch.float16, "cpu")
     assert AbstractTensor.__torch_function__ is no_torch_function
+
+
+@pytest.mark.filterwarnings("ignore:Sparse:UserWarning")
+def test_tensors_in_a_sparse_tensor() -> None:
+    eye = torch.eye(3)
+    assert stored_in(eye) == (eye,)
+    assert [each.tolist() for each in stored_in(eye.to_sparse())] == [[[0, 1, 2], [0, 1, 2]], [1, 1, 1]]
+    for made in (eye.to_sparse_csr(), eye.to_sparse_csc()):
+        assert [each.tolist() for each in stored_in(made)] == [[0, 1, 2, 3], [0, 1, 2], [1, 1, 1]]
 
 
 @pytest.mark.filterwarnings("ignore:Sparse:UserWarning")

@@ -83,8 +83,8 @@ def build():
     ],
 )
 def test_what_does_not_fit(arguments: tuple[str, ...], message: str, run: Run, tmp_path: Path) -> None:
-    (tmp_path / "net.py").write_text(NETWORK)
-    result = run("memory", f"{tmp_path / 'net.py'}:build", *arguments)
+    (tmp_path / "fitting.py").write_text(NETWORK)
+    result = run("memory", f"{tmp_path / 'fitting.py'}:build", *arguments)
     assert result.exit_code
     assert message in " ".join(result.stderr.replace("│", " ").split())
 

@@ -25,6 +25,8 @@ def stood_in_for(tensors: Iterable[torch.Tensor], specs: Specs, device: torch.de
     single numbers, which a model may read. A sparse one without gradient stays sparse: no abstract tensor is.
     """
     pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
+    # Autocast watches the weights that it has cast, and would outside take casts of stand-ins for theirs.
+    torch.clear_autocast_cache()
     try:
         for tensor in tensors:
             readable = tensor.numel() == 1 and tensor.device == device
@@ -43,5 +45,6 @@ def stood_in_for(tensors: Iterable[torch.Tensor], specs: Specs, device: torch.de
                     setattr(tensor, name, each)
         yield
     finally:
+        torch.clear_autocast_cache()
         for tensor, twin in reversed(pairs):
             exchange(tensor, twin)
