@@ -14,7 +14,8 @@ from torch import nn
 
 from thoplw import InputError, UnknownNameError
 from thoplw.capture import clocks
-from thoplw.capture.stopwatch import Span, timed
+from thoplw.capture.stopwatch import timed
+from thoplw.record import Span
 
 
 class Sleeper(nn.Module):

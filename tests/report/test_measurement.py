@@ -11,8 +11,9 @@ from torch import nn
 
 import thoplw
 from thoplw import Device, InputError, UnknownNameError
+from thoplw.record import Span
 from thoplw.render.page.times import Dot, _picture
-from thoplw.report.measurement import Measurement, Span
+from thoplw.report.measurement import Measurement
 
 
 def spans(scale: float) -> tuple[Span, ...]:

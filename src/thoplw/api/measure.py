@@ -16,7 +16,7 @@ from thoplw.estimate.devices import device as find_device
 from thoplw.pricing import Convention, find
 from thoplw.pricing.custom import CustomOps
 from thoplw.report.layer_info import LayerInfo
-from thoplw.report.measurement import Measurement, Span
+from thoplw.report.measurement import Measurement
 
 
 def measure(
@@ -86,10 +86,7 @@ def measure(
     return Measurement(
         profile=profile,
         untouched=times.untouched,
-        timed=tuple(
-            tuple(Span(module=each.module, start=each.start, seconds=each.seconds, own=each.own) for each in run)
-            for run in times.timed
-        ),
+        timed=times.timed,
         on=times.on,
         hardware=times.hardware,
         roof="" if roof is None else roof.name,

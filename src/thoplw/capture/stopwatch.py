@@ -38,23 +38,7 @@ from thoplw.capture.switches import switches_kept
 from thoplw.capture.torch_internals import is_compiled, module_hooks, version_of
 from thoplw.capture.weights import Weights
 from thoplw.errors import InputError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """One call of a module.
-
-    Attributes:
-        module: its path.
-        start: seconds since the run began.
-        seconds: how long it took, with the modules that it called.
-        own: how long it took by itself.
-    """
-
-    module: str
-    start: float
-    seconds: float
-    own: float
+from thoplw.record import Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ whatever is worked out for a call is worked out once, however often a model repe
 from thoplw.record.call import Call, Expand, Step
 from thoplw.record.classes import class_names
 from thoplw.record.phase import Phase
+from thoplw.record.span import Span
 from thoplw.record.spec import Nested, TensorSpec, specs_in
 from thoplw.record.state import Held
 from thoplw.record.storage import Kind, Lifetimes, Storage
@@ -30,6 +31,7 @@ __all__ = [
     "Nested",
     "Phase",
     "Scope",
+    "Span",
     "Step",
     "Storage",
     "TensorSpec",

@@ -12,6 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from thoplw.errors import InputError, UnknownNameError
+from thoplw.record import Span
 from thoplw.render import TABLES, render
 from thoplw.render.plots import roofline
 from thoplw.render.table import Table
@@ -33,23 +34,6 @@ _NAMED = 10
 
 #: Columns of :meth:`Measurement.summary`.
 COLUMNS = ("name", "class", "calls", "latency", "share", "macs", "flops", "achieved", "floor", "of roof", "bound")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """One call of a module in one run.
-
-    Attributes:
-        module: path of the module; empty for the model itself.
-        start: seconds since the run began.
-        seconds: how long it took, with the modules that it called.
-        own: how long it took by itself.
-    """
-
-    module: str
-    start: float
-    seconds: float
-    own: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
