@@ -374,13 +374,9 @@ def _shape_of(tensor: torch.Tensor) -> torch.Tensor:
 
 def _require_values(weights: Weights, given: Mapping[int, torch.Tensor]) -> None:
     """Refuse weights and inputs on the meta device, as a real run needs values."""
-    for info in weights.infos:
-        for weight in (*info.parameters, *info.buffers):
-            if weight.key in weights.tensors and weights.tensors[weight.key].is_meta:
-                name = f"{info.path}.{weight.name}".lstrip(".")
-                raise InputError(
-                    f"execute=True needs real weights, and {name!r} is on the meta device; leave execute out."
-                )
+    name = weights.on_meta()
+    if name is not None:
+        raise InputError(f"execute=True needs real weights, and {name!r} is on the meta device; leave execute out.")
     if any(tensor.is_meta for tensor in given.values()):
         raise InputError("execute=True needs real inputs, and one is on the meta device; leave execute out.")
 

@@ -247,15 +247,12 @@ def _spans(calls: list[_Call], clock: Processor | Cuda, paths: Sequence[str], ti
 
 
 def _refuse_meta(weights: Weights, given: Mapping[int, torch.Tensor]) -> None:
-    for info in weights.infos:
-        for weight in (*info.parameters, *info.buffers):
-            if weight.key in weights.tensors and weights.tensors[weight.key].is_meta:
-                name = f"{info.path}.{weight.name}".lstrip(".")
-                raise InputError(
-                    f"measure runs the model for real, and its weight {name!r} is on the meta device: build it without "
-                    "torch.device('meta') and load its weights, or give it arbitrary ones with "
-                    "model.to_empty(device='cpu')"
-                )
+    name = weights.on_meta()
+    if name is not None:
+        raise InputError(
+            f"measure runs the model for real, and its weight {name!r} is on the meta device: build it without "
+            "torch.device('meta') and load its weights, or give it arbitrary ones with model.to_empty(device='cpu')"
+        )
     if any(tensor.is_meta for tensor in given.values()):
         raise InputError("measure runs the model for real, and an input is on the meta device: give real tensors")
 

@@ -164,6 +164,14 @@ class Weights:
         known = self._classes[cls] = _read_class(cls)
         return known
 
+    def on_meta(self) -> str | None:
+        """The name of the first weight on the meta device, which has no values; ``None`` where there is none."""
+        for info in self.infos:
+            for weight in (*info.parameters, *info.buffers):
+                if weight.key in self.tensors and self.tensors[weight.key].is_meta:
+                    return f"{info.path}.{weight.name}".lstrip(".")
+        return None
+
     def hold(self, tensor: torch.Tensor) -> bool:
         """Take a tensor that is the user's for one of the weights, but of no module; whether it can be taken."""
         if type(tensor) not in PLAIN:
