@@ -148,6 +148,10 @@ class Figure:
                 return {} if self.parts else 0
             raise
 
+    def is_lacking(self, total: Row) -> bool:
+        """Whether a report does not know it, whose model as a whole is ``total``."""
+        return bool(self.lacking) and not self.number(total)
+
     def number(self, row: Row) -> int:
         """The figure of a row as one number: the sum of its parts."""
         return number(self.value(row))

@@ -190,7 +190,7 @@ class Profile:
         """Every total, by part where a figure has parts; one of FLOPs where the convention counts in these too."""
         found: dict[str, OutlineTotal] = {}
         for figure in shown_in("totals"):
-            if figure.lacking and not figure.number(self.total):  # it is not known
+            if figure.is_lacking(self.total):
                 continue
             value: Value = figure.value(self.total)
             parts = value if isinstance(value, Mapping) else {"": number(value)}

@@ -172,7 +172,7 @@ class View:
 
 
 def _refuse_lacking(where: str, figure: Figure, profile: Profile) -> None:
-    if figure.lacking and not figure.number(profile.total):
+    if figure.is_lacking(profile.total):
         raise InputError(f"{where}: this report has no {figure.label.lower()}: {figure.lacking}")
 
 
