@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
-from thoplw.errors import MissingExtraError
 from thoplw.render.outline import Outline
+from thoplw.render.page.templates import environment, read
 from thoplw.render.units import clever_format
 from thoplw.render.words import named, shapes_in_words, storable
-
-HERE = Path(__file__).parent
 
 #: JavaScript libraries in ``vendor/`` that draw the chart and the table.
 LIBRARIES = ("d3-hierarchy", "d3-selection", "tabulator")
@@ -25,16 +22,10 @@ def page(outline: Outline) -> str:
     Raises:
         MissingExtraError: Jinja is not installed.
     """
-    try:
-        import jinja2
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("jinja2", "report", "an HTML page") from error
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {"clever": _clever, "exact": _exact, "shapes": _shapes, "named": named}
-    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}  # as short as it gets
-    made = environment.get_template("page.html").render(
+    templates = environment()
+    templates.filters |= {"clever": _clever, "exact": _exact, "shapes": _shapes, "named": named}
+    templates.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}  # as short as it gets
+    made = templates.get_template("page.html").render(
         outline=outline,
         figures=[
             {"name": each.name, "heading": each.label, "noun": f"{each.unit}s"}
@@ -42,8 +33,8 @@ def page(outline: Outline) -> str:
             if each.on_page
         ],
         rows=rows(outline),
-        css=[_read("vendor/tabulator_simple.min.css"), _read("page.css")],
-        scripts=[_read(f"vendor/{name}.min.js") for name in LIBRARIES] + [_read("page.js")],
+        css=[read("vendor/tabulator_simple.min.css"), read("page.css")],
+        scripts=[read(f"vendor/{name}.min.js") for name in LIBRARIES] + [read("page.js")],
     )
     return storable(made)
 
@@ -69,10 +60,6 @@ def rows(outline: Outline) -> list[dict[str, Any]]:
         }
         for position, module in enumerate(outline.modules)
     ]
-
-
-def _read(name: str) -> str:
-    return (HERE / name).read_text(encoding="utf-8")
 
 
 def _clever(value: int) -> str:

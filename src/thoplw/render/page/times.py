@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from thoplw.errors import MissingExtraError
+from thoplw.render.page.templates import environment, read
 from thoplw.render.table import Table, figures_of, printable
 from thoplw.render.units import clever_format
 from thoplw.render.words import storable, visible
-
-HERE = Path(__file__).parent
 
 #: Of the picture and of the margins around its axes, in pixels.
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 860, 440, 76, 20, 28, 46
@@ -51,20 +48,17 @@ def times_page(title: str, table: Table, dots: Sequence[Dot], peaks: Mapping[str
     Raises:
         MissingExtraError: Jinja is not installed.
     """
-    try:
-        import jinja2
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("jinja2", "report", "an HTML page") from error
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
     table = printable(table)
-    made = environment.get_template("times.html").render(
-        title=visible(title),
-        table=table,
-        right=figures_of(table),
-        css=(HERE / "page.css").read_text(encoding="utf-8"),
-        picture=_picture(dots, peaks, bandwidth) if peaks and dots else None,
+    made = (
+        environment()
+        .get_template("times.html")
+        .render(
+            title=visible(title),
+            table=table,
+            right=figures_of(table),
+            css=read("page.css"),
+            picture=_picture(dots, peaks, bandwidth) if peaks and dots else None,
+        )
     )
     return storable(made)
 
