@@ -78,7 +78,6 @@ class Calls:
         self._functions = custom_ops
         self._prefills: dict[int, Turn] = {}
         self._steps: dict[int, Turn] = {}
-        self._all: dict[int, Figures] = {}
 
     def paths_of(self, module: nn.Module) -> set[str]:
         """The paths that a module has in reports: in those of functions the model is one of the modules."""
@@ -149,7 +148,6 @@ class Calls:
         (turns,) = self._turns([(self.prompt, count)])
         self._prefills.setdefault(self.prompt, turns[0])
         found = {self.prompt + place: turn.figures for place, turn in enumerate(turns[1:])}
-        self._all = found
         return tuple(part for place in found for part in parts(found.__getitem__, place, place) or ())
 
     def _run(self, plan: Sequence[tuple[int, int]]) -> list[list[Turn]]:
