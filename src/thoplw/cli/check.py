@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from thoplw.cli.formula import variables
-from thoplw.cli.options import COUNTING, Batch, ConventionOfFile, Execute, Inputs, Model, Seq, amount, size
+from thoplw.cli.options import COUNTING, Batch, ConventionOfFile, Execute, Inputs, Model, Seq, amount, parsed, size
 from thoplw.cli.run import run
 from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
 from thoplw.errors import InputError, UnknownNameError
@@ -42,10 +42,7 @@ def _limit(text: str) -> tuple[str, int]:
 def _share(text: str) -> Any:
     from thoplw.api.budget import share
 
-    try:
-        return share(text)
-    except InputError as error:
-        raise typer.BadParameter(str(error)) from error
+    return parsed(share, text)
 
 
 def check(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from thoplw.cli.inputs import filled, tensors
-from thoplw.cli.options import MODEL, TABLE, ConventionName, Model, Output, kind_for, words
+from thoplw.cli.options import MODEL, TABLE, ConventionName, Model, Output, kind_for, kind_option
 from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
 from thoplw.errors import InputError
 
@@ -79,14 +79,7 @@ def formula(
     ] = None,
     kind: Annotated[
         str | None,
-        typer.Option(
-            "--kind",
-            "--format",
-            metavar="KIND",
-            rich_help_panel=TABLE,
-            help=f"{', '.join(KINDS)}.",
-            **words("kind", lambda: KINDS),
-        ),
+        kind_option(lambda: KINDS, f"{', '.join(KINDS)}."),
     ] = None,
     plot: Annotated[
         Path | None,

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from thoplw.cli.options import (
-    TABLE,
     ConventionName,
     Fmt,
     Model,
     Output,
     Strict,
     kind_for,
+    kind_option,
     words,
 )
 from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
@@ -55,14 +55,7 @@ def generate(
     ] = None,
     kind: Annotated[
         str | None,
-        typer.Option(
-            "--kind",
-            "--format",
-            metavar="KIND",
-            rich_help_panel=TABLE,
-            help=f"{', '.join(KINDS)}. By default as FILE ends, or else text.",
-            **words("kind", lambda: KINDS),
-        ),
+        kind_option(lambda: KINDS, f"{', '.join(KINDS)}. By default as FILE ends, or else text."),
     ] = None,
     fmt: Fmt = None,
     output: Output = None,

@@ -6,18 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from thoplw.cli.options import MODEL, TABLE, Batch, Inputs, Model, Output, Seq, kind_for, words
+from thoplw.cli.options import MODEL, TABLE, Batch, Inputs, Model, Output, Seq, devices, kind_for, kind_option, words
 from thoplw.cli.run import loaded
 from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
 
 if TYPE_CHECKING:
     import torch
-
-
-def _devices() -> list[str]:
-    from thoplw.estimate.devices import devices
-
-    return [device.name for device in devices()]
 
 
 def _kinds() -> tuple[str, ...]:
@@ -53,21 +47,17 @@ def measure(
             metavar="NAME",
             rich_help_panel=TABLE,
             help="Compare with what this device does at best; thoplw devices lists them.",
-            **words("device", _devices),
+            **words("device", devices),
         ),
     ] = None,
     repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Runs of each kind, 5 by default.")] = 5,
     warmup: Annotated[int, typer.Option(min=0, metavar="N", help="Runs before that do not count, 2 by default.")] = 2,
     kind: Annotated[
         str | None,
-        typer.Option(
-            "--kind",
-            "--format",
-            metavar="KIND",
-            rich_help_panel=TABLE,
-            help="text, md, csv, latex, json, html, or chrome: a trace for chrome://tracing. By default as FILE ends, "
-            "or else text.",
-            **words("kind", _kinds),
+        kind_option(
+            _kinds,
+            "text, md, csv, latex, json, html, or chrome: a trace for chrome://tracing. By default as FILE ends, or "
+            "else text.",
         ),
     ] = None,
     columns: Annotated[

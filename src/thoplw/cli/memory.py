@@ -16,8 +16,8 @@ from thoplw.cli.options import (
     Output,
     Seq,
     kind_for,
-    known,
     size,
+    words,
 )
 from thoplw.cli.run import loaded
 from thoplw.cli.terminal import show, told
@@ -29,17 +29,6 @@ if TYPE_CHECKING:
 
 #: Output formats.
 KINDS = ("text", "md", "html", "json")
-
-
-def _kind(value: str | None) -> str | None:
-    if value is not None:
-        known("kind", (value,), KINDS)
-    return value
-
-
-def _fmt(value: str) -> str:
-    known("fmt", (value,), ("raw", "clever"))
-    return value
 
 
 def memory(
@@ -77,11 +66,22 @@ def memory(
     ] = False,
     kind: Annotated[
         str | None,
-        typer.Option("--kind", metavar="KIND", rich_help_panel=TABLE, callback=_kind, help=f"{', '.join(KINDS)}."),
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            rich_help_panel=TABLE,
+            help=f"{', '.join(KINDS)}.",
+            **words("kind", lambda: KINDS),
+        ),
     ] = None,
     fmt: Annotated[
         str,
-        typer.Option(metavar="FMT", rich_help_panel=TABLE, callback=_fmt, help="raw or clever bytes."),
+        typer.Option(
+            metavar="FMT",
+            rich_help_panel=TABLE,
+            help="raw or clever bytes.",
+            **words("fmt", lambda: ("raw", "clever")),
+        ),
     ] = "clever",
     output: Output = None,
 ) -> None:

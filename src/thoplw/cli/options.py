@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from thoplw.cli.completion import model_names
 from thoplw.cli.inputs import parse
-from thoplw.errors import UnknownNameError
+from thoplw.errors import InputError, UnknownNameError
 from thoplw.report.views import column_names, sort_names
+
+T = TypeVar("T")
 
 #: How a model is named, for the help of every command that takes one.
 NAMES = "resnet18 (torchvision), timm:vit_base_patch16_224, hf:llama, mypackage.models:build or net.py:Net"
@@ -68,6 +70,18 @@ def known(what: str, names: Iterable[str], all_names: Iterable[str]) -> None:
             raise typer.BadParameter(str(UnknownNameError(what, name, all_names)))
 
 
+def parsed(reader: Callable[[str], T], text: str) -> T:
+    """What a function of the library reads in a text.
+
+    Raises:
+        BadParameter: it refuses the text.
+    """
+    try:
+        return reader(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 def amount(text: str) -> int:
     """``2G`` as a number.
 
@@ -75,12 +89,8 @@ def amount(text: str) -> int:
         BadParameter: it is none.
     """
     from thoplw.api.budget import amount
-    from thoplw.errors import InputError
 
-    try:
-        return amount(text)
-    except InputError as error:
-        raise typer.BadParameter(str(error)) from error
+    return parsed(amount, text)
 
 
 def size(text: str) -> int:
@@ -90,12 +100,8 @@ def size(text: str) -> int:
         BadParameter: it is none.
     """
     from thoplw.api.budget import size
-    from thoplw.errors import InputError
 
-    try:
-        return size(text)
-    except InputError as error:
-        raise typer.BadParameter(str(error)) from error
+    return parsed(size, text)
 
 
 #: Figures of memory, which take a run more.
@@ -126,6 +132,12 @@ def words(what: str, names: Callable[[], Iterable[str]], *, several: bool = Fals
         return [f"{before}{comma}{name}" for name in names() if name.startswith(last)]
 
     return {"callback": check, "autocompletion": complete}
+
+
+def kind_option(names: Callable[[], Iterable[str]], text: str) -> Any:
+    """The option ``--kind`` of a command that has these formats, with its help."""
+    flags = "--kind", "--format"
+    return typer.Option(*flags, metavar="KIND", rich_help_panel=TABLE, help=text, **words("kind", names))
 
 
 #: Ending of a file -> the format that it stands for.
@@ -236,18 +248,11 @@ ConventionOfFile = Annotated[
 ]
 Kind = Annotated[
     str | None,
-    typer.Option("--kind", "--format", metavar="KIND", rich_help_panel=TABLE, help=KINDS, **words("kind", _kinds)),
+    kind_option(_kinds, KINDS),
 ]
 KindBeside = Annotated[
     str | None,
-    typer.Option(
-        "--kind",
-        "--format",
-        metavar="KIND",
-        rich_help_panel=TABLE,
-        help=f"{', '.join(BESIDE)}. By default as FILE ends, or else text.",
-        **words("kind", lambda: BESIDE),
-    ),
+    kind_option(lambda: BESIDE, f"{', '.join(BESIDE)}. By default as FILE ends, or else text."),
 ]
 Fmt = Annotated[
     str | None,

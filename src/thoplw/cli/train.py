@@ -21,7 +21,7 @@ from thoplw.cli.options import (
     Strict,
     asks_for_memory,
     kind_for,
-    known,
+    words,
 )
 from thoplw.cli.profile import shown
 from thoplw.cli.run import loaded
@@ -34,12 +34,6 @@ STEP = "Step"
 
 #: What ``--autocast`` takes.
 TYPES = ("bf16", "fp16")
-
-
-def _type(value: str | None) -> str | None:
-    if value is not None:
-        known("type", (value,), TYPES)
-    return value
 
 
 Optimizer = Annotated[
@@ -56,7 +50,12 @@ Accumulate = Annotated[
 ]
 Autocast = Annotated[
     str | None,
-    typer.Option(metavar="TYPE", rich_help_panel=STEP, callback=_type, help=f"Compute in {' or '.join(TYPES)}."),
+    typer.Option(
+        metavar="TYPE",
+        rich_help_panel=STEP,
+        help=f"Compute in {' or '.join(TYPES)}.",
+        **words("type", lambda: TYPES),
+    ),
 ]
 Freeze = Annotated[
     list[str] | None,
