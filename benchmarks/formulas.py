@@ -28,18 +28,17 @@ from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from statistics import median
-from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
+from checks.sweep import Record, read  # noqa: E402
+
 import thoplw  # noqa: E402
 
 ZOO, LINES, PAGE = (ROOT / "benchmarks" / name for name in ("zoo.jsonl", "formulas.jsonl", "formulas.md"))
-
-Record = dict[str, Any]
 
 
 def confirmed() -> dict[str, int]:
@@ -97,12 +96,6 @@ def measure(name: str) -> Record:
 
 
 # -- the file ----------------------------------------------------------------------------------------------------------
-
-
-def read() -> dict[str, Record]:
-    """All that is known, by model; later lines go before earlier ones."""
-    lines = LINES.read_text(encoding="utf-8").splitlines() if LINES.exists() else []
-    return {found["name"]: found for found in map(json.loads, lines)}
 
 
 def note(names: list[str], timeout: float, memory: int, workers: int) -> None:
@@ -222,13 +215,13 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="do those again that failed")
     parser.add_argument("--table", action="store_true", help="only write the page anew")
     options = parser.parse_args()
-    known = read()
+    known = read(LINES, "name")
     if not options.table:
         wanted = spread(options.names or list(confirmed()), options.spread)
         Random(0).shuffle(wanted)  # what is done when it is stopped is a spread as well
         todo = [name for name in wanted if name not in known or (options.again and known[name]["error"])]
         note(todo, options.timeout, int(options.memory * 1e9), options.workers)
-    records = sorted(read().values(), key=lambda each: each["name"])
+    records = sorted(read(LINES, "name").values(), key=lambda each: each["name"])
     PAGE.write_text(page(records, confirmed()), encoding="utf-8")
 
 

@@ -14,7 +14,6 @@ steps alone, and works out the others.
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
 from collections import Counter
@@ -30,12 +29,11 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from checks.generation_oracle import generated  # noqa: E402
+from checks.sweep import Sweep, in_short  # noqa: E402
 
 import thoplw  # noqa: E402
 from thoplw.models.hf.defaults import COMPLETE  # noqa: E402
 from thoplw.models.hf.words import each  # noqa: E402
-
-RESULTS = ROOT / "benchmarks" / "generation.jsonl"
 
 #: Seconds for an architecture, built and run both ways.
 SECONDS = 240
@@ -218,7 +216,7 @@ def tried(name: str, cache: str = "dynamic") -> dict[str, Any]:
     errors: list[str] = []
     for model in candidates(name):
         if isinstance(model, Exception):
-            errors.append(_short(model))
+            errors.append(in_short(model, 240))
             continue
         try:
             from thoplw.models.hf.sample import Sample
@@ -228,7 +226,7 @@ def tried(name: str, cache: str = "dynamic") -> dict[str, Any]:
             found["real"], found["held"] = generated(model, ids, NEW, **options)
             found["class"] = type(model).__name__
         except Exception as error:
-            errors.append(_short(error))
+            errors.append(in_short(error, 240))
             continue
         try:
             report = thoplw.profile_generation(model, PROMPT, NEW, len(ids), cache=cache, verbose=False)
@@ -241,42 +239,9 @@ def tried(name: str, cache: str = "dynamic") -> dict[str, Any]:
             found["notes"] = list(report.notes)
             found["classes"] = sorted(report.cache_bytes(PROMPT, by="class"))
         except Exception as error:
-            found["profile"] = _short(error)
+            found["profile"] = in_short(error, 240)
         return found
     return found | {"run": " // ".join(dict.fromkeys(errors))}
-
-
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:240]
-
-
-def run(wanted: list[str]) -> None:
-    """Try architectures, each in a process that may die or take too long."""
-    import pebble
-
-    known = {(each["name"], each["cache"]) for each in read()}
-    pairs = [(name, cache) for cache in ("dynamic", "static") for name in wanted or names()]
-    with pebble.ProcessPool(max_workers=1, max_tasks=20) as pool:
-        for name, cache in pairs:
-            if (name, cache) in known and not wanted:
-                continue
-            try:
-                found = pool.schedule(tried, args=[name, cache], timeout=SECONDS).result()
-            except TimeoutError:
-                found = {"name": name, "cache": cache, "run": f"not done in {SECONDS} s"}
-            except Exception as error:  # whatever ended the process
-                found = {"name": name, "cache": cache, "run": _short(error)}
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(found) + "\n")
-            sys.stdout.write(f"{name} {cache}: {verdict(found)}\n")
-            sys.stdout.flush()
-
-
-def read() -> list[dict[str, Any]]:
-    """What is known; of an architecture and a cache the latest."""
-    lines = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []
-    return list({(each["name"], each["cache"]): each for each in map(json.loads, lines)}.values())
 
 
 def verdict(found: dict[str, Any]) -> str:
@@ -295,6 +260,24 @@ def verdict(found: dict[str, Any]) -> str:
     return "equal" if found["total"] == sum(found["real"]) else f"total {found['total']:,}"
 
 
+SWEEP = Sweep(
+    file=ROOT / "benchmarks" / "generation.jsonl",
+    keys=("name", "cache"),
+    tried=tried,
+    verdict=verdict,
+    failed="run",
+    seconds=SECONDS,
+    tasks=20,
+)
+
+
+def run(wanted: list[str]) -> None:
+    """Try architectures; without names those that are not known."""
+    known = SWEEP.read()
+    pairs = [(name, cache) for cache in ("dynamic", "static") for name in wanted or names()]
+    SWEEP.run(pair for pair in pairs if wanted or pair not in known)
+
+
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 #: Why an architecture is not equal, as far as that is known.
@@ -308,7 +291,7 @@ REASONS = {
 
 def table() -> str:
     """The page."""
-    found = {(each["name"], each["cache"]): each for each in read()}
+    found = SWEEP.read()
     verdicts = {key: verdict(each) for key, each in found.items()}
     kinds = [kind for kind in ("dynamic", "static") if any(cache == kind for _, cache in found)]
     lines = [

@@ -15,7 +15,6 @@ peak by torch's profiler, which hears of workspaces inside of kernels as well.
 from __future__ import annotations
 
 import copy
-import json
 import sys
 import warnings
 from collections import Counter
@@ -33,11 +32,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from checks import storage_tracker  # noqa: E402
 from checks.memory_profiler import profiled_peak  # noqa: E402
+from checks.nested import tensors_in  # noqa: E402
+from checks.sweep import Sweep, in_short  # noqa: E402
 from checks.training_zoo import BATCH, build, loss_of, models, zoo_of  # noqa: E402
 
 import thoplw  # noqa: E402
-
-RESULTS = ROOT / "benchmarks" / "memory.jsonl"
 
 #: Seconds for a model, built and run both ways.
 SECONDS = 240
@@ -64,23 +63,23 @@ def tried(name: str) -> dict[str, Any]:
         if inputs is None:
             raise LookupError("there is no telling what it takes")
     except Exception as error:
-        return found | {"build": _short(error)}
+        return found | {"build": in_short(error)}
     args, kwargs = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
     for way in WAYS:
         try:
             found["told"][way] = _told(model, inputs, way)
         except Exception as error:
-            found["told"][way] = _short(error)
+            found["told"][way] = in_short(error)
     for way in WAYS:
         try:
             found["taken"][way] = _taken(model, args, kwargs, way)
         except Exception as error:
-            found["taken"][way] = _short(error)
+            found["taken"][way] = in_short(error)
             break
     try:
         found["profiler"] = _profiled(model, args, kwargs)
     except Exception as error:
-        found["profiler"] = _short(error)
+        found["profiler"] = in_short(error)
     return found
 
 
@@ -101,7 +100,7 @@ def _taken(model: torch.nn.Module, args: Any, kwargs: Any, way: str) -> list[int
 
 def _profiled(model: torch.nn.Module, args: Any, kwargs: Any) -> dict[str, int]:
     """The peak of a forward, and of an iteration with SGD."""
-    held = [*model.parameters(), *model.buffers(), *storage_tracker._tensors((args, kwargs))]
+    held = [*model.parameters(), *model.buffers(), *tensors_in((args, kwargs))]
     before = storage_tracker.StorageTracker(held).live
     for parameter in model.parameters():
         parameter.grad = None
@@ -126,37 +125,6 @@ def _profiled(model: torch.nn.Module, args: Any, kwargs: Any) -> dict[str, int]:
         torch.backends.mha.set_fastpath_enabled(fast)
 
 
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:300]
-
-
-def run(wanted: list[str]) -> None:
-    """Try models, each in a process that may die or take too long."""
-    import pebble
-
-    known = {each["name"] for each in read()}
-    todo = wanted or [name for name in models() if name not in known]
-    with pebble.ProcessPool(max_workers=1, max_tasks=50) as pool:
-        for name in todo:
-            try:
-                found = pool.schedule(tried, args=[name], timeout=SECONDS).result()
-            except TimeoutError:
-                found = {"name": name, "build": f"not done in {SECONDS} s"}
-            except Exception as error:  # whatever ended the process
-                found = {"name": name, "build": _short(error)}
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(found) + "\n")
-            sys.stdout.write(f"{name}: {verdict(found)}\n")
-            sys.stdout.flush()
-
-
-def read() -> list[dict[str, Any]]:
-    """What is known; of a model the latest."""
-    lines = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []
-    return list({each["name"]: each for each in map(json.loads, lines)}.values())
-
-
 def verdict(found: dict[str, Any]) -> str:
     """``equal``, or what came in between."""
     if "build" in found:
@@ -179,12 +147,28 @@ def _in_words(peaks: list[int]) -> str:
     return " and ".join(f"{peak:,}" for peak in peaks)
 
 
+SWEEP = Sweep(
+    file=ROOT / "benchmarks" / "memory.jsonl",
+    tried=tried,
+    verdict=verdict,
+    failed="build",
+    seconds=SECONDS,
+    tasks=50,
+)
+
+
+def run(wanted: list[str]) -> None:
+    """Try models; without names those that are not known."""
+    known = SWEEP.read()
+    SWEEP.run((name,) for name in wanted or models() if wanted or name not in known)
+
+
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
 def table() -> str:
     """The page."""
-    results = {each["name"]: each for each in read()}
+    results = SWEEP.read()
     verdicts = {name: verdict(each) for name, each in results.items()}
     ran = {name: said for name, said in verdicts.items() if not said.startswith(("not built", "does not run"))}
     equal = [name for name, said in ran.items() if said == "equal"]

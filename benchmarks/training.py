@@ -14,7 +14,6 @@ unit.
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
 from collections import Counter
@@ -28,12 +27,11 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
+from checks.sweep import Sweep, in_short  # noqa: E402
 from checks.training_oracle import training_macs  # noqa: E402
 from checks.training_zoo import BATCH, build, loss_of, models, zoo_of  # noqa: E402
 
 import thoplw  # noqa: E402
-
-RESULTS = ROOT / "benchmarks" / "training.jsonl"
 
 #: Seconds for a model, built and run both ways.
 SECONDS = 600
@@ -52,7 +50,7 @@ def tried(name: str) -> dict[str, Any]:
         if inputs is None:
             raise LookupError("there is no telling what it takes")
     except Exception as error:
-        return found | {"build": _short(error)}
+        return found | {"build": in_short(error, 200)}
     try:
         for optimizer in ("sgd", "adamw"):
             info = thoplw.profile_training(model, inputs, loss=loss_of, optimizer=optimizer, verbose=False)
@@ -60,11 +58,11 @@ def tried(name: str) -> dict[str, Any]:
         found["uncounted"] = sorted(info.uncounted)
         found["assumptions"] = list(info.assumptions)
     except Exception as error:
-        found["profile"] = _short(error)
+        found["profile"] = in_short(error, 200)
     try:
         found["oracle"] = training_macs(lambda: _step(model, inputs))
     except Exception as error:
-        found["run"] = _short(error)
+        found["run"] = in_short(error, 200)
     return found
 
 
@@ -73,37 +71,6 @@ def _step(model: torch.nn.Module, inputs: Any) -> None:
     loss_of(model(*args, **kwargs)).backward()
     for optimizer in (torch.optim.SGD, torch.optim.AdamW):
         optimizer(model.parameters(), lr=0.0).step()
-
-
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:200]
-
-
-def run(wanted: list[str]) -> None:
-    """Try models, each in a process that may die or take too long."""
-    import pebble
-
-    known = {each["name"] for each in read()}
-    todo = wanted or [name for name in models() if name not in known]
-    with pebble.ProcessPool(max_workers=1, max_tasks=200) as pool:
-        for name in todo:
-            try:
-                found = pool.schedule(tried, args=[name], timeout=SECONDS).result()
-            except TimeoutError:
-                found = {"name": name, "run": f"not done in {SECONDS} s"}
-            except Exception as error:  # whatever ended the process
-                found = {"name": name, "run": _short(error)}
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(found) + "\n")
-            sys.stdout.write(f"{name}: {verdict(found)}\n")
-            sys.stdout.flush()
-
-
-def read() -> list[dict[str, Any]]:
-    """What is known; of a model the latest."""
-    lines = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []
-    return list({each["name"]: each for each in map(json.loads, lines)}.values())
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
@@ -129,9 +96,25 @@ def verdict(found: dict[str, Any]) -> str:
     return "; ".join(differences) or "equal"
 
 
+SWEEP = Sweep(
+    file=ROOT / "benchmarks" / "training.jsonl",
+    tried=tried,
+    verdict=verdict,
+    failed="run",
+    seconds=SECONDS,
+    tasks=200,
+)
+
+
+def run(wanted: list[str]) -> None:
+    """Try models; without names those that are not known."""
+    known = SWEEP.read()
+    SWEEP.run((name,) for name in wanted or models() if wanted or name not in known)
+
+
 def table() -> str:
     """The page."""
-    results = {each["name"]: each for each in read()}
+    results = SWEEP.read()
     verdicts = {name: verdict(each) for name, each in results.items()}
     ran = {name: said for name, said in verdicts.items() if not said.startswith(("not built", "does not run"))}
     equal = [name for name, said in ran.items() if said == "equal"]

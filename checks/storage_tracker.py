@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from checks.nested import tensors_in
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
@@ -68,20 +69,10 @@ class StorageTracker(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
         # An operator with out= may have given the storage of an argument another size.
-        added = [self.add(tensor) for tensor in _tensors((output, args, kwargs))]
+        added = [self.add(tensor) for tensor in tensors_in((output, args, kwargs))]
         if any(added):
             self.seen.append((func._schema.name.replace("::", "."), self.live))
         return output
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for each in value:
-            yield from _tensors(each)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
 
 
 @contextmanager
@@ -122,7 +113,7 @@ def inference(model: torch.nn.Module, *args: Any, **kwargs: Any) -> StorageTrack
             output = model(*args, **kwargs)
         del output
 
-    return tracked(run, [*model.parameters(), *model.buffers(), *_tensors((args, kwargs))])
+    return tracked(run, [*model.parameters(), *model.buffers(), *tensors_in((args, kwargs))])
 
 
 def training(
@@ -163,5 +154,5 @@ def training(
             if updater is not None:
                 updater.step()
 
-    held = [*model.parameters(), *model.buffers(), *_tensors((args, kwargs or {}))]
+    held = [*model.parameters(), *model.buffers(), *tensors_in((args, kwargs or {}))]
     return tracked(run, held)

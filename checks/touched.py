@@ -8,10 +8,10 @@ whose memory it lies in; how much a write in place touches, by doing it to a ten
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import torch
+from checks.nested import tensors_in
 from checks.releases import plain_attention_layers
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -58,12 +58,12 @@ class _Watch(TorchDispatchMode):
         if name in _COMPOSITE:
             with self:
                 return func.decompose(*args, **kwargs)
-        given = list(_tensors((args, kwargs)))
+        given = list(tensors_in((args, kwargs)))
         target = given[0] if func._schema.is_mutable and given else None
         touched = 0 if target is None else _touched(name, func, target, args, kwargs)
         read = sum(map(occupied, given))
         out = func(*args, **kwargs)
-        made = list(_tensors(out))
+        made = list(tensors_in(out))
         if target is not None:
             unread = name in _OVERWRITE or name in _PUTS
             reads_again = touched if name in ("index_add_", "scatter_add_") else 0
@@ -110,14 +110,3 @@ def _touched(name: str, func: Any, target: torch.Tensor, args: Any, kwargs: Any)
 
 def _memory(tensor: torch.Tensor) -> int:
     return tensor.untyped_storage()._cdata
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for each in value:
-            yield from _tensors(each)
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _tensors(each)
