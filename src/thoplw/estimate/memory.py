@@ -271,11 +271,6 @@ class Memory:
             values={"Bytes": (*(size for _, size in rows), total)},
         )
 
-    @property
-    def is_of_training(self) -> bool:
-        """Whether there was a backward pass."""
-        return any(self.trace.phases)
-
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What the figures leave out, in sentences."""
