@@ -119,7 +119,7 @@ def unknown_to_jagged(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     """
     from torch.nested._internal.ops import lookup_jagged
 
-    if lookup_jagged(func, *args, **kwargs) is not None:  # type: ignore[no-untyped-call] # torch's own gap
+    if lookup_jagged(func, *args, **kwargs) is not None:
         return False
     own_kernel = torch._C.DispatchKey.CompositeImplicitAutogradNestedTensor
     return not torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), own_kernel)
