@@ -135,12 +135,11 @@ def again(
     folder: Annotated[Path, typer.Argument(help="where its environment was kept")],
     files: Annotated[list[str] | None, typer.Argument(help="files of tests; those with failures if left out")] = None,
 ) -> None:
-    """Run files of tests once more, in an environment that was kept."""
+    """Run files of tests once more, in an environment that was kept; the figures stay."""
     place, line = folder.resolve() / name, _known()[name]
-    python = _python(place)
     chosen = files or sorted({test.partition("::")[0] for test in line["failed"]})
-    _run_tests(python, place / f"tests-{len([*place.glob(REPORTS)]):02}.xml", line["only"], chosen)
-    _keep({**line, **_figures(python), **_outcomes(place)})
+    _run_tests(_python(place), place / f"tests-{len([*place.glob(REPORTS)]):02}.xml", line["only"], chosen)
+    _keep({**line, **_outcomes(place)})
     page()
 
 
