@@ -79,6 +79,7 @@ from thoplw.capture.torch_internals import (
     stored_in,
     sum_of_memory,
     uncompiled,
+    unknown_to_jagged,
     version_of,
     with_mode,
     with_other_rows,
@@ -184,6 +185,8 @@ def test_nested_tensors() -> None:
     assert not is_jagged(nested)
     assert rows_of(jagged).shape == (4, 2)
     assert rows_of(with_other_rows(jagged, torch.zeros_like) + jagged).equal(torch.ones(4, 2))
+    assert unknown_to_jagged(torch.ops.aten.layer_norm.default, (jagged, [2]), {})  # it knows the kernel of that
+    assert not unknown_to_jagged(torch.ops.aten.relu.default, (jagged,), {})
     assert sizes_of_nested(nested).tolist() == [[3, 2], [1, 2]]
     assert make_nested_wrapper(AbstractTensor, torch.ones(2)).is_nested
 
