@@ -77,7 +77,7 @@ def test_the_rule_answers_as_the_kernel(case: tuple[str, tuple[Any, ...]]) -> No
     try:
         done = getattr(torch.ops.aten, name)(*args)
     except RuntimeError as error:
-        if "not implemented for 'Half'" not in str(error):
+        if not any(words in str(error) for words in ("not implemented for 'Half'", "expect input to have scalar type")):
             raise
         pytest.skip("this torch has no kernel for half precision on the CPU")
     assert observable(answer) == observable(done)
