@@ -174,7 +174,7 @@ class WithGradients(Run):  # type: ignore[no-untyped-call] # torch leaves its di
             return
         self._updating -= 1
         for weight in _with_gradients(optimizer):
-            if id(weight) in self.weights.tensors:
+            if id(weight) in self.weights.tensors and weight.grad is not None:
                 states = tuple(self._changed(optimizer.state.get(weight, ())))
                 self._trained[id(weight)] = Trained(id(weight), self.specs.of(weight.grad), True, states)
         self._versions.clear()

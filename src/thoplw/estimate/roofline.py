@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from functools import cached_property
 from operator import attrgetter
 from typing import NamedTuple
@@ -82,6 +83,10 @@ class Peak(NamedTuple):
     def time(self, operations: int) -> int:
         """How long so many operations take, in picoseconds."""
         return _picoseconds(operations, self.rate)
+
+    def exactly(self, operations: int) -> Fraction:
+        """The same, not rounded."""
+        return PICO * operations / Fraction(self.rate)
 
     def __str__(self) -> str:
         """``989 TFLOP/s (bfloat16, matrix)``."""
@@ -188,6 +193,23 @@ class Roofline:
     def floors(self) -> tuple[int, ...]:
         """Of each module with all inside: no run takes less, in picoseconds."""
         return self._floors(self._inside, self._usage.compulsory)
+
+    @property
+    def bounds(self) -> tuple[Fraction, ...]:
+        """Times of the whole model in picoseconds, not rounded: the largest of these is its floor.
+
+        They are those of the units, and of the memory: what the last cache may keep from it is read, written, both or
+        neither of them in full, and the largest of these is what is left. All are as polynomial as what a model does.
+        """
+        moved, device = self._usage.compulsory[0], self._roof.device
+        read, written = moved.read - device.cache, moved.written - device.cache
+        work = self._inside[0]
+        units = (
+            sum((self._peak(kind).exactly(flops) for kind, flops in work.items() if kind.unit == unit), Fraction(0))
+            for unit in ("matrix", "vector")
+        )
+        memory = (PICO * size / Fraction(device.bandwidth) for size in (read, written, read + written))
+        return (*units, *memory, Fraction(0))
 
     @cached_property
     def floors_of_phases(self) -> Mapping[Phase, tuple[int, ...]]:
