@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -140,6 +141,41 @@ def _fastest(run: Callable[[], Any], clock: Processor | Cuda, budget: float) -> 
     return best
 
 
+def free_memory(system: Path = Path("/")) -> int | None:
+    """Bytes of memory that a process may still take, as Linux tells it; None where nothing does.
+
+    A control group, such as that of a container, may allow for less than the machine has.
+
+    Args:
+        system: the root of the file system.
+    """
+    lines = _lines(system / "proc/meminfo")
+    free = [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+    for folder, most, now in _GROUPS:
+        found = [*_lines(system / folder / most), *_lines(system / folder / now)]
+        if len(found) == 2 and all(map(str.isdigit, found)):
+            # What it has read from files it may let go of.
+            kept = [line.split()[1] for line in _lines(system / folder / "memory.stat") if _FILES.match(line)]
+            free.append(max(0, int(found[0]) - int(found[1]) + sum(map(int, kept))))
+    return min(free, default=None)
+
+
+#: Control groups of both kinds: the folder, and the files with the most that they may take, and what they take.
+_GROUPS = (
+    ("sys/fs/cgroup", "memory.max", "memory.current"),
+    ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
+
+_FILES = re.compile("inactive_file ")
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
 def _of_cuda(device: torch.device) -> tuple[int, int, str]:
     properties = torch.cuda.get_device_properties(device)
     return properties.total_memory, getattr(properties, "L2_cache_size", 0), properties.name
@@ -154,11 +190,7 @@ def _of_processor() -> tuple[int, int, str]:
 
 
 def _name_of_processor(info: Path) -> str:
-    try:
-        lines = info.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    names = (line.partition(":")[2].strip() for line in _lines(info) if line.startswith("model name"))
     return next(names, platform.processor() or platform.machine())
 
 
