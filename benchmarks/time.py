@@ -58,7 +58,7 @@ MODELS = """
     lraspp_mobilenet_v3_large mc3_18 r2plus1d_18 r3d_18 s3d
     timm:convnext_atto timm:deit_small_patch16_224 timm:ghostnet_100 timm:mixer_s32_224 timm:mobilevit_s
     timm:poolformer_s12 timm:resnetv2_50 timm:vit_small_patch32_224 timm:vit_tiny_patch16_224
-    hf:bert hf:gpt2 hf:llama hf:opt hf:t5 hf:vit hf:whisper
+    hf:bert hf:distilbert hf:gpt2 hf:llama hf:opt hf:t5 hf:vit
 """.split()
 
 #: Runs of inference of each kind, and training steps; one more of each comes before.

@@ -24,6 +24,12 @@ def test_the_main_job(run: Run) -> None:
     assert result.stdout == f"{report.summary('text', 'clever')}\n"
 
 
+def test_floors_on_a_device(run: Run) -> None:
+    result = run("generate", "hf:gpt2", "--prompt", "32", "--new", "12", "--on", "h100-sxm", "--kind", "json")
+    report = thoplw.profile_generation(load_generating("hf:gpt2"), 32, 12, verbose=False).on("h100-sxm")
+    assert json.loads(result.stdout)["floor"]["total"] == report.floor
+
+
 def test_the_cache_of_an_engine(run: Run) -> None:
     sizes = []
     for more in ((), ("--kv-dtype", "fp8")):
