@@ -100,7 +100,7 @@ def profile(
     kind = kind_for(kind, output, FORMATS)
     with usage():
         View(fmt=fmt or "raw", **view).check(kind)
-    check_device(on, dtype, *(view["columns"] or ()), sort)
+    check_device(on, dtype)
     with told():
         options: dict[str, Any] = {"convention": convention, "strict": strict, "execute": execute}
         layers = run(model, inputs, seq=seq, batch=batch, memory=asks_for_memory(columns, sort), **options)

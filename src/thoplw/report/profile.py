@@ -92,7 +92,7 @@ class Profile:
         """What times are of, and the floors of phases: a line for each, or none."""
         floors = FIGURES["phase_floors"].value(self.total) if self.about.device else {}
         assert isinstance(floors, Mapping)  # it has parts
-        return on_device(self.about.roof, floors)
+        return on_device(self.about.roof, floors, assumed=bool(self.gaps.assumptions or self.gaps.of_bytes))
 
     @property
     def doubts(self) -> tuple[str, ...]:
