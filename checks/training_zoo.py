@@ -30,12 +30,16 @@ MOST, LARGEST = 25e9, 2e8
 #: Models of timm: the cheapest of each of its files first.
 TIMM = 300
 
-#: Settings of transformers that are made small, and how small.
+#: Settings of transformers that are made small, and how small; a token for padding is one of the vocabulary.
 SMALL = {
     2: "num_hidden_layers num_layers n_layer n_layers num_encoder_layers num_decoder_layers encoder_layers "
     "decoder_layers num_blocks",
     1000: "vocab_size",
+    999: "pad_token_id",
 }
+
+#: Settings that name layers by their numbers: then there have to be as many.
+BY_NUMBER = ("_out_indices", "depths")
 
 # -- which models ------------------------------------------------------------------------------------------------------
 
@@ -87,21 +91,30 @@ class _Unfilled(TorchFunctionMode):
 
 
 def _with_targets() -> Any:
-    """Pictures with two boxes in each, as detection is trained."""
-    target = {"boxes": torch.tensor([[10.0, 10, 100, 100], [20, 30, 90, 140]]), "labels": torch.tensor([1, 2])}
+    """Pictures with two boxes in each, as detection is trained: with a mask for each, and key points of a person."""
+    target = {
+        "boxes": torch.tensor([[10.0, 10, 100, 100], [20, 30, 90, 140]]),
+        "labels": torch.tensor([1, 1]),
+        "masks": torch.ones(2, 160, 160, dtype=torch.uint8),
+        "keypoints": torch.tensor([50.0, 60, 1]).expand(2, 17, 3).clone(),
+    }
     return [torch.rand(3, 160, 160) for _ in range(BATCH)], [target] * BATCH
 
 
 def _shrink(config: Any) -> None:
     """Make a configuration, and those inside of it, small."""
+    small = {key: most for most, keys in SMALL.items() for key in keys.split()}
+    if any(getattr(config, key, None) for key in BY_NUMBER):
+        small = {key: most for key, most in small.items() if most != min(SMALL)}
+    if hasattr(config, "axial_pos_shape"):
+        config.axial_pos_shape = (4, 4)  # they multiply to the length
     for key, value in list(vars(config).items()):
         if hasattr(value, "to_dict") and hasattr(value, "model_type"):
             _shrink(value)
         if "layerdrop" in key or "layer_drop" in key:
             setattr(config, key, 0.0)  # it leaves out layers at random
-        for most, keys in SMALL.items():
-            if key in keys.split() and isinstance(value, int) and value > most:
-                setattr(config, key, most)
+        if key in small and isinstance(value, int) and value > small[key]:
+            setattr(config, key, small[key])
 
 
 def _random(value: Any) -> Any:
