@@ -21,6 +21,7 @@ import torch
 from thoplw.capture.abstract import Specs
 from thoplw.capture.abstract_run import AbstractRun
 from thoplw.capture.backward import MarkedScopes
+from thoplw.capture.criterion import LOSS_PATH
 from thoplw.capture.detection import boxes_cover_pictures
 from thoplw.capture.distributed import refuse_split
 from thoplw.capture.inputs import entered
@@ -164,8 +165,10 @@ def _capture(
     run.own(real)
     if isinstance(run, MemoryRun):
         _hold(run.ledger, weights, [*given.values(), *islice(snapshot.tensors.values(), before, None)])
-    made = Made(weights, scopes)
     survivors = Survivors(weights.modules, snapshot)
+    if step is not None and step.whole is None:
+        weights.add(step.criterion, LOSS_PATH, 0)
+    made = Made(weights, scopes)
     try:
         with Interrupts() as interrupts, ExitStack() as stack:
             stack.enter_context(switches_kept())

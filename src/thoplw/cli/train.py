@@ -97,6 +97,10 @@ def train(
         float | None,
         typer.Option(metavar="NORM", rich_help_panel=STEP, help="Clip gradients to this norm before the update."),
     ] = None,
+    scaler: Annotated[
+        bool,
+        typer.Option("--scaler", metavar="", rich_help_panel=STEP, help="Scale the loss, as fp16 needs, and unscale."),
+    ] = False,
     freeze: Freeze = None,
     lora: Lora = None,
     checkpoint: Checkpoint = False,
@@ -140,6 +144,7 @@ def train(
             accumulate=accumulate,
             autocast=autocast,
             clip=clip,
+            scaler=scaler,
             convention=convention,
             strict=strict,
             verbose=False,
