@@ -27,6 +27,9 @@ BATCH = 2
 #: is made small.
 MOST, LARGEST = 25e9, 2e8
 
+#: Pixels of a side of the pictures for models of torchvision that take more; those of one size alone stay as they are.
+SIDE = 128
+
 #: Models of timm: the cheapest of each of its files first.
 TIMM = 300
 
@@ -46,13 +49,20 @@ BY_NUMBER = ("_out_indices", "depths")
 
 def models() -> Iterator[str]:
     """The names of all models that are tried, the cheapest of every zoo first, for whoever stops before the end."""
-    rows = [json.loads(line) for line in ZOO.read_text().splitlines()]
-    sizes = ((row["name"], row.get("macs") or math.inf, row.get("params") or math.inf) for row in rows)
-    costs = {name: macs for name, macs, params in sizes if macs < MOST and params < LARGEST}
-    pictures = [name for name in names("torchvision") if not name.startswith("quantized")]
-    cheap = (sorted(filter(costs.__contains__, zoo), key=costs.__getitem__) for zoo in (pictures, names("hf")))
-    for together in zip_longest(*cheap, _cheapest_of_timm(costs)):
+    sizes = _sizes()
+    costs = {name: macs for name, (macs, params) in sizes.items() if macs < MOST and params < LARGEST}
+    pictures = sorted(
+        (name for name in names("torchvision") if not name.startswith("quantized")), key=lambda name: sizes[name][0]
+    )
+    small = sorted(filter(costs.__contains__, names("hf")), key=costs.__getitem__)
+    for together in zip_longest(pictures, small, _cheapest_of_timm(costs)):
         yield from filter(None, together)
+
+
+def _sizes() -> dict[str, tuple[float, float]]:
+    """Multiply-accumulates of a forward of one sample, and parameters, by name."""
+    rows = [json.loads(line) for line in ZOO.read_text().splitlines()]
+    return {row["name"]: (row.get("macs") or math.inf, row.get("params") or math.inf) for row in rows}
 
 
 def _cheapest_of_timm(costs: dict[str, float]) -> Iterator[str]:
@@ -71,9 +81,13 @@ def build(name: str) -> tuple[torch.nn.Module, Any]:
     if not name.startswith("hf:"):
         with _Unfilled():
             loaded = load(name, batch=BATCH, real=True)
+        large = zoo_of(name) == "torchvision" and _sizes()[name][0] >= MOST
         if type(loaded.model).__module__.startswith("torchvision.models.detection"):
+            if large:
+                loaded.model.transform.min_size, loaded.model.transform.max_size = (SIDE,), SIDE
             return loaded.model.train(), _with_targets()
-        return loaded.model.train(), tree_map(_random, loaded.inputs)
+        inputs = tree_map(_cut, loaded.inputs) if large and not hasattr(loaded.model, "image_size") else loaded.inputs
+        return loaded.model.train(), tree_map(_random, inputs)
     cls, config = architecture(name.removeprefix("hf:"))
     _shrink(config)
     with _Unfilled():
@@ -115,6 +129,10 @@ def _shrink(config: Any) -> None:
             setattr(config, key, 0.0)  # it leaves out layers at random
         if key in small and isinstance(value, int) and value > small[key]:
             setattr(config, key, small[key])
+
+
+def _cut(value: Any) -> Any:
+    return value[..., :SIDE, :SIDE].contiguous() if isinstance(value, torch.Tensor) and value.dim() > 3 else value
 
 
 def _random(value: Any) -> Any:

@@ -11,6 +11,7 @@ import torch
 from thoplw.api.profile import observe, told, watched
 from thoplw.capture import expand
 from thoplw.capture.criterion import Loss
+from thoplw.capture.dialects import DIALECTS
 from thoplw.capture.preserve import without_collection
 from thoplw.capture.step import Step, find_optimizer, is_scaled
 from thoplw.errors import DataDependentError, InputError, UnknownNameError
@@ -37,6 +38,7 @@ def profile_training(
     autocast: torch.dtype | str | None = None,
     clip: float | None = None,
     scaler: torch.amp.GradScaler | bool | None = None,
+    device: str | None = None,
     step: Callable[..., Any] | None = None,
     memory: bool = False,
     set_to_none: bool = True,
@@ -70,6 +72,8 @@ def profile_training(
         clip: the norm that gradients are clipped to before the update.
         scaler: ``True`` or a gradient scaler, as half precision needs: it makes the loss larger; before clipping and
             update, gradients are made as much smaller, and looked through for what is infinite. It stays as it was.
+        device: whose kernels run, ``"cpu"`` or ``"cuda"``, wherever the model is, which is the default: attention with
+            dropout is one kernel on CUDA, say, that computes its scores anew in the backward.
         step: a function of model and inputs that does all this in its own way, in place of the arguments above.
         memory: also tell how much memory a training loop takes, in ``layers.memory``, in its first iteration and in a
             later one; it takes a run of two iterations more.
@@ -104,6 +108,8 @@ def profile_training(
         raise InputError(f"clip={clip}: give a norm above 0")
     if optimizer is None and is_scaled(scaler):
         raise InputError("scaler= makes the gradients smaller again that an optimizer takes: give optimizer=")
+    if device is not None and device not in DIALECTS:
+        raise UnknownNameError("device", device, DIALECTS)
     with without_collection():
         custom = CustomOps(custom_ops, find(convention))
         whole = Step(
@@ -116,6 +122,7 @@ def profile_training(
             scaled=is_scaled(scaler),
             whole=step,
             set_to_none=set_to_none,
+            device=device,
         )
         try:
             trace = observe(model, inputs, watch=custom.watch, step=whole)

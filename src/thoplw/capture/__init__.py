@@ -23,6 +23,7 @@ from thoplw.capture.abstract_run import AbstractRun
 from thoplw.capture.backward import MarkedScopes
 from thoplw.capture.criterion import LOSS_PATH
 from thoplw.capture.detection import boxes_cover_pictures
+from thoplw.capture.dialects import spoken
 from thoplw.capture.distributed import refuse_split
 from thoplw.capture.inputs import entered
 from thoplw.capture.interrupts import Interrupts
@@ -156,6 +157,7 @@ def _capture(
         scopes: ModuleScopes = MarkedScopes(weights.indices, specs, watch)
         kind: type[Run] = MemoryRun if iterations else LiveTrainingRun if execute else TrainingRun
         device = torch.device("cpu")  # whatever autograd does on another, it does in threads of its own
+        dialect = (step is not None and step.device) or _device(given, real).type
     else:
         scopes = ModuleScopes(weights.indices, specs, watch)
         kind = LiveRun if execute else AbstractRun
@@ -183,6 +185,7 @@ def _capture(
                 stack.enter_context(torch.set_grad_enabled(step is not None or graph or not iterations))
                 if not execute:
                     stack.enter_context(stood_in_for([*weights.tensors.values(), *held], specs, run.device))
+                    stack.enter_context(spoken(dialect, scopes.belongs))
             stack.enter_context(handed_out(run.save))
             if isinstance(run, AbstractRun):
                 stack.enter_context(boxes_cover_pictures(run))

@@ -11,6 +11,7 @@ import torch
 
 from thoplw.capture.criterion import Criterion, Loss, shown
 from thoplw.capture.named import named_by
+from thoplw.capture.torch_internals import GradScaler
 from thoplw.errors import InputError, UnknownNameError
 
 
@@ -29,6 +30,7 @@ class Step:
         scaled: whether a gradient scaler makes the loss larger, and gradients as much smaller before the update.
         whole: does it all instead: called with model and inputs.
         set_to_none: whether gradients are let go of before the next iteration, or set to zero.
+        device: whose kernels run, ``"cpu"`` or ``"cuda"``; ``None`` for those of where the model is.
         criterion: the module that makes the loss of what the model returns.
     """
 
@@ -41,6 +43,7 @@ class Step:
     scaled: bool = False
     whole: Callable[..., Any] | None = None
     set_to_none: bool = True
+    device: str | None = None
     criterion: Criterion = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -182,7 +185,7 @@ def is_scaled(scaler: Any) -> bool:
     """
     if scaler is None or isinstance(scaler, bool):
         return bool(scaler)
-    if isinstance(scaler, torch.amp.GradScaler) and type(scaler).__module__.startswith(("torch.amp.", "torch.c")):
+    if isinstance(scaler, GradScaler) and type(scaler).__module__.startswith(("torch.amp.", "torch.c")):
         return scaler.is_enabled()
     raise InputError(f"scaler= is {shown(scaler)}: give True, or a torch.amp.GradScaler. {_WHOLE}")
 

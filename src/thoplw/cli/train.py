@@ -35,6 +35,9 @@ STEP = "Step"
 #: What ``--autocast`` takes.
 TYPES = ("bf16", "fp16")
 
+#: What ``--device`` takes.
+DEVICES = ("cpu", "cuda")
+
 
 Optimizer = Annotated[
     str | None,
@@ -55,6 +58,15 @@ Autocast = Annotated[
         rich_help_panel=STEP,
         help=f"Compute in {' or '.join(TYPES)}.",
         **words("type", lambda: TYPES),
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=STEP,
+        help=f"Whose kernels run: {' or '.join(DEVICES)}.",
+        **words("device", lambda: DEVICES),
     ),
 ]
 Freeze = Annotated[
@@ -101,6 +113,7 @@ def train(
         bool,
         typer.Option("--scaler", metavar="", rich_help_panel=STEP, help="Scale the loss, as fp16 needs, and unscale."),
     ] = False,
+    device: Device = None,
     freeze: Freeze = None,
     lora: Lora = None,
     checkpoint: Checkpoint = False,
@@ -145,6 +158,7 @@ def train(
             autocast=autocast,
             clip=clip,
             scaler=scaler,
+            device=device,
             convention=convention,
             strict=strict,
             verbose=False,
