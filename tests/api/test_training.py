@@ -53,6 +53,31 @@ def test_a_product_of_batches() -> None:
     assert flops(Function(torch.bmm), (asking(4, 3, 6), asking(4, 6, 12))) == 5184
 
 
+def test_a_product_in_a_product_of_batches() -> None:
+    """Their own form: 4 x 5 by 5 x 6, seven times by 6 x 7; the gradient of the first factor alone is asked for."""
+    product = Function(lambda a, b, c: (a @ b).expand(7, 4, 6).bmm(c))
+    assert flops(product, (asking(4, 5), torch.zeros(5, 6), torch.zeros(7, 6, 7))) == 5184
+
+
+def test_transposed_convolutions_without_a_gradient_of_their_input() -> None:
+    def step(model: nn.Module, x: torch.Tensor) -> None:
+        for _ in range(50):
+            model(x).sum().backward()
+
+    assert flops(nn.ConvTranspose2d(4, 8, (2, 2), stride=2), (1, 4, 30, 2), step=step) == 1_536_000
+
+
+@since("2.10")
+def test_attention_of_variable_lengths() -> None:
+    from torch.nn.attention.varlen import varlen_attn
+
+    model = Function(lambda q, k, v, ends: varlen_attn(q, k, v, ends, ends, 128, 128))
+    ends = torch.tensor([0, 128, 192], dtype=torch.int32)
+    report = thoplw.profile_training(model, (*(asking(192, 8, 64) for _ in "qkv"), ends))
+    assert 2 * report.by_phase()["forward"] == 41_943_040
+    assert 2 * report.total_macs == 146_800_640
+
+
 def test_a_product_with_itself_has_two_gradients() -> None:
     """4 x 5 by 5 x 4, and once more: forward 160 each, backward 320 each."""
     square = Function(lambda a: a.mm(a.t()) + a.mm(a.t()))
@@ -205,6 +230,9 @@ def test_the_report_can_do_what_every_report_can() -> None:
     assert "MACs backward" in report.summary()
     assert "MACs backward" in report.summary("tree")
     assert sum(report.by_phase().values()) == report.total_macs == sum(row.macs for row in report)
+    for phase, macs in report.by_phase().items():
+        assert sum(row.phases[phase] for row in report) == macs
+    assert "MACs backward" in report.summary("html")
     forward = thoplw.profile(nn.Linear(4, 5), (2, 4))[2]
     assert "phases" not in forward.to_dict()["totals"]
     assert forward.by_phase()["forward"] == forward.total_macs

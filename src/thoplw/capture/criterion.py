@@ -40,7 +40,7 @@ class Criterion(torch.nn.Module):
         loss = self._of(output)
         if self._shares > 1:
             loss = loss / self._shares
-        return loss if scaler is None else scaler.scale(loss)  # type: ignore[no-any-return] # it gives what it takes
+        return loss if scaler is None else scaler.scale(loss)
 
     def _of(self, output: Any) -> torch.Tensor:
         (loss,) = self._loss

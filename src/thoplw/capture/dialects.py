@@ -44,12 +44,13 @@ def _attention(
     """Flash attention, else the efficient kernel, else written out: ``transformers/cuda/sdp_utils.cpp``."""
     width, given = query.shape[-1], (query, key, value)
     fits = all(each.dim() == 4 and each.numel() and each.stride(-1) == 1 for each in given)
-    if fits and torch.backends.cuda.flash_sdp_enabled() and _is_flash(*given, attn_mask, is_causal):
+    allowed: Any = torch.backends.cuda  # torch leaves its functions untyped
+    if fits and allowed.flash_sdp_enabled() and _is_flash(*given, attn_mask, is_causal):
         scale = width**-0.5 if scale is None else scale
         padded = (pad(each, (0, -width % 8)) if width % 8 else each for each in given)
         out = torch.ops.aten._scaled_dot_product_flash_attention(*padded, dropout_p, is_causal, False, scale=scale)[0]
         return out[..., :width]
-    if fits and torch.backends.cuda.mem_efficient_sdp_enabled() and _is_efficient(*given):
+    if fits and allowed.mem_efficient_sdp_enabled() and _is_efficient(*given):
         keeps = torch.is_grad_enabled() and any(each.requires_grad for each in given)
         added = None if attn_mask is None else _added(attn_mask, query, key)
         return torch.ops.aten._scaled_dot_product_efficient_attention(

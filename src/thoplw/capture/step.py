@@ -185,8 +185,9 @@ def is_scaled(scaler: Any) -> bool:
     """
     if scaler is None or isinstance(scaler, bool):
         return bool(scaler)
-    if isinstance(scaler, GradScaler) and type(scaler).__module__.startswith(("torch.amp.", "torch.c")):
-        return scaler.is_enabled()
+    kind = type(scaler)
+    if issubclass(kind, GradScaler) and kind.__module__.startswith(("torch.amp.", "torch.cuda.", "torch.cpu.")):
+        return bool(scaler.is_enabled())
     raise InputError(f"scaler= is {shown(scaler)}: give True, or a torch.amp.GradScaler. {_WHOLE}")
 
 

@@ -634,12 +634,13 @@ def optimizer_steps(before: Callable[..., None], after: Callable[..., None]) -> 
 @contextmanager
 def foreach_on_cpu() -> Iterator[None]:
     """Have optimizers work on lists of weights by default, as they do on accelerators. Since 2.1."""
-    plain = optimizer_globals._get_foreach_kernels_supported_devices
-    setattr(optimizer_globals, "_get_foreach_kernels_supported_devices", lambda: [*plain(), "cpu"])  # noqa: B010
+    devices = "_get_foreach_kernels_supported_devices"
+    plain = getattr(optimizer_globals, devices)
+    setattr(optimizer_globals, devices, lambda: [*plain(), "cpu"])
     try:
         yield
     finally:
-        setattr(optimizer_globals, "_get_foreach_kernels_supported_devices", plain)  # noqa: B010
+        setattr(optimizer_globals, devices, plain)
 
 
 @contextmanager
@@ -650,7 +651,7 @@ def kernels_instead(kernels: Mapping[str, Callable[..., Any]], when: Callable[[]
         kernels: by the name of the operator; one that returns ``NotImplemented`` leaves it as it is.
         when: asked at each call, as all threads come here. Since 2.0.
     """
-    library = torch.library.Library("aten", "IMPL")
+    library: Any = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call] # torch's
     try:
         for name, kernel in kernels.items():
             packet, _, overload = name.partition(".")
