@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -414,8 +414,12 @@ def search(
     custom_ops: Mapping[Any, Callable[..., Any]] | None = None,
     *,
     whole: bool = False,
+    figures: Collection[str] = FORMULAS,
 ) -> Formula:
-    """What :func:`formula` does; ``whole`` tries one polynomial alone for the ranges, which takes few runs."""
+    """What :func:`formula` does, for some figures beside the convention's.
+
+    ``whole`` tries one polynomial alone for the ranges, which takes few runs.
+    """
     variables, ranges = tuple(sizes), tuple(range_of(name, each) for name, each in sizes.items())
     if not variables:
         raise InputError("a formula needs a variable with its sizes, such as S=(1, 8192)")
@@ -427,8 +431,8 @@ def search(
         require_effect(runs, ranges, axis, each)
     known = hints_of(runs.model(tuple(each[0] for each in ranges)))
     pieces = {"macs": solve(runs.measure(FORMULAS["macs"]), ranges, known, whole=whole)}
-    for name, figure in (FORMULAS if pieces["macs"] else {}).items():
-        measure = runs.measure(figure)
+    for name in filter(figures.__contains__, FORMULAS if pieces["macs"] else ()):
+        measure = runs.measure(FORMULAS[name])
         # Most often it holds where the cost does, and is of no higher degree: that takes no more runs.
         same = [refit(piece, measure.at) for piece in pieces["macs"]]
         found_too = tuple(piece for piece in same if piece is not None)
