@@ -21,6 +21,7 @@ def natural(
     wanted: Mapping[str, range | None] | None = None,
     *,
     convention: str | Convention = "thoplw",
+    memory: bool = False,
     figures: Collection[str] = FORMULAS,
 ) -> Formula:
     """How the cost of a model of a zoo depends on the sizes of its inputs.
@@ -30,6 +31,7 @@ def natural(
         wanted: variable -> its sizes, or None for those that the model is likely to take; all its variables if left
             out.
         convention: as for :func:`thoplw.formula`.
+        memory: also find the formula of the peak of memory.
         figures: those that are wanted beside the convention's; the fewer, the sooner.
 
     Raises:
@@ -44,7 +46,7 @@ def natural(
         if variable not in found.ranges:
             raise UnknownNameError(f"variable of {name}", variable, found.ranges)
         chosen[variable] = found.ranges[variable] if sizes is None else (sizes,)
-    look = partial(_search, found, convention=find(convention), figures=figures)
+    look = partial(_search, found, convention=find(convention), memory=memory, figures=figures)
     tries = [dict(zip(chosen, ranges, strict=True)) for ranges in product(*chosen.values())]
     if len(tries) == 1:
         return look(tries[0])
@@ -88,8 +90,17 @@ def _search(
     ranges: Mapping[str, range],
     *,
     convention: Convention,
+    memory: bool,
     figures: Collection[str],
     whole: bool = False,
 ) -> Formula:
     model: Any = (lambda resolution: found.model(resolution)) if "resolution" in ranges else found.model(None)
-    return search(model, lambda **sizes: found.inputs(**sizes), ranges, convention, whole=whole, figures=figures)
+    return search(
+        model,
+        lambda **sizes: found.inputs(**sizes),
+        ranges,
+        convention,
+        memory=memory,
+        whole=whole,
+        figures=figures,
+    )
