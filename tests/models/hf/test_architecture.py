@@ -77,9 +77,10 @@ def test_too_many_layers_are_refused_before_they_are_built(tmp_path: Path, inner
         hf.architecture(str(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["idefics2", "llava_next_video", "hyperclovax_vision_v2", "blip-2"])
+@pytest.mark.parametrize("name", ["idefics2", "llava_next_video", "hyperclovax_vision_v2", "blip-2", "colmodernvbert"])
 def test_placeholders_are_in_the_vocabulary(name: str) -> None:
     config = hf.architecture(name)[1]
+    config = getattr(config, "vlm_config", config)
     names = ("image_token_id", "image_token_index", "video_token_id", "video_token_index")
     tokens = {token for each in names if (token := getattr(config, each, None)) is not None}
     assert tokens

@@ -77,7 +77,7 @@ def _check_size(name: str, settings: Mapping[str, Any]) -> None:
 
 
 def _bring_into_vocabulary(config: Any) -> None:
-    """Give placeholders ids that the vocabulary has, as those of checkpoints do.
+    """Give placeholders ids that the vocabulary has, as those of checkpoints do; also in configurations inside.
 
     For example Idefics2 marks pictures by token 32,001, and its default vocabulary has 32,000. Costs do not depend on
     the id; the embedding refuses one that it does not have.
@@ -89,6 +89,9 @@ def _bring_into_vocabulary(config: Any) -> None:
     for name, token in known.items():
         if token in outside:
             setattr(config, name, size - len(outside) + outside.index(token))
+    for inner in vars(config).values():
+        if hasattr(inner, "get_text_config"):
+            _bring_into_vocabulary(inner)
 
 
 #: The mappings of classes that generate text, the first first.
