@@ -35,7 +35,7 @@ _ALONE: Mapping[str, Any] = MappingProxyType(
     {
         "do_sample": False,
         "eos_token_id": None,
-        "max_new_tokens": None,
+        "max_length": None,
         "min_length": 0,
         "min_new_tokens": None,
         "num_beams": 1,
@@ -86,7 +86,7 @@ class ByGenerate(Caller):
         config = copy.deepcopy(model.generation_config)
         own = {
             **_ALONE,
-            "max_length": max(self.longest, length + 2) + spare,
+            "max_new_tokens": max(self.longest - length, 2) + spare,
             "use_cache": config.use_cache is not False,
             **CACHES[self.cache],
         }
