@@ -182,7 +182,8 @@ class Generation:
         reserved = 0
         for each in self._left(self._position(at)):
             axis = self._axes.get(each[:3])
-            size = each.spec.numel * self._itemsize(each)
+            kept = min(each.spec.numel, each.bytes // each.spec.itemsize)  # elements may be shown several times
+            size = kept * self._itemsize(each)
             if axis is not None:
                 positions = each.spec.shape[axis]
                 size = size // max(positions, 1) * (-(-positions // page) * page)
@@ -204,7 +205,7 @@ class Generation:
     def _size(self, held: Held) -> int:
         if self._kv_dtype is None:
             return held.bytes
-        return held.bytes // held.spec.itemsize * self._itemsize(held)
+        return held.bytes * self._itemsize(held) // held.spec.itemsize
 
     def _itemsize(self, held: Held) -> int:
         is_float = "float" in held.spec.dtype
