@@ -15,7 +15,7 @@ from thoplw.capture.snapshot import slots_of
 from thoplw.capture.storages_run import storage_of
 from thoplw.record import Held
 
-#: Places of tensors: the first index on the way, the class of the object that holds it, where in that. No two are alike.
+#: Places of tensors: the first index on the way, the class of the object that holds it, and where in that.
 _Place = tuple[int, str, str]
 
 #: Tensors by their identity, with their places.
