@@ -277,6 +277,17 @@ def test_types_of_the_cache() -> None:
     assert kept.total_macs >= profiled(model).total_macs
 
 
+@pytest.mark.parametrize(("cache", "package"), [("fp8", "torch"), ("hqq", "hqq"), ("quanto", "optimum.quanto")])
+def test_quantised_caches_hold_what_they_really_hold(cache: str, package: str) -> None:
+    pytest.importorskip(package)
+    model = small("llama", hidden_size=256)  # as hqq and quanto scale 64 numbers at once
+    options = {"cache_implementation": "quantized", "cache_config": {"backend": cache}}
+    costs, held = generated(model, torch.ones(BATCH, PROMPT, dtype=torch.long), NEW, **options)
+    own_costs, own_held = said(profiled(model, cache=cache))
+    assert own_costs == costs
+    assert own_held[: len(held)] == held
+
+
 # -- models of any kind ------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -60,6 +62,36 @@ def test_places_are_told_apart() -> None:
         (0, "Layer", "states[1][1]"),
         (0, "pairs", "pairs[0]"),
         (0, "pairs", "pairs[1]"),
+    ]
+
+
+def test_a_tensor_made_of_others_holds_these() -> None:
+    """As one of quanto, which looks like 12 numbers of four bytes, and keeps 6 bytes and a scale."""
+
+    class Packed(torch.Tensor):
+        @staticmethod
+        def __new__(cls, values: torch.Tensor, scale: torch.Tensor) -> Packed:
+            made: Packed = torch.Tensor._make_wrapper_subclass(cls, (12,))
+            made.values, made.scale = values, scale  # type: ignore[assignment, method-assign] # names of quanto's kind
+            return made
+
+        @classmethod
+        def __torch_dispatch__(cls, *given: Any) -> Any:
+            raise NotImplementedError
+
+        def __tensor_flatten__(self) -> tuple[list[str], None]:
+            return ["values", "scale"], None
+
+    watch, module = Watch(nn.Identity(), 1), nn.Identity()
+    cache = [Packed(torch.ones(6, dtype=torch.uint8), torch.ones(1))]
+    watch.before(module, (), {})
+    watch.after(module, (), {"cache": cache}, None)
+    with pytest.raises(Enough):
+        watch.before(module, (), {"cache": cache})
+    (held,) = watch.states
+    assert sorted((*each[:3], each.bytes) for each in held) == [
+        (0, "cache", "cache.scale", 4),
+        (0, "cache", "cache.values", 6),
     ]
 
 

@@ -241,6 +241,11 @@ class Generation:
         if self._cache == "static":
             longest = self._calls.caller.longest - 1
             yield f"A static cache has {longest} positions from the beginning, and each step attends to all of them."
+        if self._cache == "hqq":
+            yield (
+                "Not in these figures: the search of hqq for better scales, whose length depends on values. It has no "
+                "matrix products, and the bytes of the cache do not depend on it."
+            )
         yield from self._of_windows()
         yield from self._over_the_cache()
         held = self._left(self.prompt)

@@ -133,7 +133,11 @@ def _collect(root: Any, name: str, found: _Tensors) -> None:
     while waiting:
         value, place = waiting.pop()
         if isinstance(value, torch.Tensor):
-            found.setdefault(id(value), (value, place))
+            if inner := _inner(value):
+                index, owner, way = place
+                waiting += [(each, (index, owner, f"{way}.{name}")) for name, each in inner]
+            else:
+                found.setdefault(id(value), (value, place))
             continue
         if id(value) in seen or isinstance(value, _OPAQUE):
             continue
@@ -148,6 +152,12 @@ def _collect(root: Any, name: str, found: _Tensors) -> None:
         else:
             own = type(value).__name__
             waiting += [(each, (index, own, key)) for key, each in _attributes(value)]
+
+
+def _inner(tensor: torch.Tensor) -> list[tuple[str, Any]]:
+    """The tensors that one of a class of its own is made of, as those of quanto are of values, scales and shifts."""
+    flatten = getattr(type(tensor), "__tensor_flatten__", None)
+    return [] if flatten is None else [(name, getattr(tensor, name)) for name in flatten(tensor)[0]]
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:

@@ -13,6 +13,7 @@ from torch import nn
 
 from thoplw.capture.generation import ByForward, Caller
 from thoplw.errors import InputError, MissingExtraError, UnknownNameError
+from thoplw.models.hf.quantised import followed
 from thoplw.models.hf.sample import Sample
 
 #: Kind of cache -> how ``generate`` is asked for it.
@@ -95,7 +96,8 @@ class ByGenerate(Caller):
         model.generation_config = config  # from which generate takes what is None; it is put back
         hook = model.register_forward_hook(self._choose)
         try:
-            return model.generate(self.ids(length), generation_config=config, attention_mask=self.mask(length))
+            with followed(self.cache):
+                return model.generate(self.ids(length), generation_config=config, attention_mask=self.mask(length))
         finally:
             hook.remove()
 
