@@ -127,6 +127,20 @@ class Experts(nn.Module):
         return results
 
 
+def test_what_is_assumed_may_lie_where_something_was_that_the_run_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it has the same place in memory, which is no reason to take it for made, and held by somebody."""
+
+    class Counting(nn.Module):
+        def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+            torch.ones(3, dtype=torch.long)
+            counts = nn.functional.one_hot(x.argmax(-1), 8).sum(0)
+            return list(x.split(counts.tolist()))
+
+    monkeypatch.setattr("thoplw.capture.abstract_run.memory_of", lambda tensor: 1)
+    trace = capture(Counting(), (torch.randn(16, 8),), {})
+    assert [each.statement for each in trace.assumptions] == ["routing is spread evenly"]
+
+
 @pytest.mark.parametrize("tokens", [16, 3, 1])  # the last two leave some of the 8 experts with less than others
 @pytest.mark.parametrize("way", ["one-hot", "only experts that are hit", "equal", "any", "sum", "scatter", "sorted"])
 def test_routing_is_spread_evenly(way: str, tokens: int) -> None:
