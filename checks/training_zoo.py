@@ -68,10 +68,10 @@ def build(name: str) -> tuple[torch.nn.Module, Any]:
         with _Unfilled():
             loaded = load(name, batch=BATCH, real=True)
         if type(loaded.model).__module__.startswith("torchvision.models.detection"):
-            return loaded.model.train(), _with_targets()
+            return loaded.model.train(), with_targets()
         return loaded.model.train(), tree_map(_random, loaded.inputs)
     cls, config = architecture(name.removeprefix("hf:"))
-    _shrink(config)
+    shrink(config)
     with _Unfilled():
         model = cls(config).train()
     return model, tree_map(_random, inputs_of(model, seq=16, batch=BATCH))
@@ -86,17 +86,17 @@ class _Unfilled(TorchFunctionMode):
         return args[0] if func in self.FILLS else func(*args, **(kwargs or {}))
 
 
-def _with_targets() -> Any:
+def with_targets() -> Any:
     """Pictures with two boxes in each, as detection is trained."""
     target = {"boxes": torch.tensor([[10.0, 10, 100, 100], [20, 30, 90, 140]]), "labels": torch.tensor([1, 2])}
     return [torch.rand(3, 160, 160) for _ in range(BATCH)], [target] * BATCH
 
 
-def _shrink(config: Any) -> None:
-    """Make a configuration, and those inside of it, small."""
+def shrink(config: Any) -> None:
+    """Make a configuration of transformers, and those inside of it, small: two layers, few words."""
     for key, value in list(vars(config).items()):
         if hasattr(value, "to_dict") and hasattr(value, "model_type"):
-            _shrink(value)
+            shrink(value)
         if "layerdrop" in key or "layer_drop" in key:
             setattr(config, key, 0.0)  # it leaves out layers at random
         for most, keys in SMALL.items():

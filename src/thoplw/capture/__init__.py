@@ -54,7 +54,7 @@ from thoplw.capture.torch_internals import (
     is_transformed,
     lacks_memory,
 )
-from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, phases_of
+from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, WithGradients, phases_of
 from thoplw.capture.types_told import types_told
 from thoplw.capture.unread import Unread
 from thoplw.capture.weights import Weights
@@ -259,6 +259,7 @@ def _capture(
         unread=never_read,
         given=tuple(map(specs.of, given.values())),
         lifetimes=run.ledger.lifetimes(phases or bytes(len(run.steps))) if isinstance(run, MemoryRun) else None,
+        trained=run.trained if isinstance(run, WithGradients) and step is not None else (),
     )
 
 

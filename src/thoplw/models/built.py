@@ -12,7 +12,9 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from thoplw.errors import MissingExtraError
+from thoplw.capture.machine import free_memory
+from thoplw.errors import InputError, MissingExtraError
+from thoplw.render.units import quantity
 
 Inputs = tuple[Any, ...] | dict[str, Any] | None
 Built = tuple[nn.Module, Inputs]
@@ -34,6 +36,22 @@ def build(builder: Callable[[], Any], real: bool, *ways: AbstractContextManager[
                 if not _wants_values(error):
                     raise
         return builder()
+
+
+def require_room(model: nn.Module) -> None:
+    """Refuse to allocate the weights of a model that do not fit: a process that takes too much is ended without a word.
+
+    Raises:
+        InputError: there is less memory than they need.
+    """
+    tensors = (*model.parameters(), *model.buffers())
+    needed, free = sum(each.numel() * each.element_size() for each in tensors), free_memory()
+    if free is not None and needed > free:
+        raise InputError(
+            f"the weights of {type(model).__name__} need {quantity(needed, 'B')}, and {quantity(free, 'B')} of memory "
+            "are free: run it where there is more, or make the model smaller, as hf: and a folder with a config.json "
+            "of fewer layers does. To count it, thoplw profile needs no weights"
+        )
 
 
 def _wants_values(error: BaseException | None) -> bool:
