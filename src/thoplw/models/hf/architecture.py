@@ -84,7 +84,7 @@ def _bring_into_vocabulary(config: Any) -> None:
     """
     names = {name for _, tokens in PLACEHOLDERS.values() for name in tokens}
     known = {name: token for name in sorted(names) if isinstance(token := getattr(config, name, None), int)}
-    size = getattr(config.get_text_config(), "vocab_size", None) if known else None
+    size: Any = getattr(config.get_text_config(), "vocab_size", None) if known else None
     outside = sorted({token for token in known.values() if isinstance(size, int) and token >= size})
     for name, token in known.items():
         if token in outside:
