@@ -90,9 +90,7 @@ class Timed(nn.Module):
 def test_a_forward_that_runs_without_values_is_not_measured(given: bool) -> None:
     model = Timed(given)
     for run in (thoplw.profile, thoplw.profile_training, thoplw.measure):
-        with pytest.raises(
-            InputError, match="measure was called in a forward that thoplw runs on tensors without"
-        ):
+        with pytest.raises(InputError, match="measure was called in a forward that thoplw runs on tensors without"):
             run(model, (1, 4))
     macs, *_ = thoplw.profile(model, torch.zeros(1, 4), execute=True, verbose=False)
     assert macs == 20
