@@ -85,11 +85,11 @@ def build(name: str) -> tuple[torch.nn.Module, Any]:
         if type(loaded.model).__module__.startswith("torchvision.models.detection"):
             if large:
                 loaded.model.transform.min_size, loaded.model.transform.max_size = (SIDE,), SIDE
-            return loaded.model.train(), _with_targets()
+            return loaded.model.train(), with_targets()
         inputs = tree_map(_cut, loaded.inputs) if large and not hasattr(loaded.model, "image_size") else loaded.inputs
         return loaded.model.train(), tree_map(_random, inputs)
     cls, config = architecture(name.removeprefix("hf:"))
-    _shrink(config)
+    shrink(config)
     with _Unfilled():
         model = cls(config).train()
     return model, tree_map(_random, inputs_of(model, seq=16, batch=BATCH))
@@ -104,7 +104,7 @@ class _Unfilled(TorchFunctionMode):
         return args[0] if func in self.FILLS else func(*args, **(kwargs or {}))
 
 
-def _with_targets() -> Any:
+def with_targets() -> Any:
     """Pictures with two boxes in each, as detection is trained: with a mask for each, and key points of a person."""
     target = {
         "boxes": torch.tensor([[10.0, 10, 100, 100], [20, 30, 90, 140]]),
@@ -115,8 +115,8 @@ def _with_targets() -> Any:
     return [torch.rand(3, 160, 160) for _ in range(BATCH)], [target] * BATCH
 
 
-def _shrink(config: Any) -> None:
-    """Make a configuration, and those inside of it, small."""
+def shrink(config: Any) -> None:
+    """Make a configuration of transformers, and those inside of it, small: two layers, few words."""
     small = {key: most for most, keys in SMALL.items() for key in keys.split()}
     if any(getattr(config, key, None) for key in BY_NUMBER):
         small = {key: most for key, most in small.items() if most != min(SMALL)}
@@ -124,7 +124,7 @@ def _shrink(config: Any) -> None:
         config.axial_pos_shape = (4, 4)  # they multiply to the length
     for key, value in list(vars(config).items()):
         if hasattr(value, "to_dict") and hasattr(value, "model_type"):
-            _shrink(value)
+            shrink(value)
         if "layerdrop" in key or "layer_drop" in key:
             setattr(config, key, 0.0)  # it leaves out layers at random
         if key in small and isinstance(value, int) and value > small[key]:

@@ -1036,9 +1036,24 @@ def _pairs() -> Iterator[tuple[Callable[[], Any], Callable[[Any], Any]]]:
             yield getattr(torch._C, get), _with_each(getattr(torch._C, put))
 
 
+def _autocast_depth() -> int:
+    """How many blocks of autocast are open: what they cast is kept until the outermost one ends."""
+    torch.autocast_increment_nesting()
+    return int(torch.autocast_decrement_nesting())
+
+
+def _set_autocast_depth(before: int) -> None:
+    now = _autocast_depth()
+    for _ in range(before, now):
+        torch.autocast_decrement_nesting()
+    for _ in range(now, before):
+        torch.autocast_increment_nesting()
+
+
 def _autocast() -> Iterator[Switch]:
     """Whether functions choose the type that they compute in, and which, by kind of device."""
     yield torch.is_autocast_cache_enabled, torch.set_autocast_cache_enabled
+    yield _autocast_depth, _set_autocast_depth
     if hasattr(torch, "get_autocast_dtype"):  # since 2.4
         for kind in ("cpu", "cuda"):
             yield partial(torch.is_autocast_enabled, kind), partial(torch.set_autocast_enabled, kind)

@@ -85,7 +85,14 @@ class Profile:
         """One line for each thing that the totals leave out, such as operators without a price."""
         asleep = not any(row.calls or row.macs or row.flops for row in self.modules)
         nothing = ("Nothing ran, as no input was given: only parameters are known.",) if asleep else ()
-        return (*nothing, *on_device(self.about.roof), *notes(self.gaps, self.about.convention))
+        return (*nothing, *self.on_device, *notes(self.gaps, self.about.convention))
+
+    @property
+    def on_device(self) -> tuple[str, ...]:
+        """What times are of, and the floors of phases: a line for each, or none."""
+        floors = FIGURES["phase_floors"].value(self.total) if self.about.device else {}
+        assert isinstance(floors, Mapping)  # it has parts
+        return on_device(self.about.roof, floors)
 
     @property
     def doubts(self) -> tuple[str, ...]:
