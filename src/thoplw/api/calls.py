@@ -186,7 +186,7 @@ class Calls:
                 custom.watch(scope, module, inputs, output)
 
         with without_collection():
-            trace = capture(self.caller, (tuple(plan),), {}, watch=watch, priced=custom.flows)
+            trace = capture(self.caller, (tuple(plan),), {}, watch=watch, priced=custom.flows, storages=True)
             called = self._called(trace)
             return [
                 [

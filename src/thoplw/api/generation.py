@@ -26,6 +26,7 @@ from thoplw.pricing import Convention, find
 from thoplw.record import Held
 from thoplw.record.spec import ITEM_SIZES, SHORT_NAMES
 from thoplw.render import render
+from thoplw.render.page.generation import Curve
 from thoplw.render.plots import curves
 from thoplw.render.table import Table
 from thoplw.render.words import count, named, some
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 #: Formats that are tables, and all of them.
 _TABLES = ("text", "md", "csv", "latex")
-KINDS = (*_TABLES, "json")
+KINDS = (*_TABLES, "html", "json")
 
 #: How many positions a page has in which an engine keeps a cache.
 PAGE = 16
@@ -253,7 +254,8 @@ class Generation:
         reserved = 0
         for each in self._left(self._position(at)):
             axis = self._axes.get(each[:3])
-            size = each.spec.numel * self._itemsize(each)
+            kept = min(each.spec.numel, each.bytes // each.spec.itemsize)  # elements may be shown several times
+            size = kept * self._itemsize(each)
             if axis is not None:
                 positions = each.spec.shape[axis]
                 size = size // max(positions, 1) * (-(-positions // page) * page)
@@ -275,7 +277,7 @@ class Generation:
     def _size(self, held: Held) -> int:
         if self._kv_dtype is None:
             return held.bytes
-        return held.bytes // held.spec.itemsize * self._itemsize(held)
+        return held.bytes * self._itemsize(held) // held.spec.itemsize
 
     def _itemsize(self, held: Held) -> int:
         is_float = "float" in held.spec.dtype
@@ -312,6 +314,11 @@ class Generation:
         if self._cache == "static":
             longest = self._calls.caller.longest - 1
             yield f"A static cache has {longest} positions from the beginning, and each step attends to all of them."
+        if self._cache == "hqq":
+            yield (
+                "Not in these figures: the search of hqq for better scales, whose length depends on values. It has no "
+                "matrix products, and the bytes of the cache do not depend on it."
+            )
         yield from self._of_windows()
         yield from self._over_the_cache()
         held = self._left(self.prompt)
@@ -395,15 +402,21 @@ class Generation:
         """The prompt, the first and the last step, all steps and the total, with the cache after each.
 
         Args:
-            kind: ``text``, ``md``, ``csv``, ``latex`` or ``json``. Each call has tables and pages of its own, as in
-                ``report.decode(4096).summary("html")``.
-            fmt: ``raw`` numbers, ``grouped`` ones, ``clever`` ones with units, or the ``ratio`` to the total.
+            kind: ``text``, ``md``, ``csv`` or ``latex``; ``json``; or ``html``, one file that shows cost and cache
+                against positions as well, and what each layer costs in each call. Each call has tables and pages of its
+                own, as in ``report.decode(4096).summary("html")``.
+            fmt: of tables: ``raw`` numbers, ``grouped`` ones, ``clever`` ones with units, or the ``ratio`` to a total.
 
         Raises:
             UnknownNameError: there is no such kind or format.
+            MissingExtraError: ``html``, and Jinja is not installed.
         """
         if kind not in KINDS:
             raise UnknownNameError("kind", kind, KINDS)
+        if kind == "html":
+            from thoplw.api.generation_page import page_of
+
+            return page_of(self)
         return render(self.table(fmt) if kind in _TABLES else self.to_dict(), kind)
 
     def table(self, fmt: str = "raw") -> Table:
@@ -426,7 +439,7 @@ class Generation:
             FORMATTERS[whole][1](self.cache_bytes(self.prompt + self.new - 1), 0),
             *(self._written(self.floor) for _ in times),
         )  # fmt: skip
-        return Table(columns=columns, rows=tuple(cells), footer=footer, notes=self.notes, about=self._about)
+        return Table(columns=columns, rows=tuple(cells), footer=footer, notes=self.notes, about=self.about)
 
     def _rows(self) -> Iterator[tuple[str, str, tuple[int, int], int, str]]:
         prefill, timed = self.prefill, self._roof is not None
@@ -452,7 +465,8 @@ class Generation:
         return in_seconds(round(seconds * PICO))
 
     @property
-    def _about(self) -> dict[str, str]:
+    def about(self) -> dict[str, str]:
+        """The class of the model, convention, unit and versions."""
         info = self.prefill.to_dict()
         about = {key: info[key] for key in ("thoplw", "torch", "convention", "unit")}
         return {"model": type(self._calls.caller.model).__name__, **about}
@@ -461,7 +475,7 @@ class Generation:
         """Everything as plain values, for JSON; coefficients of polynomials as text."""
         end = self.last + 1
         return {
-            **self._about,
+            **self.about,
             "prompt": self.prompt,
             "new": self.new,
             "batch": self.batch,
@@ -519,15 +533,22 @@ class Generation:
             raise UnknownNameError("figure", figure, ("cost", "cache"))
         if not self.parts:
             raise InputError("one token takes no step: there is nothing to draw")
+        curve = self.curve(figure)
+        title = f"{type(self._calls.caller.model).__name__}, batch {self.batch}"
+        runs = [(place, value, True) for place, value in curve.held_out]
+        return curves({"": (curve.points, runs)}, title=title, variable=curve.variable, unit=curve.title)
+
+    def curve(self, figure: Literal["cost", "cache"]) -> Curve:
+        """The cost of a step against the positions before it, or the bytes of the cache against its own."""
         index, more = (0, 0) if figure == "cost" else (2, 1)
         line, runs = [], []
         for part in self.parts:
             places = sorted({*range(part.first, part.last, max(1, (part.last - part.first) // 50)), part.last})
             line += [(place + more, int(part.at(place)[index])) for place in places]
-            runs += [(place + more, int(part.at(place)[index]), True) for place in part.held_out]
-        unit = f"{self._unit}s of a step" if figure == "cost" else "Bytes of the cache"
-        title = f"{type(self._calls.caller.model).__name__}, batch {self.batch}"
-        return curves({"": (line, runs)}, title=title, variable="positions", unit=unit)
+            runs += [(place + more, int(part.at(place)[index])) for place in part.held_out]
+        unit = f"{self._unit}s" if figure == "cost" else "bytes"
+        title = f"{unit} of a step" if figure == "cost" else "Bytes of the cache"
+        return Curve(title=title, variable="positions", points=line, held_out=runs, unit=unit)
 
 
 def profile_generation(

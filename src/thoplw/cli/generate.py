@@ -22,7 +22,7 @@ from thoplw.cli.options import (
 from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
 
 #: Output formats.
-KINDS = ("text", "md", "csv", "latex", "json")
+KINDS = ("text", "md", "csv", "latex", "html", "json")
 
 #: Kinds of cache. Spelled out here, as importing them would make the help slow.
 CACHES = ("dynamic", "static", "fp8", "hqq", "quanto")
@@ -77,7 +77,7 @@ def generate(
 
     thoplw generate hf:mixtral --kv-dtype fp8 --fmt clever
 
-    thoplw generate hf:gemma3_text --prompt 16384 --kind json
+    thoplw generate hf:gemma3_text --prompt 16384 -o gemma.html
 
     thoplw generate hf:llama --batch 8 --on h100-sxm
     """

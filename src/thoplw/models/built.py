@@ -30,7 +30,7 @@ def build(builder: Callable[[], Any], real: bool, *ways: AbstractContextManager[
         warnings.simplefilter("ignore")  # Models warn about missing weights, which a profile does not need.
         for without_weights in () if real else ways or (torch.device("meta"), WeightsOnMeta()):
             try:
-                with without_weights:
+                with without_weights, Unfilled():
                     return builder()
             except Exception as error:
                 if not _wants_values(error):
@@ -83,6 +83,19 @@ class WeightsOnMeta(TorchFunctionMode):
         if func in self.CREATE_WEIGHTS and kwargs.get("device") is None:
             kwargs = {**kwargs, "device": "meta"}
         return func(*args, **kwargs)
+
+
+class Unfilled(TorchFunctionMode):
+    """Do not fill weights that have no values: that was most of the time it took to build a vision transformer."""
+
+    FILLS = frozenset(
+        getattr(torch.Tensor, name) for name in "add_ clamp_ erfinv_ fill_ mul_ normal_ uniform_ zero_".split()
+    )
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in self.FILLS and args[0].is_meta and not any(isinstance(each, torch.Tensor) for each in args[1:]):
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def empty(*shape: int) -> torch.Tensor:

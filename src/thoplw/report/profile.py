@@ -158,6 +158,13 @@ class Profile:
             parents.append(path[-1] if path else -1)
             path.append(index)
         shown = [figure for figure in FIGURES.values() if figure.places & {"page", "flame"}]
+        phases = [phase for phase, cost in self.by_phase().items() if cost] if self.has_phases else []
+
+        def figures(row: Row) -> dict[str, int]:
+            parts = FIGURES["phases"].value(row)
+            assert isinstance(parts, Mapping)
+            return {figure.name: figure.number(row) for figure in shown} | {phase: parts[phase] for phase in phases}
+
         return Outline(
             about=self.about.to_dict(),
             inputs=self.total.input_shapes,
@@ -171,7 +178,8 @@ class Profile:
                     on_flame="flame" in figure.places,
                 )
                 for figure in shown
-            ),
+            )
+            + tuple(OutlineFigure(name=phase, label=f"{unit}s {phase}", unit=unit, on_flame=False) for phase in phases),
             totals=tuple(self._totals()),
             modules=tuple(
                 OutlineModule(
@@ -181,8 +189,8 @@ class Profile:
                     inputs=row.input_shapes,
                     outputs=row.output_shapes,
                     calls=row.calls,
-                    own={figure.name: figure.number(row) for figure in shown},
-                    all={figure.name: figure.number(whole) for figure in shown},
+                    own=figures(row),
+                    all=figures(whole),
                     operators=row.operators,
                 )
                 for row, whole, parent in zip(self.modules, cumulative(self.modules), parents, strict=True)

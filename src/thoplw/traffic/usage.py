@@ -112,7 +112,7 @@ class Usage:
         self._forward = self._counted if not trace.phases else Counter(_steps_of(trace, Phase.FORWARD))
         self._trained = {each.key: each for each in trace.trained}
         self._uses: dict[tuple[int, TensorSpec, int], _Use] = {}
-        self._asked: set[tuple[int, TensorSpec]] = set()
+        self._open: set[tuple[int, TensorSpec]] = set()  # what is being worked out
 
     # -- as the operators ran ------------------------------------------------------------------------------------------
 
@@ -454,11 +454,11 @@ class Usage:
         key = scope, spec, pieces
         known = self._uses.get(key)
         if known is None:
-            if key[:2] in self._asked:  # a view may look like what it shows, or a view of that
+            if (scope, spec) in self._open:  # a view of a view may look like what it shows
                 return _UNUSED
-            self._asked.add(key[:2])
+            self._open.add((scope, spec))
             known = self._uses[key] = self._work_out(scope, spec, pieces)
-            self._asked.remove(key[:2])
+            self._open.remove((scope, spec))
         return known
 
     def _work_out(self, scope: int, spec: TensorSpec, pieces: int) -> _Use:
@@ -467,7 +467,8 @@ class Usage:
         if any(not self._shows(call) and part_of(call) is None for call in takers):
             return self._as_a_whole(scope, spec, pieces, takers)
         uses = [self._use(at, spec) for at in self._inner[scope].get(spec, ())]
-        shown = Counter(piece for call in takers if self._shows(call) for piece in call.outputs)
+        # A view that looks like the tensor, as of detach(), is used where the tensor is.
+        shown = Counter(piece for call in takers if self._shows(call) for piece in call.outputs if piece != spec)
         parts = [self._use(scope, piece, pieces * many) for piece, many in shown.items() for _ in range(many)]
         parts += [self._looked_up(scope, call, times) for call, times in takers.items() if not self._shows(call)]
         together = _together(parts)
