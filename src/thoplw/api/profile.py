@@ -119,9 +119,10 @@ def watched(
     step: Step | None = None,
     iterations: int = 1,
     graph: bool = False,
+    gpu: bool = False,
 ) -> Memory:
     """Run a model once more, and watch the memory that it takes; arguments as for :func:`observe`."""
-    return Memory(observe(model, tensor, train=train, step=step, iterations=iterations, graph=graph))
+    return Memory(observe(model, tensor, train=train, step=step, iterations=iterations, graph=graph, gpu=gpu))
 
 
 def _refuse_memory(memory: bool, reason: str) -> None:
@@ -160,6 +161,7 @@ def observe(
     step: Step | None = None,
     iterations: int = 0,
     graph: bool = False,
+    gpu: bool = False,
 ) -> Trace:
     """Run a model once and record what ran; arguments as for :func:`profile` and :func:`thoplw.capture.capture`."""
     model = module_of(model)
@@ -179,6 +181,7 @@ def observe(
             step=step,
             iterations=iterations,
             graph=graph,
+            gpu=gpu,
         )
     except (TypeError, AttributeError) as error:
         if isinstance(tensor, dict) and isinstance(error, TypeError):

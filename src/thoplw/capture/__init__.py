@@ -79,6 +79,7 @@ def capture(
     step: Step | None = None,
     iterations: int = 0,
     graph: bool = False,
+    gpu: bool = False,
 ) -> Trace:
     """Run ``model(*args, **kwargs)`` as in inference and record it; the model is left exactly as it was.
 
@@ -97,6 +98,7 @@ def capture(
         iterations: watch the memory of so many steps, or of inference if there is no step; 0 for none. The record is of
             the kernels that torch runs then.
         graph: watch inference with gradients enabled, as of a model that asks for some itself.
+        gpu: watch the memory of the kernels that torch takes on a CUDA GPU.
 
     Raises:
         DataDependentError: the model decided on a value that an abstract run does not have.
@@ -117,7 +119,7 @@ def capture(
                 return trace
         if not CAN_EXCHANGE:
             raise InputError(f"gradients are counted with torch 2.4 or newer, and this is torch {VERSION}.")
-        return _capture(model, *given, execute, reuse_layers, watch, priced, train, step, None, iterations, graph)
+        return _capture(model, *given, execute, reuse_layers, watch, priced, train, step, None, iterations, graph, gpu)
 
 
 def _capture(
@@ -133,6 +135,7 @@ def _capture(
     asked: Asked | None,
     iterations: int = 0,
     graph: bool = False,
+    gpu: bool = False,
 ) -> Trace:
     """Run and record, below autograd where ``asked`` is given, to note whether the forward asks for gradients."""
     specs = Specs()
@@ -163,6 +166,7 @@ def _capture(
     run.priced = priced
     run.own(real)
     if isinstance(run, MemoryRun):
+        run.gpu = gpu
         _hold(run.ledger, weights, [*given.values(), *islice(snapshot.tensors.values(), before, None)])
     made = Made(weights, scopes)
     survivors = Survivors(weights.modules, snapshot)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from itertools import chain
 from typing import Any
 
 import torch
 
+from thoplw.capture.abstract import AbstractTensor
+from thoplw.capture.gpu_kernels import CUBLAS_WORKSPACE, PRODUCTS, GpuKernels, over_lists
 from thoplw.capture.ledger import Ledger
 from thoplw.capture.nesting import tensors_in
+from thoplw.capture.operators import target_of
+from thoplw.capture.torch_internals import current_node, graph_task, is_held_once, number_of_node
 from thoplw.capture.training_run import TrainingRun
 from thoplw.record import Kind
 
@@ -21,12 +25,19 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
 
     Attributes:
         ledger: what was there, and when.
+        gpu: whether to take the kernels that torch has for a CUDA GPU, and what cuBLAS keeps there.
     """
+
+    gpu = False
 
     def __init__(self, **shared: Any) -> None:
         """Take what :class:`Run` takes."""
         super().__init__(**shared)
         self.ledger = Ledger(self._all)
+        self._cublas = False  # whether it has its workspace
+        self._node = -1  # the number of the node of the graph that a backward pass is at
+        self._since = 0  # the step with which that began
+        self._lists = ExitStack()
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
         """Inputs are there before the run."""
@@ -38,6 +49,12 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         """Note what the model returned, and keys and values among that."""
         self.ledger.note(tensors_in(output), Kind.OUTPUTS)
         self.ledger.note(_in_caches(output), Kind.CACHE)
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Take the kernels of the device."""
+        with super().entered(), GpuKernels() if self.gpu else nullcontext():
+            yield
 
     def end(self) -> None:
         """Stop recording."""
@@ -52,14 +69,59 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         leaves = (weight for weight in weights if weight.requires_grad and weight.is_leaf)
         self.ledger.note((weight.grad for weight in leaves if weight.grad is not None), Kind.GRADIENTS)
 
+    def _begin_update(self, optimizer: Any, *_: Any) -> None:
+        super()._begin_update(optimizer, *_)
+        if self.gpu:
+            self._lists.enter_context(over_lists(optimizer))
+
     def _end_update(self, optimizer: Any, *_: Any) -> None:
         super()._end_update(optimizer, *_)
+        self._lists.close()
         self.ledger.note(chain.from_iterable(map(tensors_in, optimizer.state.values())), Kind.OPTIMIZER)
 
     def _run_one(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        if self.gpu:
+            self._before_on_gpu(func)
         output = super()._run_one(func, types, args, kwargs)
+        if self.gpu and func is _SUM and self._is_added_in_place(args, output):
+            output.memory = args[0].memory
         self.ledger.record(func, args, kwargs or {}, output)
         return output
+
+    def _before_on_gpu(self, func: Any) -> None:
+        if not self._cublas and target_of(func) in PRODUCTS:
+            self._cublas = True
+            self.ledger.keep(CUBLAS_WORKSPACE, Kind.WORKSPACES)
+        node = current_node() if graph_task() >= 0 else None
+        number = -1 if node is None else number_of_node(node)
+        if number != self._node:
+            self._node, self._since = number, len(self._all)
+
+    def _is_added_in_place(self, args: tuple[Any, ...], output: Any) -> bool:
+        """Whether autograd adds a gradient to one that it has, and that nobody else needs.
+
+        Then it writes the sum into the memory of the first, but not while a dispatch mode looks on, as this one does.
+        The first is the output of another node of the graph than the one that is evaluated: so it is told from a sum in
+        the derivative of an operator.
+        """
+        if self._node < 0 or torch.is_grad_enabled() or len(args) != 2:
+            return False
+        first, second = args
+        if type(first) is not AbstractTensor or type(second) is not AbstractTensor or first.memory is None:
+            return False
+        same = first.spec == output.spec and first.spec.shape == second.spec.shape and dense_strides(first)
+        return same and is_held_once(first) and self.ledger.is_alone(first, self._since)
+
+
+def dense_strides(tensor: torch.Tensor) -> bool:
+    """Whether the elements of a tensor lie side by side, in any order, and none of them twice."""
+    reach = 1
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size != 1:
+            if stride != reach:
+                return False
+            reach *= size
+    return True
 
 
 def _in_caches(value: Any, inside: bool = False, depth: int = 0) -> Iterator[torch.Tensor]:
@@ -80,6 +142,8 @@ def _in_caches(value: Any, inside: bool = False, depth: int = 0) -> Iterator[tor
     for each in inner:
         yield from _in_caches(each, inside, depth + 1)
 
+
+_SUM = torch.ops.aten.add.Tensor
 
 #: Layers in lists in caches in outputs: nobody nests deeper.
 _DEEPEST = 6

@@ -270,6 +270,22 @@ def kernel_in_python(func: Any) -> Callable[..., Any]:
     return kernel
 
 
+def efficient_attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    keeps: bool,
+    dropout: float,
+    causal: bool,
+    scale: float | None,
+) -> torch.Tensor:
+    """Attention as CUDA has it that keeps no scores, ``keeps`` what its backward pass reads. Since 2.3."""
+    kernel = torch.ops.aten._scaled_dot_product_efficient_attention
+    attended: torch.Tensor = kernel(query, key, value, mask, keeps, dropout, causal, scale=scale)[0]
+    return attended
+
+
 # -- dispatch ----------------------------------------------------------------------------------------------------------
 
 
@@ -562,6 +578,14 @@ next_node_number: Callable[[], int] = vars(torch.autograd).get("_get_sequence_nr
 def number_of_node(node: Any) -> int:
     """The number that a node was given when it was made; that of what adds to ``.grad`` is the highest. Since 2.0."""
     return int(node._sequence_nr())
+
+
+def is_held_once(tensor: torch.Tensor) -> bool:
+    """Whether nobody but autograd holds a gradient that an operator of its own gets. Since 2.0.
+
+    That is one reference of autograd's, and three of the call of the mode.
+    """
+    return int(tensor._use_count()) <= 4  # type: ignore[attr-defined] # torch types no private names
 
 
 @contextmanager
