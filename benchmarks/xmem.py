@@ -21,8 +21,9 @@ import statistics
 import sys
 import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,10 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-import thoplw  # noqa: E402
+from thoplw.api.profile import watched  # noqa: E402
+from thoplw.capture.step import Step  # noqa: E402
 from thoplw.estimate.allocator import NoRoomError, allocated  # noqa: E402
+from thoplw.record import Lifetimes  # noqa: E402
 
 SOURCE = "https://github.com/Stone-ResearchLife/xMem (plot/data, commit d61e0764486838fff7a444bb03be7d6d2cd8bbaa)"
 
@@ -159,28 +162,54 @@ CONVOLUTIONAL: dict[str, Callable[[], torch.nn.Module]] = {
 
 def told(run: Run) -> int:
     """The bytes that are said to be reserved at most; 0 where the run is said not to fit."""
-    batch, kept = int(run["batch"]), {}
-    images = run["model"] in CONVOLUTIONAL
-    model = (CONVOLUTIONAL if images else TRANSFORMERS)[run["model"]]().to("meta").train()
-    optimizer = getattr(torch.optim, run["opt"])(model.parameters(), lr=0.001)
     zero = 0 if run["zero"] == "-" else int(run["zero"])
+    few, more = (_lifetimes(run["model"], run["opt"], zero, batch) for batch in FEW)
+    assert few.events == more.events
+    storages = []
+    for one, other in zip(few.storages, more.storages, strict=True):
+        each, rest = divmod(other.size - one.size, FEW[1] - FEW[0])
+        assert not rest
+        storages.append(one._replace(size=one.size + each * (int(run["batch"]) - FEW[0])))
+    try:
+        return allocated(replace(few, storages=tuple(storages)), ROOM).reserved
+    except NoRoomError:
+        return 0
+
+
+#: Every storage has so many bytes, and so many for each sample: runs with two batches tell the sizes with any.
+FEW = (8, 16)
+
+
+@cache
+def _lifetimes(name: str, optimizer: str, zero: int, batch: int) -> Lifetimes:
+    """Which storages there are in four iterations of the loop that was run."""
+    images = name in CONVOLUTIONAL
+    with torch.device("cpu" if name.startswith("RegNet") else "meta"):  # RegNet reads values as it is made
+        model = (CONVOLUTIONAL if images else TRANSFORMERS)[name]().train()
+    updater = getattr(torch.optim, optimizer)(model.parameters(), lr=0.001)
     criterion = torch.nn.CrossEntropyLoss()
+    kept = {}
 
     def iteration(model: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
         if zero == 0:
-            optimizer.zero_grad()
+            updater.zero_grad()
         output = model(*args, **kwargs)
         kept["output"] = output
-        loss = criterion(output, torch.zeros(batch, dtype=torch.long)) if images else output.loss
+        if images:
+            loss = criterion(output, torch.zeros(batch, dtype=torch.long))
+            if zero == 1:
+                updater.zero_grad()
+        else:
+            if zero == 1:
+                updater.zero_grad()
+            loss = output.loss
         kept["loss"] = loss
-        if zero == 1:
-            optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
+        updater.step()
         if images:
             kept["guess"] = torch.max(output, 1)
         if zero == 2:
-            optimizer.zero_grad()
+            updater.zero_grad()
 
     def two(model: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
         iteration(model, *args, **kwargs)
@@ -192,11 +221,10 @@ def told(run: Run) -> int:
         padded = tokens.clone()
         padded[0, 0] = 0  # some rows are shorter, so that there is a mask
         inputs = {"input_ids": tokens, "attention_mask": padded, "labels": tokens.clone()}
-    memory = thoplw.profile_training(model, inputs, step=two, memory="cuda", verbose=False).memory
-    try:
-        return allocated(memory.trace.lifetimes, ROOM).reserved
-    except NoRoomError:
-        return 0
+    # What profile_training(step=two, memory="cuda") does for the memory, without the costs.
+    found = watched(model, inputs, step=Step(whole=two), iterations=2, gpu=True).trace.lifetimes
+    assert found is not None
+    return found
 
 
 def tell(runs: list[Run], file: Path) -> None:
@@ -204,7 +232,7 @@ def tell(runs: list[Run], file: Path) -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     known = _read_told(file)
-    for run in runs:
+    for run in sorted(runs, key=lambda run: (run["model"] in CONVOLUTIONAL, run["model"], run["opt"], run["zero"])):
         if _key(run) not in known and run["oom"] == "0":
             known[_key(run)] = told(run)
             with file.open("a") as lines:
@@ -252,7 +280,7 @@ def table(runs: list[Run], said: dict[tuple[str, ...], int]) -> str:
     lines = [
         "# Memory on a GPU",
         "",
-        f"What `memory=\"cuda\"` says is reserved, beside what NVML read in {len(counted)} public runs of training on an",
+        f'What `memory="cuda"` says is reserved, beside what NVML read in {len(counted)} public runs of training on an',
         "RTX 3060 that did not run out of memory: the median of the relative error, and its 95th percentile. Other tools'",
         "estimates of the same runs are their authors' own, or those of xMem's authors.",
         "",

@@ -16,9 +16,9 @@ from torch.overrides import TorchFunctionMode
 
 from thoplw.capture.torch_internals import efficient_attention
 
-#: What cuBLAS is given to work in, from the first product of matrices on: ``CUBLAS_WORKSPACE_CONFIG`` is ``:4096:2:16:8``
-#: by default, which is 2 buffers of 4,096 KiB and 8 of 16 KiB. ("Reproducibility" in torch's documentation; since
-#: Hopper it is 32 MiB.)
+#: What cuBLAS is given to work in, from the first product of matrices on: by default 2 buffers of 4,096 KiB and 8 of
+#: 16 KiB, as ``CUBLAS_WORKSPACE_CONFIG=:4096:2:16:8`` says it ("Reproducibility" in torch's documentation). On a GPU of
+#: the generation of Hopper it is 32 MiB.
 CUBLAS_WORKSPACE = 2 * 4096 * 1024 + 8 * 16 * 1024
 
 #: Operators that cuBLAS computes.
@@ -52,12 +52,15 @@ def _attention(
 ) -> torch.Tensor:
     """Attention that keeps no scores, which torch chooses for float32, and for any type where there is a mask."""
     bare = any(each.dim() != 4 or each.is_nested for each in (query, key, value))
-    if bare or enable_gqa or (attn_mask is not None and (attn_mask.requires_grad or attn_mask.dtype is torch.bool)):
+    if bare or enable_gqa or (attn_mask is not None and attn_mask.requires_grad):
         more = {"enable_gqa": True} if enable_gqa else {}
         return torch.nn.functional.scaled_dot_product_attention(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, **more
         )
     if attn_mask is not None:
+        if attn_mask.dtype is torch.bool:
+            added = torch.zeros_like(attn_mask, dtype=query.dtype)
+            attn_mask = added.masked_fill_(attn_mask.logical_not(), -torch.inf)
         attn_mask = attn_mask.expand(*query.shape[:2], query.shape[2], key.shape[2])
     keeps = any(each.requires_grad for each in (query, key, value))
     return efficient_attention(query, key, value, attn_mask, keeps, dropout_p, is_causal, scale)

@@ -109,11 +109,11 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         first, second = args
         if type(first) is not AbstractTensor or type(second) is not AbstractTensor or first.memory is None:
             return False
-        same = first.spec == output.spec and first.spec.shape == second.spec.shape and dense_strides(first)
+        same = first.spec == output.spec and first.spec.shape == second.spec.shape and _is_dense(first)
         return same and is_held_once(first) and self.ledger.is_alone(first, self._since)
 
 
-def dense_strides(tensor: torch.Tensor) -> bool:
+def _is_dense(tensor: torch.Tensor) -> bool:
     """Whether the elements of a tensor lie side by side, in any order, and none of them twice."""
     reach = 1
     for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
