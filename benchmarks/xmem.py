@@ -47,6 +47,9 @@ ROOM = 12_473_860_096
 #: As many tokens has the longest row of nearly every batch of theirs, which are cut there; and so large are images.
 TOKENS, PIXELS = 128, 86
 
+#: In batches of so many some row is surely cut.
+SURE = 15
+
 #: Every which run serves to fit what lies outside of the allocator, and counts for nothing else.
 HELD_OUT = 3
 
@@ -281,20 +284,29 @@ def table(runs: list[Run], said: dict[tuple[str, ...], int]) -> str:
         "# Memory on a GPU",
         "",
         f'What `memory="cuda"` says is reserved, beside what NVML read in {len(counted)} public runs of training on an',
-        "RTX 3060 that did not run out of memory: the median of the relative error, and its 95th percentile. Other tools'",
-        "estimates of the same runs are their authors' own, or those of xMem's authors.",
+        "RTX 3060 that did not run out of memory: the median of the relative error, and its 95th percentile. What other",
+        "tools estimate of the same runs is as xMem's authors published it.",
         "",
         f"Of {len(known)} runs every third only served to fit one constant, what lies outside of the allocator:",
         f"{outside:,} bytes. The other {len(counted)} are in the table. There may be {ROOM:,} bytes of segments.",
         "",
-        f"Runs: {SOURCE}, read on {date.today().isoformat()}; torch 2.6.0, CUDA 12.4, transformers 4.51.3. Told with torch",
-        f"{torch.__version__}, torchvision {version('torchvision')}, transformers {version('transformers')}, by "
-        "`benchmarks/xmem.py`, which says how.",
+        f"Runs: {SOURCE}, read on {date.today().isoformat()};",
+        f"torch 2.6.0, CUDA 12.4, transformers 4.51.3. Told with torch {torch.__version__}, torchvision "
+        f"{version('torchvision')}, transformers {version('transformers')},",
+        "by `benchmarks/xmem.py`, which says how. The runs are not all that there are: those of the first folders that",
+        "could be listed, over all models, optimizers and batches there. None was left out for its error.",
+        "",
+        "What is missing: the workspaces of cuDNN's convolutions, which it chooses itself; and, in small batches, that",
+        f"the longest row may have less than {TOKENS} tokens, so that the batches of a run differ in size.",
         "",
         "| | runs | " + " | ".join(tools) + " |",
         "|---|--:|" + "--:|" * len(tools),
         row("all", counted),
         row("transformers", (run for run in counted if run["model"] in TRANSFORMERS)),
+        row(
+            f"transformers, batches of {SURE} and more",
+            (run for run in counted if run["model"] in TRANSFORMERS and int(run["batch"]) >= SURE),
+        ),
         row("convolutional networks", (run for run in counted if run["model"] in CONVOLUTIONAL)),
     ]
     for column in ("opt", "model"):
