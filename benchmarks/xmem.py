@@ -283,9 +283,9 @@ def table(runs: list[Run], said: dict[tuple[str, ...], int]) -> str:
     lines = [
         "# Memory on a GPU",
         "",
-        f'What `memory="cuda"` says is reserved, beside what NVML read in {len(counted)} public runs of training on an',
-        "RTX 3060 that did not run out of memory: the median of the relative error, and its 95th percentile. What other",
-        "tools estimate of the same runs is as xMem's authors published it.",
+        f'What `memory="cuda"` says is reserved, beside what NVML read in {len(counted)} public runs of training on',
+        "an RTX 3060 that did not run out of memory: the median of the relative error, and its 95th percentile. What",
+        "other tools estimate of the same runs is as xMem's authors published it.",
         "",
         f"Of {len(known)} runs every third only served to fit one constant, what lies outside of the allocator:",
         f"{outside:,} bytes. The other {len(counted)} are in the table. There may be {ROOM:,} bytes of segments.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from checks.releases import working_transformers
@@ -32,6 +33,14 @@ def test_the_cache_of_an_engine(run: Run) -> None:
     assert sizes == [12 * 2 * 768 * 65 * 4, 12 * 2 * 768 * 65]
 
 
+def test_a_file_that_ends_in_html_is_a_page(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("jinja2")
+    result = run("generate", "hf:gpt2", "--prompt", "64", "--new", "9", "-o", str(tmp_path / "gpt2.html"))
+    assert result.exit_code == 0
+    page = (tmp_path / "gpt2.html").read_text(encoding="utf-8")
+    assert "<title>GPT2LMHeadModel: 9 tokens after a prompt of 64 positions" in page
+
+
 def test_a_model_of_a_file_takes_again_what_it_returns(run: Run, write: Callable[..., str]) -> None:
     write(
         "class Net(nn.Module):\n"
@@ -52,7 +61,7 @@ def test_a_model_of_a_file_takes_again_what_it_returns(run: Run, write: Callable
     [
         (("hf:gpt2", "--cache", "statik"), "static"),
         (("hf:gpt2", "--kv-dtype", "fp9"), "fp8"),
-        (("hf:gpt2", "--kind", "html"), "html"),
+        (("hf:gpt2", "--kind", "tree"), "html"),
         (("hf:vit",), "no model with a head that generates text"),
         (("resnet18",), "returns nothing that it takes again"),
         (("hf:gpt2", "--prompt", "0"), "prompt"),

@@ -302,13 +302,13 @@ def bytes_of(spec: TensorSpec) -> int:
 
 def _viewed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
     """The tensor that an operator returns views of, if it does."""
-    position, name = _place(func)
+    position, name = place_of_viewed(func)
     value = args[position] if 0 <= position < len(args) else kwargs.get(name)
     return list(tensors_in(value))[:1]
 
 
 @cache
-def _place(func: Any) -> tuple[int, str]:
+def place_of_viewed(func: Any) -> tuple[int, str]:
     """Position and name of the argument that an operator returns views of; ``-1, ""`` where there is none."""
     schema = schema_of(func)
     if target_of(func) in _VIEWS:

@@ -19,7 +19,7 @@ from thoplw.cli.options import (
 from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
 
 #: Output formats.
-KINDS = ("text", "md", "csv", "latex", "json")
+KINDS = ("text", "md", "csv", "latex", "html", "json")
 
 #: Kinds of cache. Spelled out here, as importing them would make the help slow.
 CACHES = ("dynamic", "static", "fp8", "hqq", "quanto")
@@ -72,7 +72,7 @@ def generate(
 
     thoplw generate hf:mixtral --kv-dtype fp8 --fmt clever
 
-    thoplw generate hf:gemma3_text --prompt 16384 --kind json
+    thoplw generate hf:gemma3_text --prompt 16384 -o gemma.html
     """
     kind = kind_for(kind, output, KINDS)
     with told():
