@@ -582,9 +582,10 @@ def number_of_node(node: Any) -> int:
 
 
 def is_held_once(tensor: torch.Tensor) -> bool:
-    """Whether nobody but autograd holds a gradient that an operator of its own gets. Since 2.0.
+    """Whether autograd needs a gradient that an operator of its own gets at one place only. Since 2.0.
 
-    That is one reference of autograd's, and three of the call of the mode.
+    That is one reference of autograd's, and three of the call of the mode. Whether somebody has it in Python is not
+    told.
     """
     return int(tensor._use_count()) <= 4  # type: ignore[attr-defined] # torch types no private names
 
