@@ -224,8 +224,8 @@ def _lifetimes(name: str, optimizer: str, zero: int, batch: int) -> Lifetimes:
         padded = tokens.clone()
         padded[0, 0] = 0  # some rows are shorter, so that there is a mask
         inputs = {"input_ids": tokens, "attention_mask": padded, "labels": tokens.clone()}
-    # What profile_training(step=two, memory="cuda") does for the memory, without the costs.
-    found = watched(model, inputs, step=Step(whole=two), iterations=2, gpu=True).trace.lifetimes
+    # What profile_training(step=two, device="cuda", memory=True) does for the memory, without the costs.
+    found = watched(model, inputs, step=Step(whole=two, device="cuda"), iterations=2).trace.lifetimes
     assert found is not None
     return found
 
@@ -283,7 +283,7 @@ def table(runs: list[Run], said: dict[tuple[str, ...], int]) -> str:
     lines = [
         "# Memory on a GPU",
         "",
-        f'What `memory="cuda"` says is reserved, beside what NVML read in {len(counted)} public runs of training on',
+        f'What `device="cuda", memory=True` says is reserved, beside what NVML read in {len(counted)} public runs of training on',
         "an RTX 3060 that did not run out of memory: the median of the relative error, and its 95th percentile. What",
         "other tools estimate of the same runs is as xMem's authors published it.",
         "",

@@ -39,7 +39,6 @@ from thoplw.capture.torch_internals import (
     copy_of_memory,
     current_node,
     dispatch_modes,
-    efficient_attention,
     exchange,
     foreach_on_cpu,
     function_modes,
@@ -642,14 +641,6 @@ def test_a_gradient_is_told_that_autograd_needs_elsewhere() -> None:
         with Look():
             loss.backward()
         assert found[0] is (way is of_its_own)
-
-
-def test_efficient_attention_gives_what_the_queries_ask_for() -> None:
-    query = torch.empty(2, 4, 8, 16, device="meta", requires_grad=True)
-    mask = torch.empty(2, 4, 8, 8, device="meta")
-    attended = efficient_attention(query, query, query, mask, True, 0.1, False, None)
-    assert attended.shape == query.shape
-    assert attended.grad_fn is not None
 
 
 def test_backward_passes_are_told_with_whether_they_make_a_graph() -> None:

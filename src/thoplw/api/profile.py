@@ -119,10 +119,9 @@ def watched(
     step: Step | None = None,
     iterations: int = 1,
     graph: bool = False,
-    gpu: bool = False,
 ) -> Memory:
     """Run a model once more, and watch the memory that it takes; arguments as for :func:`observe`."""
-    return Memory(observe(model, tensor, train=train, step=step, iterations=iterations, graph=graph, gpu=gpu))
+    return Memory(observe(model, tensor, train=train, step=step, iterations=iterations, graph=graph))
 
 
 def _refuse_memory(memory: bool, reason: str) -> None:
@@ -161,7 +160,6 @@ def observe(
     step: Step | None = None,
     iterations: int = 0,
     graph: bool = False,
-    gpu: bool = False,
 ) -> Trace:
     """Run a model once and record what ran; arguments as for :func:`profile` and :func:`thoplw.capture.capture`."""
     model = module_of(model)
@@ -181,7 +179,6 @@ def observe(
             step=step,
             iterations=iterations,
             graph=graph,
-            gpu=gpu,
         )
     except (TypeError, AttributeError) as error:
         if isinstance(tensor, dict) and isinstance(error, TypeError):

@@ -40,7 +40,7 @@ def profile_training(
     scaler: torch.amp.GradScaler | bool | None = None,
     device: str | None = None,
     step: Callable[..., Any] | None = None,
-    memory: bool | str = False,
+    memory: bool = False,
     set_to_none: bool = True,
     convention: str | Convention = "macs",
     custom_ops: Mapping[Any, Callable[..., Any]] | None = None,
@@ -76,7 +76,7 @@ def profile_training(
             dropout is one kernel on CUDA, say, that computes its scores anew in the backward.
         step: a function of model and inputs that does all this in its own way, in place of the arguments above.
         memory: also tell how much memory a training loop takes, in ``layers.memory``, in its first iteration and in a
-            later one; it takes a run of two iterations more. ``"cuda"`` takes the kernels that torch has for a GPU.
+            later one; it takes a run of two iterations more.
         set_to_none: whether the loop lets go of gradients before each iteration, as ``optimizer.zero_grad()`` does, or
             sets them to zero. No cost depends on it.
         convention: how to count, as in :func:`thoplw.profile`; its unit is that of the figures.
@@ -104,8 +104,6 @@ def profile_training(
         raise InputError(f'loss={loss!r}: give a function of what the model returns and of targets=, or "sum"')
     if loss is None and not (isinstance(targets, tuple) and not targets):
         raise InputError("targets= are for a loss: give loss=, a function of what the model returns and of targets")
-    if memory not in (False, True, "cuda"):
-        raise InputError(f'memory={memory!r}: give True, or "cuda" for the kernels that torch has for a GPU')
     if clip is not None and not (isinstance(clip, (int, float)) and 0 < clip < math.inf):
         raise InputError(f"clip={clip}: give a norm above 0")
     if optimizer is None and is_scaled(scaler):
@@ -128,8 +126,7 @@ def profile_training(
         )
         try:
             trace = observe(model, inputs, watch=custom.watch, step=whole)
-            gpu = memory == "cuda"
-            taken = watched(model, inputs, step=whole, iterations=ITERATIONS, gpu=gpu) if memory else None
+            taken = watched(model, inputs, step=whole, iterations=ITERATIONS) if memory else None
         except DataDependentError as error:
             raise DataDependentError(str(error).replace(*_INSTEAD)) from error
         info = LayerInfo(custom.price(trace, expand), taken)

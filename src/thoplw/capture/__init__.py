@@ -82,7 +82,6 @@ def capture(
     step: Step | None = None,
     iterations: int = 0,
     graph: bool = False,
-    gpu: bool = False,
     storages: bool = False,
 ) -> Trace:
     """Run ``model(*args, **kwargs)`` as in inference and record it; the model is left exactly as it was.
@@ -102,7 +101,6 @@ def capture(
         iterations: watch the memory of so many steps, or of inference if there is no step; 0 for none. The record is of
             the kernels that torch runs then.
         graph: watch inference with gradients enabled, as of a model that asks for some itself.
-        gpu: watch the memory of the kernels that torch takes on a CUDA GPU.
         storages: have abstract tensors know in which storage they lie, for ``watch``.
 
     Raises:
@@ -126,7 +124,7 @@ def capture(
                 return trace
         if not CAN_EXCHANGE:
             raise InputError(f"gradients are counted with torch 2.4 or newer, and this is torch {VERSION}.")
-        return _capture(model, *given, execute, reuse_layers, watch, priced, train, step, None, iterations, graph, gpu)
+        return _capture(model, *given, execute, reuse_layers, watch, priced, train, step, None, iterations, graph)
 
 
 def _capture(
@@ -142,7 +140,6 @@ def _capture(
     asked: Asked | None,
     iterations: int = 0,
     graph: bool = False,
-    gpu: bool = False,
     storages: bool = False,
 ) -> Trace:
     """Run and record, below autograd where ``asked`` is given, to note whether the forward asks for gradients."""
@@ -175,7 +172,7 @@ def _capture(
     run.priced = priced
     run.own(real)
     if isinstance(run, MemoryRun):
-        run.gpu = gpu
+        run.gpu = dialect == "cuda"
         _hold(run.ledger, weights, [*given.values(), *islice(snapshot.tensors.values(), before, None)])
     survivors = Survivors(weights.modules, snapshot)
     if step is not None and step.whole is None:

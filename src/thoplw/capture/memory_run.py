@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
 import torch
 
 from thoplw.capture.abstract import AbstractTensor
-from thoplw.capture.gpu_kernels import CUBLAS_WORKSPACE, PRODUCTS, GpuKernels, over_lists
 from thoplw.capture.ledger import Ledger
 from thoplw.capture.nesting import tensors_in
 from thoplw.capture.operators import target_of
@@ -19,13 +18,22 @@ from thoplw.capture.torch_internals import current_node, graph_task, is_held_onc
 from thoplw.capture.training_run import TrainingRun
 from thoplw.record import Kind
 
+#: What cuBLAS is given to work in, from the first product of matrices on: by default 2 buffers of 4,096 KiB and 8 of
+#: 16 KiB, as ``CUBLAS_WORKSPACE_CONFIG=:4096:2:16:8`` says it ("Reproducibility" in torch's documentation). On a GPU of
+#: the generation of Hopper it is 32 MiB.
+CUBLAS_WORKSPACE = 2 * 4096 * 1024 + 8 * 16 * 1024
+
+#: Operators that cuBLAS computes.
+_PRODUCTS = frozenset(f"aten.{name}" for name in ("mm", "addmm", "bmm", "baddbmm", "addmv", "mv", "dot", "_int_mm"))
+
 
 class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
     """Answer every operator from shapes alone, and have a ledger of the memory that its output would take.
 
     Attributes:
         ledger: what was there, and when.
-        gpu: whether to take the kernels that torch has for a CUDA GPU, and what cuBLAS keeps there.
+        gpu: whether it is for a CUDA GPU: then cuBLAS keeps a workspace, and autograd adds gradients as where nobody
+            looks on.
     """
 
     gpu = False
@@ -37,7 +45,6 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         self._cublas = False  # whether it has its workspace
         self._node = -1  # the number of the node of the graph that a backward pass is at
         self._since = 0  # the step with which that began
-        self._lists = ExitStack()
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
         """Inputs are there before the run."""
@@ -49,12 +56,6 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         """Note what the model returned, and keys and values among that."""
         self.ledger.note(tensors_in(output), Kind.OUTPUTS)
         self.ledger.note(_in_caches(output), Kind.CACHE)
-
-    @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Take the kernels of the device."""
-        with super().entered(), GpuKernels() if self.gpu else nullcontext():
-            yield
 
     def end(self) -> None:
         """Stop recording."""
@@ -69,14 +70,8 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         leaves = (weight for weight in weights if weight.requires_grad and weight.is_leaf)
         self.ledger.note((weight.grad for weight in leaves if weight.grad is not None), Kind.GRADIENTS)
 
-    def _begin_update(self, optimizer: Any, *_: Any) -> None:
-        super()._begin_update(optimizer, *_)
-        if self.gpu:
-            self._lists.enter_context(over_lists(optimizer))
-
     def _end_update(self, optimizer: Any, *_: Any) -> None:
         super()._end_update(optimizer, *_)
-        self._lists.close()
         self.ledger.note(chain.from_iterable(map(tensors_in, optimizer.state.values())), Kind.OPTIMIZER)
 
     def _run_one(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
@@ -89,7 +84,7 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         return output
 
     def _before_on_gpu(self, func: Any) -> None:
-        if not self._cublas and target_of(func) in PRODUCTS:
+        if not self._cublas and target_of(func) in _PRODUCTS:
             self._cublas = True
             self.ledger.keep(CUBLAS_WORKSPACE, Kind.WORKSPACES)
         node = current_node() if graph_task() >= 0 else None

@@ -271,22 +271,6 @@ def kernel_in_python(func: Any) -> Callable[..., Any]:
     return kernel
 
 
-def efficient_attention(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    mask: torch.Tensor | None,
-    keeps: bool,
-    dropout: float,
-    causal: bool,
-    scale: float | None,
-) -> torch.Tensor:
-    """Attention as CUDA has it that keeps no scores, ``keeps`` what its backward pass reads. Since 2.3."""
-    kernel = torch.ops.aten._scaled_dot_product_efficient_attention
-    attended: torch.Tensor = kernel(query, key, value, mask, keeps, dropout, causal, scale=scale)[0]
-    return attended
-
-
 # -- dispatch ----------------------------------------------------------------------------------------------------------
 
 
