@@ -283,9 +283,9 @@ def table(runs: list[Run], said: dict[tuple[str, ...], int]) -> str:
     lines = [
         "# Memory on a GPU",
         "",
-        f'What `device="cuda", memory=True` says is reserved, beside what NVML read in {len(counted)} public runs of training on',
-        "an RTX 3060 that did not run out of memory: the median of the relative error, and its 95th percentile. What",
-        "other tools estimate of the same runs is as xMem's authors published it.",
+        f'What `device="cuda", memory=True` says is reserved, beside what NVML read in {len(counted)} public runs of',
+        "training on an RTX 3060 that did not run out of memory: the median of the relative error, and its 95th",
+        "percentile. What other tools estimate of the same runs is as xMem's authors published it.",
         "",
         f"Of {len(known)} runs every third only served to fit one constant, what lies outside of the allocator:",
         f"{outside:,} bytes. The other {len(counted)} are in the table. There may be {ROOM:,} bytes of segments.",
@@ -294,7 +294,7 @@ def table(runs: list[Run], said: dict[tuple[str, ...], int]) -> str:
         f"torch 2.6.0, CUDA 12.4, transformers 4.51.3. Told with torch {torch.__version__}, torchvision "
         f"{version('torchvision')}, transformers {version('transformers')},",
         "by `benchmarks/xmem.py`, which says how. The runs are not all that there are: those of the first folders that",
-        "could be listed, over all models, optimizers and batches there. None was left out for its error.",
+        "could be listed, chosen by hand over models, optimizers and batches, not at random. None was left out for its error.",
         "",
         "What is missing: the workspaces of cuDNN's convolutions, which it chooses itself; and, in small batches, that",
         f"the longest row may have less than {TOKENS} tokens, so that the batches of a run differ in size.",
