@@ -294,7 +294,8 @@ def table(runs: list[Run], said: dict[tuple[str, ...], int]) -> str:
         f"torch 2.6.0, CUDA 12.4, transformers 4.51.3. Told with torch {torch.__version__}, torchvision "
         f"{version('torchvision')}, transformers {version('transformers')},",
         "by `benchmarks/xmem.py`, which says how. The runs are not all that there are: those of the first folders that",
-        "could be listed, chosen by hand over models, optimizers and batches, not at random. None was left out for its error.",
+        "could be listed, chosen by hand over models, optimizers and batches, not at random. None was left out for its",
+        "error.",
         "",
         "What is missing: the workspaces of cuDNN's convolutions, which it chooses itself; and, in small batches, that",
         f"the longest row may have less than {TOKENS} tokens, so that the batches of a run differ in size.",
