@@ -31,6 +31,8 @@ class Kind(IntEnum):
     OUTPUTS = 7
     #: Keys and values that a language model returned, to go on from.
     CACHE = 8
+    #: What a library of kernels keeps to work in.
+    WORKSPACES = 9
 
     @property
     def label(self) -> str:
