@@ -63,6 +63,11 @@ class Block:
         self._ledger = ledger
         self.index = index
 
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return self._ledger.size_of(self.index)
+
     def __del__(self) -> None:
         self._ledger.gone(self.index)
 
@@ -159,6 +164,10 @@ class Ledger:
         for index in chain.from_iterable(map(self._indices_of, tensors)):
             if self._born[index] >= 0 or kind is Kind.OPTIMIZER:
                 self._kinds[index] = kind
+
+    def size_of(self, index: int) -> int:
+        """The bytes of a storage."""
+        return self._sizes[index]
 
     def gone(self, index: int) -> None:
         """Note that nobody has a storage any more."""
