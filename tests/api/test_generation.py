@@ -540,3 +540,68 @@ def test_positions_that_are_none() -> None:
         report.reserved_bytes(page="16")  # type: ignore[arg-type] # that is what is tested
     with pytest.raises(UnknownNameError, match="layer"):
         report.cache_bytes(by="layers")  # type: ignore[arg-type] # that is what is tested
+
+
+# -- floors ------------------------------------------------------------------------------------------------------------
+
+
+class Remembers(nn.Module):
+    """Hands on the rows of all tokens, and reads them."""
+
+    WORDS, WIDTH = 50, 16
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(self.WORDS, self.WIDTH)
+        self.head = nn.Linear(self.WIDTH, self.WORDS, bias=False)
+
+    def forward(self, ids: torch.Tensor, rows: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        new = self.table(ids)
+        rows = new if rows is None else torch.cat([rows, new], 1)
+        return self.head(rows.sum(1)), rows
+
+
+def remembered(new: int, prompt: int = 3, batch: int = 2) -> thoplw.Generation:
+    return thoplw.profile_generation(
+        Remembers(),
+        prompt,
+        new,
+        batch,
+        prefill=lambda model, ids: model(ids)[1],
+        step=lambda model, ids, rows: model(ids, rows)[1],
+        verbose=False,
+    )
+
+
+@pytest.mark.parametrize("cache", [0, 4500, 6000, 10**9])
+def test_the_floor_of_a_generation_is_that_of_its_calls_one_after_the_other(cache: int) -> None:
+    """Small caches leave all steps to the memory; larger ones the first to arithmetic, and then reads, and writes."""
+    plain = thoplw.Device(name="plain", vector={"float32": 1e12}, bandwidth=1e12, cache=cache)
+    prompt, new, batch = 3, 40, 2
+    found = remembered(new, prompt, batch).on(plain)
+    row, head = 4 * batch * 16, 4 * 16 * 50
+    operations = 2 * batch * 16 * 50
+    total = 0
+    for before in range(prompt, prompt + new - 1):
+        read = head + row + 8 * batch + before * row
+        written = (before + 1) * row  # logits are not handed on
+        total += max(operations, max(0, read - cache) + max(0, written - cache))  # a picosecond each
+    assert found.floor_of_steps == pytest.approx(total / 1e12, rel=1e-12)
+    assert found.floor == found.prefill.floor + found.floor_of_steps
+    assert found.decode(20).floor * 1e12 == pytest.approx(
+        max(operations, max(0, head + 21 * row + 16 - cache) + max(0, 21 * row - cache))
+    )
+
+
+def test_floors_stand_in_the_table_and_in_json() -> None:
+    found = remembered(12)
+    assert "Floor" not in found.summary()
+    assert "floor" not in found.to_dict()
+    timed = found.on("h100-sxm")
+    assert timed.table().columns[-1] == "Floor"
+    assert timed.table().notes[0].startswith("On NVIDIA H100 SXM5 80 GB: ")
+    document = timed.to_dict()
+    assert (document["device"], document["floor"]["total"]) == ("h100-sxm", timed.floor)
+    assert remembered(1).on("h100-sxm").floor_of_steps == 0
+    with pytest.raises(InputError, match=r"a floor needs a device: report\.on\('h100-sxm'\)\.floor"):
+        _ = found.floor_of_steps

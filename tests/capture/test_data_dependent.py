@@ -14,6 +14,7 @@ from torch import nn
 
 import thoplw
 from thoplw.capture import capture
+from thoplw.capture.data_dependent import first_positions
 
 
 class Kept(nn.Module):
@@ -431,3 +432,13 @@ def test_reads_of_memory_say_what_to_do(read: Callable[[torch.Tensor], Any]) -> 
         thoplw.DataDependentError, match=r"(in the model itself \(Reads\) reads|needs) the mem.*execute=True"
     ):
         thoplw.profile(Reads(), (2, 8))
+
+
+@pytest.mark.parametrize(("shape", "count"), [((3, 4), 12), ((2, 3, 4), 7), ((5,), 5), ((3, 4), 0), ((0, 3), 0)])
+def test_assumed_positions_are_the_first_that_torch_would_give(shape: tuple[int, ...], count: int) -> None:
+    mask = (torch.arange(torch.Size(shape).numel()) < count).reshape(shape)
+
+    found = first_positions(shape, count)
+
+    assert torch.equal(found, mask.nonzero())
+    assert count == 0 or found.stride() == mask.nonzero().stride()

@@ -49,6 +49,13 @@ def test_frozen_layers_have_no_backward(run: Run) -> None:
     assert totals["phases"]["backward"] == 512 * 1000
 
 
+def test_a_scaler_and_the_kernels_of_a_device(run: Run) -> None:
+    options = ("--optimizer", "adamw", "--convention", "flops", "--scaler", "--device", "cuda")
+    result = run("train", "resnet18", *options, "--kind", "json")
+    report = thoplw.profile_training(*resnet18(), optimizer="adamw", convention="flops", scaler=True, device="cuda")
+    assert json.loads(result.stdout) == json.loads(report.summary("json"))
+
+
 def test_checkpointing_repeats_most_of_the_forward(run: Run) -> None:
     result = run("train", "timm:vit_tiny_patch16_224", "--checkpoint", "--kind", "json")
     phases = json.loads(result.stdout)["totals"]["phases"]
@@ -60,6 +67,7 @@ def test_checkpointing_repeats_most_of_the_forward(run: Run) -> None:
     [
         (("--optimizer", "adamww"), "adamw"),
         (("--autocast", "bf17"), "bf16"),
+        (("--device", "cudaa"), "cuda"),
         (("--freeze", "layer9.*"), "no parameter has a name like 'layer9.*'"),
         (("--freeze", "layerr1"), "layer1"),
         (("--checkpoint",), "has no switch for checkpointing"),

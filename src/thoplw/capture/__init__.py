@@ -21,7 +21,9 @@ import torch
 from thoplw.capture.abstract import Specs
 from thoplw.capture.abstract_run import AbstractRun
 from thoplw.capture.backward import MarkedScopes
+from thoplw.capture.criterion import LOSS_PATH
 from thoplw.capture.detection import boxes_cover_pictures
+from thoplw.capture.dialects import spoken
 from thoplw.capture.distributed import refuse_split
 from thoplw.capture.inputs import entered
 from thoplw.capture.interrupts import Interrupts
@@ -54,7 +56,7 @@ from thoplw.capture.torch_internals import (
     is_transformed,
     lacks_memory,
 )
-from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, phases_of
+from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, WithGradients, phases_of
 from thoplw.capture.types_told import types_told
 from thoplw.capture.unread import Unread
 from thoplw.capture.weights import Weights
@@ -161,6 +163,7 @@ def _capture(
         scopes: ModuleScopes = MarkedScopes(weights.indices, specs, watch)
         kind: type[Run] = MemoryRun if iterations else LiveTrainingRun if execute else TrainingRun
         device = torch.device("cpu")  # whatever autograd does on another, it does in threads of its own
+        dialect = (step is not None and step.device) or _device(given, real).type
     else:
         scopes = ModuleScopes(weights.indices, specs, watch)
         kind = LiveRun if execute else StoragesRun if storages else AbstractRun
@@ -170,8 +173,10 @@ def _capture(
     run.own(real)
     if isinstance(run, MemoryRun):
         _hold(run.ledger, weights, [*given.values(), *islice(snapshot.tensors.values(), before, None)])
-    made = Made(weights, scopes)
     survivors = Survivors(weights.modules, snapshot)
+    if step is not None and step.whole is None:
+        weights.add(step.criterion, LOSS_PATH, 0)
+    made = Made(weights, scopes)
     try:
         with Interrupts() as interrupts, ExitStack() as stack:
             stack.enter_context(switches_kept())
@@ -186,6 +191,7 @@ def _capture(
                 stack.enter_context(torch.set_grad_enabled(step is not None or graph or not iterations))
                 if not execute:
                     stack.enter_context(stood_in_for([*weights.tensors.values(), *held], specs, run.device))
+                    stack.enter_context(spoken(dialect, scopes.belongs))
             stack.enter_context(handed_out(run.save))
             if isinstance(run, AbstractRun):
                 stack.enter_context(boxes_cover_pictures(run))
@@ -259,6 +265,7 @@ def _capture(
         unread=never_read,
         given=tuple(map(specs.of, given.values())),
         lifetimes=run.ledger.lifetimes(phases or bytes(len(run.steps))) if isinstance(run, MemoryRun) else None,
+        trained=run.trained if isinstance(run, WithGradients) and step is not None else (),
     )
 
 

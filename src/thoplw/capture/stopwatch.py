@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from thoplw.capture import exhaust
-from thoplw.capture.abstract import Specs
+from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.clocks import Cuda, Processor, clock_for
 from thoplw.capture.inputs import copied, entered
 from thoplw.capture.interrupts import Interrupts
@@ -32,7 +32,7 @@ from thoplw.capture.memories import Memories, sums_of
 from thoplw.capture.preserve import data_preserved, preserved, without_collection
 from thoplw.capture.process import turn
 from thoplw.capture.random_state import random_state_kept
-from thoplw.capture.run import outside
+from thoplw.capture.run import outside, running
 from thoplw.capture.snapshot import Snapshot
 from thoplw.capture.switches import switches_kept
 from thoplw.capture.torch_internals import is_compiled, module_hooks, version_of
@@ -89,6 +89,7 @@ def timed(
     snapshot = Snapshot()
     snapshot.add(inputs)
     given, inside = dict(snapshot.tensors), dict(snapshot.modules)
+    _refuse_without_values(weights, given)
     _refuse_meta(weights, given)
     _refuse_compiled(weights)
     device = _device([*weights.tensors.values(), *given.values()])
@@ -244,6 +245,16 @@ def _spans(calls: list[_Call], clock: Processor | Cuda, paths: Sequence[str], ti
         inside[depth] = before[0] + clock.seconds(outer, ended), before[1] + seconds, before[2] + 1
         found.append(Span(module=paths[index], start=clock.seconds(begin, inner), seconds=seconds, own=own))
     return tuple(sorted(found, key=lambda span: (span.start, -span.seconds)))
+
+
+def _refuse_without_values(weights: Weights, given: Mapping[int, torch.Tensor]) -> None:
+    """Refuse what belongs to a run that computes only shapes, and is not over."""
+    known = any(not run.executes and not run.weights.indices.keys().isdisjoint(weights.indices) for run in running())
+    if known or any(type(tensor) is AbstractTensor for tensor in given.values()):
+        raise InputError(
+            "measure was called in a forward that thoplw runs on tensors without values, on a part of that model or on "
+            "such a tensor, and there is nothing to time: call it before the forward or after it"
+        )
 
 
 def _refuse_meta(weights: Weights, given: Mapping[int, torch.Tensor]) -> None:

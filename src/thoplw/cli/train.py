@@ -35,6 +35,9 @@ STEP = "Step"
 #: What ``--autocast`` takes.
 TYPES = ("bf16", "fp16")
 
+#: What ``--device`` takes.
+DEVICES = ("cpu", "cuda")
+
 
 Optimizer = Annotated[
     str | None,
@@ -55,6 +58,15 @@ Autocast = Annotated[
         rich_help_panel=STEP,
         help=f"Compute in {' or '.join(TYPES)}.",
         **words("type", lambda: TYPES),
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=STEP,
+        help=f"Whose kernels run: {' or '.join(DEVICES)}.",
+        **words("device", lambda: DEVICES),
     ),
 ]
 Freeze = Annotated[
@@ -97,6 +109,11 @@ def train(
         float | None,
         typer.Option(metavar="NORM", rich_help_panel=STEP, help="Clip gradients to this norm before the update."),
     ] = None,
+    scaler: Annotated[
+        bool,
+        typer.Option("--scaler", metavar="", rich_help_panel=STEP, help="Scale the loss, as fp16 needs, and unscale."),
+    ] = False,
+    device: Device = None,
     freeze: Freeze = None,
     lora: Lora = None,
     checkpoint: Checkpoint = False,
@@ -140,6 +157,8 @@ def train(
             accumulate=accumulate,
             autocast=autocast,
             clip=clip,
+            scaler=scaler,
+            device=device,
             convention=convention,
             strict=strict,
             verbose=False,

@@ -46,6 +46,22 @@ class Weight(NamedTuple):
     trainable: bool = False
 
 
+class Trained(NamedTuple):
+    """What a training step does with a weight that has a gradient.
+
+    Attributes:
+        key: of the weight.
+        gradient: how its gradient looks.
+        updated: whether an optimizer took a step with it.
+        states: what that optimizer keeps for it from one step to the next, and has changed; without single numbers.
+    """
+
+    key: int
+    gradient: TensorSpec
+    updated: bool = False
+    states: tuple[TensorSpec, ...] = ()
+
+
 class ModuleInfo(NamedTuple):
     """A module of the model, in definition order.
 
@@ -125,6 +141,7 @@ class Trace:
         unread: keyword inputs that the forward does not name, and that no operator read.
         given: every tensor in the inputs, those that objects such as a cache hold among them.
         lifetimes: which memory there was, and when; ``None`` where that was not asked for.
+        trained: the weights that have a gradient after a training step; empty where there was none.
     """
 
     modules: tuple[ModuleInfo, ...]
@@ -138,6 +155,7 @@ class Trace:
     unread: tuple[str, ...] = ()
     given: tuple[TensorSpec, ...] = ()
     lifetimes: Lifetimes | None = None
+    trained: tuple[Trained, ...] = ()
 
     def completed(self, expand: Expand) -> Trace:
         """The same record with the parts of every composite operator, so that it can be priced without torch.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from thoplw.render.words import count, named, some
+from thoplw.report.figures import in_seconds
 from thoplw.report.rows import Assumed, Gaps
 
 
@@ -36,9 +37,10 @@ def notes(gaps: Gaps, convention: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def on_device(roof: str) -> tuple[str, ...]:
-    """What times are of: a line with a device and its peaks, or none."""
-    return (f"On {roof}.",) if roof else ()
+def on_device(roof: str, floors: Mapping[str, int]) -> tuple[str, ...]:
+    """What times are of: a line with a device and its peaks, or none; and the floors of phases, in picoseconds."""
+    phases = ", ".join(f"{phase} {in_seconds(floor)}" for phase, floor in floors.items() if floor)
+    return (*((f"On {roof}.",) if roof else ()), *((f"Floors of phases by themselves: {phases}.",) if phases else ()))
 
 
 def assumed(head: str, assumptions: Mapping[str, Assumed]) -> tuple[str, ...]:
