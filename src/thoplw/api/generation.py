@@ -82,7 +82,7 @@ class Generation:
             convention: that counts.
             cache: kind of cache.
             kv_dtype: type that keys and values are taken to be kept in.
-            watched: steps whose memory is known, and the prefill as that of position 0; ``None`` if it is not asked for.
+            watched: steps whose memory is known, and the prefill as that of position 0; ``None`` if not asked for.
             roof: of the device that times are of.
         """
         self._watched = watched
