@@ -131,8 +131,9 @@ def test_a_cache_that_is_quantised_in_full_is_run_step_by_step() -> None:
 # -- against algebra ---------------------------------------------------------------------------------------------------
 
 
-def test_llama_is_its_algebra() -> None:
-    width, inner, layers, heads, groups, words = 4096, 14336, 32, 32, 8, 128256
+@pytest.mark.parametrize("size", [(4096, 14336, 32, 32, 8, 128256), (16384, 53248, 126, 128, 8, 128256)])  # 8B, 405B
+def test_llama_is_its_algebra(size: tuple[int, ...]) -> None:
+    width, inner, layers, heads, groups, words = size
     config = transformers.LlamaConfig(
         hidden_size=width,
         intermediate_size=inner,
