@@ -120,8 +120,13 @@ def fields(output: Any) -> Iterator[tuple[str, Any]]:
 def _of_modules(modules: Sequence[tuple[str, nn.Module]]) -> _Tensors:
     """The tensors that modules have as plain attributes, as those of RecurrentGemma keep their states."""
     found: _Tensors = {}
+    others: set[type] = set()  # classes of attributes that are no tensors: most modules have no more than these
     for path, module in modules:
-        for name, value in vars(module).items():
+        attributes = vars(module)
+        if others.issuperset(map(type, attributes.values())):
+            continue
+        others.update(type(value) for value in attributes.values() if not isinstance(value, torch.Tensor))
+        for name, value in attributes.items():
             if isinstance(value, torch.Tensor):
                 index = next((int(part) for part in path.split(".") if part.isdigit()), -1)
                 found[id(value)] = value, (index, type(module).__name__, name)
