@@ -96,12 +96,15 @@ def build(name: str) -> tuple[torch.nn.Module, Any]:
 
 
 class _Unfilled(TorchFunctionMode):
-    """Leave weights as memory has them, as filling them takes longer than a step."""
+    """Have weights be zero, as drawing them takes longer than a step."""
 
-    FILLS = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_, torch.Tensor.clamp_})
+    DRAWS = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_})
+    SKIPPED = frozenset({torch.Tensor.erfinv_, torch.Tensor.clamp_})
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return args[0] if func in self.FILLS else func(*args, **(kwargs or {}))
+        if func in self.DRAWS:
+            return args[0].zero_()
+        return args[0] if func in self.SKIPPED else func(*args, **(kwargs or {}))
 
 
 def with_targets() -> Any:

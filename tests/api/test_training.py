@@ -202,6 +202,29 @@ def test_weights_on_the_meta_device_cost_the_same() -> None:
     assert all(parameter.is_meta and parameter.grad is None for parameter in model.parameters())
 
 
+def test_a_compiled_module_costs_the_same() -> None:
+    plain, compiled = nn.Linear(5, 3), torch.compile(nn.Linear(5, 3))
+    costs = [thoplw.profile_training(nn.Sequential(nn.Linear(4, 5), each), (2, 4)) for each in (plain, compiled)]
+    assert (
+        costs[0].by_phase() == costs[1].by_phase() == {"forward": 70, "recomputation": 0, "backward": 100, "update": 0}
+    )
+
+
+def test_hooks_run_and_what_they_run_is_counted() -> None:
+    def double(weight: torch.Tensor) -> None:
+        assert weight.grad is not None
+        weight.grad.mul_(2)
+
+    model = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 3))
+    model[0].weight.register_hook(lambda gradient: gradient @ torch.zeros(4, 4))
+    model[1].weight.register_post_accumulate_grad_hook(double)
+    model[1].register_full_backward_hook(lambda *_: None)
+    report = thoplw.profile_training(model, (2, 4))
+    rows = {row.name: row.phases["backward"] for row in report if row.macs}
+    assert rows == {"0": 2 * 4 * 5 + 5 * 4 * 4, "1": 2 * 2 * 5 * 3}
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
 def test_a_step_of_ones_own() -> None:
     model = nn.Linear(4, 5)
     optimizer = torch.optim.Adam(model.parameters())

@@ -56,8 +56,9 @@ def _attention(
         return torch.ops.aten._scaled_dot_product_efficient_attention(
             *given, added, keeps, dropout_p, is_causal, scale=scale
         )[0]
+    shared = {"enable_gqa": True} if enable_gqa else {}  # torch 2.4 does not know it
     return torch.ops.aten._scaled_dot_product_attention_math(
-        *given, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+        *given, attn_mask, dropout_p, is_causal, scale=scale, **shared
     )[0]
 
 
