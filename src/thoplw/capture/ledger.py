@@ -65,6 +65,11 @@ class Block:
         self._ledger = ledger
         self.index = index
 
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return self._ledger.size_of(self.index)
+
     def __del__(self) -> None:
         self._ledger.gone(self.index)
 
@@ -169,6 +174,10 @@ class Ledger:
     def is_alone(self, tensor: AbstractTensor, since: int) -> bool:
         """Whether a tensor shares its memory with no other, and had it before a step."""
         return self._born[tensor.memory.index] < since and _references(tensor.memory) <= _ONE
+
+    def size_of(self, index: int) -> int:
+        """The bytes of a storage."""
+        return self._sizes[index]
 
     def gone(self, index: int) -> None:
         """Note that nobody has a storage any more."""

@@ -57,6 +57,10 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         self.ledger.note(tensors_in(output), Kind.OUTPUTS)
         self.ledger.note(_in_caches(output), Kind.CACHE)
 
+    def handed_on(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Note what one call of a model leaves to the next."""
+        self.ledger.note(tensors, Kind.CACHE)
+
     def end(self) -> None:
         """Stop recording."""
         super().end()

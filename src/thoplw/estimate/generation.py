@@ -16,8 +16,8 @@ from math import comb, floor
 
 from thoplw.estimate.polynomial import Polynomial, through
 
-#: What is known of a step: costs, bytes; each is a polynomial of its own.
-Figures = tuple[int, ...]
+#: What is known of a step: costs, bytes, times; each is a polynomial of its own.
+Figures = tuple[int | Fraction, ...]
 
 #: A model without a cache runs over all positions again, which may attend to each other.
 MOST_DEGREE = 2
