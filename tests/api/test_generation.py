@@ -131,8 +131,9 @@ def test_a_cache_that_is_quantised_in_full_is_run_step_by_step() -> None:
 # -- against algebra ---------------------------------------------------------------------------------------------------
 
 
-def test_llama_is_its_algebra() -> None:
-    width, inner, layers, heads, groups, words = 4096, 14336, 32, 32, 8, 128256
+@pytest.mark.parametrize("size", [(4096, 14336, 32, 32, 8, 128256), (16384, 53248, 126, 128, 8, 128256)])  # 8B, 405B
+def test_llama_is_its_algebra(size: tuple[int, ...]) -> None:
+    width, inner, layers, heads, groups, words = size
     config = transformers.LlamaConfig(
         hidden_size=width,
         intermediate_size=inner,
@@ -286,6 +287,44 @@ def test_quantised_caches_hold_what_they_really_hold(cache: str, package: str) -
     own_costs, own_held = said(profiled(model, cache=cache))
     assert own_costs == costs
     assert own_held[: len(held)] == held
+
+
+def test_memory_is_weights_and_cache_and_what_the_call_makes() -> None:
+    """At the end of a step there are the old cache and the new one, which it is copied to."""
+
+    def prefill(model: nn.Module, ids: torch.Tensor) -> Any:
+        return model.layer(torch.zeros(*ids.shape, 8))  # type: ignore[operator] # a layer
+
+    def step(model: nn.Module, ids: torch.Tensor, state: Any) -> Any:
+        return torch.cat([state, prefill(model, ids)], 1)
+
+    model = nn.Module()
+    model.layer = nn.Linear(8, 4, bias=False)
+    report = profiled(model, prompt=100, new=20, batch=3, prefill=prefill, step=step, memory=True)
+    weights, ids, x, row = 8 * 4 * 4, 3 * 8, 3 * 8 * 4, 3 * 4 * 4
+    memory = report.prefill.memory
+    assert memory.by_kind == {"temporaries": 100 * (ids + x), "cache": 100 * row, "weights": weights}
+    for at in (100, 115):
+        memory = report.decode(at).memory
+        assert memory.peak_at.operator == "aten.cat"
+        assert memory.by_kind == {"cache": (2 * at + 1) * row, "weights": weights, "temporaries": ids + row}
+    with pytest.raises(InputError, match="memory=True"):
+        profiled(model, prompt=100, new=20, prefill=prefill, step=step).decode().memory  # noqa: B018 # it is asked for
+
+
+@pytest.mark.parametrize("cache", ["dynamic", "static"])
+def test_the_cache_is_a_kind_of_memory(cache: str) -> None:
+    report = profiled(small("mixtral"), prompt=200, cache=cache, memory=True)
+    weights = 4 * sum(each.numel() for each in small("mixtral").parameters())
+    for info in (report.prefill, report.decode(), report.decode(205)):
+        assert info.memory.by_kind["weights"] == weights
+    held = report.cache_bytes(200)
+    # While keys of a layer are copied to those with a position more, both are there; a static cache has two lengths.
+    more = report.cache_bytes(201) // 2 if cache == "dynamic" else 2 * 8
+    assert held < report.decode().memory.by_kind["cache"] <= held + more
+    assert report.prefill.total_macs == profiled(small("mixtral"), prompt=200, cache=cache).prefill.total_macs
+    (row,) = (row for row in report.decode().rows if row.name == "lm_head")
+    assert row.name in report.decode().summary("csv", columns=["name", "peak"])
 
 
 # -- models of any kind ------------------------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ from thoplw.capture.torch_internals import (
     is_autocast_on,
     is_below_autograd,
     is_compiled,
+    is_held_once,
     is_jagged,
     is_overload,
     is_parameter,
@@ -615,6 +616,31 @@ def test_a_backward_pass_tells_which_node_is_evaluated() -> None:
     x.register_hook(lambda _: seen.append((graph_task() >= 0, current_node() is None)))
     y.sum().backward()
     assert seen[0][0]
+
+
+def test_a_gradient_is_told_that_autograd_needs_elsewhere() -> None:
+    found = []
+
+    class Look(DispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if graph_task() >= 0 and func is torch.ops.aten.add.Tensor:
+                found.append(is_held_once(args[0]))
+            return func(*args, **(kwargs or {}))
+
+    def of_its_own(x: torch.Tensor) -> torch.Tensor:
+        y = x.cos()
+        return y * 3 + y * 2
+
+    def that_another_waits_for(x: torch.Tensor) -> torch.Tensor:
+        earlier, y = x.sin(), x.cos()
+        return y * 3 + (y + earlier)  # a sum gives both the same gradient
+
+    for way in (of_its_own, that_another_waits_for):
+        found.clear()
+        loss = way(torch.ones(2, requires_grad=True)).sum()
+        with Look():
+            loss.backward()
+        assert found[0] is (way is of_its_own)
 
 
 def test_backward_passes_are_told_with_whether_they_make_a_graph() -> None:

@@ -16,6 +16,7 @@ from thoplw.capture.preserve import without_collection
 from thoplw.errors import InputError
 from thoplw.estimate.generation import FEWEST, Figures, Part, known_first, parts
 from thoplw.estimate.latent import saved
+from thoplw.estimate.memory import Memory
 from thoplw.pricing import Convention, Priced, price
 from thoplw.pricing.custom import CustomOps
 from thoplw.record import Held, Trace
@@ -116,6 +117,20 @@ class Calls:
                 self._run([(position, 1)])
         return self._steps[position]
 
+    def watched(self, length: int, steps: int) -> LayerInfo:
+        """The prefill of a prompt, or the last of some steps after it, with the memory that it takes.
+
+        What is there before it, such as weights and a cache, is there to its end, unless it lets go of it.
+        """
+        trace = capture(self.caller, (((length, steps),),), {}, iterations=1)
+        assert trace.lifetimes is not None  # it was watched
+        scopes, part = [each for each in self._parts(trace) if not each[0] and each[2].steps][steps][1:]
+        own = {*scopes}
+        first = next(index for index, (_, scope) in enumerate(trace.steps) if scope in own)
+        memory = Memory(replace(part, lifetimes=trace.lifetimes.between(first, first + len(part.steps))))
+        turn = self.step(length + steps - 1) if steps else self.prefill(length)
+        return LayerInfo(turn.priced, memory)
+
     def parts(self, last: int, of: Of = attrgetter("figures")) -> tuple[Part, ...]:
         """All steps from the prompt to a last one, as parts in which figures are polynomials.
 
@@ -207,14 +222,19 @@ class Calls:
 
     def _called(self, trace: Trace) -> Iterator[tuple[tuple[int, ...], Trace]]:
         """The calls that a record has, without those that ended as they began."""
+        for path, scopes, part in self._parts(trace):
+            if path:
+                self.beside[path] = LayerInfo(price(part, self._convention, expand=expand)).total_macs
+            elif part.steps:
+                yield scopes, part
+
+    def _parts(self, trace: Trace) -> Iterator[tuple[str, tuple[int, ...], Trace]]:
+        """The calls that a record has, of no path, and what else ran beside them, by its path."""
         paths = {path for path, module in self.caller.named_modules() if module in self.caller.turns}
         rounds = next(index for index, info in enumerate(trace.modules) if info.path == "round")
         for scopes, part in trace.parts(rounds):
             path = trace.modules[trace.scopes[scopes[0]].module].path
-            if path not in paths:
-                self.beside[path] = LayerInfo(price(part, self._convention, expand=expand)).total_macs
-            elif part.steps:
-                yield scopes, part
+            yield "" if path in paths else path, scopes, part
 
     def _turn(
         self,

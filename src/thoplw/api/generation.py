@@ -71,9 +71,21 @@ class Generation:
         convention: Convention,
         cache: str,
         kv_dtype: str | None,
+        watched: dict[int, LayerInfo] | None,
         roof: Roof | None = None,
     ) -> None:
-        """Take the calls that were made, and those still to be made; times are of the device of ``roof``."""
+        """Take the calls that were made, and those still to be made.
+
+        Args:
+            calls: all of them.
+            new: tokens.
+            convention: that counts.
+            cache: kind of cache.
+            kv_dtype: type that keys and values are taken to be kept in.
+            watched: steps whose memory is known, and the prefill as that of position 0; ``None`` if not asked for.
+            roof: of the device that times are of.
+        """
+        self._watched = watched
         self.prompt, self.new, self.batch = calls.prompt, new, calls.caller.batch
         self.convention = convention.name
         self._calls = calls
@@ -88,7 +100,7 @@ class Generation:
     @property
     def prefill(self) -> LayerInfo:
         """What every layer costs for the prompt."""
-        return self._timed(self._calls.prefill(self.prompt).info)
+        return self._timed(self._with_memory(0) or self._calls.prefill(self.prompt).info)
 
     def decode(self, at: int | None = None) -> LayerInfo:
         """What every layer costs in a step.
@@ -104,7 +116,16 @@ class Generation:
             raise InputError(f"at={at!r}: a step has 1 or more positions before it")
         if self._calls.path_matters and position < self.prompt:
             raise InputError(f"at={at!r}: the first step has {self.prompt} positions before it, those of the prompt")
-        return self._timed(self._calls.step(position).info)
+        return self._timed(self._with_memory(position) or self._calls.step(position).info)
+
+    def _with_memory(self, position: int) -> LayerInfo | None:
+        """A step, or the prefill as that of position 0, if memory was asked for."""
+        if self._watched is None:
+            return None
+        if position not in self._watched:
+            length = self.prompt if self._calls.path_matters or not position else position
+            self._watched[position] = self._calls.watched(length, position - length + 1 if position else 0)
+        return self._watched[position]
 
     # -- times ---------------------------------------------------------------------------------------------------------
 
@@ -123,7 +144,7 @@ class Generation:
             UnknownNameError: there is no such device, or it has no peak in that type.
         """
         roof = Roof(find_device(device), dtype)
-        return Generation(self._calls, self.new, self._convention, self._cache, self._kv_dtype, roof)
+        return Generation(self._calls, self.new, self._convention, self._cache, self._kv_dtype, self._watched, roof)
 
     @property
     def floor(self) -> float:
@@ -563,6 +584,7 @@ def profile_generation(
     step: Callable[..., Any] | None = None,
     convention: str | Convention = "macs",
     custom_ops: Mapping[Any, Callable[..., Any]] | None = None,
+    memory: bool = False,
     strict: bool = False,
     verbose: bool = True,
 ) -> Generation:
@@ -590,6 +612,8 @@ def profile_generation(
         step: ``f(model, ids, state) -> state``, where ``ids`` are ``[batch, 1]``.
         convention: how to count, as in :func:`thoplw.profile`.
         custom_ops: the user's own prices, as in :func:`thoplw.profile`.
+        memory: also tell how much memory the prefill and each step takes, with the cache that is there before it, in
+            ``report.prefill.memory`` and ``report.decode(at).memory``; it takes a second run of each.
         strict: raise when an operator was not counted.
         verbose: say on stderr what the figures leave out, and what makes them large.
 
@@ -611,7 +635,7 @@ def profile_generation(
     model = module_of(model)
     found = find(convention)
     calls = Calls(_caller(model, batch, prompt + new, cache, prefill, step), found, custom_ops, prompt)
-    report = Generation(calls, new, found, cache, _type(kv_dtype))
+    report = Generation(calls, new, found, cache, _type(kv_dtype), {} if memory else None)
     try:
         report.total_macs  # noqa: B018 # what cannot be counted is said now
     except Exception as error:

@@ -172,6 +172,7 @@ def _capture(
     run.priced = priced
     run.own(real)
     if isinstance(run, MemoryRun):
+        run.gpu = dialect == "cuda"
         _hold(run.ledger, weights, [*given.values(), *islice(snapshot.tensors.values(), before, None)])
     survivors = Survivors(weights.modules, snapshot)
     if step is not None and step.whole is None:

@@ -13,6 +13,7 @@ from torch import nn
 from thoplw.capture.abstract import Specs
 from thoplw.capture.snapshot import slots_of
 from thoplw.capture.storages_run import storage_of
+from thoplw.capture.torch_internals import running_mode
 from thoplw.record import Held
 
 #: Places of tensors: the first index on the way, the class of the object that holds it, and where in that.
@@ -52,7 +53,10 @@ class Watch:
             for name in self._named.keys() & kwargs.keys():  # handed on in parts, ``mems[0][-512:]`` say
                 if self._named[name].keys().isdisjoint(again):
                     found |= self._named[name]
-            self.states.append(_held(each for each in found.values() if _counts(each[0])))
+            kept = [each for each in found.values() if _counts(each[0])]
+            self.states.append(_held(kept))
+            if (run := running_mode()) is not None and hasattr(run, "handed_on"):
+                run.handed_on(tensor for tensor, _ in kept)
         self._left, self._inside, self._named = {}, {}, {}
         if self.calls == self._most:
             raise Enough
@@ -65,6 +69,8 @@ class Watch:
     def after(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """Note what is within reach as a call returns."""
         self.calls += 1
+        if (run := running_mode()) is not None and hasattr(run, "returned"):
+            run.returned(output)
         self._left = _within(args, kwargs, output)
         self._named = {name: _within((), {name: value}, None) for name, value in fields(output)}
         self._inside = {key: each for key, each in _of_modules(self._modules).items() if key not in self._own}
@@ -114,8 +120,13 @@ def fields(output: Any) -> Iterator[tuple[str, Any]]:
 def _of_modules(modules: Sequence[tuple[str, nn.Module]]) -> _Tensors:
     """The tensors that modules have as plain attributes, as those of RecurrentGemma keep their states."""
     found: _Tensors = {}
+    others: set[type] = set()  # classes of attributes that are no tensors: most modules have no more than these
     for path, module in modules:
-        for name, value in vars(module).items():
+        attributes = vars(module)
+        if others.issuperset(map(type, attributes.values())):
+            continue
+        others.update(type(value) for value in attributes.values() if not isinstance(value, torch.Tensor))
+        for name, value in attributes.items():
             if isinstance(value, torch.Tensor):
                 index = next((int(part) for part in path.split(".") if part.isdigit()), -1)
                 found[id(value)] = value, (index, type(module).__name__, name)

@@ -7,7 +7,7 @@ Example: ``keys, values = product.chunk(2)`` are two views of one storage, and a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -25,17 +25,25 @@ from thoplw.shapes.views import view
 _AT_TIMES = frozenset(f"aten.{name}" for name in ("contiguous", "flatten", "ravel", "reshape", "reshape_as", "to"))
 
 
+class _Shown(NamedTuple):
+    """Which argument an output shows the storage of, and whether it does in any layout."""
+
+    place: int
+    always: bool
+
+
 class _Storage:
-    """What an abstract tensor shares with its views.
+    """What an abstract tensor shares with its views."""
 
-    Attributes:
-        size: its bytes.
-    """
+    __slots__ = ("_spec",)
 
-    __slots__ = ("size",)
+    def __init__(self, spec: TensorSpec) -> None:
+        self._spec = spec
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    @property
+    def size(self) -> int:
+        """Its bytes: those of the tensor that it was made for. They are seldom asked for."""
+        return _own_bytes(self._spec)
 
 
 class StoragesRun(AbstractRun):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
@@ -44,7 +52,7 @@ class StoragesRun(AbstractRun):  # type: ignore[no-untyped-call] # torch leaves 
     def __init__(self, **shared: Any) -> None:
         """Take what :class:`Run` takes."""
         super().__init__(**shared)
-        self._places: dict[int, int] = {}
+        self._shown: dict[int, _Shown | None] = {}  # by the identity of an operator
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
         """Inputs lie where the user's do."""
@@ -56,23 +64,18 @@ class StoragesRun(AbstractRun):  # type: ignore[no-untyped-call] # torch leaves 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Answer one operator; a tensor without ``memory`` has a storage of its own."""
         output = super().__torch_dispatch__(func, types, args, kwargs)
-        place = self._places.get(id(func))
-        if place is None:
-            place = self._places[id(func)] = -1 if is_higher_order(func) else place_of_viewed(func)[0]
-        if 0 <= place < len(args):
-            if type(output) is AbstractTensor:
-                self._lay(args[place], output, func)
-            else:
-                for tensor in tensors_in(output):
-                    self._lay(args[place], tensor, func)
+        try:
+            shown = self._shown[id(func)]
+        except KeyError:
+            shown = self._shown[id(func)] = _shown(func)
+        if shown is not None and shown.place < len(args):
+            given = args[shown.place]
+            for tensor in (output,) if type(output) is AbstractTensor else tensors_in(output):
+                if type(tensor) is not AbstractTensor or tensor is given or tensor.memory is not None:
+                    continue
+                if shown.always or _is_view(tensor.spec, self.specs.of(given)):
+                    tensor.memory = _memory_of(given)
         return output
-
-    def _lay(self, shown: torch.Tensor, tensor: torch.Tensor, func: Any) -> None:
-        """Have what an operator returned lie in the storage of an argument, if it shows that."""
-        if type(tensor) is not AbstractTensor or tensor is shown or tensor.memory is not None:
-            return
-        if target_of(func) not in _AT_TIMES or _is_view(tensor.spec, self.specs.of(shown)):
-            tensor.memory = _memory_of(shown)
 
     def _compose(self, operator: Operator, args: Any, kwargs: Any, key: Any, kinds: int) -> Any:
         """Take an operator apart each time, if its schema does not say what it shows, as of ``broadcast_tensors``."""
@@ -80,6 +83,12 @@ class StoragesRun(AbstractRun):  # type: ignore[no-untyped-call] # torch leaves 
         if place_of_viewed(operator.func)[0] < 0:
             operator.answers.pop(key, None)
         return output
+
+
+def _shown(func: Any) -> _Shown | None:
+    """Which argument of an operator its output shows; None if it makes something new."""
+    place = -1 if is_higher_order(func) else place_of_viewed(func)[0]
+    return None if place < 0 else _Shown(place, target_of(func) not in _AT_TIMES)
 
 
 def _is_view(one: TensorSpec, other: TensorSpec) -> bool:
@@ -93,7 +102,7 @@ def _memory_of(tensor: torch.Tensor) -> Any:
     if type(tensor) is not AbstractTensor:
         return torch.Tensor.untyped_storage(tensor) if memory_of(tensor) else None
     if tensor.memory is None:
-        tensor.memory = _Storage(_own_bytes(tensor.spec))
+        tensor.memory = _Storage(tensor.spec)
     return tensor.memory
 
 

@@ -565,6 +565,15 @@ def number_of_node(node: Any) -> int:
     return int(node._sequence_nr())
 
 
+def is_held_once(tensor: torch.Tensor) -> bool:
+    """Whether autograd needs a gradient that an operator of its own gets at one place only. Since 2.0.
+
+    That is one reference of autograd's, and three of the call of the mode. Whether somebody has it in Python is not
+    told.
+    """
+    return int(tensor._use_count()) <= 4  # type: ignore[attr-defined] # torch types no private names
+
+
 @contextmanager
 def backward_passes(around: Callable[[bool], AbstractContextManager[None]]) -> Iterator[None]:
     """Be in ``around(create_graph)`` during each backward pass that any thread begins. Since 2.0.

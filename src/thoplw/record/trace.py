@@ -212,14 +212,14 @@ class Trace:
                 assumed[call].append(each._replace(scope=position))
         for call, members in calls.items():
             parents = [-1, *(place[self.scopes[at].parent][1] for at in members[1:])]
-            scopes = [replace(self.scopes[at], parent=parent) for at, parent in zip(members, parents, strict=True)]
-            yield tuple(members), self._part(scopes, steps[call], assumed[call])
+            yield tuple(members), self._part(members, parents, steps[call], assumed[call])
 
-    def _part(self, scopes: list[Scope], steps: list[Step], assumed: list[Assumption]) -> Trace:
+    def _part(self, places: list[int], parents: list[int], steps: list[Step], assumed: list[Assumption]) -> Trace:
         """The modules inside of a module follow it, but for those that were known before it.
 
         As these had been called by themselves, they come last, under the names that they have here.
         """
+        scopes = [self.scopes[at] for at in places]
         root = scopes[0].module
         members = [root]
         prefix = f"{self.modules[root].path}."
@@ -235,7 +235,12 @@ class Trace:
                 )
                 for index in members
             ),
-            scopes=tuple(replace(each, module=place[each.module]) for each in scopes),
+            scopes=tuple(
+                [
+                    replace(each, module=place[each.module], parent=parent)
+                    for each, parent in zip(scopes, parents, strict=True)
+                ]
+            ),
             steps=tuple(steps),
             used=self.used,
             assumptions=tuple(assumed),

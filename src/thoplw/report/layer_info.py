@@ -99,7 +99,8 @@ class LayerInfo:
         """
         if self._memory is None:
             raise InputError(
-                "the memory of this run is not known: pass memory=True to thoplw.profile or thoplw.profile_training"
+                "the memory of this run is not known: pass memory=True to thoplw.profile, thoplw.profile_training or "
+                "thoplw.profile_generation"
             )
         return self._memory
 
