@@ -7,8 +7,7 @@
     python benchmarks/formulas.py --table
 
 What is found goes into ``benchmarks/formulas.jsonl`` at once; a model that has a line there is not done again. Writes
-``benchmarks/formulas.md``. Each model has a limit of time, in a process of its own that is replaced when it takes
-longer.
+``benchmarks/formulas.md``. Each model has a limit of processor time, in a process of its own.
 """
 
 from __future__ import annotations
@@ -17,11 +16,13 @@ import argparse
 import json
 import logging
 import resource
+import signal
 import sys
 import time
 import warnings
 from collections import Counter
 from concurrent.futures import TimeoutError
+from contextlib import suppress
 from datetime import date
 from importlib.metadata import version
 from multiprocessing import get_context
@@ -56,40 +57,66 @@ def spread(names: list[str], count: int) -> list[str]:
 # -- in a worker -------------------------------------------------------------------------------------------------------
 
 
+#: How much longer a model may take on the clock than on the processor, which other programs use as well.
+_PATIENCE = 20
+
+
+class OutOfTime(BaseException):
+    """A model takes longer than allowed. No exception, as models catch those."""
+
+
+def out_of_time(*_: object) -> None:
+    raise OutOfTime
+
+
 def limited(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    signal.signal(signal.SIGVTALRM, out_of_time)
 
 
-def measure(name: str) -> Record:
+def measure(name: str, timeout: float) -> Record:
+    """Find the formula of a model in some seconds of the processor; what goes wrong is part of the record."""
+    signal.setitimer(signal.ITIMER_VIRTUAL, timeout)
+    try:
+        return found(name)
+    except OutOfTime:
+        return {"name": name, "error": f"took longer than {timeout:.0f} s"}
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+
+def found(name: str) -> Record:
     """Find the formula of a model; what goes wrong is part of the record."""
     from thoplw.api.natural import natural
+    from thoplw.capture.nesting import tensors_in
     from thoplw.models.sizes import scalable
 
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     start = time.process_time()
     try:
-        found = natural(name, convention="macs")
+        formula = natural(name, convention="macs", figures=())
     except Exception as error:  # a bad model must not stop the others
         text = " ".join(str(error).split("\n\n")[0].split())[:300]
         return {"name": name, "error": f"{type(error).__name__}: {text}"}
     seconds = time.process_time() - start
-    own = {name: size for name, size in scalable(name).own.items() if name in found.macs.variables}
-    try:
-        at_own: int | None = found(**own)
-    except thoplw.InputError:  # it is elsewhere
-        at_own = None
-    held_out = [each for each in found.evidence if each.held_out]
+    sizes = scalable(name)
+    own = {name: size for name, size in sizes.own.items() if name in formula.macs.variables}
+    at_own: int | None = None
+    if all(each.shape[-1] == each.shape[-2] for each in tensors_in(sizes.inputs()) if each.ndim > 3):  # as R x R is
+        with suppress(thoplw.InputError):  # its own size is elsewhere
+            at_own = formula(**own)
+    held_out = [each for each in formula.evidence if each.held_out]
     return {
         "name": name,
         "error": None,
-        "formula": str(found.macs).partition(" for ")[0],
-        "domain": str(found.domain[0]),
-        "pieces": len(found.domain),
-        "fitted": len(found.evidence) - len(held_out),
+        "formula": str(formula.macs).partition(" for ")[0],
+        "domain": str(formula.domain[0]),
+        "pieces": len(formula.domain),
+        "fitted": len(formula.evidence) - len(held_out),
         "held_out": len(held_out),
         "missed": sum(each.measured != each.formula for each in held_out),
-        "notes": list(found.notes),
+        "notes": list(formula.notes),
         "at_own": at_own,
         "seconds": seconds,
     }
@@ -105,17 +132,17 @@ def note(names: list[str], timeout: float, memory: int, workers: int) -> None:
         LINES.open("a", encoding="utf-8") as file,
         ProcessPool(workers, context=spawn, initializer=limited, initargs=(memory,)) as pool,
     ):
-        waiting = [(name, pool.schedule(measure, args=(name,), timeout=timeout)) for name in names]
+        waiting = [(name, pool.schedule(measure, args=(name, timeout), timeout=_PATIENCE * timeout)) for name in names]
         for done, (name, future) in enumerate(waiting, 1):
             try:
-                found = future.result()
+                line = future.result()
             except TimeoutError:
-                found = {"name": name, "error": f"took longer than {timeout:.0f} s"}
+                line = {"name": name, "error": f"took longer than {timeout:.0f} s"}
             except ProcessExpired as error:
-                found = {"name": name, "error": f"its process ended: {error}"}
-            file.write(json.dumps(found) + "\n")
+                line = {"name": name, "error": f"its process ended: {error}"}
+            file.write(json.dumps(line) + "\n")
             file.flush()
-            print(f"{done}/{len(names)} {name}: {found['error'] or found['formula']}", file=sys.stderr, flush=True)
+            print(f"{done}/{len(names)} {name}: {line['error'] or line['formula']}", file=sys.stderr, flush=True)
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
@@ -209,7 +236,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", help="models; all that are confirmed if there are none")
     parser.add_argument("--spread", type=int, default=10**9, help="so many of them")
-    parser.add_argument("--timeout", type=float, default=300, help="seconds for one model")
+    parser.add_argument("--timeout", type=float, default=300, help="seconds of the processor for one model")
     parser.add_argument("--memory", type=float, default=8, help="gigabytes for one process")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--again", action="store_true", help="do those again that failed")

@@ -60,7 +60,12 @@ def _plain(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
 def _inside(value: Any, seen: set[int]) -> Iterator[torch.Tensor]:
     if isinstance(value, torch.Tensor):
-        yield value
+        parts = value.__tensor_flatten__()[0] if hasattr(value, "__tensor_flatten__") else ()
+        if parts:  # it is made of others, as one of quanto is of values, scales and shifts
+            for part in parts:
+                yield from _inside(getattr(value, part), seen)
+        else:
+            yield value
     elif id(value) not in seen and not isinstance(value, (nn.Module, type, str)):
         seen.add(id(value))
         inner = [*value] if isinstance(value, (list, tuple)) else [*value.values()] if isinstance(value, dict) else []

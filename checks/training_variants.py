@@ -237,15 +237,20 @@ class Variant:
         """What ``profile_training`` is asked for, in plain torch."""
         trained = [weight for weight in model.parameters() if weight.requires_grad]
         optimizer, rounds = self.options.get("optimizer"), self.options.get("accumulate", 1)
+        scaler = torch.amp.GradScaler("cpu", enabled=self.options.get("scaler", False))
         for _ in range(rounds):
             kind = self.options.get("autocast")
             with torch.autocast("cpu", kind) if kind else nullcontext():
                 output = model(*inputs)
-            (total(output) / rounds).backward()
+            scaler.scale(total(output) / rounds).backward()
+        made = optimizer(trained) if optimizer is not None and trained else None
         if "clip" in self.options:
+            if made is not None:
+                scaler.unscale_(made)
             nn.utils.clip_grad_norm_(trained, self.options["clip"])
-        if optimizer is not None and trained:
-            optimizer(trained).step()
+        if made is not None:
+            scaler.step(made)
+            scaler.update()
 
 
 def _ids(count: int) -> torch.Tensor:
@@ -364,6 +369,11 @@ VARIANTS: dict[str, Variant] = {
     "accumulated": Variant(make=cnn, shapes=PICTURE, options={"accumulate": 3, "optimizer": torch.optim.SGD}),
     "accumulated and clipped": Variant(
         make=encoder, shapes=TOKENS, options={"accumulate": 2, "clip": 1.0, "optimizer": torch.optim.AdamW}
+    ),
+    "scaled, in half precision": Variant(
+        make=partial(mlp, 16, 8, 4),
+        shapes=ROWS,
+        options={"autocast": torch.float16, "scaler": True, "clip": 1.0, "optimizer": torch.optim.SGD},
     ),
     **{
         f"autocast: {name}": Variant(make=make, shapes=shapes, options={"autocast": torch.bfloat16})

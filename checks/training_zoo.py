@@ -27,28 +27,42 @@ BATCH = 2
 #: is made small.
 MOST, LARGEST = 25e9, 2e8
 
+#: Pixels of a side of the pictures for models of torchvision that take more; those of one size alone stay as they are.
+SIDE = 128
+
 #: Models of timm: the cheapest of each of its files first.
 TIMM = 300
 
-#: Settings of transformers that are made small, and how small.
+#: Settings of transformers that are made small, and how small; a token for padding is one of the vocabulary.
 SMALL = {
     2: "num_hidden_layers num_layers n_layer n_layers num_encoder_layers num_decoder_layers encoder_layers "
     "decoder_layers num_blocks",
     1000: "vocab_size",
+    999: "pad_token_id",
 }
+
+#: Settings that name layers by their numbers: then there have to be as many.
+BY_NUMBER = ("_out_indices", "depths")
 
 # -- which models ------------------------------------------------------------------------------------------------------
 
 
 def models() -> Iterator[str]:
     """The names of all models that are tried, the cheapest of every zoo first, for whoever stops before the end."""
-    rows = [json.loads(line) for line in ZOO.read_text().splitlines()]
-    sizes = ((row["name"], row.get("macs") or math.inf, row.get("params") or math.inf) for row in rows)
-    costs = {name: macs for name, macs, params in sizes if macs < MOST and params < LARGEST}
-    pictures = [name for name in names("torchvision") if not name.startswith("quantized")]
-    cheap = (sorted(filter(costs.__contains__, zoo), key=costs.__getitem__) for zoo in (pictures, names("hf")))
-    for together in zip_longest(*cheap, _cheapest_of_timm(costs)):
+    sizes = _sizes()
+    costs = {name: macs for name, (macs, params) in sizes.items() if macs < MOST and params < LARGEST}
+    pictures = sorted(
+        (name for name in names("torchvision") if not name.startswith("quantized")), key=lambda name: sizes[name][0]
+    )
+    small = sorted(filter(costs.__contains__, names("hf")), key=costs.__getitem__)
+    for together in zip_longest(pictures, small, _cheapest_of_timm(costs)):
         yield from filter(None, together)
+
+
+def _sizes() -> dict[str, tuple[float, float]]:
+    """Multiply-accumulates of a forward of one sample, and parameters, by name."""
+    rows = [json.loads(line) for line in ZOO.read_text().splitlines()]
+    return {row["name"]: (row.get("macs") or math.inf, row.get("params") or math.inf) for row in rows}
 
 
 def _cheapest_of_timm(costs: dict[str, float]) -> Iterator[str]:
@@ -67,41 +81,61 @@ def build(name: str) -> tuple[torch.nn.Module, Any]:
     if not name.startswith("hf:"):
         with _Unfilled():
             loaded = load(name, batch=BATCH, real=True)
+        large = zoo_of(name) == "torchvision" and _sizes()[name][0] >= MOST
         if type(loaded.model).__module__.startswith("torchvision.models.detection"):
-            return loaded.model.train(), _with_targets()
-        return loaded.model.train(), tree_map(_random, loaded.inputs)
+            if large:
+                loaded.model.transform.min_size, loaded.model.transform.max_size = (SIDE,), SIDE
+            return loaded.model.train(), with_targets()
+        inputs = tree_map(_cut, loaded.inputs) if large and not hasattr(loaded.model, "image_size") else loaded.inputs
+        return loaded.model.train(), tree_map(_random, inputs)
     cls, config = architecture(name.removeprefix("hf:"))
-    _shrink(config)
+    shrink(config)
     with _Unfilled():
         model = cls(config).train()
     return model, tree_map(_random, inputs_of(model, seq=16, batch=BATCH))
 
 
 class _Unfilled(TorchFunctionMode):
-    """Leave weights as memory has them, as filling them takes longer than a step."""
+    """Have weights be zero, as drawing them takes longer than a step."""
 
-    FILLS = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_, torch.Tensor.clamp_})
+    DRAWS = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_})
+    SKIPPED = frozenset({torch.Tensor.erfinv_, torch.Tensor.clamp_})
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return args[0] if func in self.FILLS else func(*args, **(kwargs or {}))
+        if func in self.DRAWS:
+            return args[0].zero_()
+        return args[0] if func in self.SKIPPED else func(*args, **(kwargs or {}))
 
 
-def _with_targets() -> Any:
-    """Pictures with two boxes in each, as detection is trained."""
-    target = {"boxes": torch.tensor([[10.0, 10, 100, 100], [20, 30, 90, 140]]), "labels": torch.tensor([1, 2])}
+def with_targets() -> Any:
+    """Pictures with two boxes in each, as detection is trained: with a mask for each, and key points of a person."""
+    target = {
+        "boxes": torch.tensor([[10.0, 10, 100, 100], [20, 30, 90, 140]]),
+        "labels": torch.tensor([1, 1]),
+        "masks": torch.ones(2, 160, 160, dtype=torch.uint8),
+        "keypoints": torch.tensor([50.0, 60, 1]).expand(2, 17, 3).clone(),
+    }
     return [torch.rand(3, 160, 160) for _ in range(BATCH)], [target] * BATCH
 
 
-def _shrink(config: Any) -> None:
-    """Make a configuration, and those inside of it, small."""
+def shrink(config: Any) -> None:
+    """Make a configuration of transformers, and those inside of it, small: two layers, few words."""
+    small = {key: most for most, keys in SMALL.items() for key in keys.split()}
+    if any(getattr(config, key, None) for key in BY_NUMBER):
+        small = {key: most for key, most in small.items() if most != min(SMALL)}
+    if hasattr(config, "axial_pos_shape"):
+        config.axial_pos_shape = (4, 4)  # they multiply to the length
     for key, value in list(vars(config).items()):
         if hasattr(value, "to_dict") and hasattr(value, "model_type"):
-            _shrink(value)
+            shrink(value)
         if "layerdrop" in key or "layer_drop" in key:
             setattr(config, key, 0.0)  # it leaves out layers at random
-        for most, keys in SMALL.items():
-            if key in keys.split() and isinstance(value, int) and value > most:
-                setattr(config, key, most)
+        if key in small and isinstance(value, int) and value > small[key]:
+            setattr(config, key, small[key])
+
+
+def _cut(value: Any) -> Any:
+    return value[..., :SIDE, :SIDE].contiguous() if isinstance(value, torch.Tensor) and value.dim() > 3 else value
 
 
 def _random(value: Any) -> Any:

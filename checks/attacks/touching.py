@@ -250,6 +250,11 @@ KINDS: dict[str, Kind] = {
 }
 
 
+def _autocast_depth() -> int:
+    torch.autocast_increment_nesting()
+    return int(torch.autocast_decrement_nesting())
+
+
 def _of_this_release() -> Iterator[tuple[str, Kind]]:
     """What not every release of torch or Python has, or lets be put back."""
     if hasattr(torch, "get_autocast_dtype"):
@@ -290,6 +295,7 @@ KINDS |= {
     "gradients": _switch(lambda: torch.set_grad_enabled(False), torch.is_grad_enabled),
     "anomalies": _switch(lambda: torch.autograd.set_detect_anomaly(True), torch.is_anomaly_enabled),
     "autocast": _switch(lambda: torch.autocast("cpu").__enter__(), torch._C._is_any_autocast_enabled),
+    "depth of autocast": _switch(lambda: torch.autocast("cpu").__enter__(), _autocast_depth),
     "cache of autocast": _switch(lambda: torch.set_autocast_cache_enabled(False), torch.is_autocast_cache_enabled),
     "entered inference mode": _switch(lambda: torch.inference_mode().__enter__(), torch.is_inference_mode_enabled),
     "precision of products": _switch(

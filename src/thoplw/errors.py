@@ -35,8 +35,10 @@ class UnknownNameError(InputError):
         names = sorted(known)
         near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.6)
         near = sorted(near, key=lambda each: not each.startswith(str(name)))  # names that go on from it come first
+        part = str(name).lower()
+        family = sorted((each for each in names if each.lower().startswith(f"{part}-")), key=len)  # A100: a100-sxm
+        near = sorted(dict.fromkeys([*near, *family]), key=lambda each: each not in family)[:3]
         if not near and len(names) > 20 and len(str(name)) > 1:
-            part = str(name).lower()
             holding = [each for each in names if part in each.lower()]
             near = sorted(holding, key=lambda each: (not each.lower().startswith(part), len(each)))[:3]
         if near:

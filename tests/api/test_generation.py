@@ -47,6 +47,14 @@ MODELS: dict[str, dict[str, Any]] = {
         "first_k_dense_replace": 1,
     },
     "gemma2": {**TINY, "head_dim": 16, "sliding_window": 24},
+    "mamba": {
+        "hidden_size": 64,
+        "state_size": 16,
+        "time_step_rank": 4,
+        "num_hidden_layers": 2,
+        "vocab_size": 200,
+        "pad_token_id": 0,
+    },
     "mamba2": {
         "hidden_size": 64,
         "num_heads": 8,
@@ -123,8 +131,9 @@ def test_a_cache_that_is_quantised_in_full_is_run_step_by_step() -> None:
 # -- against algebra ---------------------------------------------------------------------------------------------------
 
 
-def test_llama_is_its_algebra() -> None:
-    width, inner, layers, heads, groups, words = 4096, 14336, 32, 32, 8, 128256
+@pytest.mark.parametrize("size", [(4096, 14336, 32, 32, 8, 128256), (16384, 53248, 126, 128, 8, 128256)])  # 8B, 405B
+def test_llama_is_its_algebra(size: tuple[int, ...]) -> None:
+    width, inner, layers, heads, groups, words = size
     config = transformers.LlamaConfig(
         hidden_size=width,
         intermediate_size=inner,
@@ -223,6 +232,31 @@ def test_a_state_space_is_as_large_at_any_position() -> None:
     assert profiled(small("mamba2"), prompt=300, kv_dtype="fp8").cache_bytes(300) == report.cache_bytes(300)
 
 
+def test_states_of_one_rank_have_no_positions() -> None:
+    """Those of a convolution and those of a recurrence, ``[batch, inner, 4]`` and ``[batch, inner, 16]``."""
+    report = profiled(small("mamba"), kv_dtype="fp8")
+    assert report.cache_bytes() == report.reserved_bytes() == BATCH * 2 * 128 * (4 + 16) * 4
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_views_of_one_storage_hold_it_once(batch: int) -> None:
+    """Two layers, each with keys and values that are cut out of one product with the queries."""
+
+    def run(model: nn.Module, ids: torch.Tensor) -> Any:
+        product = model.layer(torch.zeros(*ids.shape, 8))  # type: ignore[operator] # a layer
+        return [part.split([16, 8, 8], -1)[1:] for part in product.chunk(2, -1)]
+
+    model = nn.Module()
+    model.layer = nn.Linear(8, 64)
+    report = profiled(model, 48, 2, batch, prefill=run, step=lambda model, ids, state: run(model, ids) and state)
+    whole, shown = batch * 48 * 64 * 4, batch * 48 * 32 * 4
+    assert report.cache_bytes(48) == whole
+    assert report.cache_bytes(48, by="layer") == {0: whole // 2, 1: whole // 2}
+    assert report.reserved_bytes(48) == shown
+    half = profiled(model, 48, 2, batch, prefill=run, step=lambda *given: run(*given[:2]) and given[2], kv_dtype="fp16")
+    assert half.cache_bytes(48) == whole // 2
+
+
 def test_a_static_cache_costs_its_whole_length_and_says_so() -> None:
     report = profiled(small("llama"), cache="static")
     costs, held = said(report)
@@ -242,6 +276,55 @@ def test_types_of_the_cache() -> None:
     kept = profiled(model, cache="fp8")
     assert kept.cache_bytes(PROMPT) == held // 4  # the scale of a layer is one number
     assert kept.total_macs >= profiled(model).total_macs
+
+
+@pytest.mark.parametrize(("cache", "package"), [("fp8", "torch"), ("hqq", "hqq"), ("quanto", "optimum.quanto")])
+def test_quantised_caches_hold_what_they_really_hold(cache: str, package: str) -> None:
+    pytest.importorskip(package)
+    model = small("llama", hidden_size=256)  # as hqq and quanto scale 64 numbers at once
+    options = {"cache_implementation": "quantized", "cache_config": {"backend": cache}}
+    costs, held = generated(model, torch.ones(BATCH, PROMPT, dtype=torch.long), NEW, **options)
+    own_costs, own_held = said(profiled(model, cache=cache))
+    assert own_costs == costs
+    assert own_held[: len(held)] == held
+
+
+def test_memory_is_weights_and_cache_and_what_the_call_makes() -> None:
+    """At the end of a step there are the old cache and the new one, which it is copied to."""
+
+    def prefill(model: nn.Module, ids: torch.Tensor) -> Any:
+        return model.layer(torch.zeros(*ids.shape, 8))  # type: ignore[operator] # a layer
+
+    def step(model: nn.Module, ids: torch.Tensor, state: Any) -> Any:
+        return torch.cat([state, prefill(model, ids)], 1)
+
+    model = nn.Module()
+    model.layer = nn.Linear(8, 4, bias=False)
+    report = profiled(model, prompt=100, new=20, batch=3, prefill=prefill, step=step, memory=True)
+    weights, ids, x, row = 8 * 4 * 4, 3 * 8, 3 * 8 * 4, 3 * 4 * 4
+    memory = report.prefill.memory
+    assert memory.by_kind == {"temporaries": 100 * (ids + x), "cache": 100 * row, "weights": weights}
+    for at in (100, 115):
+        memory = report.decode(at).memory
+        assert memory.peak_at.operator == "aten.cat"
+        assert memory.by_kind == {"cache": (2 * at + 1) * row, "weights": weights, "temporaries": ids + row}
+    with pytest.raises(InputError, match="memory=True"):
+        profiled(model, prompt=100, new=20, prefill=prefill, step=step).decode().memory  # noqa: B018 # it is asked for
+
+
+@pytest.mark.parametrize("cache", ["dynamic", "static"])
+def test_the_cache_is_a_kind_of_memory(cache: str) -> None:
+    report = profiled(small("mixtral"), prompt=200, cache=cache, memory=True)
+    weights = 4 * sum(each.numel() for each in small("mixtral").parameters())
+    for info in (report.prefill, report.decode(), report.decode(205)):
+        assert info.memory.by_kind["weights"] == weights
+    held = report.cache_bytes(200)
+    # While keys of a layer are copied to those with a position more, both are there; a static cache has two lengths.
+    more = report.cache_bytes(201) // 2 if cache == "dynamic" else 2 * 8
+    assert held < report.decode().memory.by_kind["cache"] <= held + more
+    assert report.prefill.total_macs == profiled(small("mixtral"), prompt=200, cache=cache).prefill.total_macs
+    (row,) = (row for row in report.decode().rows if row.name == "lm_head")
+    assert row.name in report.decode().summary("csv", columns=["name", "peak"])
 
 
 # -- models of any kind ------------------------------------------------------------------------------------------------
@@ -387,9 +470,24 @@ def test_summaries() -> None:
     assert int(part["macs"]["1"]) * PROMPT + int(part["macs"]["0"]) == report.decode().total_macs
     assert "Generation of LlamaForCausalLM" in repr(report)
     with pytest.raises(UnknownNameError):
-        report.summary("html")
+        report.summary("yaml")
     with pytest.raises(UnknownNameError):
         report.summary("text", "pretty")
+
+
+@pytest.mark.parametrize("new", [1, 2, NEW])
+def test_pages(new: int) -> None:
+    pytest.importorskip("jinja2")
+    report = profiled(small("gemma2"), new=new)
+    page = report.summary("html")
+    end = PROMPT + new - 1
+    for figure in (report.total_macs, report.prefill.total_moved, report.prefill.compulsory, report.cache_bytes(end)):
+        assert f"{figure:,}" in page
+    assert ("<svg" in page) == (new > 2)
+    assert ("First step" in page) == (new > 1)
+    assert "model.layers.1.mlp.down_proj" in page
+    macs = {row.name: row.macs for row in report.prefill.rows}
+    assert thoplw.clever_format(macs["model.layers.1.mlp.down_proj"], "%.2f") in page
 
 
 @pytest.mark.parametrize("figure", ["cost", "cache"])
@@ -443,3 +541,68 @@ def test_positions_that_are_none() -> None:
         report.reserved_bytes(page="16")  # type: ignore[arg-type] # that is what is tested
     with pytest.raises(UnknownNameError, match="layer"):
         report.cache_bytes(by="layers")  # type: ignore[arg-type] # that is what is tested
+
+
+# -- floors ------------------------------------------------------------------------------------------------------------
+
+
+class Remembers(nn.Module):
+    """Hands on the rows of all tokens, and reads them."""
+
+    WORDS, WIDTH = 50, 16
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(self.WORDS, self.WIDTH)
+        self.head = nn.Linear(self.WIDTH, self.WORDS, bias=False)
+
+    def forward(self, ids: torch.Tensor, rows: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        new = self.table(ids)
+        rows = new if rows is None else torch.cat([rows, new], 1)
+        return self.head(rows.sum(1)), rows
+
+
+def remembered(new: int, prompt: int = 3, batch: int = 2) -> thoplw.Generation:
+    return thoplw.profile_generation(
+        Remembers(),
+        prompt,
+        new,
+        batch,
+        prefill=lambda model, ids: model(ids)[1],
+        step=lambda model, ids, rows: model(ids, rows)[1],
+        verbose=False,
+    )
+
+
+@pytest.mark.parametrize("cache", [0, 4500, 6000, 10**9])
+def test_the_floor_of_a_generation_is_that_of_its_calls_one_after_the_other(cache: int) -> None:
+    """Small caches leave all steps to the memory; larger ones the first to arithmetic, and then reads, and writes."""
+    plain = thoplw.Device(name="plain", vector={"float32": 1e12}, bandwidth=1e12, cache=cache)
+    prompt, new, batch = 3, 40, 2
+    found = remembered(new, prompt, batch).on(plain)
+    row, head = 4 * batch * 16, 4 * 16 * 50
+    operations = 2 * batch * 16 * 50
+    total = 0
+    for before in range(prompt, prompt + new - 1):
+        read = head + row + 8 * batch + before * row
+        written = (before + 1) * row  # logits are not handed on
+        total += max(operations, max(0, read - cache) + max(0, written - cache))  # a picosecond each
+    assert found.floor_of_steps == pytest.approx(total / 1e12, rel=1e-12)
+    assert found.floor == found.prefill.floor + found.floor_of_steps
+    assert found.decode(20).floor * 1e12 == pytest.approx(
+        max(operations, max(0, head + 21 * row + 16 - cache) + max(0, 21 * row - cache))
+    )
+
+
+def test_floors_stand_in_the_table_and_in_json() -> None:
+    found = remembered(12)
+    assert "Floor" not in found.summary()
+    assert "floor" not in found.to_dict()
+    timed = found.on("h100-sxm")
+    assert timed.table().columns[-1] == "Floor"
+    assert timed.table().notes[0].startswith("On NVIDIA H100 SXM5 80 GB: ")
+    document = timed.to_dict()
+    assert (document["device"], document["floor"]["total"]) == ("h100-sxm", timed.floor)
+    assert remembered(1).on("h100-sxm").floor_of_steps == 0
+    with pytest.raises(InputError, match=r"a floor needs a device: report\.on\('h100-sxm'\)\.floor"):
+        _ = found.floor_of_steps

@@ -71,3 +71,35 @@ def test_what_cannot_be_measured_is_refused() -> None:
         thoplw.measure(net(), (2, 3, 8, 8), repeat=0)
     with pytest.raises(InputError, match=r"measure takes a torch\.nn\.Module, not str"):
         thoplw.measure("resnet18", (2, 3, 8, 8))  # type: ignore[arg-type] # as users do
+
+
+class Timed(nn.Module):
+    """Measures a part of itself, as somebody may who looks for what is slow."""
+
+    def __init__(self, given: bool) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.given = given
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        thoplw.measure(self.layer, x if self.given else (1, 4), repeat=1, warmup=0)
+        return self.layer(x)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_forward_that_runs_without_values_is_not_measured(given: bool) -> None:
+    model = Timed(given)
+    for run in (thoplw.profile, thoplw.profile_training, thoplw.measure):
+        with pytest.raises(InputError, match="measure was called in a forward that thoplw runs on tensors without"):
+            run(model, (1, 4))
+    macs, *_ = thoplw.profile(model, torch.zeros(1, 4), execute=True, verbose=False)
+    assert macs == 20
+
+
+def test_a_model_of_its_own_may_be_measured_meanwhile() -> None:
+    class Other(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            assert thoplw.measure(nn.Linear(4, 4), (1, 4), repeat=1, warmup=0).latency > 0
+            return x + 1
+
+    assert thoplw.profile(Other(), (1, 4), verbose=False)[2].total_flops == 4

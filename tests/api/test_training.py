@@ -53,6 +53,31 @@ def test_a_product_of_batches() -> None:
     assert flops(Function(torch.bmm), (asking(4, 3, 6), asking(4, 6, 12))) == 5184
 
 
+def test_a_product_in_a_product_of_batches() -> None:
+    """Their own form: 4 x 5 by 5 x 6, seven times by 6 x 7; the gradient of the first factor alone is asked for."""
+    product = Function(lambda a, b, c: (a @ b).expand(7, 4, 6).bmm(c))
+    assert flops(product, (asking(4, 5), torch.zeros(5, 6), torch.zeros(7, 6, 7))) == 5184
+
+
+def test_transposed_convolutions_without_a_gradient_of_their_input() -> None:
+    def step(model: nn.Module, x: torch.Tensor) -> None:
+        for _ in range(50):
+            model(x).sum().backward()
+
+    assert flops(nn.ConvTranspose2d(4, 8, (2, 2), stride=2), (1, 4, 30, 2), step=step) == 1_536_000
+
+
+@since("2.10")
+def test_attention_of_variable_lengths() -> None:
+    from torch.nn.attention.varlen import varlen_attn
+
+    model = Function(lambda q, k, v, ends: varlen_attn(q, k, v, ends, ends, 128, 128))
+    ends = torch.tensor([0, 128, 192], dtype=torch.int32)
+    report = thoplw.profile_training(model, (*(asking(192, 8, 64) for _ in "qkv"), ends))
+    assert 2 * report.by_phase()["forward"] == 41_943_040
+    assert 2 * report.total_macs == 146_800_640
+
+
 def test_a_product_with_itself_has_two_gradients() -> None:
     """4 x 5 by 5 x 4, and once more: forward 160 each, backward 320 each."""
     square = Function(lambda a: a.mm(a.t()) + a.mm(a.t()))
@@ -177,6 +202,29 @@ def test_weights_on_the_meta_device_cost_the_same() -> None:
     assert all(parameter.is_meta and parameter.grad is None for parameter in model.parameters())
 
 
+def test_a_compiled_module_costs_the_same() -> None:
+    plain, compiled = nn.Linear(5, 3), torch.compile(nn.Linear(5, 3))
+    costs = [thoplw.profile_training(nn.Sequential(nn.Linear(4, 5), each), (2, 4)) for each in (plain, compiled)]
+    assert (
+        costs[0].by_phase() == costs[1].by_phase() == {"forward": 70, "recomputation": 0, "backward": 100, "update": 0}
+    )
+
+
+def test_hooks_run_and_what_they_run_is_counted() -> None:
+    def double(weight: torch.Tensor) -> None:
+        assert weight.grad is not None
+        weight.grad.mul_(2)
+
+    model = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 3))
+    model[0].weight.register_hook(lambda gradient: gradient @ torch.zeros(4, 4))
+    model[1].weight.register_post_accumulate_grad_hook(double)
+    model[1].register_full_backward_hook(lambda *_: None)
+    report = thoplw.profile_training(model, (2, 4))
+    rows = {row.name: row.phases["backward"] for row in report if row.macs}
+    assert rows == {"0": 2 * 4 * 5 + 5 * 4 * 4, "1": 2 * 2 * 5 * 3}
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
 def test_a_step_of_ones_own() -> None:
     model = nn.Linear(4, 5)
     optimizer = torch.optim.Adam(model.parameters())
@@ -205,9 +253,40 @@ def test_the_report_can_do_what_every_report_can() -> None:
     assert "MACs backward" in report.summary()
     assert "MACs backward" in report.summary("tree")
     assert sum(report.by_phase().values()) == report.total_macs == sum(row.macs for row in report)
+    for phase, macs in report.by_phase().items():
+        assert sum(row.phases[phase] for row in report) == macs
+    html = report.summary("html")
+    assert '"heading":"MACs backward"' in html
+    assert "MACs recomputation" not in html  # there is none
     forward = thoplw.profile(nn.Linear(4, 5), (2, 4))[2]
     assert "phases" not in forward.to_dict()["totals"]
     assert forward.by_phase()["forward"] == forward.total_macs
+
+
+def test_the_loss_has_a_row() -> None:
+    target = torch.zeros(2, 5)
+    report = thoplw.profile_training(
+        nn.Sequential(nn.Linear(4, 5)),
+        (2, 4),
+        loss=lambda y, t: ((y - t) ** 2).sum(),
+        targets=target,
+        convention="flops",
+    )
+    rows = {row.name: row for row in report.modules}
+    assert rows["(loss)"].phases["forward"] == 3 * 10  # a difference, a square and a sum
+    assert rows["(loss)"].phases["backward"] == 3 * 10  # x to the first power, times 2, times g
+    assert rows["(loss)"].input_shapes == ((2, 5),)
+    assert rows[""].macs == 0
+    assert sum(row.macs for row in report) == report.total_macs
+
+
+def test_a_loss_with_layers_is_charged_for_them() -> None:
+    features = nn.Sequential(nn.Linear(5, 7), nn.Linear(7, 3)).requires_grad_(False)
+    report = thoplw.profile_training(nn.Linear(4, 5), (2, 4), loss=lambda y: features(y).sum())
+    m = 2 * (5 * 7 + 7 * 3)
+    phases = {row.name: row.phases for row in report.modules}
+    assert phases["(loss)"] == {"forward": m, "recomputation": 0, "backward": m, "update": 0}
+    assert report.total_params == 4 * 5 + 5
 
 
 def test_wrong_arguments_are_said() -> None:
@@ -347,6 +426,39 @@ def test_adafactor_reads_norms_that_are_not_known() -> None:
     assert "a number that an optimizer reads is 1" in report.assumptions
 
 
+def test_a_gradient_scaler_unscales_before_the_update() -> None:
+    """The loss is multiplied, and so is its gradient; each gradient is compared and multiplied."""
+    model, scaler = nn.Sequential(nn.Linear(8, 4)), torch.amp.GradScaler("cpu")
+    weights = 8 * 4 + 4
+
+    def step(**options: Any) -> Any:
+        return thoplw.profile_training(model, (2, 8), optimizer="sgd", convention="flops", **options)
+
+    plain, scaled = step(), step(scaler=scaler)
+    own = {row.name: row.phases for row in scaled.modules}
+    assert own[""]["forward"] == own[""]["backward"] == 0
+    assert own[""]["update"] > 0  # the scale itself is inverted and updated
+    before, after = ({row.name: row.phases for row in report.modules}["(loss)"] for report in (plain, scaled))
+    assert [after[phase] - before[phase] for phase in ("forward", "backward", "update")] == [1, 1, 0]
+    by_phase, more = plain.by_phase(), scaled.by_phase()
+    assert more["update"] - by_phase["update"] - own[""]["update"] == 2 * weights
+    assert scaler._scale is None
+    assert step(scaler=True).by_phase() == step(scaler=scaler, clip=None).by_phase() == more
+    assert step(scaler=torch.amp.GradScaler("cpu", enabled=False)).by_phase() == by_phase
+    clipped = step(scaler=True, clip=1.0).by_phase()
+    assert clipped["update"] - more["update"] == step(clip=1.0).by_phase()["update"] - by_phase["update"]
+
+
+def test_an_optimizer_in_one_kernel_unscales_itself() -> None:
+    def step(**options: Any) -> int:
+        report = thoplw.profile_training(
+            nn.Linear(8, 4), (2, 8), optimizer=lambda each: torch.optim.AdamW(each, fused=True), **options
+        )
+        return report.modules[0].operators["aten._fused_adamw_"]
+
+    assert step(convention="flops", scaler=True) - step(convention="flops") == 8 * 4 + 4
+
+
 def test_a_gradient_scaler_steps() -> None:
     model = nn.Linear(8, 8)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -410,7 +522,7 @@ def test_the_forward_costs_what_profile_says_in_training_mode() -> None:
         forward = thoplw.profile(model, (batch, 3, 224, 224), convention="macs", mode="train")[2]
         assert report.by_phase()["forward"] == forward.total_macs
         rows = {row.name: row.macs for row in forward.modules}
-        assert {row.name: row.phases["forward"] for row in report.modules} == rows
+        assert {row.name: row.phases["forward"] for row in report.modules} == {**rows, "(loss)": 0}
 
 
 class Decides(nn.Linear):
@@ -436,6 +548,8 @@ class Decides(nn.Linear):
         ({"clip": -1.0}, "clip=-1.0: give a norm above 0"),
         ({"clip": "a"}, "clip=a: give a norm above 0"),
         ({"accumulate": "4"}, "accumulate='4': give 1 or more"),
+        ({"scaler": 65536.0, "optimizer": "sgd"}, "scaler= is a float: give True"),
+        ({"scaler": True}, "scaler= makes the gradients smaller again"),
     ],
     ids=str,
 )

@@ -14,6 +14,7 @@ from torch import nn
 
 import thoplw
 from thoplw.capture import capture
+from thoplw.capture.data_dependent import first_positions
 
 
 class Kept(nn.Module):
@@ -124,6 +125,20 @@ class Experts(nn.Module):
                 rows, _ = torch.where(chosen == index)
             results.append(expert(x[rows]))
         return results
+
+
+def test_what_is_assumed_may_lie_where_something_was_that_the_run_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it has the same place in memory, which is no reason to take it for made, and held by somebody."""
+
+    class Counting(nn.Module):
+        def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+            torch.ones(3, dtype=torch.long)
+            counts = nn.functional.one_hot(x.argmax(-1), 8).sum(0)
+            return list(x.split(counts.tolist()))
+
+    monkeypatch.setattr("thoplw.capture.abstract_run.memory_of", lambda tensor: 1)
+    trace = capture(Counting(), (torch.randn(16, 8),), {})
+    assert [each.statement for each in trace.assumptions] == ["routing is spread evenly"]
 
 
 @pytest.mark.parametrize("tokens", [16, 3, 1])  # the last two leave some of the 8 experts with less than others
@@ -417,3 +432,13 @@ def test_reads_of_memory_say_what_to_do(read: Callable[[torch.Tensor], Any]) -> 
         thoplw.DataDependentError, match=r"(in the model itself \(Reads\) reads|needs) the mem.*execute=True"
     ):
         thoplw.profile(Reads(), (2, 8))
+
+
+@pytest.mark.parametrize(("shape", "count"), [((3, 4), 12), ((2, 3, 4), 7), ((5,), 5), ((3, 4), 0), ((0, 3), 0)])
+def test_assumed_positions_are_the_first_that_torch_would_give(shape: tuple[int, ...], count: int) -> None:
+    mask = (torch.arange(torch.Size(shape).numel()) < count).reshape(shape)
+
+    found = first_positions(shape, count)
+
+    assert torch.equal(found, mask.nonzero())
+    assert count == 0 or found.stride() == mask.nonzero().stride()

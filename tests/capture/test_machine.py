@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from thoplw import InputError
+from thoplw import InputError, UnknownNameError
 from thoplw.capture import machine
 from thoplw.capture.machine import measured
 
@@ -50,3 +50,39 @@ def test_a_processor_goes_by_the_name_that_linux_has(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: AMD EPYC 7763 64-Core Processor\n")
     assert machine._name_of_processor(tmp_path / "cpuinfo") == "AMD EPYC 7763 64-Core Processor"
     assert machine._name_of_processor(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("folder", "most", "now"),
+    [
+        ("sys/fs/cgroup", "memory.max", "memory.current"),
+        ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ],
+)
+def test_free_memory_is_what_machine_and_control_group_leave(tmp_path: Path, folder: str, most: str, now: str) -> None:
+    assert machine.free_memory(tmp_path) is None
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "meminfo").write_text("MemTotal: 9000 kB\nMemFree: 10 kB\nMemAvailable: 5000 kB\n")
+    assert machine.free_memory(tmp_path) == 5000 * 1024
+    group = tmp_path / folder
+    group.mkdir(parents=True)
+    (group / most).write_text("max\n")
+    (group / now).write_text("700000\n")
+    assert machine.free_memory(tmp_path) == 5000 * 1024
+    (group / most).write_text("1000000\n")
+    assert machine.free_memory(tmp_path) == 300000
+    (group / "memory.stat").write_text("anon 5\ninactive_file 50000\ntotal_inactive_file 60000\n")
+    assert machine.free_memory(tmp_path) == 350000
+
+
+@pytest.mark.usefixtures("quick")
+def test_convolutions_count_where_they_are_faster_than_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_convolution", lambda dtype, clock: 1e20)
+    assert measured("cpu").products["float32"] == 1e20
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_clock_may_be_that_of_the_process() -> None:
+    assert measured("cpu", "process").products["float32"] > 1e6
+    with pytest.raises(UnknownNameError, match="unknown clock 'cpu'"):
+        measured("cpu", "cpu")

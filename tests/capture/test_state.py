@@ -1,4 +1,4 @@
-"""What calls leave: where it lies, and how large its storage is."""
+"""What calls leave, and where it lies."""
 
 from __future__ import annotations
 
@@ -8,37 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from thoplw.capture import capture
-from thoplw.capture.state import Enough, Watch, stored
-
-VIEWS = {
-    "whole": lambda x: x,
-    "window": lambda x: x[:, :, -3:, :],
-    "transposed": lambda x: x.transpose(1, 2),
-    "expanded": lambda x: x[:, :1].expand(-1, 6, -1, -1)[:, :, 1:],
-    "of one head": lambda x: x[:, 1],
-    "empty": lambda x: x[:0],
-    "number": lambda x: x.sum(),
-}
-
-
-@pytest.mark.parametrize("name", VIEWS)
-def test_the_storage_of_a_view_is_that_of_the_whole(name: str) -> None:
-    sizes: list[int] = []
-
-    class Viewing(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            view: torch.Tensor = VIEWS[name](x + 1)  # type: ignore[no-untyped-call] # they are lambdas
-            return view
-
-    def watch(scope: int, module: nn.Module, inputs: Any, output: Any) -> None:
-        sizes.append(stored(output))
-
-    x = torch.randn(2, 3, 5, 4)
-    capture(Viewing(), (x,), {}, watch=watch)
-    real = Viewing()(x)
-    assert sizes == [0 if name == "empty" else real.untyped_storage().nbytes()]
-    assert stored(real) == real.untyped_storage().nbytes()
+from thoplw.capture.state import Enough, Watch
 
 
 class Layer:
@@ -72,6 +42,75 @@ def test_what_is_handed_on_in_parts_is_held_as_a_whole() -> None:
         watch.before(module, (), {"mems": [rows[-4:]]})
     ((held,),) = watch.states
     assert (held.owner, held.bytes) == ("mems", 48)
+
+
+def test_places_are_told_apart() -> None:
+    """Those of a tensor by which it is known again after a prompt of another length."""
+    watch, module = Watch(nn.Identity(), 1), nn.Identity()
+    layer = Layer()
+    layer.states = {0: torch.ones(2), 1: [torch.ones(2), torch.ones(3)]}  # type: ignore[attr-defined] # it is no class of ours
+    given = {"cache": [layer], "pairs": [(torch.ones(4), torch.ones(4))]}
+    watch.before(module, (), {})
+    watch.after(module, (), given, None)
+    with pytest.raises(Enough):
+        watch.before(module, (), given)
+    (held,) = watch.states
+    assert sorted(each[:3] for each in held) == [
+        (0, "Layer", "keys"),
+        (0, "Layer", "states[0]"),
+        (0, "Layer", "states[1][0]"),
+        (0, "Layer", "states[1][1]"),
+        (0, "pairs", "pairs[0]"),
+        (0, "pairs", "pairs[1]"),
+    ]
+
+
+def test_a_tensor_made_of_others_holds_these() -> None:
+    """As one of quanto, which looks like 12 numbers of four bytes, and keeps 6 bytes and a scale."""
+
+    class Packed(torch.Tensor):
+        @staticmethod
+        def __new__(cls, values: torch.Tensor, scale: torch.Tensor) -> Packed:
+            made: Packed = torch.Tensor._make_wrapper_subclass(cls, (12,))
+            made.values, made.scale = values, scale  # type: ignore[assignment, method-assign] # names of quanto's kind
+            return made
+
+        @classmethod
+        def __torch_dispatch__(cls, *given: Any) -> Any:
+            raise NotImplementedError
+
+        def __tensor_flatten__(self) -> tuple[list[str], None]:
+            return ["values", "scale"], None
+
+    watch, module = Watch(nn.Identity(), 1), nn.Identity()
+    cache = [Packed(torch.ones(6, dtype=torch.uint8), torch.ones(1))]
+    watch.before(module, (), {})
+    watch.after(module, (), {"cache": cache}, None)
+    with pytest.raises(Enough):
+        watch.before(module, (), {"cache": cache})
+    (held,) = watch.states
+    assert sorted((*each[:3], each.bytes) for each in held) == [
+        (0, "cache", "cache.scale", 4),
+        (0, "cache", "cache.values", 6),
+    ]
+
+
+def test_tensors_in_one_storage_have_its_bytes_together() -> None:
+    watch, module = Watch(nn.Identity(), 1), nn.Identity()
+    rows = torch.ones(6, 4)
+    keys, values, alone = rows[:, :1], rows[:, 1:], torch.ones(5)
+    cache = [keys, values, values.view(6, 3), alone]
+    watch.before(module, (), {})
+    watch.after(module, (), {}, {"cache": cache})
+    with pytest.raises(Enough):
+        watch.before(module, (), {"cache": cache})
+    (held,) = watch.states
+    sizes = {each.layer: each.bytes for each in held}
+    assert sum(sizes.values()) == (24 + 5) * 4
+    assert sizes[3] == 20
+    assert 13 <= sizes[0] <= 14  # 6 of 42 elements that are shown, of 96 bytes
+    assert 41 <= sizes[1] <= 42
+    assert 41 <= sizes[2] <= 42
 
 
 def test_states_in_modules_are_found() -> None:

@@ -255,6 +255,52 @@ def test_a_variable_is_told_from_the_others_around_it(monkeypatch: pytest.Monkey
     assert last is not None
 
 
+class Catching(nn.Module):
+    """Catches the error of a layer that has a hook, so that its call has a closure."""
+
+    def __init__(self, then: Callable[[Exception, torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.failing = nn.Bilinear(4, 4, 4)
+        self.failing.register_forward_hook(lambda *_: None)
+        self.then = then
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.layer(x)
+        try:
+            self.failing(y)
+        except TypeError as error:
+            self.then(error, y)
+        return y
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_an_error_that_was_caught_may_be_kept(training: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its traceback has the variables of calls that are over, which no forward meets."""
+    monkeypatch.setattr(functools, "errors_of_a_test", [], raising=False)  # where nobody looks
+    model = Catching(lambda error, y: functools.errors_of_a_test.append(error))  # type: ignore[attr-defined]
+    if training:
+        assert thoplw.profile_training(model, (2, 4)).total_macs == 2 * 2 * 4 * 4
+    else:
+        assert thoplw.profile(model, (2, 4), convention="macs", verbose=False)[0] == 2 * 4 * 4
+    assert len(functools.errors_of_a_test) == 1  # type: ignore[attr-defined]
+
+
+def test_what_a_forward_collected_too_early_is_no_survivor() -> None:
+    """A cycle that grew old in the run is garbage only after it."""
+
+    def grow_old(error: Exception, y: torch.Tensor) -> None:
+        def again() -> Any:
+            return again, y, error
+
+        cycle: list[Any] = [y]
+        cycle.append(cycle)
+        gc.collect()
+        gc.collect()
+
+    assert thoplw.profile_training(Catching(grow_old), (2, 4)).total_macs == 2 * 2 * 4 * 4
+
+
 def test_a_failing_forward_leaves_nothing_either() -> None:
     def fail(y: torch.Tensor) -> None:
         TABLES["y"] = y

@@ -103,3 +103,19 @@ def test_weights_that_autocast_converts_under_count_are_forgotten() -> None:
             model(x)
         model(x).sum().backward()
     assert model.layer.weight.grad is not None
+
+
+class Entered(nn.Module):
+    """Enters autocast, and never leaves it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        torch.autocast("cpu").__enter__()
+        return x + 1
+
+
+def test_autocast_that_a_forward_entered_keeps_nothing_later() -> None:
+    thoplw.profile(Entered(), torch.ones(2))
+    # In the outermost block, and nowhere else, it forgets at the end what it cast.
+    depth = torch.autocast_increment_nesting() - 1
+    torch.autocast_decrement_nesting()
+    assert depth == 0

@@ -13,6 +13,7 @@ import pytest
 import torch
 from checks.releases import has_fast_path, older, since
 from torch import nn
+from torch.optim.optimizer import _default_to_fused_or_foreach
 from torch.utils.checkpoint import checkpoint
 
 from thoplw.capture import torch_internals
@@ -39,6 +40,7 @@ from thoplw.capture.torch_internals import (
     current_node,
     dispatch_modes,
     exchange,
+    foreach_on_cpu,
     function_modes,
     graph_task,
     handed_out,
@@ -47,12 +49,14 @@ from thoplw.capture.torch_internals import (
     is_autocast_on,
     is_below_autograd,
     is_compiled,
+    is_held_once,
     is_jagged,
     is_overload,
     is_parameter,
     is_transformed,
     is_written_in_operators,
     kernel_in_python,
+    kernels_instead,
     lacks_memory,
     leave_modes,
     make_nested_wrapper,
@@ -617,6 +621,31 @@ def test_a_backward_pass_tells_which_node_is_evaluated() -> None:
     assert seen[0][0]
 
 
+def test_a_gradient_is_told_that_autograd_needs_elsewhere() -> None:
+    found = []
+
+    class Look(DispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if graph_task() >= 0 and func is torch.ops.aten.add.Tensor:
+                found.append(is_held_once(args[0]))
+            return func(*args, **(kwargs or {}))
+
+    def of_its_own(x: torch.Tensor) -> torch.Tensor:
+        y = x.cos()
+        return y * 3 + y * 2
+
+    def that_another_waits_for(x: torch.Tensor) -> torch.Tensor:
+        earlier, y = x.sin(), x.cos()
+        return y * 3 + (y + earlier)  # a sum gives both the same gradient
+
+    for way in (of_its_own, that_another_waits_for):
+        found.clear()
+        loss = way(torch.ones(2, requires_grad=True)).sum()
+        with Look():
+            loss.backward()
+        assert found[0] is (way is of_its_own)
+
+
 def test_backward_passes_are_told_with_whether_they_make_a_graph() -> None:
     made: list[bool] = []
 
@@ -673,3 +702,24 @@ def test_exchanged_tensors_are_each_other_but_for_identity() -> None:
 @since("2.3")
 def test_what_scales_losses_is_a_class_of_torch() -> None:
     assert isinstance(torch.amp.GradScaler("cpu", enabled=False), GradScaler)
+
+
+@since("2.4")
+def test_optimizers_work_on_lists_if_told_so() -> None:
+    weights = [torch.ones(2, requires_grad=True)]
+    assert _default_to_fused_or_foreach(weights, differentiable=False) == (False, False)
+    with foreach_on_cpu():
+        assert _default_to_fused_or_foreach(weights, differentiable=False) == (False, True)
+    assert _default_to_fused_or_foreach(weights, differentiable=False) == (False, False)
+
+
+@since("2.4")
+def test_composites_call_other_kernels() -> None:
+    x, answers = torch.ones(2, requires_grad=True), [True]
+    kernels = {"dropout": lambda x, p, train: x * 3 if train else NotImplemented}
+    with kernels_instead(kernels, lambda: answers[0]):
+        assert torch.dropout(x, 1.0, True).tolist() == [3, 3]
+        assert torch.dropout(x, 1.0, False).tolist() == [1, 1]
+        answers[0] = False
+        assert torch.dropout(x, 1.0, True).tolist() == [0, 0]
+    assert torch.dropout(x, 1.0, True).tolist() == [0, 0]

@@ -180,6 +180,14 @@ def test_the_largest_size_that_keeps_the_limits(run: Run) -> None:
     assert "is 10, the end of the range (1 … 10)." in result.stdout
 
 
+def test_the_largest_batch_that_fits_into_memory(run: Run) -> None:
+    result = run("check", "resnet18", "--max-memory", "1GB", "--solve", "batch")
+    # Weights and buffers, and for each picture itself and twice 64 maps of 112 x 112.
+    largest = (10**9 - 46_796_608) // (4 * (3 * 224**2 + 2 * 64 * 112**2))
+    assert f"The largest batch that keeps the limits is {largest}.\n" in result.stdout
+    assert result.exit_code == 0
+
+
 def test_no_size_keeps_the_limits(run: Run) -> None:
     result = run("check", "resnet18", "--max-macs", "1G", "--solve", "batch")
     assert result.exit_code == 1

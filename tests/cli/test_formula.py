@@ -110,3 +110,11 @@ def test_no_formula_comes_with_the_runs(run: Run) -> None:
 
 def test_help(run: Run) -> None:
     assert "thoplw formula hf:llama --vars batch,seq" in run("formula", "--help").stdout
+
+
+def test_the_formula_of_the_peak_is_shown_where_it_is_asked_for(run: Run, write: Write) -> None:
+    source = write(NET)
+    assert "Peak" not in run("formula", f"{source}:Net", *OWN).stdout
+    # Weights, the input, a row of 24 for each of its rows, and the products of all rows.
+    result = run("formula", f"{source}:Net", *OWN, "--memory")
+    assert f"{4}*B*S^2 + {4 * (8 + 24)}*B*S + {4 * (8 * 24 + 24)}" in result.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from checks.releases import working_transformers
@@ -24,12 +25,26 @@ def test_the_main_job(run: Run) -> None:
     assert result.stdout == f"{report.summary('text', 'clever')}\n"
 
 
+def test_floors_on_a_device(run: Run) -> None:
+    result = run("generate", "hf:gpt2", "--prompt", "32", "--new", "12", "--on", "h100-sxm", "--kind", "json")
+    report = thoplw.profile_generation(load_generating("hf:gpt2"), 32, 12, verbose=False).on("h100-sxm")
+    assert json.loads(result.stdout)["floor"]["total"] == report.floor
+
+
 def test_the_cache_of_an_engine(run: Run) -> None:
     sizes = []
     for more in ((), ("--kv-dtype", "fp8")):
         result = run("generate", "hf:gpt2", "--prompt", "64", "--new", "2", "--kind", "json", *more)
         sizes.append(json.loads(result.stdout)["cache_bytes"]["end"])
     assert sizes == [12 * 2 * 768 * 65 * 4, 12 * 2 * 768 * 65]
+
+
+def test_a_file_that_ends_in_html_is_a_page(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("jinja2")
+    result = run("generate", "hf:gpt2", "--prompt", "64", "--new", "9", "-o", str(tmp_path / "gpt2.html"))
+    assert result.exit_code == 0
+    page = (tmp_path / "gpt2.html").read_text(encoding="utf-8")
+    assert "<title>GPT2LMHeadModel: 9 tokens after a prompt of 64 positions" in page
 
 
 def test_a_model_of_a_file_takes_again_what_it_returns(run: Run, write: Callable[..., str]) -> None:
@@ -52,7 +67,7 @@ def test_a_model_of_a_file_takes_again_what_it_returns(run: Run, write: Callable
     [
         (("hf:gpt2", "--cache", "statik"), "static"),
         (("hf:gpt2", "--kv-dtype", "fp9"), "fp8"),
-        (("hf:gpt2", "--kind", "html"), "html"),
+        (("hf:gpt2", "--kind", "tree"), "html"),
         (("hf:vit",), "no model with a head that generates text"),
         (("resnet18",), "returns nothing that it takes again"),
         (("hf:gpt2", "--prompt", "0"), "prompt"),

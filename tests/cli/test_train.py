@@ -34,10 +34,18 @@ def test_the_main_job(run: Run) -> None:
 
 
 @pytest.mark.parametrize("asked", [("--columns", "name,floor"), ("--sort", "eager")])
-def test_times_on_a_device_are_of_a_forward(asked: tuple[str, ...], run: Run) -> None:
+def test_times_need_a_device(asked: tuple[str, ...], run: Run) -> None:
     result = run("train", "resnet18", *asked)
     assert result.exit_code == 2
-    assert "needs a device, which train does not take" in result.stderr
+    assert "needs a device: name it with --on" in result.stderr
+
+
+def test_phases_have_floors_on_a_device(run: Run) -> None:
+    result = run("train", "resnet18", "--batch", "2", "--optimizer", "adamw", "--on", "h100-sxm", "--dtype", "float32")
+    report = thoplw.profile_training(*resnet18(2), optimizer="adamw").on("h100-sxm", "float32")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == f"{report.summary()}\n"
+    assert "Floors of phases by themselves: forward " in result.stdout
 
 
 def test_frozen_layers_have_no_backward(run: Run) -> None:
@@ -47,6 +55,13 @@ def test_frozen_layers_have_no_backward(run: Run) -> None:
     totals = json.loads(result.stdout)["totals"]
     assert totals["trainable"] == 512 * 1000 + 1000
     assert totals["phases"]["backward"] == 512 * 1000
+
+
+def test_a_scaler_and_the_kernels_of_a_device(run: Run) -> None:
+    options = ("--optimizer", "adamw", "--convention", "flops", "--scaler", "--device", "cuda")
+    result = run("train", "resnet18", *options, "--kind", "json")
+    report = thoplw.profile_training(*resnet18(), optimizer="adamw", convention="flops", scaler=True, device="cuda")
+    assert json.loads(result.stdout) == json.loads(report.summary("json"))
 
 
 def test_checkpointing_repeats_most_of_the_forward(run: Run) -> None:
@@ -60,6 +75,7 @@ def test_checkpointing_repeats_most_of_the_forward(run: Run) -> None:
     [
         (("--optimizer", "adamww"), "adamw"),
         (("--autocast", "bf17"), "bf16"),
+        (("--device", "cudaa"), "cuda"),
         (("--freeze", "layer9.*"), "no parameter has a name like 'layer9.*'"),
         (("--freeze", "layerr1"), "layer1"),
         (("--checkpoint",), "has no switch for checkpointing"),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thoplw.estimate.generation import FEWEST, MOST_PARTS, Figures, known_first, parts, total
+from thoplw.estimate.generation import FEWEST, MOST_PARTS, Figures, Part, known_first, parts, total, total_of_largest
+from thoplw.estimate.polynomial import polynomial
 
 
 class Steps:
@@ -108,3 +111,23 @@ def test_few_steps_are_added_up_as_they_are(count: int) -> None:
     assert found is not None
     assert total(found) == (sum(numbers),)
     assert len(found) <= MOST_PARTS
+
+
+def test_the_largest_of_several_figures_is_summed_step_by_step() -> None:
+    """Parabolas and lines that cross at any place, or nowhere, or touch."""
+    draw = random.Random(0)
+    for _ in range(300):
+        first = draw.randrange(1, 50)
+        last = first + draw.randrange(60)
+        drawn = [
+            polynomial(
+                {
+                    (2,): Fraction(draw.randrange(-3, 4), draw.randrange(1, 4)),
+                    (1,): Fraction(draw.randrange(-60, 60)),
+                    (0,): Fraction(draw.randrange(-900, 900)),
+                }
+            )
+            for _ in range(draw.randrange(1, 6))
+        ]
+        part = Part(first=first, last=last, polynomials=tuple(drawn))
+        assert total_of_largest([part, part]) == 2 * sum(max(part.at(step)) for step in range(first, last + 1))

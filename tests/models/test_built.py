@@ -74,3 +74,13 @@ def test_a_builder_that_hides_what_it_wants_gets_it_all_the_same(module: Write) 
         "    except RuntimeError:\n        raise ValueError('no scale')\n    return net"
     )
     assert devices(load(f"{name}:build")) == {"cpu"}
+
+
+def test_only_weights_without_values_are_left_unfilled(module: Write) -> None:
+    name = module(
+        "def build():\n    net = nn.Linear(3, 4)\n    nn.init.trunc_normal_(net.weight)\n"
+        "    net.width = int(torch.zeros(2, device='cpu').fill_(1.5).add_(1).sum())\n    return net"
+    )
+    loaded = load(f"{name}:build")
+    assert devices(loaded) == {"meta"}
+    assert loaded.model.width == 5

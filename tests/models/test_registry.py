@@ -89,3 +89,14 @@ def test_a_folder_with_a_configuration_is_typed_with_hf(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     with pytest.raises(thoplw.InputError, match=rf"is a folder with a config\.json: write hf:{tmp_path}$"):
         load(str(tmp_path))
+
+
+def test_weights_that_do_not_fit_are_refused_before_they_are_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = 4 * 11_689_512 + 4 * 9_600 + 8 * 20  # parameters, statistics of norms, and how many batches these saw
+    monkeypatch.setattr("thoplw.models.built.free_memory", lambda: weights - 1)
+    with pytest.raises(InputError, match=r"weights of ResNet need 46\.80 MB, and 46\.80 MB of memory are free: run"):
+        load("resnet18", real=True)
+    assert load("resnet18").model.fc.weight.is_meta
+    for enough in (weights, None):
+        monkeypatch.setattr("thoplw.models.built.free_memory", lambda free=enough: free)
+        assert not load("resnet18", real=True).model.fc.weight.is_meta

@@ -192,7 +192,8 @@ BAD = {
     "infinitely many": ({nn.Conv2d: lambda m, i, o: float("inf")}, "returned inf; return a whole number"),
     "no number for an operator": ({torch.ops.aten.linear: lambda call: "1"}, "prices aten.linear, returned '1'"),
     "not callable": ({nn.Conv2d: 5}, "Conv2d is given 5, not a function"),
-    "not a key": ({"conv2d": no_number}, "the key 'conv2d' is neither"),
+    "not a key": ({"aten.conv2d": no_number}, r"the key 'aten.conv2d' is neither\.$"),
+    "an input": ({"mask": torch.ones(1)}, r"the key 'mask' is neither\. .*thoplw\.Inputs\(x, mask=\.\.\.\)"),
 }
 
 

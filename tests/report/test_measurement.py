@@ -134,6 +134,17 @@ def test_a_chrome_trace_has_every_call_within_the_one_that_made_it(measured: Mea
     assert calls[0]["args"]["macs"] == 3 * (4 + 1) * 8  # with the bias
 
 
+def test_a_chrome_trace_shows_no_call_longer_than_the_one_that_made_it(measured: Measurement) -> None:
+    """What timers cost is an estimate: the model may seem to take less than its layers."""
+    short = replace(measured, timed=((replace(spans(1)[0], seconds=3), *spans(1)[1:]),))
+    events = short.to_chrome()["traceEvents"]
+    assert [(event["ts"], event["dur"]) for event in events if event["ph"] == "X"] == [
+        (0, 3e6),
+        (0.5e6, 2e6),
+        (2.5e6, 0.5e6),
+    ]
+
+
 def test_a_page_has_a_dot_for_every_layer_under_the_roof_of_the_device(
     measured: Measurement, beside: Measurement
 ) -> None:

@@ -385,6 +385,8 @@ class Of(nn.Module):
         (lambda x, w: (x.add_(1), x), 160, 160),
         (lambda x, w: (x * 2, x * 3), 160, 320),
         (lambda x, w: (x * 2)[:, 0], 160, 8),
+        (lambda x, w: x.detach().view(8, 20)[0] * 2, 20, 20),
+        (lambda x, w: (x.t().t()[0], x.mT.mT)[0] * 2, 20, 20),
     ],
 )
 def test_what_is_returned_counts_once_and_if_it_was_written(function: Any, read: int, written: int) -> None:

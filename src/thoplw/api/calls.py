@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from torch import nn
@@ -15,6 +16,7 @@ from thoplw.capture.preserve import without_collection
 from thoplw.errors import InputError
 from thoplw.estimate.generation import FEWEST, Figures, Part, known_first, parts
 from thoplw.estimate.latent import saved
+from thoplw.estimate.memory import Memory
 from thoplw.pricing import Convention, Priced, price
 from thoplw.pricing.custom import CustomOps
 from thoplw.record import Held, Trace
@@ -58,6 +60,10 @@ class Turn:
                 yield info.path, scope.inputs[0].shape, cost
 
 
+#: The figures of a call.
+Of = Callable[[Turn], Figures]
+
+
 class Calls:
     """The prefill of a prompt and the steps after it, of which few are run.
 
@@ -78,6 +84,7 @@ class Calls:
         self._functions = custom_ops
         self._prefills: dict[int, Turn] = {}
         self._steps: dict[int, Turn] = {}
+        self._walked = False
 
     def paths_of(self, module: nn.Module) -> set[str]:
         """The paths that a module has in reports: in those of functions the model is one of the modules."""
@@ -110,33 +117,56 @@ class Calls:
                 self._run([(position, 1)])
         return self._steps[position]
 
-    def parts(self, last: int) -> tuple[Part, ...]:
-        """All steps from the prompt to a last one, as parts in which figures are polynomials."""
+    def watched(self, length: int, steps: int) -> LayerInfo:
+        """The prefill of a prompt, or the last of some steps after it, with the memory that it takes.
+
+        What is there before it, such as weights and a cache, is there to its end, unless it lets go of it.
+        """
+        trace = capture(self.caller, (((length, steps),),), {}, iterations=1)
+        assert trace.lifetimes is not None  # it was watched
+        scopes, part = [each for each in self._parts(trace) if not each[0] and each[2].steps][steps][1:]
+        own = {*scopes}
+        first = next(index for index, (_, scope) in enumerate(trace.steps) if scope in own)
+        memory = Memory(replace(part, lifetimes=trace.lifetimes.between(first, first + len(part.steps))))
+        turn = self.step(length + steps - 1) if steps else self.prefill(length)
+        return LayerInfo(turn.priced, memory)
+
+    def parts(self, last: int, of: Of = attrgetter("figures")) -> tuple[Part, ...]:
+        """All steps from the prompt to a last one, as parts in which figures are polynomials.
+
+        Args:
+            last: the positions before the last step.
+            of: the figures of a step.
+        """
         first, count = self.prompt, last - self.prompt + 1
-        if count < FEWEST:
-            return self._each(last)
-        ahead = [place for place in known_first(first, last) if place >= first + _IN_A_ROW]
-        try:
-            in_a_row, again, *_ = self._run([(first, _IN_A_ROW), (first + 1, 1), *((place, 1) for place in ahead)])
-        except Exception:  # it may take no longer prompt; if that is not why, it fails again
-            self.path_matters = True
-        else:
-            self.path_matters = in_a_row[-1].figures != again[-1].figures
-        if self.path_matters:
-            return self._each(last)
+        if count < FEWEST or self._path_matters(last):
+            return self._each(last, of)
         most = len(self._steps) + FEWEST + count // 3
 
         def at(position: int) -> Figures:
             if len(self._steps) > most:
                 raise _TooManyError
-            return self.step(position).figures
+            return of(self.step(position))
 
         try:
-            return parts(at, first, last) or self._each(last)
+            return parts(at, first, last) or self._each(last, of)
         except _TooManyError:
-            return self._each(last)
+            return self._each(last, of)
 
-    def _each(self, last: int) -> tuple[Part, ...]:
+    def _path_matters(self, last: int) -> bool:
+        """Find out whether it does, by two steps in a row, and some others that are asked for in any case."""
+        if not self._walked:
+            self._walked, first = True, self.prompt
+            ahead = [place for place in known_first(first, last) if place >= first + _IN_A_ROW]
+            try:
+                in_a_row, again, *_ = self._run([(first, _IN_A_ROW), (first + 1, 1), *((place, 1) for place in ahead)])
+            except Exception:  # it may take no longer prompt; if that is not why, it fails again
+                self.path_matters = True
+            else:
+                self.path_matters = in_a_row[-1].figures != again[-1].figures
+        return self.path_matters
+
+    def _each(self, last: int, of: Of) -> tuple[Part, ...]:
         """Every step, one after the other."""
         count = last - self.prompt + 1
         recorded = count * len(self.step(self.prompt).priced.trace.steps)
@@ -147,7 +177,7 @@ class Calls:
             )
         (turns,) = self._turns([(self.prompt, count)])
         self._prefills.setdefault(self.prompt, turns[0])
-        found = {self.prompt + place: turn.figures for place, turn in enumerate(turns[1:])}
+        found = {self.prompt + place: of(turn) for place, turn in enumerate(turns[1:])}
         return tuple(part for place in found for part in parts(found.__getitem__, place, place) or ())
 
     def _run(self, plan: Sequence[tuple[int, int]]) -> list[list[Turn]]:
@@ -171,7 +201,7 @@ class Calls:
                 custom.watch(scope, module, inputs, output)
 
         with without_collection():
-            trace = capture(self.caller, (tuple(plan),), {}, watch=watch, priced=custom.flows)
+            trace = capture(self.caller, (tuple(plan),), {}, watch=watch, priced=custom.flows, storages=True)
             called = self._called(trace)
             return [
                 [
@@ -192,14 +222,19 @@ class Calls:
 
     def _called(self, trace: Trace) -> Iterator[tuple[tuple[int, ...], Trace]]:
         """The calls that a record has, without those that ended as they began."""
+        for path, scopes, part in self._parts(trace):
+            if path:
+                self.beside[path] = LayerInfo(price(part, self._convention, expand=expand)).total_macs
+            elif part.steps:
+                yield scopes, part
+
+    def _parts(self, trace: Trace) -> Iterator[tuple[str, tuple[int, ...], Trace]]:
+        """The calls that a record has, of no path, and what else ran beside them, by its path."""
         paths = {path for path, module in self.caller.named_modules() if module in self.caller.turns}
         rounds = next(index for index, info in enumerate(trace.modules) if info.path == "round")
         for scopes, part in trace.parts(rounds):
             path = trace.modules[trace.scopes[scopes[0]].module].path
-            if path not in paths:
-                self.beside[path] = LayerInfo(price(part, self._convention, expand=expand)).total_macs
-            elif part.steps:
-                yield scopes, part
+            yield "" if path in paths else path, scopes, part
 
     def _turn(
         self,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from thoplw.api.budget import amount
+from thoplw.api.budget import amount, size
 from thoplw.api.runs import Runs, Sizes, hints_of, range_of, require_effect
 from thoplw.errors import InputError, NoFormulaError, UnknownNameError
 from thoplw.estimate.expression import Check, Domain, Expression
@@ -30,11 +30,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
     from sympy import Expr
 
-#: The figures that have formulas: those that are numbers, add up over modules, and are known of every run.
+#: Figures of training steps, which these runs are not.
+_OF_TRAINING = frozenset({"phases", "saved"})
+
+#: The figures that have formulas: those that are numbers, and known of the model as a whole.
 FORMULAS: Mapping[str, Figure] = {
     name: figure
     for name, figure in FIGURES.items()
-    if figure.of is not None and figure.adds_up and not (figure.lacking or figure.on_device)
+    if figure.of is not None and figure.has_total and not figure.on_device and name not in _OF_TRAINING
 }
 
 #: Formats that are tables, and all of them.
@@ -54,7 +57,7 @@ _MOST_PIECES = 3
 class Formula:
     """How the figures of a model, or of a module in it, depend on sizes. ``print`` shows all of them.
 
-    ``f.macs``, ``f.flops``, ``f.params``, ``f.trainable`` and ``f.bytes`` are each an :class:`thoplw.Expression`;
+    ``f.macs``, ``f.flops``, ``f.params``, ``f.moved`` and so on are each an :class:`thoplw.Expression`;
     ``f["encoder.layers.0"]`` has those of a module, with all that it holds. A call, and what is not said of which
     figure, is of ``macs``: the convention's figure.
 
@@ -112,10 +115,14 @@ class Formula:
 
         Raises:
             UnknownNameError: there is no such figure.
+            InputError: the runs do not have it.
             NoFormulaError: no formula holds for it.
         """
         if name not in FORMULAS:
             raise UnknownNameError("figure", name, FORMULAS)
+        if name not in self._pieces:
+            how = "pass memory=True to thoplw.formula" if FORMULAS[name].lacking else "it was left out"
+            raise InputError(f"this formula has no {FORMULAS[name].label.lower()}: {how}")
         if name not in self._expressions:
             self._expressions[name] = self._expression(name)
         return self._expressions[name]
@@ -248,8 +255,8 @@ class Formula:
         """The figures, without those that repeat another's: MACs of a convention that counts in FLOPs."""
         unit = self._about.unit
         found: dict[str, str] = {}
-        for name, figure in FORMULAS.items():
-            found.setdefault(figure.heading_in(unit), name)
+        for name in filter(self._pieces.__contains__, FORMULAS):
+            found.setdefault(FORMULAS[name].heading_in(unit), name)
         return list(found.values())
 
     @property
@@ -267,8 +274,8 @@ class Formula:
 
         Args:
             variable: whose size is asked for.
-            given: a size for each other variable, and the most that a figure may be: ``macs=10e12`` or
-                ``flops="20T"``.
+            given: a size for each other variable, and the most that a figure may be: ``macs=10e12``,
+                ``flops="20T"`` or ``peak="24GB"``.
 
         Raises:
             UnknownNameError: a name is neither a variable nor a figure.
@@ -282,14 +289,15 @@ class Formula:
         sizes = {name: _whole(name, size) for name, size in given.items() if name in self._variables}
         limits = {name: _whole(name, most) for name, most in given.items() if name in FORMULAS}
         if not limits:
-            raise InputError(f"largest needs a limit, such as macs=10e12; figures: {', '.join(FORMULAS)}")
+            known = ", ".join(name for name in FORMULAS if name in self._pieces)
+            raise InputError(f"largest needs a limit, such as macs=10e12; figures: {known}")
         # The largest size within one limit may exceed another, which a smaller size exceeds as well where costs fall.
-        known: int | None = None
+        largest: int | None = None
         while True:
-            found = min(self.figure(name).largest(variable, most, known, **sizes) for name, most in limits.items())
-            if found == known:
+            found = min(self.figure(name).largest(variable, most, largest, **sizes) for name, most in limits.items())
+            if found == largest:
                 return found
-            known = found
+            largest = found
 
     def plot(self, variable: str = "", *, figure: str = "macs", **sizes: int) -> Plot:
         """A figure against one variable, with the runs: a figure of matplotlib, which ``.savefig("cost.svg")`` writes.
@@ -335,7 +343,7 @@ class Formula:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, for JSON: each figure that has a formula, with the runs; coefficients as text."""
-        found = {name: _or_none(self, name) for name in FORMULAS}
+        found = {name: _or_none(self, name) for name in FORMULAS if name in self._pieces}
         return {
             **self._about.to_dict(),
             "module": self.path,
@@ -365,6 +373,7 @@ def formula(
     *,
     convention: str | Convention = "thoplw",
     custom_ops: Mapping[Any, Callable[..., Any]] | None = None,
+    memory: bool = False,
     verbose: bool = True,
     **sizes: Sizes,
 ) -> Formula:
@@ -387,6 +396,7 @@ def formula(
         make_inputs: a function of the variables that makes what :func:`thoplw.profile` takes as ``tensor``.
         convention: as for :func:`thoplw.profile`.
         custom_ops: as for :func:`thoplw.profile`.
+        memory: also find the formula of ``peak``, the bytes that inference takes; every run takes a second one.
         verbose: say on stderr what the figures leave out, and where the formula is narrower than asked for.
         sizes: for each variable its first and last size, ``S=(1, 8192)``; with a step, ``R=(32, 1024, 32)``; a
             ``range``; or one size.
@@ -400,7 +410,7 @@ def formula(
         UnknownNameError: the convention is unknown, or a function takes a variable that has no sizes.
         NoFormulaError: no formula gives the cost of all runs; the message has the table of the runs.
     """
-    found = search(model, make_inputs, sizes, find(convention), custom_ops)
+    found = search(model, make_inputs, sizes, find(convention), custom_ops, memory=memory)
     if verbose:
         sys.stderr.write("".join(f"thoplw: {note}\n" for note in found.notes))
     return found
@@ -413,22 +423,28 @@ def search(
     convention: Convention,
     custom_ops: Mapping[Any, Callable[..., Any]] | None = None,
     *,
+    memory: bool = False,
     whole: bool = False,
+    figures: Collection[str] = FORMULAS,
 ) -> Formula:
-    """What :func:`formula` does; ``whole`` tries one polynomial alone for the ranges, which takes few runs."""
+    """What :func:`formula` does, for some figures beside the convention's.
+
+    ``whole`` tries one polynomial alone for the ranges, which takes few runs.
+    """
     variables, ranges = tuple(sizes), tuple(range_of(name, each) for name, each in sizes.items())
     if not variables:
         raise InputError("a formula needs a variable with its sizes, such as S=(1, 8192)")
     clashes = [name for name in variables if name in FORMULAS]
     if clashes:
         raise InputError(f"{clashes[0]} is the name of a figure: call the variable otherwise")
-    runs = Runs(model, make_inputs, variables, convention, custom_ops)
+    runs = Runs(model, make_inputs, variables, convention, custom_ops, memory)
     for axis, each in enumerate(ranges):
         require_effect(runs, ranges, axis, each)
     known = hints_of(runs.model(tuple(each[0] for each in ranges)))
     pieces = {"macs": solve(runs.measure(FORMULAS["macs"]), ranges, known, whole=whole)}
-    for name, figure in (FORMULAS if pieces["macs"] else {}).items():
-        measure = runs.measure(figure)
+    known_of_runs = [name for name, figure in FORMULAS.items() if memory or not figure.lacking]
+    for name in filter(figures.__contains__, known_of_runs if pieces["macs"] else ()):
+        measure = runs.measure(FORMULAS[name])
         # Most often it holds where the cost does, and is of no higher degree: that takes no more runs.
         same = [refit(piece, measure.at) for piece in pieces["macs"]]
         found_too = tuple(piece for piece in same if piece is not None)
@@ -439,12 +455,14 @@ def search(
 
 
 def _whole(name: str, number: float | str) -> int:
-    """A size or a limit as a whole number: ``8``, ``10e12``, ``"2G"``."""
+    """A size or a limit as a whole number: ``8``, ``10e12``, ``"2G"``, ``"24GB"``."""
     if isinstance(number, float):
         if not number.is_integer():
             raise InputError(f"{name}={number} is not a whole number")
         return int(number)
-    return amount(number) if isinstance(number, str) else number
+    if isinstance(number, str):
+        return size(number) if name in FORMULAS and FORMULAS[name].unit == "byte" else amount(number)
+    return number
 
 
 def _or_none(formula: Formula, name: str) -> Expression | str:

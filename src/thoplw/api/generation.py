@@ -5,35 +5,41 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from thoplw.api.calls import Calls
+from thoplw.api.calls import Calls, Turn
 from thoplw.api.profile import module_of, told
 from thoplw.capture.generation import ByFunctions, Caller
 from thoplw.errors import InputError, UnknownNameError
-from thoplw.estimate.generation import Figures, Part, total
+from thoplw.estimate.devices import Device
+from thoplw.estimate.devices import device as find_device
+from thoplw.estimate.generation import Figures, Part, total, total_of_largest
+from thoplw.estimate.roofline import PICO, Roof, Roofline
 from thoplw.models.hf.generation import caller as by_itself
 from thoplw.models.hf.generation import positions as positions_of
 from thoplw.pricing import Convention, find
 from thoplw.record import Held
 from thoplw.record.spec import ITEM_SIZES, SHORT_NAMES
 from thoplw.render import render
+from thoplw.render.page.generation import Curve
 from thoplw.render.plots import curves
 from thoplw.render.table import Table
 from thoplw.render.words import count, named, some
-from thoplw.report.figures import FORMATTERS
+from thoplw.report.figures import FORMATTERS, in_seconds
 from thoplw.report.layer_info import LayerInfo
+from thoplw.traffic.usage import Usage
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
 
 #: Formats that are tables, and all of them.
 _TABLES = ("text", "md", "csv", "latex")
-KINDS = (*_TABLES, "json")
+KINDS = (*_TABLES, "html", "json")
 
 #: How many positions a page has in which an engine keeps a cache.
 PAGE = 16
@@ -58,11 +64,33 @@ class Generation:
         convention: name of the convention that counted.
     """
 
-    def __init__(self, calls: Calls, new: int, convention: Convention, cache: str, kv_dtype: str | None) -> None:
-        """Take the calls that were made, and those still to be made."""
+    def __init__(
+        self,
+        calls: Calls,
+        new: int,
+        convention: Convention,
+        cache: str,
+        kv_dtype: str | None,
+        watched: dict[int, LayerInfo] | None,
+        roof: Roof | None = None,
+    ) -> None:
+        """Take the calls that were made, and those still to be made.
+
+        Args:
+            calls: all of them.
+            new: tokens.
+            convention: that counts.
+            cache: kind of cache.
+            kv_dtype: type that keys and values are taken to be kept in.
+            watched: steps whose memory is known, and the prefill as that of position 0; ``None`` if not asked for.
+            roof: of the device that times are of.
+        """
+        self._watched = watched
         self.prompt, self.new, self.batch = calls.prompt, new, calls.caller.batch
         self.convention = convention.name
         self._calls = calls
+        self._convention = convention
+        self._roof = roof
         self._unit = convention.unit or "MAC"
         self._cache = cache
         self._kv_dtype = kv_dtype
@@ -72,7 +100,7 @@ class Generation:
     @property
     def prefill(self) -> LayerInfo:
         """What every layer costs for the prompt."""
-        return self._calls.prefill(self.prompt).info
+        return self._timed(self._with_memory(0) or self._calls.prefill(self.prompt).info)
 
     def decode(self, at: int | None = None) -> LayerInfo:
         """What every layer costs in a step.
@@ -88,7 +116,72 @@ class Generation:
             raise InputError(f"at={at!r}: a step has 1 or more positions before it")
         if self._calls.path_matters and position < self.prompt:
             raise InputError(f"at={at!r}: the first step has {self.prompt} positions before it, those of the prompt")
-        return self._calls.step(position).info
+        return self._timed(self._with_memory(position) or self._calls.step(position).info)
+
+    def _with_memory(self, position: int) -> LayerInfo | None:
+        """A step, or the prefill as that of position 0, if memory was asked for."""
+        if self._watched is None:
+            return None
+        if position not in self._watched:
+            length = self.prompt if self._calls.path_matters or not position else position
+            self._watched[position] = self._calls.watched(length, position - length + 1 if position else 0)
+        return self._watched[position]
+
+    # -- times ---------------------------------------------------------------------------------------------------------
+
+    def on(self, device: str | Device, dtype: object = None) -> Generation:
+        """The same report with times on a device: :attr:`floor`, and those of :attr:`prefill` and :meth:`decode`.
+
+        For example::
+
+            report.on("h100-sxm").floor  # seconds, below which no generation of so many tokens gets
+
+        Args:
+            device: its name, as :func:`thoplw.devices` lists them, or one of your own.
+            dtype: the type that contractions run in; by default that of the tensors that they were recorded with.
+
+        Raises:
+            UnknownNameError: there is no such device, or it has no peak in that type.
+        """
+        roof = Roof(find_device(device), dtype)
+        return Generation(self._calls, self.new, self._convention, self._cache, self._kv_dtype, self._watched, roof)
+
+    @property
+    def floor(self) -> float:
+        """How long the whole generation takes at least on the device of :meth:`on`, in seconds.
+
+        It is the sum of the floor of the prefill and of that of each step, as one begins when the one before has ended.
+
+        Raises:
+            InputError: no device was named.
+        """
+        return self.prefill.floor + self.floor_of_steps
+
+    @property
+    def floor_of_steps(self) -> float:
+        """That of all steps after the prefill, in seconds.
+
+        The time of each unit is a polynomial in the position, in the same way as the cost is; so the sum is exact.
+
+        Raises:
+            InputError: no device was named.
+        """
+        return float(self._picoseconds / PICO)
+
+    @cached_property
+    def _picoseconds(self) -> Fraction:
+        roof = self._roof
+        if roof is None:
+            raise InputError("a floor needs a device: report.on('h100-sxm').floor")
+
+        def bounds(turn: Turn) -> Figures:
+            trace = turn.priced.trace
+            return Roofline(trace, Usage(trace), roof).bounds
+
+        return total_of_largest(self._calls.parts(self.last, bounds)) if self.new > 1 else Fraction(0)
+
+    def _timed(self, info: LayerInfo) -> LayerInfo:
+        return info if self._roof is None else info.on(self._roof.device, self._roof.dtype)
 
     # -- totals --------------------------------------------------------------------------------------------------------
 
@@ -136,7 +229,7 @@ class Generation:
         return self._calls.parts(self.last) if self.new > 1 else ()
 
     @cached_property
-    def _steps(self) -> Figures:
+    def _steps(self) -> tuple[int, ...]:
         return total(self.parts) if self.parts else (0, 0, 0, 0)
 
     # -- cache ---------------------------------------------------------------------------------------------------------
@@ -182,7 +275,8 @@ class Generation:
         reserved = 0
         for each in self._left(self._position(at)):
             axis = self._axes.get(each[:3])
-            size = each.spec.numel * self._itemsize(each)
+            kept = min(each.spec.numel, each.bytes // each.spec.itemsize)  # elements may be shown several times
+            size = kept * self._itemsize(each)
             if axis is not None:
                 positions = each.spec.shape[axis]
                 size = size // max(positions, 1) * (-(-positions // page) * page)
@@ -204,7 +298,7 @@ class Generation:
     def _size(self, held: Held) -> int:
         if self._kv_dtype is None:
             return held.bytes
-        return held.bytes // held.spec.itemsize * self._itemsize(held)
+        return held.bytes * self._itemsize(held) // held.spec.itemsize
 
     def _itemsize(self, held: Held) -> int:
         is_float = "float" in held.spec.dtype
@@ -235,10 +329,17 @@ class Generation:
         return tuple(self._notes())
 
     def _notes(self) -> Iterator[str]:
+        if self._roof:
+            yield f"On {self.prefill.profile.about.roof}."
         yield from self._of_logits()
         if self._cache == "static":
             longest = self._calls.caller.longest - 1
             yield f"A static cache has {longest} positions from the beginning, and each step attends to all of them."
+        if self._cache == "hqq":
+            yield (
+                "Not in these figures: the search of hqq for better scales, whose length depends on values. It has no "
+                "matrix products, and the bytes of the cache do not depend on it."
+            )
         yield from self._of_windows()
         yield from self._over_the_cache()
         held = self._left(self.prompt)
@@ -263,8 +364,11 @@ class Generation:
         if self._calls.beside:
             modules = (f"{named(path)} ({cost:,} {self._unit}s)" for path, cost in self._calls.beside.items())
             yield f"Not in these figures, as it ran outside of the forward: {some(modules)}."
-        for what, info in (("Prefill", self.prefill), *((("Step", self.decode()),) if self.new > 1 else ())):
-            yield from (f"{what}: {note}" for note in info.notes())
+        turns = {"Prefill": self._calls.prefill(self.prompt)}
+        if self.new > 1:
+            turns["Step"] = self._calls.step(self.prompt)
+        for what, turn in turns.items():
+            yield from (f"{what}: {note}" for note in turn.info.notes())
 
     def _of_logits(self) -> Iterator[str]:
         head = getattr(self._calls.caller.model, "get_output_embeddings", lambda: None)()
@@ -319,15 +423,21 @@ class Generation:
         """The prompt, the first and the last step, all steps and the total, with the cache after each.
 
         Args:
-            kind: ``text``, ``md``, ``csv``, ``latex`` or ``json``. Each call has tables and pages of its own, as in
-                ``report.decode(4096).summary("html")``.
-            fmt: ``raw`` numbers, ``grouped`` ones, ``clever`` ones with units, or the ``ratio`` to the total.
+            kind: ``text``, ``md``, ``csv`` or ``latex``; ``json``; or ``html``, one file that shows cost and cache
+                against positions as well, and what each layer costs in each call. Each call has tables and pages of its
+                own, as in ``report.decode(4096).summary("html")``.
+            fmt: of tables: ``raw`` numbers, ``grouped`` ones, ``clever`` ones with units, or the ``ratio`` to a total.
 
         Raises:
             UnknownNameError: there is no such kind or format.
+            MissingExtraError: ``html``, and Jinja is not installed.
         """
         if kind not in KINDS:
             raise UnknownNameError("kind", kind, KINDS)
+        if kind == "html":
+            from thoplw.api.generation_page import page_of
+
+            return page_of(self)
         return render(self.table(fmt) if kind in _TABLES else self.to_dict(), kind)
 
     def table(self, fmt: str = "raw") -> Table:
@@ -335,39 +445,49 @@ class Generation:
         if fmt not in FORMATTERS:
             raise UnknownNameError("fmt", fmt, FORMATTERS)
         write, write_total = FORMATTERS[fmt]
-        rows = [(name, positions, *figures, cache) for name, positions, figures, cache in self._rows()]
         totals = self.total_macs, self.total_flops
         cost = f"{self._unit}s"
-        columns = ("Call", "Positions", cost, *(("FLOPs",) if self._unit != "FLOP" else ()), "Cache bytes")
+        times = ("Floor",) if self._roof else ()
+        columns = ("Call", "Positions", cost, *(("FLOPs",) if self._unit != "FLOP" else ()), "Cache bytes", *times)
         whole = "clever" if fmt == "ratio" else fmt
         cells = []
-        for name, positions, macs, flops, cache in rows:
+        for name, positions, (macs, flops), cache, floor in self._rows():
             own = (write(macs, totals[0]), *((write(flops, totals[1]),) if self._unit != "FLOP" else ()))
-            cells.append((name, positions, *own, FORMATTERS[whole][0](cache, cache)))
+            cells.append((name, positions, *own, FORMATTERS[whole][0](cache, cache), *(floor for _ in times)))
         footer = (
             "Total", "", write_total(totals[0], totals[0]),
             *((write_total(totals[1], totals[1]),) if self._unit != "FLOP" else ()),
             FORMATTERS[whole][1](self.cache_bytes(self.prompt + self.new - 1), 0),
+            *(self._written(self.floor) for _ in times),
         )  # fmt: skip
-        return Table(columns=columns, rows=tuple(cells), footer=footer, notes=self.notes, about=self._about)
+        return Table(columns=columns, rows=tuple(cells), footer=footer, notes=self.notes, about=self.about)
 
-    def _rows(self) -> Iterator[tuple[str, str, tuple[int, int], int]]:
-        prefill = self.prefill
-        yield "Prefill", str(self.prompt), (prefill.total_macs, prefill.total_flops), self.cache_bytes(self.prompt)
+    def _rows(self) -> Iterator[tuple[str, str, tuple[int, int], int, str]]:
+        prefill, timed = self.prefill, self._roof is not None
+        costs = prefill.total_macs, prefill.total_flops
+        yield "Prefill", str(self.prompt), costs, self.cache_bytes(self.prompt), self._floor_of(prefill)
         if self.new < 2:
             return
         for name, position in (("First step", self.prompt), ("Last step", self.last)):
             info = self.decode(position)
-            figures = info.total_macs, info.total_flops
-            yield name, str(position), figures, self.cache_bytes(position + 1)
+            costs = info.total_macs, info.total_flops
+            yield name, str(position), costs, self.cache_bytes(position + 1), self._floor_of(info)
         macs, flops, _, absorbed = self._steps
-        where = f"{self.prompt} to {self.last}"
-        yield f"All {self.new - 1} steps", where, (macs, flops), self.cache_bytes(self.last + 1)
+        where, cache = f"{self.prompt} to {self.last}", self.cache_bytes(self.last + 1)
+        floor = self._written(self.floor_of_steps) if timed else ""
+        yield f"All {self.new - 1} steps", where, (macs, flops), cache, floor
         if absorbed != macs:
-            yield "Absorbed", where, (absorbed, flops - 2 * (macs - absorbed)), self.cache_bytes(self.last + 1)
+            yield "Absorbed", where, (absorbed, flops - 2 * (macs - absorbed)), cache, ""
+
+    def _floor_of(self, info: LayerInfo) -> str:
+        return self._written(info.floor) if self._roof else ""
+
+    def _written(self, seconds: float) -> str:
+        return in_seconds(round(seconds * PICO))
 
     @property
-    def _about(self) -> dict[str, str]:
+    def about(self) -> dict[str, str]:
+        """The class of the model, convention, unit and versions."""
         info = self.prefill.to_dict()
         about = {key: info[key] for key in ("thoplw", "torch", "convention", "unit")}
         return {"model": type(self._calls.caller.model).__name__, **about}
@@ -376,7 +496,7 @@ class Generation:
         """Everything as plain values, for JSON; coefficients of polynomials as text."""
         end = self.last + 1
         return {
-            **self._about,
+            **self.about,
             "prompt": self.prompt,
             "new": self.new,
             "batch": self.batch,
@@ -388,6 +508,7 @@ class Generation:
             "active_params": self.active_params,
             "active_params_without_embeddings": self.active_params_without_embeddings,
             "prefill": {"macs": self.prefill.total_macs, "flops": self.prefill.total_flops},
+            **self._floors(),
             "steps": [
                 {
                     "first": part.first,
@@ -410,6 +531,14 @@ class Generation:
             "notes": list(self.notes),
         }
 
+    def _floors(self) -> dict[str, Any]:
+        """Seconds, as documents have them."""
+        if self._roof is None:
+            return {}
+        steps = {"first_step": self.decode().floor, "last_step": self.decode(self.last).floor} if self.new > 1 else {}
+        parts = {"prefill": self.prefill.floor, **steps, "steps": self.floor_of_steps, "total": self.floor}
+        return {"device": self._roof.device.name, "floor": parts}
+
     def plot(self, figure: Literal["cost", "cache"] = "cost") -> Plot:
         """The cost of a step, or the bytes of the cache, against position: a figure of matplotlib.
 
@@ -425,15 +554,22 @@ class Generation:
             raise UnknownNameError("figure", figure, ("cost", "cache"))
         if not self.parts:
             raise InputError("one token takes no step: there is nothing to draw")
+        curve = self.curve(figure)
+        title = f"{type(self._calls.caller.model).__name__}, batch {self.batch}"
+        runs = [(place, value, True) for place, value in curve.held_out]
+        return curves({"": (curve.points, runs)}, title=title, variable=curve.variable, unit=curve.title)
+
+    def curve(self, figure: Literal["cost", "cache"]) -> Curve:
+        """The cost of a step against the positions before it, or the bytes of the cache against its own."""
         index, more = (0, 0) if figure == "cost" else (2, 1)
         line, runs = [], []
         for part in self.parts:
             places = sorted({*range(part.first, part.last, max(1, (part.last - part.first) // 50)), part.last})
             line += [(place + more, int(part.at(place)[index])) for place in places]
-            runs += [(place + more, int(part.at(place)[index]), True) for place in part.held_out]
-        unit = f"{self._unit}s of a step" if figure == "cost" else "Bytes of the cache"
-        title = f"{type(self._calls.caller.model).__name__}, batch {self.batch}"
-        return curves({"": (line, runs)}, title=title, variable="positions", unit=unit)
+            runs += [(place + more, int(part.at(place)[index])) for place in part.held_out]
+        unit = f"{self._unit}s" if figure == "cost" else "bytes"
+        title = f"{unit} of a step" if figure == "cost" else "Bytes of the cache"
+        return Curve(title=title, variable="positions", points=line, held_out=runs, unit=unit)
 
 
 def profile_generation(
@@ -448,6 +584,7 @@ def profile_generation(
     step: Callable[..., Any] | None = None,
     convention: str | Convention = "macs",
     custom_ops: Mapping[Any, Callable[..., Any]] | None = None,
+    memory: bool = False,
     strict: bool = False,
     verbose: bool = True,
 ) -> Generation:
@@ -475,6 +612,8 @@ def profile_generation(
         step: ``f(model, ids, state) -> state``, where ``ids`` are ``[batch, 1]``.
         convention: how to count, as in :func:`thoplw.profile`.
         custom_ops: the user's own prices, as in :func:`thoplw.profile`.
+        memory: also tell how much memory the prefill and each step takes, with the cache that is there before it, in
+            ``report.prefill.memory`` and ``report.decode(at).memory``; it takes a second run of each.
         strict: raise when an operator was not counted.
         verbose: say on stderr what the figures leave out, and what makes them large.
 
@@ -496,7 +635,7 @@ def profile_generation(
     model = module_of(model)
     found = find(convention)
     calls = Calls(_caller(model, batch, prompt + new, cache, prefill, step), found, custom_ops, prompt)
-    report = Generation(calls, new, found, cache, _type(kv_dtype))
+    report = Generation(calls, new, found, cache, _type(kv_dtype), {} if memory else None)
     try:
         report.total_macs  # noqa: B018 # what cannot be counted is said now
     except Exception as error:

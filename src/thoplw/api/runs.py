@@ -39,11 +39,12 @@ class Runs:
         variables: tuple[str, ...],
         convention: Convention,
         custom_ops: Mapping[Any, Callable[..., Any]] | None,
+        memory: bool = False,
     ) -> None:
         self.done: dict[Point, Profile] = {}
         self._make_inputs = make_inputs
         self.variables = variables
-        self._options = {"convention": convention, "custom_ops": custom_ops}
+        self._options: dict[str, Any] = {"convention": convention, "custom_ops": custom_ops, "memory": memory}
         if not callable(make_inputs):
             raise InputError(
                 f"make_inputs is {make_inputs!r}, not a function from sizes to inputs, such as lambda B: (B, 3, 32, 32)"
@@ -73,7 +74,7 @@ class Runs:
         if point not in self.done:
             sizes = self._sizes(point)
             try:
-                info = profile(self.model(point), self._make_inputs(**sizes), verbose=False, **self._options)[2]  # type: ignore[arg-type] # they are named right
+                info = profile(self.model(point), self._make_inputs(**sizes), verbose=False, **self._options)[2]
             except Exception as error:
                 if isinstance(error, DataDependentError):
                     raise DataDependentError(

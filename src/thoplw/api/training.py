@@ -10,8 +10,10 @@ import torch
 
 from thoplw.api.profile import observe, told, watched
 from thoplw.capture import expand
+from thoplw.capture.criterion import Loss
+from thoplw.capture.dialects import DIALECTS
 from thoplw.capture.preserve import without_collection
-from thoplw.capture.step import Loss, Step, find_optimizer
+from thoplw.capture.step import Step, find_optimizer, is_scaled
 from thoplw.errors import DataDependentError, InputError, UnknownNameError
 from thoplw.pricing import Convention, find
 from thoplw.pricing.custom import CustomOps
@@ -35,6 +37,8 @@ def profile_training(
     accumulate: int = 1,
     autocast: torch.dtype | str | None = None,
     clip: float | None = None,
+    scaler: torch.amp.GradScaler | bool | None = None,
+    device: str | None = None,
     step: Callable[..., Any] | None = None,
     memory: bool = False,
     set_to_none: bool = True,
@@ -66,6 +70,10 @@ def profile_training(
         accumulate: how many forwards and backwards there are, each on ``inputs``, before an update.
         autocast: the type to compute forward and loss in: ``"bf16"``, ``"fp16"`` or a dtype.
         clip: the norm that gradients are clipped to before the update.
+        scaler: ``True`` or a gradient scaler, as half precision needs: it makes the loss larger; before clipping and
+            update, gradients are made as much smaller, and looked through for what is infinite. It stays as it was.
+        device: whose kernels run, ``"cpu"`` or ``"cuda"``, wherever the model is, which is the default: attention with
+            dropout is one kernel on CUDA, say, that computes its scores anew in the backward.
         step: a function of model and inputs that does all this in its own way, in place of the arguments above.
         memory: also tell how much memory a training loop takes, in ``layers.memory``, in its first iteration and in a
             later one; it takes a run of two iterations more.
@@ -79,7 +87,7 @@ def profile_training(
     Returns:
         The report: as that of :func:`thoplw.profile`, with a figure ``phases``. Operators of the backward pass belong
         to the module whose forward they are of, those of the update to the module that owns the weight; the loss
-        belongs to the model itself.
+        has a row ``(loss)``.
 
     Raises:
         InputError: the model is not a module, or an argument cannot be used.
@@ -88,8 +96,8 @@ def profile_training(
         UncountedError: ``strict``, and an operator has no price.
         Exception: what model, loss and optimizer raise comes through unchanged.
     """
-    if step is not None and any(each is not None for each in (loss, optimizer, autocast, clip)):
-        raise InputError("step= does all by itself: leave loss, optimizer, autocast and clip out")
+    if step is not None and any(each is not None for each in (loss, optimizer, autocast, clip, scaler)):
+        raise InputError("step= does all by itself: leave loss, optimizer, autocast, clip and scaler out")
     if type(accumulate) is not int or accumulate < 1:
         raise InputError(f"accumulate={accumulate!r}: give 1 or more forwards and backwards before an update")
     if isinstance(loss, str) and loss != "sum":
@@ -98,6 +106,10 @@ def profile_training(
         raise InputError("targets= are for a loss: give loss=, a function of what the model returns and of targets")
     if clip is not None and not (isinstance(clip, (int, float)) and 0 < clip < math.inf):
         raise InputError(f"clip={clip}: give a norm above 0")
+    if optimizer is None and is_scaled(scaler):
+        raise InputError("scaler= makes the gradients smaller again that an optimizer takes: give optimizer=")
+    if device is not None and device not in DIALECTS:
+        raise UnknownNameError("device", device, DIALECTS)
     with without_collection():
         custom = CustomOps(custom_ops, find(convention))
         whole = Step(
@@ -107,8 +119,10 @@ def profile_training(
             accumulate=accumulate,
             autocast=_type(autocast),
             clip=clip,
+            scaled=is_scaled(scaler),
             whole=step,
             set_to_none=set_to_none,
+            device=device,
         )
         try:
             trace = observe(model, inputs, watch=custom.watch, step=whole)

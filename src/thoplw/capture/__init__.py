@@ -21,7 +21,9 @@ import torch
 from thoplw.capture.abstract import Specs
 from thoplw.capture.abstract_run import AbstractRun
 from thoplw.capture.backward import MarkedScopes
+from thoplw.capture.criterion import LOSS_PATH
 from thoplw.capture.detection import boxes_cover_pictures
+from thoplw.capture.dialects import spoken
 from thoplw.capture.distributed import refuse_split
 from thoplw.capture.inputs import entered
 from thoplw.capture.interrupts import Interrupts
@@ -42,6 +44,7 @@ from thoplw.capture.session import Session
 from thoplw.capture.snapshot import Snapshot
 from thoplw.capture.stand_ins import stood_in_for
 from thoplw.capture.step import Step
+from thoplw.capture.storages_run import StoragesRun
 from thoplw.capture.survivors import Survivors
 from thoplw.capture.switches import switches_kept
 from thoplw.capture.torch_internals import (
@@ -53,7 +56,7 @@ from thoplw.capture.torch_internals import (
     is_transformed,
     lacks_memory,
 )
-from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, phases_of
+from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, WithGradients, phases_of
 from thoplw.capture.types_told import types_told
 from thoplw.capture.unread import Unread
 from thoplw.capture.weights import Weights
@@ -79,6 +82,7 @@ def capture(
     step: Step | None = None,
     iterations: int = 0,
     graph: bool = False,
+    storages: bool = False,
 ) -> Trace:
     """Run ``model(*args, **kwargs)`` as in inference and record it; the model is left exactly as it was.
 
@@ -97,6 +101,7 @@ def capture(
         iterations: watch the memory of so many steps, or of inference if there is no step; 0 for none. The record is of
             the kernels that torch runs then.
         graph: watch inference with gradients enabled, as of a model that asks for some itself.
+        storages: have abstract tensors know in which storage they lie, for ``watch``.
 
     Raises:
         DataDependentError: the model decided on a value that an abstract run does not have.
@@ -109,7 +114,9 @@ def capture(
         if step is None and not iterations:
             asked = Asked()
             try:
-                trace = _capture(model, *given, execute, reuse_layers, watch, priced, train, step, asked)
+                trace = _capture(
+                    model, *given, execute, reuse_layers, watch, priced, train, step, asked, storages=storages
+                )
             except Exception:
                 if not asked.by_somebody:
                     raise
@@ -133,6 +140,7 @@ def _capture(
     asked: Asked | None,
     iterations: int = 0,
     graph: bool = False,
+    storages: bool = False,
 ) -> Trace:
     """Run and record, below autograd where ``asked`` is given, to note whether the forward asks for gradients."""
     specs = Specs()
@@ -155,17 +163,21 @@ def _capture(
         scopes: ModuleScopes = MarkedScopes(weights.indices, specs, watch)
         kind: type[Run] = MemoryRun if iterations else LiveTrainingRun if execute else TrainingRun
         device = torch.device("cpu")  # whatever autograd does on another, it does in threads of its own
+        dialect = (step is not None and step.device) or _device(given, real).type
     else:
         scopes = ModuleScopes(weights.indices, specs, watch)
-        kind = LiveRun if execute else AbstractRun
+        kind = LiveRun if execute else StoragesRun if storages else AbstractRun
         device = _device(given, real)
     run = kind(specs=specs, weights=weights, scopes=scopes, device=device)
     run.priced = priced
     run.own(real)
     if isinstance(run, MemoryRun):
+        run.gpu = dialect == "cuda"
         _hold(run.ledger, weights, [*given.values(), *islice(snapshot.tensors.values(), before, None)])
-    made = Made(weights, scopes)
     survivors = Survivors(weights.modules, snapshot)
+    if step is not None and step.whole is None:
+        weights.add(step.criterion, LOSS_PATH, 0)
+    made = Made(weights, scopes)
     try:
         with Interrupts() as interrupts, ExitStack() as stack:
             stack.enter_context(switches_kept())
@@ -180,6 +192,7 @@ def _capture(
                 stack.enter_context(torch.set_grad_enabled(step is not None or graph or not iterations))
                 if not execute:
                     stack.enter_context(stood_in_for([*weights.tensors.values(), *held], specs, run.device))
+                    stack.enter_context(spoken(dialect, scopes.belongs))
             stack.enter_context(handed_out(run.save))
             if isinstance(run, AbstractRun):
                 stack.enter_context(boxes_cover_pictures(run))
@@ -253,6 +266,7 @@ def _capture(
         unread=never_read,
         given=tuple(map(specs.of, given.values())),
         lifetimes=run.ledger.lifetimes(phases or bytes(len(run.steps))) if isinstance(run, MemoryRun) else None,
+        trained=run.trained if isinstance(run, WithGradients) and step is not None else (),
     )
 
 

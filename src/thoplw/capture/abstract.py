@@ -53,7 +53,8 @@ class AbstractTensor(torch.Tensor):
         assumed: gives the values that are taken for granted, if any are, and has that noted.
         places: in how many places a mask is taken to hold, once that was asked.
         shown: its class, as ``x.__class__`` and ``isinstance`` tell it.
-        memory: what it shares with its views, in a run that watches memory, see :mod:`thoplw.capture.ledger`.
+        memory: what it shares with its views, in a run that watches memory (:mod:`thoplw.capture.ledger`) or follows
+            storages (:mod:`thoplw.capture.storages_run`).
     """
 
     __slots__ = ("spec", "token")  # what all have needs no dictionary
@@ -156,9 +157,9 @@ class AbstractTensor(torch.Tensor):
 
     def change_shape(self, spec: TensorSpec) -> None:
         """Have another shape from now on, as after ``squeeze_``, which no meta kernel of torch 2.0 can do."""
-        assumed, places = self.assumed, self.places
+        assumed, places, memory = self.assumed, self.places, self.memory
         become(self, abstract(spec, self.device))
-        self.assumed, self.places = assumed, places
+        self.assumed, self.places, self.memory = assumed, places, memory
 
     def tolist(self) -> Any:
         """Return the assumed values; refuse if none are assumed."""

@@ -218,8 +218,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             func, tuple(map(on_device, args)), {name: on_device(value) for name, value in kwargs.items()}
         )
         if returned := list(tensors_in(output)):
-            old = {*map(memory_of, tensors_in((args, kwargs)))} - self._new
-            made = [tensor for tensor in returned if memory_of(tensor) not in old]
+            given = list(tensors_in((args, kwargs)))
+            old = {*map(memory_of, given)} - self._new
+            # What was assumed of values may lie where something was that the run made: a memory is told by its place.
+            before = {*map(id, given)}
+            made = [tensor for tensor in returned if memory_of(tensor) not in old and id(tensor) not in before]
             self._new.update(map(memory_of, made))
             self._made += map(weakref.ref, made)
         return output

@@ -142,15 +142,24 @@ class Positions:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """``[*] -> [count, rank]``."""
-        every = torch.ones(tuple(x.shape), dtype=torch.bool, device=_HERE).nonzero()
         if density_of(x) == 1:
-            return every
+            return first_positions(tuple(x.shape), x.numel())
         assert type(x) is AbstractTensor  # or nothing would be known of its density
         if x.places is None:  # a mask that is asked again answers the same
             due = self._left.get(x.spec, 0) + x.spec.numel * x.spec.density
             x.places = int(due)
             self._left[x.spec] = due - x.places
-        return every[: x.places]
+        return first_positions(tuple(x.shape), x.places)
+
+
+def first_positions(shape: tuple[int, ...], count: int) -> torch.Tensor:
+    """The first positions in a tensor of some shape, row by row, laid out as torch does: ``[count, rank]``."""
+    rest = torch.arange(count, device=_HERE)
+    columns = []
+    for size in reversed(shape):
+        columns.append(rest % size)
+        rest = rest // size
+    return torch.stack(columns[::-1]).t() if columns else rest.view(count, 0)
 
 
 def _boxes(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Tensor:

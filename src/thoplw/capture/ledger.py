@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import cache, partial
 from itertools import chain
+from sys import getrefcount
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -62,6 +64,11 @@ class Block:
     def __init__(self, ledger: Ledger, index: int) -> None:
         self._ledger = ledger
         self.index = index
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return self._ledger.size_of(self.index)
 
     def __del__(self) -> None:
         self._ledger.gone(self.index)
@@ -160,6 +167,18 @@ class Ledger:
             if self._born[index] >= 0 or kind is Kind.OPTIMIZER:
                 self._kinds[index] = kind
 
+    def keep(self, size: int, kind: Kind) -> None:
+        """Note memory that the operator that comes next takes, and that stays to the end."""
+        self._add(size, kind, len(self._steps))
+
+    def is_alone(self, tensor: AbstractTensor, since: int) -> bool:
+        """Whether a tensor shares its memory with no other, and had it before a step."""
+        return self._born[tensor.memory.index] < since and _references(tensor.memory) <= _ONE
+
+    def size_of(self, index: int) -> int:
+        """The bytes of a storage."""
+        return self._sizes[index]
+
     def gone(self, index: int) -> None:
         """Note that nobody has a storage any more."""
         if self._open:
@@ -255,6 +274,16 @@ class Ledger:
                 yield self._real[memory._cdata][1]
 
 
+def _references(memory: Any) -> int:
+    return getrefcount(memory)
+
+
+_alone = SimpleNamespace(memory=object())
+
+#: How many there are where one tensor has a memory, asked for as above: it depends on Python's release.
+_ONE = _references(_alone.memory)
+
+
 def _forget(real: dict[int, Any], key: int, index: int, gone: Any, _: Any) -> None:
     """A real storage is gone; another may have its place by now."""
     if key in real and real[key][1] == index:
@@ -282,13 +311,13 @@ def bytes_of(spec: TensorSpec) -> int:
 
 def _viewed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
     """The tensor that an operator returns views of, if it does."""
-    position, name = _place(func)
+    position, name = place_of_viewed(func)
     value = args[position] if 0 <= position < len(args) else kwargs.get(name)
     return list(tensors_in(value))[:1]
 
 
 @cache
-def _place(func: Any) -> tuple[int, str]:
+def place_of_viewed(func: Any) -> tuple[int, str]:
     """Position and name of the argument that an operator returns views of; ``-1, ""`` where there is none."""
     schema = schema_of(func)
     if target_of(func) in _VIEWS:

@@ -1,9 +1,10 @@
-"""Measure what the machine that this runs on reaches: products of matrices, and passes over memory."""
+"""Measure what the machine that this runs on reaches: products, convolutions, and passes over memory."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -17,7 +18,10 @@ from thoplw.capture.clocks import Cuda, Processor, clock_for, place
 #: Dtypes of products, by the names of torch.
 _DTYPES = ("float64", "float32", "float16", "bfloat16")
 
-#: Seconds to spend on one kind of product, and on passes over memory.
+#: Convolutions of a CPU, whose kernels reach more than those of products do: samples, channels, pixels, window.
+_CONVOLUTIONS = ((4, 256, 28, 3), (4, 512, 14, 5))
+
+#: Seconds to spend on one kind of product, and on one of passes over memory.
 _BUDGET = 0.5
 
 
@@ -27,7 +31,7 @@ class Machine:
 
     Attributes:
         title: the name of the device.
-        products: dtype -> FLOP/s of the fastest product; ``tf32`` where float32 was rounded for it.
+        products: dtype -> FLOP/s of the fastest product or convolution; ``tf32`` where float32 was rounded for it.
         bandwidth: bytes per second of the fastest pass over memory.
         memory: its bytes; 0 if that is not known.
         cache: bytes of all caches from the second level on; 0 if that is not known.
@@ -42,14 +46,19 @@ class Machine:
     how: str
 
 
-def measured(on: str) -> Machine:
-    """Run products and passes on ``"cpu"``, ``"cuda"`` or ``"cuda:1"``, some seconds in all.
+def measured(on: str, by: str = "wall") -> Machine:
+    """Run products, convolutions and passes on ``"cpu"``, ``"cuda"`` or ``"cuda:1"``, some seconds in all.
+
+    Args:
+        on: where.
+        by: the clock of a CPU: ``wall`` or ``process``.
 
     Raises:
-        InputError: there is no such device here.
+        InputError: there is no such device here, or it has no such clock.
+        UnknownNameError: there is no such clock.
     """
     device = place(on)
-    clock = clock_for(device)
+    clock = clock_for(device, by)
     memory, cache, title = _of_cuda(device) if device.type == "cuda" else _of_processor()
     # Four times what caches hold, so that hardly anything of one pass is left there for the next.
     size = min(max(4 * cache, 2**28), memory // 8 or 2**28)
@@ -58,15 +67,17 @@ def measured(on: str) -> Machine:
         products = dict(_products(device, clock, largest))
         bandwidth = _bandwidth(device, clock, size)
     passes = f"passes over {size / 2**20:.0f} MiB"
-    how = f"products of matrices of up to {largest} x {largest} and {passes} on {clock.hardware}"
+    others = "" if device.type == "cuda" else ", convolutions"
+    how = f"products of matrices of up to {largest} x {largest}{others} and {passes} on {clock.hardware}"
     return Machine(title=title, products=products, bandwidth=bandwidth, memory=memory, cache=cache, how=how)
 
 
 def _products(device: torch.device, clock: Processor | Cuda, largest: int) -> Iterator[tuple[str, float]]:
     for name in _DTYPES:
-        rate = _product(getattr(torch, name), device, clock, largest)
+        dtype = getattr(torch, name)
+        rate = _product(dtype, device, clock, largest)
         if rate:
-            yield name, rate
+            yield name, max(rate, _convolution(dtype, clock) if device.type == "cpu" else 0.0)
     if device.type == "cuda":
         before = torch.backends.cuda.matmul.allow_tf32
         torch.backends.cuda.matmul.allow_tf32 = True
@@ -92,12 +103,30 @@ def _product(dtype: torch.dtype, device: torch.device, clock: Processor | Cuda, 
     return best
 
 
+def _convolution(dtype: torch.dtype, clock: Processor | Cuda) -> float:
+    """FLOP/s of the fastest convolution; 0 where torch has none of this type."""
+    best = 0.0
+    for samples, channels, pixels, window in _CONVOLUTIONS:
+        x = torch.rand(samples, channels, pixels, pixels).to(dtype)
+        weight = torch.rand(channels, channels, window, window).to(dtype)
+        try:
+            seconds = _fastest(lambda a=x, b=weight: torch.conv2d(a, b, padding="same"), clock, _BUDGET / 2)  # type: ignore[misc] # as above
+        except RuntimeError:
+            return best
+        best = max(best, 2 * x.numel() * channels * window**2 / seconds)
+    return best
+
+
 def _bandwidth(device: torch.device, clock: Processor | Cuda, size: int) -> float:
-    """Bytes per second of the fastest pass: a copy, which reads and writes, or a sum, which reads."""
+    """Bytes per second of the fastest pass: a sum, which reads, a copy, or a pass in place.
+
+    A CPU reads from memory what a copy is about to write over; one in place reads what it needs anyhow, and is the
+    fastest.
+    """
     source = torch.ones(size // 4, device=device)
     target = torch.empty_like(source)
-    copy = 2 * size / _fastest(lambda: target.copy_(source), clock, _BUDGET)
-    return max(copy, size / _fastest(lambda: source.sum(), clock, _BUDGET))
+    passes = (1, lambda: source.sum()), (2, lambda: target.copy_(source)), (2, lambda: source.add_(1))
+    return max(times * size / _fastest(run, clock, _BUDGET) for times, run in passes)
 
 
 def _fastest(run: Callable[[], Any], clock: Processor | Cuda, budget: float) -> float:
@@ -110,6 +139,41 @@ def _fastest(run: Callable[[], Any], clock: Processor | Cuda, budget: float) -> 
         if spent > budget or number == 100:
             break
     return best
+
+
+def free_memory(system: Path = Path("/")) -> int | None:
+    """Bytes of memory that a process may still take, as Linux tells it; None where nothing does.
+
+    A control group, such as that of a container, may allow for less than the machine has.
+
+    Args:
+        system: the root of the file system.
+    """
+    lines = _lines(system / "proc/meminfo")
+    free = [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+    for folder, most, now in _GROUPS:
+        found = [*_lines(system / folder / most), *_lines(system / folder / now)]
+        if len(found) == 2 and all(map(str.isdigit, found)):
+            # What it has read from files it may let go of.
+            kept = [line.split()[1] for line in _lines(system / folder / "memory.stat") if _FILES.match(line)]
+            free.append(max(0, int(found[0]) - int(found[1]) + sum(map(int, kept))))
+    return min(free, default=None)
+
+
+#: Control groups of both kinds: the folder, and the files with the most that they may take, and what they take.
+_GROUPS = (
+    ("sys/fs/cgroup", "memory.max", "memory.current"),
+    ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
+
+_FILES = re.compile("inactive_file ")
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
 
 
 def _of_cuda(device: torch.device) -> tuple[int, int, str]:
@@ -126,11 +190,7 @@ def _of_processor() -> tuple[int, int, str]:
 
 
 def _name_of_processor(info: Path) -> str:
-    try:
-        lines = info.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    names = (line.partition(":")[2].strip() for line in _lines(info) if line.startswith("model name"))
     return next(names, platform.processor() or platform.machine())
 
 

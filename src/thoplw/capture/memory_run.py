@@ -10,10 +10,21 @@ from typing import Any
 
 import torch
 
+from thoplw.capture.abstract import AbstractTensor
 from thoplw.capture.ledger import Ledger
 from thoplw.capture.nesting import tensors_in
+from thoplw.capture.operators import target_of
+from thoplw.capture.torch_internals import current_node, graph_task, is_held_once, number_of_node
 from thoplw.capture.training_run import TrainingRun
 from thoplw.record import Kind
+
+#: What cuBLAS is given to work in, from the first product of matrices on: by default 2 buffers of 4,096 KiB and 8 of
+#: 16 KiB, as ``CUBLAS_WORKSPACE_CONFIG=:4096:2:16:8`` says it ("Reproducibility" in torch's documentation). On a GPU of
+#: the generation of Hopper it is 32 MiB.
+CUBLAS_WORKSPACE = 2 * 4096 * 1024 + 8 * 16 * 1024
+
+#: Operators that cuBLAS computes.
+_PRODUCTS = frozenset(f"aten.{name}" for name in ("mm", "addmm", "bmm", "baddbmm", "addmv", "mv", "dot", "_int_mm"))
 
 
 class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
@@ -21,12 +32,19 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
 
     Attributes:
         ledger: what was there, and when.
+        gpu: whether it is for a CUDA GPU: then cuBLAS keeps a workspace, and autograd adds gradients as where nobody
+            looks on.
     """
+
+    gpu = False
 
     def __init__(self, **shared: Any) -> None:
         """Take what :class:`Run` takes."""
         super().__init__(**shared)
         self.ledger = Ledger(self._all)
+        self._cublas = False  # whether it has its workspace
+        self._node = -1  # the number of the node of the graph that a backward pass is at
+        self._since = 0  # the step with which that began
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
         """Inputs are there before the run."""
@@ -38,6 +56,10 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         """Note what the model returned, and keys and values among that."""
         self.ledger.note(tensors_in(output), Kind.OUTPUTS)
         self.ledger.note(_in_caches(output), Kind.CACHE)
+
+    def handed_on(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Note what one call of a model leaves to the next."""
+        self.ledger.note(tensors, Kind.CACHE)
 
     def end(self) -> None:
         """Stop recording."""
@@ -57,9 +79,48 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         self.ledger.note(chain.from_iterable(map(tensors_in, optimizer.state.values())), Kind.OPTIMIZER)
 
     def _run_one(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        if self.gpu:
+            self._before_on_gpu(func)
         output = super()._run_one(func, types, args, kwargs)
+        if self.gpu and func is _SUM and self._is_added_in_place(args, output):
+            output.memory = args[0].memory
         self.ledger.record(func, args, kwargs or {}, output)
         return output
+
+    def _before_on_gpu(self, func: Any) -> None:
+        if not self._cublas and target_of(func) in _PRODUCTS:
+            self._cublas = True
+            self.ledger.keep(CUBLAS_WORKSPACE, Kind.WORKSPACES)
+        node = current_node() if graph_task() >= 0 else None
+        number = -1 if node is None else number_of_node(node)
+        if number != self._node:
+            self._node, self._since = number, len(self._all)
+
+    def _is_added_in_place(self, args: tuple[Any, ...], output: Any) -> bool:
+        """Whether autograd adds a gradient to one that it has, and that nobody else needs.
+
+        Then it writes the sum into the memory of the first, but not while a dispatch mode looks on, as this one does.
+        The first is the output of another node of the graph than the one that is evaluated: so it is told from a sum in
+        the derivative of an operator.
+        """
+        if self._node < 0 or torch.is_grad_enabled() or len(args) != 2:
+            return False
+        first, second = args
+        if type(first) is not AbstractTensor or type(second) is not AbstractTensor or first.memory is None:
+            return False
+        same = first.spec == output.spec and first.spec.shape == second.spec.shape and _is_dense(first)
+        return same and is_held_once(first) and self.ledger.is_alone(first, self._since)
+
+
+def _is_dense(tensor: torch.Tensor) -> bool:
+    """Whether the elements of a tensor lie side by side, in any order, and none of them twice."""
+    reach = 1
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size != 1:
+            if stride != reach:
+                return False
+            reach *= size
+    return True
 
 
 def _in_caches(value: Any, inside: bool = False, depth: int = 0) -> Iterator[torch.Tensor]:
@@ -80,6 +141,8 @@ def _in_caches(value: Any, inside: bool = False, depth: int = 0) -> Iterator[tor
     for each in inner:
         yield from _in_caches(each, inside, depth + 1)
 
+
+_SUM = torch.ops.aten.add.Tensor
 
 #: Layers in lists in caches in outputs: nobody nests deeper.
 _DEEPEST = 6

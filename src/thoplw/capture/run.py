@@ -59,6 +59,14 @@ def outside() -> Iterator[None]:
         yield
 
 
+def running() -> tuple[Run, ...]:
+    """The runs that are given the operators of this thread."""
+    if not dispatch_modes():
+        return ()
+    with without_modes(lambda mode: isinstance(mode, Run)) as runs:
+        return tuple(runs)
+
+
 def _is_ours(mode: Any) -> bool:
     return isinstance(mode, (Run, _Work))
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
-from thoplw.capture.abstract import AbstractTensor, Specs
+from thoplw.capture.abstract import Specs
 from thoplw.capture.snapshot import slots_of
+from thoplw.capture.storages_run import storage_of
+from thoplw.capture.torch_internals import running_mode
 from thoplw.record import Held
 
-#: Places of tensors: the first index on the way, the class of the object that holds it, its name there.
+#: Places of tensors: the first index on the way, the class of the object that holds it, and where in that.
 _Place = tuple[int, str, str]
 
 #: Tensors by their identity, with their places.
@@ -50,7 +53,10 @@ class Watch:
             for name in self._named.keys() & kwargs.keys():  # handed on in parts, ``mems[0][-512:]`` say
                 if self._named[name].keys().isdisjoint(again):
                     found |= self._named[name]
-            self.states.append(tuple(_held(tensor, place) for tensor, place in found.values() if _counts(tensor)))
+            kept = [each for each in found.values() if _counts(each[0])]
+            self.states.append(_held(kept))
+            if (run := running_mode()) is not None and hasattr(run, "handed_on"):
+                run.handed_on(tensor for tensor, _ in kept)
         self._left, self._inside, self._named = {}, {}, {}
         if self.calls == self._most:
             raise Enough
@@ -63,6 +69,8 @@ class Watch:
     def after(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """Note what is within reach as a call returns."""
         self.calls += 1
+        if (run := running_mode()) is not None and hasattr(run, "returned"):
+            run.returned(output)
         self._left = _within(args, kwargs, output)
         self._named = {name: _within((), {name: value}, None) for name, value in fields(output)}
         self._inside = {key: each for key, each in _of_modules(self._modules).items() if key not in self._own}
@@ -73,24 +81,20 @@ def _counts(tensor: torch.Tensor) -> bool:
     return tensor.dim() > 0
 
 
-def _held(tensor: torch.Tensor, place: _Place) -> Held:
-    return Held(*place, _SPECS.of(tensor), stored(tensor))
-
-
-_SPECS = Specs()
-
-
-def stored(tensor: torch.Tensor) -> int:
-    """The bytes of the storage of a tensor; of one without a storage those of the tensor that it is a part of.
-
-    Its strides tell: ``keys[:, :, -1023:]`` of ``[8, 4, 4096, 64]`` has ``8 * 4 * 4096 * 64`` for the outermost.
-    """
-    if not isinstance(tensor, AbstractTensor) and tensor.layout is torch.strided:
-        return tensor.untyped_storage().nbytes()
-    if not tensor.numel():
-        return 0
-    steps = zip(tensor.shape, tensor.stride(), strict=True)
-    return max(1, *(size * step for size, step in steps), 1) * tensor.element_size()
+def _held(found: Iterable[tuple[torch.Tensor, _Place]]) -> tuple[Held, ...]:
+    """Tensors with their places. Several that lie in one storage have each a part of its bytes, by what they show."""
+    specs = Specs()
+    tensors = [(place, spec := specs.of(tensor), *storage_of(tensor, spec)) for tensor, place in found]
+    shown, before = Counter[int](), Counter[int]()
+    for _, spec, storage, _ in tensors:
+        shown[storage] += spec.numel
+    held: list[Held] = []
+    for place, spec, storage, size in tensors:
+        first = before[storage]
+        before[storage] += spec.numel
+        end, begin = (size * each // max(shown[storage], 1) for each in (before[storage], first))
+        held.append(Held(*place, spec, end - begin))
+    return tuple(held)
 
 
 # -- what is within reach ----------------------------------------------------------------------------------------------
@@ -116,8 +120,13 @@ def fields(output: Any) -> Iterator[tuple[str, Any]]:
 def _of_modules(modules: Sequence[tuple[str, nn.Module]]) -> _Tensors:
     """The tensors that modules have as plain attributes, as those of RecurrentGemma keep their states."""
     found: _Tensors = {}
+    others: set[type] = set()  # classes of attributes that are no tensors: most modules have no more than these
     for path, module in modules:
-        for name, value in vars(module).items():
+        attributes = vars(module)
+        if others.issuperset(map(type, attributes.values())):
+            continue
+        others.update(type(value) for value in attributes.values() if not isinstance(value, torch.Tensor))
+        for name, value in attributes.items():
             if isinstance(value, torch.Tensor):
                 index = next((int(part) for part in path.split(".") if part.isdigit()), -1)
                 found[id(value)] = value, (index, type(module).__name__, name)
@@ -135,20 +144,31 @@ def _collect(root: Any, name: str, found: _Tensors) -> None:
     while waiting:
         value, place = waiting.pop()
         if isinstance(value, torch.Tensor):
-            found.setdefault(id(value), (value, place))
+            if inner := _inner(value):
+                index, owner, way = place
+                waiting += [(each, (index, owner, f"{way}.{name}")) for name, each in inner]
+            else:
+                found.setdefault(id(value), (value, place))
             continue
         if id(value) in seen or isinstance(value, _OPAQUE):
             continue
         seen.add(id(value))
-        index, owner, _ = place
+        index, owner, way = place
         if isinstance(value, Mapping):
-            waiting += [(each, (index, owner, str(key))) for key, each in value.items()]
+            waiting += [(each, (index, owner, f"{way}[{key!r}]")) for key, each in value.items()]
+        elif isinstance(value, (tuple, list)) and index < 0:
+            waiting += [(each, (at, owner, way)) for at, each in enumerate(value)]
         elif isinstance(value, (tuple, list)):
-            indices = range(len(value)) if index < 0 else [index] * len(value)
-            waiting += [(each, (at, owner, place[2])) for at, each in zip(indices, value, strict=True)]
+            waiting += [(each, (index, owner, f"{way}[{at}]")) for at, each in enumerate(value)]
         else:
             own = type(value).__name__
             waiting += [(each, (index, own, key)) for key, each in _attributes(value)]
+
+
+def _inner(tensor: torch.Tensor) -> list[tuple[str, Any]]:
+    """The tensors that one of a class of its own is made of, as those of quanto are of values, scales and shifts."""
+    flatten = getattr(type(tensor), "__tensor_flatten__", None)
+    return [] if flatten is None else [(name, getattr(tensor, name)) for name in flatten(tensor)[0]]
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:

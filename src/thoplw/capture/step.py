@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from functools import reduce
-from operator import add
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
+from thoplw.capture.criterion import Criterion, Loss, shown
 from thoplw.capture.named import named_by
-from thoplw.capture.nesting import tensors_in
+from thoplw.capture.torch_internals import GradScaler
 from thoplw.errors import InputError, UnknownNameError
-
-#: From what a model returned to a number to be made smaller.
-Loss = Callable[..., torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +27,11 @@ class Step:
         accumulate: how many forwards and backwards there are before an update.
         autocast: the type to compute forward and loss in.
         clip: the norm that gradients are clipped to.
+        scaled: whether a gradient scaler makes the loss larger, and gradients as much smaller before the update.
         whole: does it all instead: called with model and inputs.
         set_to_none: whether gradients are let go of before the next iteration, or set to zero.
+        device: whose kernels run, ``"cpu"`` or ``"cuda"``; ``None`` for those of where the model is.
+        criterion: the module that makes the loss of what the model returns.
     """
 
     loss: Loss | str | None = None
@@ -41,8 +40,14 @@ class Step:
     accumulate: int = 1
     autocast: torch.dtype | None = None
     clip: float | None = None
+    scaled: bool = False
     whole: Callable[..., Any] | None = None
     set_to_none: bool = True
+    device: str | None = None
+    criterion: Criterion = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "criterion", Criterion(self.loss, self.targets, self.accumulate))
 
     def named(self) -> list[Any]:
         """The variables of files that the functions of this use by name: an optimizer that ``whole`` steps, say."""
@@ -53,19 +58,14 @@ class Step:
         if self.whole is not None:
             return self.whole(model, *args, **kwargs)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        optimizer = self._make_optimizer(trained)
+        optimizer, scaler = self._make_optimizer(trained), self._make_scaler()
         for _ in range(self.accumulate):
             with self._casting():
                 output = model(*args, **kwargs)
-                loss = self._loss_of(output)
-            if self.accumulate > 1:
-                loss = loss / self.accumulate
-            loss.backward()  # type: ignore[no-untyped-call] # torch's own gap
+                loss = self.criterion(output, scaler)
+            loss.backward()
             del loss
-        if self.clip is not None:
-            torch.nn.utils.clip_grad_norm_(trained, self.clip)
-        if optimizer is not None:
-            optimizer.step()
+        self._update(trained, optimizer, scaler)
         return output
 
     def repeat(
@@ -94,7 +94,7 @@ class Step:
                 output = self.whole(model, *args, **kwargs)
             return output
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        optimizer = self._make_optimizer(trained)
+        optimizer, scaler = self._make_optimizer(trained), self._make_scaler()
         for _ in range(times):
             began()
             self._let_go_of_gradients(trained, optimizer)
@@ -102,15 +102,22 @@ class Step:
                 with self._casting():
                     output = model(*args, **kwargs)
                     returned(output)
-                    loss = self._loss_of(output)
-                if self.accumulate > 1:
-                    loss = loss / self.accumulate
-                loss.backward()  # type: ignore[no-untyped-call] # torch's own gap
-            if self.clip is not None:
-                torch.nn.utils.clip_grad_norm_(trained, self.clip)
-            if optimizer is not None:
-                optimizer.step()
+                    loss = self.criterion(output, scaler)
+                loss.backward()
+            self._update(trained, optimizer, scaler)
         return output
+
+    @torch.no_grad()  # a scaler inverts its scale with gradients enabled, as a forward would
+    def _update(self, trained: list[torch.nn.Parameter], optimizer: Any, scaler: Any) -> None:
+        if self.clip is not None:
+            if scaler is not None and optimizer is not None:
+                scaler.unscale_(optimizer)
+            torch.nn.utils.clip_grad_norm_(trained, self.clip)
+        if optimizer is not None and scaler is not None:
+            scaler.step(optimizer)
+            scaler.update()
+        elif optimizer is not None:
+            optimizer.step()
 
     def _let_go_of_gradients(self, trained: list[torch.nn.Parameter], optimizer: Any) -> None:
         if optimizer is not None:
@@ -125,6 +132,10 @@ class Step:
     def _casting(self) -> AbstractContextManager[Any]:
         return nullcontext() if self.autocast is None else torch.autocast("cpu", self.autocast)
 
+    def _make_scaler(self) -> Any:
+        """One of the run's own, so that the user's stays as it is: no cost depends on the scale."""
+        return torch.amp.GradScaler("cpu") if self.scaled else None
+
     def _make_optimizer(self, trained: list[torch.nn.Parameter]) -> Any:
         if self.optimizer is None:
             return None
@@ -133,66 +144,16 @@ class Step:
             return None
         optimizer = self.optimizer if given else self.optimizer(trained)
         if not isinstance(optimizer, torch.optim.Optimizer):
-            raise InputError(f"optimizer= made {_shown(optimizer)}, not an optimizer of torch. {_WHOLE}")
+            raise InputError(f"optimizer= made {shown(optimizer)}, not an optimizer of torch. {_WHOLE}")
         if isinstance(optimizer, (torch.optim.LBFGS, torch.optim.SparseAdam)):
             raise InputError(f"{type(optimizer).__name__} does more than one update of dense gradients. {_WHOLE}")
         if {*map(id, trained)}.isdisjoint(id(each) for group in optimizer.param_groups for each in group["params"]):
             raise InputError("the optimizer has no parameter that the model trains: make it from model.parameters()")
         return optimizer
 
-    def _loss_of(self, output: Any) -> torch.Tensor:
-        if callable(self.loss):
-            return _checked(self.loss(output, *self.targets))
-        if self.loss is None:
-            own = _own_loss(output)
-            if own is not None:
-                return own
-        return _sum(output)
-
 
 #: What to do where the arguments do not say it all.
 _WHOLE = "Write the whole step as a function of model and inputs, and give it as step="
-
-
-def _shown(value: Any) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"
-
-
-def _checked(loss: Any) -> torch.Tensor:
-    """The loss, if a backward pass can begin at it."""
-    if not isinstance(loss, torch.Tensor):
-        raise InputError(f"loss= returned {_shown(loss)}: return one number as a tensor, as .mean() does")
-    if loss.numel() != 1:
-        raise InputError(f"loss= returned a tensor of shape {tuple(loss.shape)}: return one number, as .mean() does")
-    if not loss.requires_grad:
-        raise InputError(
-            "loss= returned a tensor that requires no gradient: are all parameters frozen, or was the output detached?"
-        )
-    return loss
-
-
-def _own_loss(output: Any) -> torch.Tensor | None:
-    """The loss that a model returns: ``output.loss`` of transformers, a dict of losses, or a number."""
-    loss: Any = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
-    if isinstance(loss, torch.Tensor):
-        return loss.sum()  # on several devices it is one number each
-    losses = list(output.values()) if isinstance(output, Mapping) else [output]
-    return reduce(add, losses) if losses and all(map(_is_loss, losses)) else None
-
-
-def _is_loss(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and not value.dim() and value.requires_grad
-
-
-def _sum(output: Any) -> torch.Tensor:
-    """The sum of all that a gradient can go back from."""
-    found = [tensor for tensor in tensors_in(output) if tensor.requires_grad]
-    if not found:
-        raise InputError(
-            "nothing that the model returned requires a gradient, so that there is no backward pass: are all "
-            "parameters frozen, or does the model detach its output? loss= takes a function of what it returns."
-        )
-    return reduce(add, (tensor.sum() for tensor in found))
 
 
 def find_optimizer(optimizer: Any) -> Any:
@@ -214,6 +175,20 @@ def find_optimizer(optimizer: Any) -> Any:
         f"optimizer={optimizer!r}: give an optimizer of the model's parameters, its class, a function that makes it "
         "from a list of parameters, or a name such as 'adamw'"
     )
+
+
+def is_scaled(scaler: Any) -> bool:
+    """Whether a step scales its loss, of a gradient scaler of torch, or of whether there is one.
+
+    Raises:
+        InputError: it is none of these.
+    """
+    if scaler is None or isinstance(scaler, bool):
+        return bool(scaler)
+    kind = type(scaler)
+    if issubclass(kind, GradScaler) and kind.__module__.startswith(("torch.amp.", "torch.cuda.", "torch.cpu.")):
+        return bool(scaler.is_enabled())
+    raise InputError(f"scaler= is {shown(scaler)}: give True, or a torch.amp.GradScaler. {_WHOLE}")
 
 
 def _optimizers() -> Iterator[type]:

@@ -14,7 +14,7 @@ the times of all modules add up to the time of the run without timers.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from thoplw.capture import exhaust
-from thoplw.capture.abstract import Specs
+from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.clocks import Cuda, Processor, clock_for
 from thoplw.capture.inputs import copied, entered
 from thoplw.capture.interrupts import Interrupts
@@ -32,7 +32,7 @@ from thoplw.capture.memories import Memories, sums_of
 from thoplw.capture.preserve import data_preserved, preserved, without_collection
 from thoplw.capture.process import turn
 from thoplw.capture.random_state import random_state_kept
-from thoplw.capture.run import outside
+from thoplw.capture.run import outside, running
 from thoplw.capture.snapshot import Snapshot
 from thoplw.capture.switches import switches_kept
 from thoplw.capture.torch_internals import is_compiled, module_hooks, version_of
@@ -89,6 +89,7 @@ def timed(
     snapshot = Snapshot()
     snapshot.add(inputs)
     given, inside = dict(snapshot.tensors), dict(snapshot.modules)
+    _refuse_without_values(weights, given)
     _refuse_meta(weights, given)
     _refuse_compiled(weights)
     device = _device([*weights.tensors.values(), *given.values()])
@@ -228,22 +229,56 @@ def _spans(calls: list[_Call], clock: Processor | Cuda, paths: Sequence[str], ti
         paths: of modules.
         timer: seconds that each call took longer, besides its stamps.
     """
-    begin = calls[-1][3]
-    found: list[Span] = []
+    lasting: list[tuple[float, float]] = []  # seconds of each call, with those that it made, and by itself
     # Depth -> of the calls that have ended in the one that is open there: their seconds with those of timers, without
     # these, and how many there are.
     inside: list[tuple[float, float, int]] = []
-    for index, depth, outer, inner, left, ended in calls:
+    for _, depth, outer, inner, left, ended in calls:
         inside += [(0.0, 0.0, 0)] * (depth + 2 - len(inside))
         with_timers, without, count = inside[depth + 1]
         inside[depth + 1] = 0.0, 0.0, 0
         # Every stretch of it lies between two stamps.
         own = clock.seconds(inner, left) - with_timers - clock.cost * (count + 1) - timer * count
-        seconds = own + without
+        lasting.append((own + without, own))
         before = inside[depth]
-        inside[depth] = before[0] + clock.seconds(outer, ended), before[1] + seconds, before[2] + 1
-        found.append(Span(module=paths[index], start=clock.seconds(begin, inner), seconds=seconds, own=own))
-    return tuple(sorted(found, key=lambda span: (span.start, -span.seconds)))
+        inside[depth] = before[0] + clock.seconds(outer, ended), before[1] + own + without, before[2] + 1
+    return tuple(_placed(calls, lasting, clock, paths, timer))
+
+
+def _placed(
+    calls: list[_Call],
+    lasting: list[tuple[float, float]],
+    clock: Processor | Cuda,
+    paths: Sequence[str],
+    timer: float,
+) -> Iterator[Span]:
+    """Calls in the order in which they began, on a clock that stands still in timers.
+
+    So those that a call has made lie within it, as they do in a run without timers.
+    """
+    begin = calls[-1][3]
+    ordered = sorted(zip(calls, lasting, strict=True), key=lambda each: (clock.seconds(begin, each[0][2]), each[0][1]))
+    # Depth -> of the call that is open there: the last stamp in it, when that was, and when it ends.
+    open_: list[tuple[Any, float, float]] = []
+    for (index, depth, outer, inner, _, ended), (seconds, own) in ordered:
+        start = 0.0
+        if depth:
+            stamp, since, end = open_[depth - 1]
+            start = since + max(0.0, clock.seconds(stamp, outer) - clock.cost - timer)
+            start = max(since, min(start, end - seconds))
+            open_[depth - 1] = ended, start + max(0.0, seconds), end
+        open_[depth:] = [(inner, start, start + max(0.0, seconds))]
+        yield Span(module=paths[index], start=start, seconds=seconds, own=own)
+
+
+def _refuse_without_values(weights: Weights, given: Mapping[int, torch.Tensor]) -> None:
+    """Refuse what belongs to a run that computes only shapes, and is not over."""
+    known = any(not run.executes and not run.weights.indices.keys().isdisjoint(weights.indices) for run in running())
+    if known or any(type(tensor) is AbstractTensor for tensor in given.values()):
+        raise InputError(
+            "measure was called in a forward that thoplw runs on tensors without values, on a part of that model or on "
+            "such a tensor, and there is nothing to time: call it before the forward or after it"
+        )
 
 
 def _refuse_meta(weights: Weights, given: Mapping[int, torch.Tensor]) -> None:

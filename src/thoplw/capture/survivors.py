@@ -35,6 +35,12 @@ _NOT_OF_MODELS = frozenset({"torch", "builtins", "abc", "typing", "collections"}
 #: Tuples in dicts in objects: nobody nests deeper, and each level is a search.
 _LEVELS = 8
 
+#: What more things hold than these is held by more than frames.
+_MOST = 50
+
+#: What holds a tensor, and the name of that place.
+Unknown = tuple[Any, str]
+
 
 class Survivors:
     """The tensors that a run made and that are still there after it."""
@@ -107,19 +113,22 @@ class Survivors:
             return []
         abstract = (each for each in gc.get_objects() if type(each) is AbstractTensor)
         doomed: list[Any] = [*made(), *(each for each in abstract if specs.knows(each.spec))]
-        unknown: list[str] = []
+        unknown: list[Unknown] = []
         for _ in range(_LEVELS):
             if not doomed:
                 break
             met.add(id(doomed))
             doomed = self._release(doomed, unknown, met)
-        return unknown
+        if unknown:
+            gc.collect()  # a forward may have collected what was no garbage then
+        beside = {id(unknown), *map(id, unknown)}
+        return [name for holder, name in unknown if not _is_of_frames(holder, beside)]
 
     def _number(self) -> int:
         """How many abstract tensors there are that were not there before."""
         return sys.getrefcount(AbstractTensor) - self._alive
 
-    def _release(self, doomed: list[Any], unknown: list[str], met: set[int]) -> list[Any]:
+    def _release(self, doomed: list[Any], unknown: list[Unknown], met: set[int]) -> list[Any]:
         """Have holders forget; return those that cannot, but are held in their turn."""
         identities = {*map(id, doomed)}
         higher: list[Any] = []
@@ -137,7 +146,7 @@ class Survivors:
                 for item in [item for item in holder if id(item) in identities]:
                     holder.discard(item)
             elif isinstance(holder, types.CellType):
-                unknown.append(_name_of_cell(holder))
+                unknown.append((holder, _name_of_cell(holder)))
             elif _holds_in_attributes(holder, identities):
                 self._from_dict(vars(holder), identities, unknown, holder)
             elif slots := [name for name, value in _in_slots(holder).items() if id(value) in identities]:
@@ -146,7 +155,7 @@ class Survivors:
                 higher.append(holder)
         return higher
 
-    def _from_dict(self, holder: dict[Any, Any], doomed: set[int], unknown: list[str], owner: Any = None) -> None:
+    def _from_dict(self, holder: dict[Any, Any], doomed: set[int], unknown: list[Unknown], owner: Any = None) -> None:
         before = self._before(holder)
         if before is None and isinstance(owner, types.FunctionType) and id(owner.__globals__) in self._around:
             before = {}  # all functions of the file that had attributes are known
@@ -157,23 +166,23 @@ class Survivors:
             if before is not None and key in before:
                 dict.__setitem__(holder, key, before[key])
             elif owned and before is None:
-                unknown.append(f"{file if is_file else _describe(owner)}.{key}")
+                unknown.append((holder if is_file else owner, f"{file if is_file else _describe(owner)}.{key}"))
             else:
                 dict.pop(holder, key)
 
-    def _from_sequence(self, holder: list[Any] | deque[Any], unknown: list[str]) -> None:
+    def _from_sequence(self, holder: list[Any] | deque[Any], unknown: list[Unknown]) -> None:
         before = self._before(holder)
         if before is None:
-            unknown.append(_describe(holder))
+            unknown.append((holder, _describe(holder)))
         else:
             holder.clear()
             holder.extend(before)
 
-    def _from_slots(self, holder: Any, names: list[str], unknown: list[str]) -> None:
+    def _from_slots(self, holder: Any, names: list[str], unknown: list[Unknown]) -> None:
         before = self._before(holder)
         for name in names:
             if before is None:
-                unknown.append(f"{_describe(holder)}.{name}")
+                unknown.append((holder, f"{_describe(holder)}.{name}"))
             elif name in before:
                 object.__setattr__(holder, name, before[name])
             else:
@@ -182,6 +191,29 @@ class Survivors:
 
 #: What holds a tensor for a while only, or is a mere place of one.
 _PASSING: tuple[type, ...] = (types.FrameType, types.TracebackType, BaseException, type(iter([])))
+
+
+def _is_of_frames(holder: Any, beside: set[int]) -> bool:
+    """Whether only frames hold something, or only what they hold in their turn: no later forward meets it there.
+
+    A forward caught an error and kept it, say: its traceback has all frames, and these the variables of all calls.
+
+    Args:
+        holder: what holds a tensor.
+        beside: identities of what holds it for the search only.
+    """
+    met, todo = {id(holder)}, [holder]
+    while todo and len(met) < _MOST:
+        is_held = len(met) == 1  # what nothing holds was garbage
+        for each in gc.get_referrers(todo.pop()):
+            if each is not todo and id(each) not in beside:
+                is_held = True
+                if not isinstance(each, _PASSING) and id(each) not in met:
+                    met.add(id(each))
+                    todo.append(each)
+        if not is_held:  # or by what is not written in Python
+            return False
+    return not todo
 
 
 def _owner_of(attributes: dict[Any, Any]) -> Any:

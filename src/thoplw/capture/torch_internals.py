@@ -14,7 +14,7 @@ import sys
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from importlib import import_module
@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 import torch.nn.modules.module as module_globals
+import torch.optim.optimizer as optimizer_globals
 import torch.overrides
 import torch.utils._device as device_globals
 import torch.utils._python_dispatch as dispatch_globals
@@ -577,6 +578,15 @@ def number_of_node(node: Any) -> int:
     return int(node._sequence_nr())
 
 
+def is_held_once(tensor: torch.Tensor) -> bool:
+    """Whether autograd needs a gradient that an operator of its own gets at one place only. Since 2.0.
+
+    That is one reference of autograd's, and three of the call of the mode. Whether somebody has it in Python is not
+    told.
+    """
+    return int(tensor._use_count()) <= 4  # type: ignore[attr-defined] # torch types no private names
+
+
 @contextmanager
 def backward_passes(around: Callable[[bool], AbstractContextManager[None]]) -> Iterator[None]:
     """Be in ``around(create_graph)`` during each backward pass that any thread begins. Since 2.0.
@@ -641,6 +651,47 @@ def optimizer_steps(before: Callable[..., None], after: Callable[..., None]) -> 
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def foreach_on_cpu() -> Iterator[None]:
+    """Have optimizers work on lists of weights by default, as they do on accelerators. Since 2.1."""
+    devices = "_get_foreach_kernels_supported_devices"
+    plain = getattr(optimizer_globals, devices)
+    setattr(optimizer_globals, devices, lambda: [*plain(), "cpu"])
+    try:
+        yield
+    finally:
+        setattr(optimizer_globals, devices, plain)
+
+
+@contextmanager
+def kernels_instead(kernels: Mapping[str, Callable[..., Any]], when: Callable[[], bool]) -> Iterator[None]:
+    """Have composite operators call other kernels under autograd on the CPU, while ``when`` says so.
+
+    Args:
+        kernels: by the name of the operator; one that returns ``NotImplemented`` leaves it as it is.
+        when: asked at each call, as all threads come here. Since 2.0.
+    """
+    library: Any = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call] # torch's
+    try:
+        for name, kernel in kernels.items():
+            packet, _, overload = name.partition(".")
+            composite = getattr(getattr(torch.ops.aten, packet), overload or "default")
+            library.impl(name, _choosing(kernel, composite, when), "AutogradCPU")
+        yield
+    finally:
+        library._destroy()
+
+
+def _choosing(kernel: Callable[..., Any], composite: Any, when: Callable[[], bool]) -> Callable[..., Any]:
+    as_usual = partial(composite._op_dk, torch._C.DispatchKey.CompositeImplicitAutograd)
+
+    def choose(*args: Any, **kwargs: Any) -> Any:
+        made = kernel(*args, **kwargs) if when() else NotImplemented
+        return as_usual(*args, **kwargs) if made is NotImplemented else made
+
+    return choose
 
 
 @contextmanager
@@ -1007,9 +1058,24 @@ def _pairs() -> Iterator[tuple[Callable[[], Any], Callable[[Any], Any]]]:
             yield getattr(torch._C, get), _with_each(getattr(torch._C, put))
 
 
+def _autocast_depth() -> int:
+    """How many blocks of autocast are open: what they cast is kept until the outermost one ends."""
+    torch.autocast_increment_nesting()
+    return int(torch.autocast_decrement_nesting())
+
+
+def _set_autocast_depth(before: int) -> None:
+    now = _autocast_depth()
+    for _ in range(before, now):
+        torch.autocast_decrement_nesting()
+    for _ in range(now, before):
+        torch.autocast_increment_nesting()
+
+
 def _autocast() -> Iterator[Switch]:
     """Whether functions choose the type that they compute in, and which, by kind of device."""
     yield torch.is_autocast_cache_enabled, torch.set_autocast_cache_enabled
+    yield _autocast_depth, _set_autocast_depth
     if hasattr(torch, "get_autocast_dtype"):  # since 2.4
         for kind in ("cpu", "cuda"):
             yield partial(torch.is_autocast_enabled, kind), partial(torch.set_autocast_enabled, kind)

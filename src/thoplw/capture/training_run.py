@@ -35,8 +35,9 @@ from thoplw.capture.torch_internals import (
     number_of_node,
     optimizer_steps,
     recomputations_stopped,
+    version_of,
 )
-from thoplw.record import Call, Phase, Step
+from thoplw.record import Call, Phase, Step, TensorSpec, Trained
 
 #: Operators on lists of tensors, one for each weight.
 _OF_LISTS = ("aten._foreach_", "aten._fused_ad", "aten._fused_sgd", "aten._amp_foreach_")
@@ -85,7 +86,12 @@ def phases_of(steps: Sequence[Step]) -> bytes:
     return phases if any(phases) else b""
 
 
-class _WithGradients(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
+def _with_gradients(optimizer: Any) -> Iterator[torch.Tensor]:
+    """The weights that an optimizer has gradients for."""
+    return (each for group in optimizer.param_groups for each in group["params"] if each.grad is not None)
+
+
+class WithGradients(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
     """What both kinds of run share that know of gradients."""
 
     scopes: MarkedScopes
@@ -102,6 +108,20 @@ class _WithGradients(Run):  # type: ignore[no-untyped-call] # torch leaves its d
         self._updating = 0
         self._noted = True  # whether it is known whose the gradients are
         self._sums: dict[int, tuple[weakref.ref[torch.Tensor], list[int]]] = {}
+        self._trained: dict[int, Trained] = {}
+        self._versions: dict[int, int] = {}  # of the states of an optimizer, before it takes a step
+
+    @property
+    def trained(self) -> tuple[Trained, ...]:
+        """The weights that have had a gradient."""
+        return tuple(self._trained.values())
+
+    def end(self) -> None:
+        """Note gradients that no optimizer has seen, while they are there."""
+        super().end()
+        for key, weight in self.weights.tensors.items():
+            if key not in self._trained and weight.requires_grad and weight.is_leaf and weight.grad is not None:
+                self._trained[key] = Trained(key, self.specs.of(weight.grad))
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -145,10 +165,25 @@ class _WithGradients(Run):  # type: ignore[no-untyped-call] # torch leaves its d
                 if scope is not None and isinstance(state, dict):
                     for tensor in tensors_in(state):
                         self._owners.note(tensor, scope)
+        for weight in _with_gradients(optimizer):
+            for tensor in tensors_in(optimizer.state.get(weight, ())):
+                self._versions[id(tensor)] = version_of(tensor)
 
-    def _end_update(self, *_: Any) -> None:
-        if self.scopes.belongs(get_ident()):
-            self._updating -= 1
+    def _end_update(self, optimizer: Any, *_: Any) -> None:
+        if not self.scopes.belongs(get_ident()):
+            return
+        self._updating -= 1
+        for weight in _with_gradients(optimizer):
+            if id(weight) in self.weights.tensors and weight.grad is not None:
+                states = tuple(self._changed(optimizer.state.get(weight, ())))
+                self._trained[id(weight)] = Trained(id(weight), self.specs.of(weight.grad), True, states)
+        self._versions.clear()
+
+    def _changed(self, state: Any) -> Iterator[TensorSpec]:
+        """The states that an optimizer has made or written to; counters have no dimension, and lie elsewhere."""
+        for tensor in {id(each): each for each in tensors_in(state)}.values():
+            if tensor.dim() and self._versions.get(id(tensor)) != version_of(tensor):
+                yield self.specs.of(tensor)
 
     def _run_one(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Run one operator, in whatever phase."""
@@ -242,7 +277,7 @@ class _WithGradients(Run):  # type: ignore[no-untyped-call] # torch leaves its d
         return output
 
 
-class TrainingRun(_WithGradients, AbstractRun):  # type: ignore[no-untyped-call] # as above
+class TrainingRun(WithGradients, AbstractRun):  # type: ignore[no-untyped-call] # as above
     """Answer every operator from shapes alone, under autograd."""
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -272,5 +307,5 @@ class TrainingRun(_WithGradients, AbstractRun):  # type: ignore[no-untyped-call]
         return output
 
 
-class LiveTrainingRun(_WithGradients, LiveRun):  # type: ignore[no-untyped-call] # as above
+class LiveTrainingRun(WithGradients, LiveRun):  # type: ignore[no-untyped-call] # as above
     """Execute every operator, under autograd."""

@@ -150,8 +150,6 @@ def check(
         limits["peak"] = max_memory
     if not any(limit is not None for limit in limits.values()) and baseline is None:
         raise typer.BadParameter("nothing to check; add --max-macs, --max-params, --max-memory, --max or --baseline")
-    if solve is not None and "peak" in limits:
-        raise typer.BadParameter("--solve does not know of memory: thoplw memory --fit finds the largest batch")
     if solve is not None and (baseline is not None or inputs or execute or len(solve) != 1):
         raise typer.BadParameter(
             "--solve takes one variable of a model of a zoo, and limits; leave --baseline, --input and --execute out"
@@ -202,7 +200,8 @@ def _solved(
     if variable == "batch" and sizes is None:
         sizes = range(1, MOST_BATCH + 1)
     wanted = {variable: sizes, **{name: range(size, size + 1) for name, size in fixed.items()}}
-    found = natural(model, wanted, convention=convention)
+    memory = "peak" in budget.limits
+    found = natural(model, wanted, convention=convention, memory=memory)
     known = found.domain[0].ranges[variable]
     try:
         largest = found.largest(variable, **fixed, **budget.limits)
@@ -214,7 +213,7 @@ def _solved(
     at = scalable(model)
     chosen = {**fixed, variable: largest}
     module, inputs = at.model(chosen.get("resolution")), at.inputs(**chosen)
-    return profile(module, inputs, verbose=False, convention=convention)[2]
+    return profile(module, inputs, verbose=False, convention=convention, memory=memory)[2]
 
 
 def _annotate(model: str, verdict: Verdict) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from thoplw.cli.inputs import filled, tensors
-from thoplw.cli.options import MODEL, TABLE, ConventionName, Model, Output, kind_for, kind_option
+from thoplw.cli.options import COUNTING, MODEL, TABLE, ConventionName, Model, Output, kind_for, kind_option
 from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
 from thoplw.errors import InputError
 
@@ -89,6 +89,15 @@ def formula(
     ] = None,
     output: Output = None,
     convention: ConventionName = "thoplw",
+    memory: Annotated[
+        bool,
+        typer.Option(
+            "--memory",
+            metavar="",
+            rich_help_panel=COUNTING,
+            help="Also find the formula of the peak of memory; it takes twice as long.",
+        ),
+    ] = False,
 ) -> None:
     """Show how the cost of a model depends on batch, length, resolution or anything else, as an exact formula.
 
@@ -104,7 +113,7 @@ def formula(
     """
     kind = kind_for(kind, output, KINDS)
     with told():
-        found = _found(model, wanted, inputs or [], convention)
+        found = _found(model, wanted, inputs or [], convention, memory)
         if module:
             found = found[module]
         if plot is not None:
@@ -118,11 +127,13 @@ def formula(
                 say(f"thoplw: {note}")
 
 
-def _found(model: str, wanted: dict[str, range | None] | None, typed: list[str], convention: str) -> Formula:
+def _found(
+    model: str, wanted: dict[str, range | None] | None, typed: list[str], convention: str, memory: bool
+) -> Formula:
     if not typed:
         from thoplw.api.natural import natural
 
-        return natural(model, wanted, convention=convention)
+        return natural(model, wanted, convention=convention, memory=memory)
     from thoplw.api.formula import formula
     from thoplw.models.registry import load
 
@@ -138,7 +149,7 @@ def _found(model: str, wanted: dict[str, range | None] | None, typed: list[str],
 
     ranges: dict[str, Any] = dict(wanted or {})
     make_inputs(**{name: sizes[0] for name, sizes in ranges.items()})  # a mistyped shape is not a model that cannot run
-    return formula(load(model).model, make_inputs, convention=convention, verbose=False, **ranges)
+    return formula(load(model).model, make_inputs, convention=convention, memory=memory, verbose=False, **ranges)
 
 
 def _save(found: Formula, path: Path) -> None:

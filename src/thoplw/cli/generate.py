@@ -8,10 +8,13 @@ import typer
 
 from thoplw.cli.options import (
     ConventionName,
+    Dtype,
     Fmt,
     Model,
+    On,
     Output,
     Strict,
+    check_device,
     kind_for,
     kind_option,
     words,
@@ -19,7 +22,7 @@ from thoplw.cli.options import (
 from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
 
 #: Output formats.
-KINDS = ("text", "md", "csv", "latex", "json")
+KINDS = ("text", "md", "csv", "latex", "html", "json")
 
 #: Kinds of cache. Spelled out here, as importing them would make the help slow.
 CACHES = ("dynamic", "static", "fp8", "hqq", "quanto")
@@ -58,6 +61,8 @@ def generate(
         kind_option(lambda: KINDS, f"{', '.join(KINDS)}. By default as FILE ends, or else text."),
     ] = None,
     fmt: Fmt = None,
+    on: On = None,
+    dtype: Dtype = None,
     output: Output = None,
     convention: ConventionName = "macs",
     strict: Strict = False,
@@ -72,9 +77,12 @@ def generate(
 
     thoplw generate hf:mixtral --kv-dtype fp8 --fmt clever
 
-    thoplw generate hf:gemma3_text --prompt 16384 --kind json
+    thoplw generate hf:gemma3_text --prompt 16384 -o gemma.html
+
+    thoplw generate hf:llama --batch 8 --on h100-sxm
     """
     kind = kind_for(kind, output, KINDS)
+    check_device(on, dtype)
     with told():
         from thoplw.api.generation import profile_generation
         from thoplw.models.registry import load_generating
@@ -90,6 +98,7 @@ def generate(
             strict=strict,
             verbose=False,
         )
+        report = report if on is None else report.on(on, dtype)
         if kind == "text" and output is None and is_terminal():
             draw_table([report.table(fmt or "clever")])
         else:

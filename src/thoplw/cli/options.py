@@ -319,6 +319,24 @@ Dtype = Annotated[
         "model.",
     ),
 ]
+
+
+def check_device(on: str | None, dtype: str | None, *names: str | None) -> None:
+    """Refuse a type, or columns, that are of a device where none is named.
+
+    Raises:
+        BadParameter: there is one.
+    """
+    from thoplw.report.views import needs_device
+
+    if on is not None:
+        return
+    if dtype is not None:
+        raise typer.BadParameter("--dtype says which peak of a device to take: name the device with --on")
+    for name in filter(needs_device, names):
+        raise typer.BadParameter(f"{name} needs a device: name it with --on")
+
+
 Strict = Annotated[
     bool,
     typer.Option("--strict", metavar="", rich_help_panel=COUNTING, help="Fail when an operator could not be counted."),

@@ -25,6 +25,7 @@ from thoplw.cli.options import (
     Sort,
     Strict,
     asks_for_memory,
+    check_device,
     kind_for,
 )
 from thoplw.cli.run import run
@@ -99,8 +100,7 @@ def profile(
     kind = kind_for(kind, output, FORMATS)
     with usage():
         View(fmt=fmt or "raw", **view).check(kind)
-    if dtype is not None and on is None:
-        raise typer.BadParameter("--dtype says which peak of a device to take: name the device with --on")
+    check_device(on, dtype)
     with told():
         options: dict[str, Any] = {"convention": convention, "strict": strict, "execute": execute}
         layers = run(model, inputs, seq=seq, batch=batch, memory=asks_for_memory(columns, sort), **options)

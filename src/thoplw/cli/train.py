@@ -11,15 +11,18 @@ from thoplw.cli.options import (
     Columns,
     ConventionName,
     Depth,
+    Dtype,
     Fmt,
     Inputs,
     Kind,
     Model,
+    On,
     Output,
     Seq,
     Sort,
     Strict,
     asks_for_memory,
+    check_device,
     kind_for,
     words,
 )
@@ -27,13 +30,16 @@ from thoplw.cli.profile import shown
 from thoplw.cli.run import loaded
 from thoplw.cli.terminal import told, usage
 from thoplw.render import FORMATS
-from thoplw.report.views import View, needs_device
+from thoplw.report.views import View
 
 #: Group of options in the help.
 STEP = "Step"
 
 #: What ``--autocast`` takes.
 TYPES = ("bf16", "fp16")
+
+#: What ``--device`` takes.
+DEVICES = ("cpu", "cuda")
 
 
 Optimizer = Annotated[
@@ -55,6 +61,15 @@ Autocast = Annotated[
         rich_help_panel=STEP,
         help=f"Compute in {' or '.join(TYPES)}.",
         **words("type", lambda: TYPES),
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=STEP,
+        help=f"Whose kernels run: {' or '.join(DEVICES)}.",
+        **words("device", lambda: DEVICES),
     ),
 ]
 Freeze = Annotated[
@@ -97,6 +112,11 @@ def train(
         float | None,
         typer.Option(metavar="NORM", rich_help_panel=STEP, help="Clip gradients to this norm before the update."),
     ] = None,
+    scaler: Annotated[
+        bool,
+        typer.Option("--scaler", metavar="", rich_help_panel=STEP, help="Scale the loss, as fp16 needs, and unscale."),
+    ] = False,
+    device: Device = None,
     freeze: Freeze = None,
     lora: Lora = None,
     checkpoint: Checkpoint = False,
@@ -105,6 +125,8 @@ def train(
     columns: Columns = None,
     sort: Sort = None,
     depth: Depth = None,
+    on: On = None,
+    dtype: Dtype = None,
     output: Output = None,
     convention: ConventionName = "macs",
     strict: Strict = False,
@@ -120,13 +142,14 @@ def train(
     thoplw train resnet50 --freeze 'layer[1-3].*' --fmt clever
 
     thoplw train hf:llama --seq 4096 --checkpoint --autocast bf16 --kind tree
+
+    thoplw train resnet50 --batch 64 --optimizer adamw --on h100-sxm
     """
     view: dict[str, Any] = {"depth": depth, "columns": columns and columns.split(","), "sort": sort}
     kind = kind_for(kind, output, FORMATS)
     with usage():
         View(fmt=fmt or "raw", **view).check(kind)
-    for name in filter(needs_device, (*(view["columns"] or ()), sort)):
-        raise typer.BadParameter(f"{name} needs a device, which train does not take: thoplw profile --on does")
+    check_device(on, dtype, *(columns.split(",") if columns else ()), sort)
     with told():
         from thoplw.api import fine_tuning
         from thoplw.api.training import profile_training
@@ -140,9 +163,11 @@ def train(
             accumulate=accumulate,
             autocast=autocast,
             clip=clip,
+            scaler=scaler,
+            device=device,
             convention=convention,
             strict=strict,
             verbose=False,
             memory=asks_for_memory(columns, sort),
         )
-        shown(report, kind, fmt, output, view)
+        shown(report if on is None else report.on(on, dtype), kind, fmt, output, view)

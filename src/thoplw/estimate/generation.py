@@ -7,16 +7,17 @@ positions at most: steps below and above that are two parts, and bisection finds
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
-from math import comb
+from itertools import combinations, pairwise
+from math import comb, floor
 
 from thoplw.estimate.polynomial import Polynomial, through
 
-#: What is known of a step: costs, bytes; each is a polynomial of its own.
-Figures = tuple[int, ...]
+#: What is known of a step: costs, bytes, times; each is a polynomial of its own.
+Figures = tuple[int | Fraction, ...]
 
 #: A model without a cache runs over all positions again, which may attend to each other.
 MOST_DEGREE = 2
@@ -49,20 +50,48 @@ class Part:
         return tuple(each((position,)) for each in self.polynomials)
 
     @property
-    def total(self) -> Figures:
-        """The sums of the figures of all steps."""
-        return tuple(map(self._sum, self.polynomials))
+    def total(self) -> tuple[int, ...]:
+        """The sums of the figures of all steps, which are whole numbers."""
+        sums = [_sum(each, self.first, self.last) for each in self.polynomials]
+        assert all(each.denominator == 1 for each in sums)
+        return tuple(map(int, sums))
 
-    def _sum(self, polynomial: Polynomial) -> int:
-        """A sum of values in a row, by Newton's forward differences: of ``k``-th ones, ``comb(n, k + 1)`` each."""
-        degree = max((powers[0] for powers in polynomial.terms), default=0)
-        differences = [polynomial((self.first + place,)) for place in range(degree + 1)]
-        count, total = self.last - self.first + 1, Fraction(0)
-        for order in range(degree + 1):
-            total += differences[0] * comb(count, order + 1)
-            differences = [high - low for low, high in pairwise(differences)]
-        assert total.denominator == 1  # a sum of whole numbers
-        return int(total)
+    @property
+    def total_of_largest(self) -> Fraction:
+        """The sum of the largest figure of each step.
+
+        Between two steps at which figures change places, one is the largest throughout, and so is its sum.
+        """
+        ends = sorted({self.first, self.last + 1, *self._crossings()})
+        return sum(
+            (max(_sum(each, first, after - 1) for each in self.polynomials) for first, after in pairwise(ends)),
+            start=Fraction(0),
+        )
+
+    def _crossings(self) -> Iterator[int]:
+        """Steps that begin a stretch in which one figure is above another, or no longer is."""
+        for one, other in combinations(self.polynomials, 2):
+            steep, slope = (one.terms.get((power,), 0) - other.terms.get((power,), 0) for power in (2, 1))
+            turn = floor(-Fraction(slope) / (2 * steep)) + 1 if steep else self.first
+            turn = min(max(turn, self.first), self.last + 1)
+            # Before the turn, and from there on, the difference does not change direction.
+            for first, after in pairwise((self.first, turn, self.last + 1)):
+                if first < after:
+                    above = one((first,)) > other((first,))
+                    places = range(first, after)
+                    yield first
+                    yield first + bisect_left(places, True, key=lambda at: (one((at,)) > other((at,))) is not above)
+
+
+def _sum(polynomial: Polynomial, first: int, last: int) -> Fraction:
+    """A sum of values in a row, by Newton's forward differences: of ``k``-th ones, ``comb(n, k + 1)`` each."""
+    degree = max((powers[0] for powers in polynomial.terms), default=0)
+    differences = [polynomial((first + place,)) for place in range(degree + 1)]
+    count, total = last - first + 1, Fraction(0)
+    for order in range(degree + 1):
+        total += differences[0] * comb(count, order + 1)
+        differences = [high - low for low, high in pairwise(differences)]
+    return total
 
 
 def known_first(first: int, last: int) -> tuple[int, ...]:
@@ -139,6 +168,11 @@ def _between(first: int, last: int) -> int:
     return first + int((last - first) * (5**0.5 - 1) / 2)
 
 
-def total(found: Sequence[Part]) -> Figures:
+def total(found: Sequence[Part]) -> tuple[int, ...]:
     """The sums of the figures of all steps of some parts."""
     return tuple(map(sum, zip(*(part.total for part in found), strict=True)))
+
+
+def total_of_largest(found: Sequence[Part]) -> Fraction:
+    """The sum of the largest figure of each step of some parts."""
+    return sum((part.total_of_largest for part in found), start=Fraction(0))

@@ -2,7 +2,12 @@
 
 A *floor* is a true lower bound: the largest of three times, each at full speed and none in the way of another.
 Contractions take their operations at the peak of the matrix unit, everything else takes its own at that of the vector
-unit, and the memory takes the compulsory bytes, less what the last cache may still hold from the run before.
+unit, and the memory takes the compulsory bytes. What the last cache holds when the run begins need not be read, and
+what it holds when the run ends need not be written: of each, as much as it has room for is left out.
+
+A training step has a floor that holds in whatever order it is computed, and one for each phase. As a phase begins when
+the one before has ended, a step takes no less than those of forward, backward and update together; recomputation runs
+within the backward pass.
 
 *Eager* is an estimate: every operator by itself, at the larger of its arithmetic and the bytes that it moves. It is no
 bound: what an operator writes may be in the cache when the next one reads it.
@@ -11,7 +16,8 @@ bound: what an operator writes may be in the cache when the next one reads it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from functools import cached_property
 from operator import attrgetter
 from typing import NamedTuple
@@ -19,7 +25,7 @@ from typing import NamedTuple
 from thoplw.errors import UnknownNameError
 from thoplw.estimate.devices import Device
 from thoplw.pricing import CONVENTIONS, leaves
-from thoplw.record import Call, TensorSpec, Trace
+from thoplw.record import Call, Phase, Step, TensorSpec, Trace, Traffic
 from thoplw.record.spec import SHORT_NAMES
 from thoplw.render.units import quantity
 from thoplw.traffic import traffic
@@ -77,6 +83,10 @@ class Peak(NamedTuple):
     def time(self, operations: int) -> int:
         """How long so many operations take, in picoseconds."""
         return _picoseconds(operations, self.rate)
+
+    def exactly(self, operations: int) -> Fraction:
+        """The same, not rounded."""
+        return PICO * operations / Fraction(self.rate)
 
     def __str__(self) -> str:
         """``989 TFLOP/s (bfloat16, matrix)``."""
@@ -138,6 +148,10 @@ class Roof:
         """How long it takes to move so many bytes, in picoseconds."""
         return _picoseconds(size, self.device.bandwidth)
 
+    def crossing(self, moved: Traffic) -> int:
+        """Of compulsory bytes those that the last cache cannot keep from the memory."""
+        return max(0, moved.read - self.device.cache) + max(0, moved.written - self.device.cache)
+
 
 class Roofline:
     """The times of the modules of a trace on a device; each is worked out when it is asked for."""
@@ -178,10 +192,39 @@ class Roofline:
     @cached_property
     def floors(self) -> tuple[int, ...]:
         """Of each module with all inside: no run takes less, in picoseconds."""
-        spared = self._roof.device.cache
+        return self._floors(self._inside, self._usage.compulsory)
+
+    @property
+    def bounds(self) -> tuple[Fraction, ...]:
+        """Times of the whole model in picoseconds, not rounded: the largest of these is its floor.
+
+        They are those of the units, and of the memory: what the last cache may keep from it is read, written, both or
+        neither of them in full, and the largest of these is what is left. All are as polynomial as what a model does.
+        """
+        moved, device = self._usage.compulsory[0], self._roof.device
+        read, written = moved.read - device.cache, moved.written - device.cache
+        work = self._inside[0]
+        units = (
+            sum((self._peak(kind).exactly(flops) for kind, flops in work.items() if kind.unit == unit), Fraction(0))
+            for unit in ("matrix", "vector")
+        )
+        memory = (PICO * size / Fraction(device.bandwidth) for size in (read, written, read + written))
+        return (*units, *memory, Fraction(0))
+
+    @cached_property
+    def floors_of_phases(self) -> Mapping[Phase, tuple[int, ...]]:
+        """The same of each phase of a training step by itself; empty where nothing is trained."""
+        if not self._trace.trained:
+            return {}
+        steps: dict[int, Counter[Step]] = {phase: Counter() for phase in Phase}
+        for step, phase in zip(self._trace.steps, self._trace.phases, strict=True):
+            steps[phase][step] += 1
+        return {phase: self._floors(self._summed(steps[phase]), self._usage.of_phase(phase)) for phase in Phase}
+
+    def _floors(self, work: Iterable[Mapping[_Kind, int]], moved: Iterable[Traffic]) -> tuple[int, ...]:
         return tuple(
-            max(each.matrix, each.vector, self._roof.memory(max(0, moved.total - spared)))
-            for each, moved in zip(self.times, self._usage.compulsory, strict=True)
+            max(self._time("matrix", each), self._time("vector", each), self._roof.memory(self._roof.crossing(bytes)))
+            for each, bytes in zip(work, moved, strict=True)
         )
 
     @cached_property
@@ -203,9 +246,13 @@ class Roofline:
     @cached_property
     def _inside(self) -> list[Counter[_Kind]]:
         """The operations of each module, with all inside."""
+        return self._summed(self._counted)
+
+    def _summed(self, counted: Counter[Step]) -> list[Counter[_Kind]]:
+        """The operations of some steps, by module with all inside."""
         trace = self._trace
         own: list[Counter[_Kind]] = [Counter() for _ in trace.scopes]
-        for (call, scope), times in self._counted.items():
+        for (call, scope), times in counted.items():
             for kind, flops in self._arithmetic[call].items():
                 own[scope][kind] += flops * times
         found: list[Counter[_Kind]] = [Counter() for _ in trace.modules]

@@ -12,7 +12,9 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from thoplw.errors import MissingExtraError
+from thoplw.capture.machine import free_memory
+from thoplw.errors import InputError, MissingExtraError
+from thoplw.render.units import quantity
 
 Inputs = tuple[Any, ...] | dict[str, Any] | None
 Built = tuple[nn.Module, Inputs]
@@ -28,12 +30,28 @@ def build(builder: Callable[[], Any], real: bool, *ways: AbstractContextManager[
         warnings.simplefilter("ignore")  # Models warn about missing weights, which a profile does not need.
         for without_weights in () if real else ways or (torch.device("meta"), WeightsOnMeta()):
             try:
-                with without_weights:
+                with without_weights, Unfilled():
                     return builder()
             except Exception as error:
                 if not _wants_values(error):
                     raise
         return builder()
+
+
+def require_room(model: nn.Module) -> None:
+    """Refuse to allocate the weights of a model that do not fit: a process that takes too much is ended without a word.
+
+    Raises:
+        InputError: there is less memory than they need.
+    """
+    tensors = (*model.parameters(), *model.buffers())
+    needed, free = sum(each.numel() * each.element_size() for each in tensors), free_memory()
+    if free is not None and needed > free:
+        raise InputError(
+            f"the weights of {type(model).__name__} need {quantity(needed, 'B')}, and {quantity(free, 'B')} of memory "
+            "are free: run it where there is more, or make the model smaller, as hf: and a folder with a config.json "
+            "of fewer layers does. To count it, thoplw profile needs no weights"
+        )
 
 
 def _wants_values(error: BaseException | None) -> bool:
@@ -65,6 +83,19 @@ class WeightsOnMeta(TorchFunctionMode):
         if func in self.CREATE_WEIGHTS and kwargs.get("device") is None:
             kwargs = {**kwargs, "device": "meta"}
         return func(*args, **kwargs)
+
+
+class Unfilled(TorchFunctionMode):
+    """Do not fill weights that have no values: that was most of the time it took to build a vision transformer."""
+
+    FILLS = frozenset(
+        getattr(torch.Tensor, name) for name in "add_ clamp_ erfinv_ fill_ mul_ normal_ uniform_ zero_".split()
+    )
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in self.FILLS and args[0].is_meta and not any(isinstance(each, torch.Tensor) for each in args[1:]):
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def empty(*shape: int) -> torch.Tensor:

@@ -15,7 +15,7 @@ from torch import nn
 from thoplw.capture.nesting import map_tensors
 from thoplw.errors import InputError, MissingExtraError
 from thoplw.models import timm, torchvision
-from thoplw.models.built import Built, Inputs
+from thoplw.models.built import Built, Inputs, require_room
 from thoplw.models.hf import zoo as hf
 from thoplw.models.python import from_python
 
@@ -50,7 +50,7 @@ def load(name: str, real: bool = False, **options: int) -> Loaded:
         UnknownNameError: there is no such model, zoo or Python module.
         MissingExtraError: the zoo is not installed.
         InputError: the Python module cannot be imported, the callable needs arguments or returned something else than
-            a module, or the zoo does not take the options.
+            a module, the zoo does not take the options, or real weights of a zoo's model do not fit into memory.
     """
     source, rest = _split(name)
     build = SOURCES[source].build if source in SOURCES else partial(from_python, source, zoos=tuple(SOURCES))
@@ -58,6 +58,8 @@ def load(name: str, real: bool = False, **options: int) -> Loaded:
     if unfit:
         who = "hf: models" if "seq" in unfit else "models of a zoo"
         raise InputError(f"{' and '.join(unfit)}: only for {who}; for {name}, give the shapes of its inputs instead")
+    if real and source in SOURCES:
+        require_room(build(rest)[0])
     model, inputs = build(rest, real=real, **options)
     return Loaded(name=name, model=model, inputs=map_tensors(inputs, _zeros) if real else inputs)
 

@@ -69,6 +69,8 @@ def find(convention: str | Convention) -> Convention:
         UnknownNameError: the name is unknown; the message suggests similar ones.
     """
     if isinstance(convention, Convention):
+        if CONVENTIONS.get(convention.name) is convention:  # complete already
+            return convention
         return convention.on(_PLAIN if convention.based_on is None else find(convention.based_on))
     known = {**CONVENTIONS, **OF_TRAINING}
     try:

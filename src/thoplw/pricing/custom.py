@@ -52,7 +52,8 @@ class CustomOps:
                 _check_arity(name, function, "call")
                 self.operators[name] = self._price(name, function)
             else:
-                raise CustomOpError(f"custom_ops takes {_FORMS}; the key {key!r} is neither.")
+                inputs = f" Are these inputs by name? thoplw.Inputs(x, {key}=...) takes them." if _is_name(key) else ""
+                raise CustomOpError(f"custom_ops takes {_FORMS}; the key {key!r} is neither.{inputs}")
 
         self.flows = CONTROL_FLOW.intersection(self.operators)
 
@@ -114,6 +115,10 @@ class CustomOps:
         if self._functions:
             ran = {name for scope in trace.scopes for name in trace.modules[scope.module].classes}
             yield from (cls.__name__ for cls in self._functions if class_names(cls)[0] not in ran)
+
+
+def _is_name(key: Any) -> bool:
+    return isinstance(key, str) and key.isidentifier()
 
 
 def _check_arity(name: str, function: Callable[..., Any], *arguments: str) -> None:

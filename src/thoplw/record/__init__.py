@@ -13,7 +13,7 @@ from thoplw.record.spec import Nested, TensorSpec, specs_in
 from thoplw.record.state import Held
 from thoplw.record.storage import Kind, Lifetimes, Storage
 from thoplw.record.torch_name import TorchName
-from thoplw.record.trace import Assumption, ModuleCall, ModuleInfo, Scope, Trace, Weight
+from thoplw.record.trace import Assumption, ModuleCall, ModuleInfo, Scope, Trace, Trained, Weight
 from thoplw.record.traffic import NOTHING, Traffic
 from thoplw.record.work import ZERO, Work, as_work
 
@@ -38,6 +38,7 @@ __all__ = [
     "TorchName",
     "Trace",
     "Traffic",
+    "Trained",
     "Weight",
     "Work",
     "as_work",

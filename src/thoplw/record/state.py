@@ -13,9 +13,10 @@ class Held(NamedTuple):
     Attributes:
         layer: the first index on the way to it: ``3`` for ``cache.layers[3].keys``; -1 where there is none.
         owner: the class of the object that holds it, ``DynamicLayer`` say; of a plain list of tensors its name.
-        name: in that object.
+        name: in that object: ``keys``, or ``states[0]`` where that is a list or a dictionary.
         spec: its shape and type.
-        bytes: of the storage that it keeps alive, of which it may show a part.
+        bytes: of the storage that it keeps alive, of which it may show a part; where other tensors of the cache lie in
+            that too, its part of them, so that all parts add up to the storage.
     """
 
     layer: int

@@ -31,6 +31,8 @@ class Kind(IntEnum):
     OUTPUTS = 7
     #: Keys and values that a language model returned, to go on from.
     CACHE = 8
+    #: What a library of kernels keeps to work in.
+    WORKSPACES = 9
 
     @property
     def label(self) -> str:
@@ -73,3 +75,26 @@ class Lifetimes:
         """How many bytes there were after each event."""
         sizes = [storage.size for storage in self.storages]
         return accumulate(sizes[event] if event >= 0 else -sizes[~event] for event in self.events)
+
+    def between(self, first: int, end: int) -> Lifetimes:
+        """What the steps from one to before another saw, as if nothing had run before, and nothing after.
+
+        Example: a storage that step 3 made and that went before step 8 was there all the time for steps 5 to 7.
+        """
+        there = [
+            index for index, (_, _, step, gone) in enumerate(self.storages) if step < first and not 0 <= gone <= first
+        ]
+        made = [index for index, storage in enumerate(self.storages) if first <= storage.step < end]
+        place = {index: position for position, index in enumerate((*there, *made))}
+        found = []
+        for index in place:
+            storage = self.storages[index]
+            gone = storage.gone - first if first < storage.gone < end else -1
+            found.append(storage._replace(step=max(storage.step - first, -1), gone=gone))
+        events = [*range(len(there))]
+        for event in self.events:
+            if event >= 0 and place.get(event, -1) >= len(there):
+                events.append(place[event])
+            elif event < 0 and ~event in place and found[place[~event]].gone >= 0:
+                events.append(~place[~event])
+        return Lifetimes(storages=tuple(found), events=tuple(events), iterations=((0, len(there)),))

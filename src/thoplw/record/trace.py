@@ -46,6 +46,22 @@ class Weight(NamedTuple):
     trainable: bool = False
 
 
+class Trained(NamedTuple):
+    """What a training step does with a weight that has a gradient.
+
+    Attributes:
+        key: of the weight.
+        gradient: how its gradient looks.
+        updated: whether an optimizer took a step with it.
+        states: what that optimizer keeps for it from one step to the next, and has changed; without single numbers.
+    """
+
+    key: int
+    gradient: TensorSpec
+    updated: bool = False
+    states: tuple[TensorSpec, ...] = ()
+
+
 class ModuleInfo(NamedTuple):
     """A module of the model, in definition order.
 
@@ -125,6 +141,7 @@ class Trace:
         unread: keyword inputs that the forward does not name, and that no operator read.
         given: every tensor in the inputs, those that objects such as a cache hold among them.
         lifetimes: which memory there was, and when; ``None`` where that was not asked for.
+        trained: the weights that have a gradient after a training step; empty where there was none.
     """
 
     modules: tuple[ModuleInfo, ...]
@@ -138,6 +155,7 @@ class Trace:
     unread: tuple[str, ...] = ()
     given: tuple[TensorSpec, ...] = ()
     lifetimes: Lifetimes | None = None
+    trained: tuple[Trained, ...] = ()
 
     def completed(self, expand: Expand) -> Trace:
         """The same record with the parts of every composite operator, so that it can be priced without torch.
@@ -194,14 +212,14 @@ class Trace:
                 assumed[call].append(each._replace(scope=position))
         for call, members in calls.items():
             parents = [-1, *(place[self.scopes[at].parent][1] for at in members[1:])]
-            scopes = [replace(self.scopes[at], parent=parent) for at, parent in zip(members, parents, strict=True)]
-            yield tuple(members), self._part(scopes, steps[call], assumed[call])
+            yield tuple(members), self._part(members, parents, steps[call], assumed[call])
 
-    def _part(self, scopes: list[Scope], steps: list[Step], assumed: list[Assumption]) -> Trace:
+    def _part(self, places: list[int], parents: list[int], steps: list[Step], assumed: list[Assumption]) -> Trace:
         """The modules inside of a module follow it, but for those that were known before it.
 
         As these had been called by themselves, they come last, under the names that they have here.
         """
+        scopes = [self.scopes[at] for at in places]
         root = scopes[0].module
         members = [root]
         prefix = f"{self.modules[root].path}."
@@ -217,7 +235,12 @@ class Trace:
                 )
                 for index in members
             ),
-            scopes=tuple(replace(each, module=place[each.module]) for each in scopes),
+            scopes=tuple(
+                [
+                    replace(each, module=place[each.module], parent=parent)
+                    for each, parent in zip(scopes, parents, strict=True)
+                ]
+            ),
             steps=tuple(steps),
             used=self.used,
             assumptions=tuple(assumed),

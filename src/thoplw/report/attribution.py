@@ -288,7 +288,9 @@ class Attribution:
         return self._by_module(self._roofline.eager)
 
     def _timed(self, index: int) -> Timed:
-        return Timed(self._roofline.times[index], self._roofline.floors[index], self._eager.get(index, 0))
+        line = self._roofline
+        phases = {phase.label: floors[index] for phase, floors in line.floors_of_phases.items()}
+        return Timed(line.times[index], line.floors[index], self._eager.get(index, 0), phases)
 
     @cached_property
     def _active(self) -> Mapping[int, Active]:

@@ -49,11 +49,13 @@ class Timed(NamedTuple):
         units: how long each unit takes by itself, with all modules inside.
         floor: how long it takes at least, with all modules inside.
         eager: how long its operators take one after the other, by an estimate, without modules inside.
+        phases: phase of a training step -> how long that takes at least, with all modules inside.
     """
 
     units: Times
     floor: int
     eager: int
+    phases: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,7 +274,8 @@ def _late(charge: Charge, name: str) -> Value:
     if figure.of is None or (figure.on_device and charge.timed is None):
         raise KeyError(name)
     value = figure.of(charge)
-    assert value is not None  # late figures are known
+    if value is None:
+        raise KeyError(name)
     return value
 
 
@@ -427,6 +430,22 @@ FIGURES: dict[str, Figure] = {
             inclusive=True,
             formatter=in_seconds,
             places=frozenset({"table", "document"}),
+        ),
+        Figure(
+            name="phase_floors",
+            heading="Floor of",
+            label="Floor of",
+            unit="picosecond",
+            description="Phase of a training step -> how long it takes by itself at least, with all inside.",
+            of=lambda charge: _timed(charge).phases or None,
+            late=True,
+            parts="phase",
+            optional=True,
+            on_device=True,
+            adds_up=False,
+            inclusive=True,
+            formatter=in_seconds,
+            places=frozenset({"document"}),
         ),
         Figure(
             name="eager",

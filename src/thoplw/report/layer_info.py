@@ -22,7 +22,7 @@ from thoplw.render.tree import drawing
 from thoplw.report.attribution import Attribution
 from thoplw.report.document import Document, to_document, to_layer
 from thoplw.report.figures import FIGURES, share, shown_in
-from thoplw.report.notes import notes, on_device
+from thoplw.report.notes import notes
 from thoplw.report.profile import Profile
 from thoplw.report.rollup import cumulative
 from thoplw.report.rows import Assumed, Gaps, Row, Uncounted
@@ -99,7 +99,8 @@ class LayerInfo:
         """
         if self._memory is None:
             raise InputError(
-                "the memory of this run is not known: pass memory=True to thoplw.profile or thoplw.profile_training"
+                "the memory of this run is not known: pass memory=True to thoplw.profile, thoplw.profile_training or "
+                "thoplw.profile_generation"
             )
         return self._memory
 
@@ -136,6 +137,7 @@ class LayerInfo:
         For example::
 
             layers.on("h100-sxm").floor  # 0.00464 seconds, below which no run gets
+            profile_training(...).on("h100-sxm").floor_by_phase()  # {"forward": ..., "backward": ..., ...}
 
         Args:
             device: its name, as :func:`thoplw.devices` lists them, or one of your own.
@@ -157,6 +159,18 @@ class LayerInfo:
             InputError: no device was named.
         """
         return self.profile.total.floor
+
+    def floor_by_phase(self) -> dict[str, float]:
+        """How long each phase of a training step takes at least on the device of :meth:`on`, in seconds.
+
+        A phase begins when the one before has ended: so a loop takes no less than ``forward``, ``backward`` and
+        ``update`` together, which is more than :attr:`floor`, as that holds in whatever order the step is computed.
+        ``recomputation`` runs within the backward pass. Empty for a report on a forward alone.
+
+        Raises:
+            InputError: no device was named.
+        """
+        return self.profile.total.floor_by_phase()
 
     @property
     def eager(self) -> float:
@@ -425,7 +439,8 @@ class LayerInfo:
         """One line for each thing that the totals leave out, such as operators without a price."""
         if isinstance(self._source, Profile):
             return self._source.notes
-        return (*on_device(self._source.about.roof), *notes(self._gaps, self.convention))
+        times = self.profile.on_device if self._source.about.device else ()
+        return (*times, *notes(self._gaps, self.convention))
 
 
 def _record(row: Row, total: Row) -> dict[str, Any]:

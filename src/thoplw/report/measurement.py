@@ -361,10 +361,10 @@ class Measurement:
                 "cat": "module",
                 "name": visible(named(span.module)),
                 "ts": 1e6 * span.start,
-                "dur": 1e6 * span.seconds,
+                "dur": 1e6 * seconds,
                 "args": _counts(rows.get(span.module)),
             }
-            for span in spans
+            for span, seconds in _within(spans)
         ]
         return {"displayTimeUnit": "ms", "traceEvents": [*head, *calls], "otherData": self.profile.about.to_dict()}
 
@@ -485,6 +485,20 @@ def _called(modules: Sequence[Row], called: Mapping[str, Any]) -> tuple[Row, ...
 
 def _counts(row: Row | None) -> dict[str, Any]:
     return {"class": row.cls, "macs": row.macs, "flops": row.flops, "params": row.params} if row is not None else {}
+
+
+def _within(spans: Sequence[Span]) -> Iterator[tuple[Span, float]]:
+    """Calls in the order in which they began, and how long each is to be shown: no longer than what made it.
+
+    What timers cost is an estimate, so that a call that does nothing itself may seem shorter than what it calls.
+    """
+    ends: list[float] = []
+    for span in spans:
+        while len(ends) > 1 and ends[-1] <= span.start:
+            ends.pop()
+        end = max(span.start, min([span.start + span.seconds, *ends[-1:]]))
+        yield span, end - span.start
+        ends.append(end)
 
 
 def _in_words(seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from thoplw.render.words import count, named, some
+from thoplw.report.figures import in_seconds
 from thoplw.report.rows import Assumed, Gaps
 
 
@@ -36,9 +37,21 @@ def notes(gaps: Gaps, convention: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def on_device(roof: str) -> tuple[str, ...]:
-    """What times are of: a line with a device and its peaks, or none."""
-    return (f"On {roof}.",) if roof else ()
+def on_device(roof: str, floors: Mapping[str, int], *, assumed: bool) -> tuple[str, ...]:
+    """What times are of, in lines; none where no device was named.
+
+    Args:
+        roof: the device and its peaks.
+        floors: of phases, in picoseconds.
+        assumed: whether figures rest on something that values decide.
+    """
+    phases = ", ".join(f"{phase} {in_seconds(floor)}" for phase, floor in floors.items() if floor)
+    lines = {
+        f"On {roof}.": roof,
+        f"Floors of phases by themselves: {phases}.": phases,
+        "Floors are estimates, as they rest on what is assumed.": roof and assumed,
+    }
+    return tuple(line for line, there in lines.items() if there)
 
 
 def assumed(head: str, assumptions: Mapping[str, Assumed]) -> tuple[str, ...]:

@@ -85,7 +85,14 @@ class Profile:
         """One line for each thing that the totals leave out, such as operators without a price."""
         asleep = not any(row.calls or row.macs or row.flops for row in self.modules)
         nothing = ("Nothing ran, as no input was given: only parameters are known.",) if asleep else ()
-        return (*nothing, *on_device(self.about.roof), *notes(self.gaps, self.about.convention))
+        return (*nothing, *self.on_device, *notes(self.gaps, self.about.convention))
+
+    @property
+    def on_device(self) -> tuple[str, ...]:
+        """What times are of, and the floors of phases: a line for each, or none."""
+        floors = FIGURES["phase_floors"].value(self.total) if self.about.device else {}
+        assert isinstance(floors, Mapping)  # it has parts
+        return on_device(self.about.roof, floors, assumed=bool(self.gaps.assumptions or self.gaps.of_bytes))
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -151,6 +158,13 @@ class Profile:
             parents.append(path[-1] if path else -1)
             path.append(index)
         shown = [figure for figure in FIGURES.values() if figure.places & {"page", "flame"}]
+        phases = [phase for phase, cost in self.by_phase().items() if cost] if self.has_phases else []
+
+        def figures(row: Row) -> dict[str, int]:
+            parts = FIGURES["phases"].value(row)
+            assert isinstance(parts, Mapping)
+            return {figure.name: figure.number(row) for figure in shown} | {phase: parts[phase] for phase in phases}
+
         return Outline(
             about=self.about.to_dict(),
             inputs=self.total.input_shapes,
@@ -164,7 +178,8 @@ class Profile:
                     on_flame="flame" in figure.places,
                 )
                 for figure in shown
-            ),
+            )
+            + tuple(OutlineFigure(name=phase, label=f"{unit}s {phase}", unit=unit, on_flame=False) for phase in phases),
             totals=tuple(self._totals()),
             modules=tuple(
                 OutlineModule(
@@ -174,8 +189,8 @@ class Profile:
                     inputs=row.input_shapes,
                     outputs=row.output_shapes,
                     calls=row.calls,
-                    own={figure.name: figure.number(row) for figure in shown},
-                    all={figure.name: figure.number(whole) for figure in shown},
+                    own=figures(row),
+                    all=figures(whole),
                     operators=row.operators,
                 )
                 for row, whole, parent in zip(self.modules, cumulative(self.modules), parents, strict=True)

@@ -102,6 +102,17 @@ class Row:
         """
         return self._seconds("eager")
 
+    def floor_by_phase(self) -> dict[str, float]:
+        """Phase of a training step -> how long it takes there at least, with all modules inside, in seconds.
+
+        Raises:
+            InputError: the report is of no device.
+        """
+        self._seconds("floor")
+        phases = FIGURES["phase_floors"].value(self)
+        assert isinstance(phases, Mapping)  # it has parts
+        return {phase: picoseconds / PICO for phase, picoseconds in phases.items()}
+
     def _seconds(self, name: str) -> float:
         try:
             picoseconds = self.figures[name]

@@ -56,6 +56,21 @@ def _mixed(x: TensorSpec, weight: TensorSpec | None) -> bool:
     return weight is not None and weight.dtype == "float32" and x.dtype in ("bfloat16", "float16") and 0 not in x.shape
 
 
+def recurrent_backward(
+    x: TensorSpec,
+    weights: tuple[TensorSpec, ...],
+    stride: int,
+    buffer: TensorSpec,
+    state: TensorSpec,
+    cell: TensorSpec | None,
+    *options: Any,
+) -> Any:
+    """Gradients of what cuDNN's recurrent kernel takes, each of its shape; without a cell that of none is empty."""
+    of_cell = contiguous((0,) if cell is None else cell.shape, x.dtype)
+    of_weights = tuple([contiguous(weight.shape, weight.dtype) for weight in weights])
+    return contiguous(x.shape, x.dtype), contiguous(state.shape, x.dtype), of_cell, of_weights
+
+
 def unshuffled(x: TensorSpec, factor: int) -> TensorSpec | None:
     """``[*, C, H, W]`` of no elements comes back as it is."""
     return x if 0 in x.shape and len(x.shape) >= 3 and factor > 0 and is_contiguous(x) else None
@@ -150,6 +165,7 @@ def embedding_bag(
 
 
 RULES: Mapping[str, Callable[..., Any]] = {
+    "_cudnn_rnn_backward": recurrent_backward,
     "_embedding_bag": embedding_bag,
     "_embedding_bag_forward_only": embedding_bag,
     "_weight_norm_interface": weight_norm,

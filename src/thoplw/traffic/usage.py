@@ -3,17 +3,37 @@
 *Moved* is what the operators move as they ran, one after the other: each reads its inputs from memory and writes its
 outputs there. *Compulsory* is what any way to run the model must move: of its weights what is used, of its inputs
 (a cache among them) what is read, and its outputs, each once. Between the two lies what fusing operators can save.
+
+Of a training step *compulsory* counts only what must be moved whatever the order in which it is computed. With ``W``
+bytes of weights that the forward reads, ``X`` of inputs, and of the weights that are trained ``T``, as much of their
+gradients, and ``S`` of what the optimizer keeps for them::
+
+                read                            written
+    forward     W + X                           0, as what comes out may go straight into the loss
+    backward    B                               T, the gradients
+    update      T, the gradients, + T + S       T + S
+    all         W + X + S, with T inside W      T + S; without an update T
+
+``B`` are the weights that gradients go back through, as products and convolutions of the backward pass take them. A row
+is what a phase moves that begins when the one before has ended, and the last row what a step moves in any case: an
+update may take each gradient as it comes, which then is never written. Of a table of embeddings the forward reads some
+rows, but an update of dense gradients all.
+
+Not counted is what the forward keeps for the backward pass. A run may keep something else, in fewer bytes, or compute
+it again.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
+from itertools import compress
 from typing import NamedTuple
 
-from thoplw.record import NOTHING, Assumption, Call, TensorSpec, Trace, Traffic, Weight
+from thoplw.record import NOTHING, Assumption, Call, Phase, Step, TensorSpec, Trace, Traffic, Trained, Weight
 from thoplw.traffic import EMBEDDINGS, UNREAD, elements, is_view, part_of, taken, traffic
 
 #: What is assumed of experts where their number matters, as runs say it of theirs.
@@ -73,6 +93,12 @@ class _Effects(NamedTuple):
 
 _UNUSED = _Use()
 
+#: Operators of a backward pass that multiply gradients with weights.
+_PRODUCTS = frozenset(f"aten.{name}" for name in ("mm", "addmm", "bmm", "baddbmm", "mv"))
+
+#: One that does so where its mask asks for the gradient of the input.
+_CONVOLUTION = "aten.convolution_backward"
+
 #: Calls that take a tensor in one scope, and how often.
 _Takers = Mapping[Call, int]
 
@@ -83,7 +109,10 @@ class Usage:
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
         self._counted = Counter(trace.steps)
+        self._forward = self._counted if not trace.phases else Counter(_steps_of(trace, Phase.FORWARD))
+        self._trained = {each.key: each for each in trace.trained}
         self._uses: dict[tuple[int, TensorSpec, int], _Use] = {}
+        self._open: set[tuple[int, TensorSpec]] = set()  # what is being worked out
 
     # -- as the operators ran ------------------------------------------------------------------------------------------
 
@@ -108,10 +137,24 @@ class Usage:
         """Of each module, with all modules inside: weights, what its calls are given and return, and what inputs hold.
 
         Weights count once however often a module is called, as it may keep them; each call has inputs and outputs of
-        its own.
+        its own. Those of a training step are as the head of this file says; modules in the model hand on what they
+        return.
         """
+        return tuple(
+            Traffic(read=forward.read + more.read, written=forward.written + more.written)
+            for forward, more in zip(self._of_forward, map(self._of_training, self._weights_inside), strict=True)
+        )
+
+    def of_phase(self, phase: Phase) -> tuple[Traffic, ...]:
+        """The same of one phase of a training step, which begins when the one before has ended."""
+        if phase is Phase.FORWARD:
+            return self._of_forward
+        return tuple(self._of_later(phase, read) for read in self._weights_inside)
+
+    @cached_property
+    def _of_forward(self) -> tuple[Traffic, ...]:
         trace = self._trace
-        read = self._weights_inside()
+        read = [sum(sizes.values()) for sizes in self._weights_inside]
         written = [0] * len(trace.modules)
         for index in self._at_work:
             scope = trace.scopes[index]
@@ -121,10 +164,66 @@ class Usage:
                 given = tuple([spec for at, spec in enumerate(given) if at not in again])
             for spec, times in Counter(given).items():
                 read[scope.module] += int(self._use(index, spec).read) * spec.itemsize * times
-            written[scope.module] += sum([elements(spec) * spec.itemsize for spec in self._written(index)])
+            if scope.module or not trace.trained:
+                written[scope.module] += sum([_size(spec) for spec in self._written(index)])
         for module, size in self._held_inside().items():
             read[module] += size
         return tuple(Traffic(read=each, written=other) for each, other in zip(read, written, strict=True))
+
+    def _of_training(self, weights: Mapping[int, int]) -> Traffic:
+        """What a step moves besides what its forward does, given what that reads of which weights."""
+        read = written = 0
+        for key, size in weights.items():
+            if key in self._trained:
+                gradient, states = self._sizes(self._trained[key])
+                if self._trained[key].updated:
+                    read += max(0, gradient - size) + states
+                written += gradient + states
+        return Traffic(read=read, written=written)
+
+    def _of_later(self, phase: Phase, weights: Mapping[int, int]) -> Traffic:
+        read = written = 0
+        for key in weights:
+            if phase is Phase.BACKWARD:
+                read += self._back_through.get(key, 0)
+            if key in self._trained:
+                gradient, states = self._sizes(self._trained[key])
+                if phase is Phase.BACKWARD:
+                    written += gradient
+                elif phase is Phase.UPDATE and self._trained[key].updated:
+                    read += 2 * gradient + states
+                    written += gradient + states
+        return Traffic(read=read, written=written)
+
+    def _sizes(self, trained: Trained) -> tuple[int, int]:
+        """The bytes of a gradient, which are those of its weight, and of states; 0 where the gradient is sparse."""
+        if trained.gradient.shape and not trained.gradient.strides:
+            return 0, 0
+        return _size(trained.gradient), sum(map(_size, trained.states))
+
+    @cached_property
+    def _back_through(self) -> Mapping[int, int]:
+        """The bytes of each weight that gradients go back through.
+
+        A product takes the weight as it is or transposed. Where a tensor that the module is given or returns has as
+        many elements, that may be what the product takes: then the weight counts as not read.
+        """
+        taken: dict[int, set[TensorSpec]] = defaultdict(set)  # module -> what products take in its backward pass
+        for call, scope in {*_steps_of(self._trace, Phase.BACKWARD)}:
+            if call.target in _PRODUCTS or (call.target == _CONVOLUTION and call.args[10][0]):
+                taken[self._trace.scopes[scope].module].update(call.inputs)
+        found: dict[int, int] = {}
+        for module, specs in taken.items():
+            around = {
+                spec.numel
+                for scope in self._calls[module]
+                for spec in (*self._trace.scopes[scope].inputs, *self._trace.scopes[scope].outputs)
+            }
+            for weight in self._trace.modules[module].parameters:
+                spec = weight.spec
+                if spec.numel not in around and not specs.isdisjoint((spec, _transposed(spec))):
+                    found[weight.key] = _size(spec)
+        return found
 
     def _written(self, index: int) -> list[TensorSpec]:
         """The outputs of a scope that it has written: each tensor once, and no views of what it was given.
@@ -167,7 +266,7 @@ class Usage:
     def _effects(self) -> list[_Effects]:
         """What the operators of each scope, and of those inside, do to memory."""
         found = [_Effects(set(), set(), {}) for _ in self._trace.scopes]
-        for (call, scope), _ in self._counted.items():
+        for (call, scope), _ in self._forward.items():
             effects = found[scope]
             if self._traffic[call] is not NOTHING or call.target in UNREAD:
                 effects.made.update(call.outputs)
@@ -187,16 +286,16 @@ class Usage:
     def _at_work(self) -> set[int]:
         """The scopes in which, or inside which, some operator moves something."""
         found: set[int] = set()
-        for index, moved in enumerate(self.by_scope):
-            if moved is not NOTHING:
-                for at in self._scopes_around(index):
-                    if at in found:
-                        break
-                    found.add(at)
+        for index in {scope for call, scope in self._forward if self._traffic[call] is not NOTHING}:
+            for at in self._scopes_around(index):
+                if at in found:
+                    break
+                found.add(at)
         return found
 
-    def _weights_inside(self) -> list[int]:
-        """For each module the bytes that are read of its weights and of those inside; of one that is shared, once."""
+    @cached_property
+    def _weights_inside(self) -> list[dict[int, int]]:
+        """For each module its weights and those inside: key -> the bytes that the forward reads of it."""
         modules = self._trace.modules
         inside: list[dict[int, int]] = [{} for _ in modules]
         for index, info in enumerate(modules):
@@ -207,7 +306,7 @@ class Usage:
                         use = self._use_beyond(at, weight, use)
                         size = int(use.read) * weight.spec.itemsize
                         inside[at][weight.key] = max(size, inside[at].get(weight.key, 0))
-        return [sum(sizes.values()) for sizes in inside]
+        return inside
 
     def _held_inside(self) -> Mapping[int, int]:
         """For each module the bytes that it reads of tensors that objects among the inputs hold: of a cache.
@@ -256,7 +355,7 @@ class Usage:
             for call, moved in self._traffic.items()
             if moved is not NOTHING or is_view(call)
         }
-        for (call, scope), times in self._counted.items():
+        for (call, scope), times in self._forward.items():
             for spec in takes.get(call, ()):
                 found[scope].setdefault(spec, {})[call] = times
         return found
@@ -355,8 +454,11 @@ class Usage:
         key = scope, spec, pieces
         known = self._uses.get(key)
         if known is None:
-            self._uses[key] = _UNUSED  # a view may look like what it shows
+            if (scope, spec) in self._open:  # a view of a view may look like what it shows
+                return _UNUSED
+            self._open.add((scope, spec))
             known = self._uses[key] = self._work_out(scope, spec, pieces)
+            self._open.remove((scope, spec))
         return known
 
     def _work_out(self, scope: int, spec: TensorSpec, pieces: int) -> _Use:
@@ -365,7 +467,8 @@ class Usage:
         if any(not self._shows(call) and part_of(call) is None for call in takers):
             return self._as_a_whole(scope, spec, pieces, takers)
         uses = [self._use(at, spec) for at in self._inner[scope].get(spec, ())]
-        shown = Counter(piece for call in takers if self._shows(call) for piece in call.outputs)
+        # A view that looks like the tensor, as of detach(), is used where the tensor is.
+        shown = Counter(piece for call in takers if self._shows(call) for piece in call.outputs if piece != spec)
         parts = [self._use(scope, piece, pieces * many) for piece, many in shown.items() for _ in range(many)]
         parts += [self._looked_up(scope, call, times) for call, times in takers.items() if not self._shows(call)]
         together = _together(parts)
@@ -424,6 +527,19 @@ class Usage:
         """How many rows of numbers a module is given."""
         given = (spec for spec in self._trace.scopes[scope].inputs if "float" in spec.dtype)
         return _rows(tuple(given))
+
+
+def _steps_of(trace: Trace, phase: Phase) -> Iterator[Step]:
+    return compress(trace.steps, map(phase.__eq__, trace.phases))
+
+
+def _size(spec: TensorSpec) -> int:
+    return elements(spec) * spec.itemsize
+
+
+def _transposed(spec: TensorSpec) -> TensorSpec:
+    """``[N, M] -> [M, N]``, over the same memory."""
+    return replace(spec, shape=spec.shape[::-1], strides=spec.strides[::-1])
 
 
 def _rows(specs: tuple[TensorSpec, ...]) -> int:

@@ -32,5 +32,12 @@ def test_a_near_name_is_suggested() -> None:
         device("h100")
 
 
+def test_devices_of_a_family_are_suggested_before_others_that_sound_alike() -> None:
+    with pytest.raises(
+        UnknownNameError, match=r"unknown device 'A100'\. Did you mean 'a100-[^']+' or 'a100-[^']+' or 'a"
+    ):
+        device("A100")
+
+
 def test_every_device_is_found_by_its_name() -> None:
     assert all(device(each.name) is each for each in devices())

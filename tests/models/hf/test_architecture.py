@@ -75,3 +75,18 @@ def test_too_many_layers_are_refused_before_they_are_built(tmp_path: Path, inner
     (tmp_path / "config.json").write_text(json.dumps(settings), encoding="utf-8")
     with pytest.raises(InputError, match=r"has num_hidden_layers=100,000, and more than 10,000 layers are not built"):
         hf.architecture(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["idefics2", "llava_next_video", "hyperclovax_vision_v2", "blip-2", "colmodernvbert"])
+def test_placeholders_are_in_the_vocabulary(name: str) -> None:
+    config = hf.architecture(name)[1]
+    config = getattr(config, "vlm_config", config)
+    names = ("image_token_id", "image_token_index", "video_token_id", "video_token_index")
+    tokens = {token for each in names if (token := getattr(config, each, None)) is not None}
+    assert tokens
+    assert max(tokens) < config.get_text_config().vocab_size
+
+
+def test_placeholders_of_pictures_and_videos_stay_apart() -> None:
+    config = hf.architecture("llava_next_video")[1]  # 32,001 and 32,000 of 32,000
+    assert (config.video_token_index, config.image_token_index) == (31_998, 31_999)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Literal
 
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.render.units import clever_format
@@ -108,8 +109,10 @@ class Device:
         object.__setattr__(self, "sources", dict(self.sources))
 
     @classmethod
-    def measure(cls, on: str = "cpu", *, name: str = "", verbose: bool = True) -> Device:
-        """Measure the machine that this runs on: products of matrices, and passes over its memory.
+    def measure(
+        cls, on: str = "cpu", *, name: str = "", clock: Literal["wall", "process"] = "wall", verbose: bool = True
+    ) -> Device:
+        """Measure the machine that this runs on: products of matrices, convolutions, and passes over its memory.
 
         That takes some seconds, and is the fastest that torch was seen to do, where data sheets have what nothing
         reaches. So run it while nothing else does.
@@ -117,15 +120,18 @@ class Device:
         Args:
             on: ``cpu``, ``cuda`` or ``cuda:1``.
             name: of the device that is returned; ``this-cpu`` unless told otherwise.
+            clock: of the CPU, as in :func:`thoplw.measure`: with ``"process"`` and one thread of torch other programs
+                disturb less.
             verbose: say on stderr what was measured.
 
         Raises:
-            InputError: there is no such device here.
+            InputError: there is no such device here, or it has no such clock.
+            UnknownNameError: there is no such clock.
         """
         # The only place in estimate/ that runs anything.
         from thoplw.capture.machine import measured
 
-        machine = measured(on)
+        machine = measured(on, clock)
         vector = {dtype: rate for dtype, rate in machine.products.items() if dtype in ("float64", "float32")}
         # What is faster than float32 has a unit of its own, and what is slower runs no faster than float32 does.
         matrix = {

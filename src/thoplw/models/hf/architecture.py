@@ -14,6 +14,7 @@ from torch import nn
 
 from thoplw.errors import InputError, MissingExtraError, UnknownNameError
 from thoplw.models.hf.defaults import COMPLETE
+from thoplw.models.hf.placeholders import PLACEHOLDERS
 
 #: Layers that a configuration may have; to build and profile as many of a small Llama takes some minutes.
 MOST_LAYERS = 10_000
@@ -57,6 +58,7 @@ def configuration(name: str) -> Any:
         _check_size(name, config.to_dict())
     elif name in CONFIG_MAPPING:
         config = CONFIG_MAPPING[name](**COMPLETE.get(name, {}))
+        _bring_into_vocabulary(config)
     else:
         raise UnknownNameError("model type of transformers (or folder with a config.json)", name, CONFIG_MAPPING)
     return config
@@ -72,6 +74,24 @@ def _check_size(name: str, settings: Mapping[str, Any]) -> None:
                 f"the configuration in {name} has {key}={value:,}, and more than {MOST_LAYERS:,} layers are not built. "
                 "Layers that are alike cost alike: profile it with few, and multiply."
             )
+
+
+def _bring_into_vocabulary(config: Any) -> None:
+    """Give placeholders ids that the vocabulary has, as those of checkpoints do; also in configurations inside.
+
+    For example Idefics2 marks pictures by token 32,001, and its default vocabulary has 32,000. Costs do not depend on
+    the id; the embedding refuses one that it does not have.
+    """
+    names = {name for _, tokens in PLACEHOLDERS.values() for name in tokens}
+    known = {name: token for name in sorted(names) if isinstance(token := getattr(config, name, None), int)}
+    size: Any = getattr(config.get_text_config(), "vocab_size", None) if known else None
+    outside = sorted({token for token in known.values() if isinstance(size, int) and token >= size})
+    for name, token in known.items():
+        if token in outside:
+            setattr(config, name, size - len(outside) + outside.index(token))
+    for inner in vars(config).values():
+        if hasattr(inner, "get_text_config"):
+            _bring_into_vocabulary(inner)
 
 
 #: The mappings of classes that generate text, the first first.

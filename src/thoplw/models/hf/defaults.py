@@ -127,6 +127,7 @@ COMPLETE: Mapping[str, Mapping[str, Any]] = each(
         "embedding_gemma2": {"vision_config": {}, "audio_config": {}},
         "colqwen2": {"vlm_config": {"vision_config": {"hidden_size": 8192}}},
         "colmodernvbert": {"vlm_config": {"vision_config": {"image_size": 512, "patch_size": 16}}},
+        "pix2struct_text_model": {"initializer_range": 0.02},
         "perception_lm": {
             "vision_config": {"architecture": "vit_pe_core_large_patch14_336", "model_args": {"embed_dim": 1024}}
         },

@@ -13,6 +13,7 @@ from torch import nn
 
 from thoplw.capture.generation import ByForward, Caller
 from thoplw.errors import InputError, MissingExtraError, UnknownNameError
+from thoplw.models.hf.quantised import followed
 from thoplw.models.hf.sample import Sample
 
 #: Kind of cache -> how ``generate`` is asked for it.
@@ -35,7 +36,7 @@ _ALONE: Mapping[str, Any] = MappingProxyType(
     {
         "do_sample": False,
         "eos_token_id": None,
-        "max_new_tokens": None,
+        "max_length": None,
         "min_length": 0,
         "min_new_tokens": None,
         "num_beams": 1,
@@ -86,7 +87,7 @@ class ByGenerate(Caller):
         config = copy.deepcopy(model.generation_config)
         own = {
             **_ALONE,
-            "max_length": max(self.longest, length + 2) + spare,
+            "max_new_tokens": max(self.longest - length, 2) + spare,
             "use_cache": config.use_cache is not False,
             **CACHES[self.cache],
         }
@@ -95,7 +96,8 @@ class ByGenerate(Caller):
         model.generation_config = config  # from which generate takes what is None; it is put back
         hook = model.register_forward_hook(self._choose)
         try:
-            return model.generate(self.ids(length), generation_config=config, attention_mask=self.mask(length))
+            with followed(self.cache):
+                return model.generate(self.ids(length), generation_config=config, attention_mask=self.mask(length))
         finally:
             hook.remove()
 

@@ -106,10 +106,10 @@ SPECIAL: Mapping[str, Mapping[str, Form]] = each(
         "granite_speech_encoder granite_speech_plus_encoder": {
             "hidden_states": lambda sample: sample.floats(sample.batch, FRAMES, bins(sample))
         },
-        # A row of patches.
+        # One row of the patches of all pictures.
         "minicpm_ocr_vision minicpmv4_6_vision minicpmv4_7_vision": {
             "pixel_values": lambda sample: sample.floats(
-                sample.batch, 3, patch(sample), prod(grid(sample)) * patch(sample)
+                1, 3, patch(sample), sample.batch * prod(grid(sample)) * patch(sample)
             ),
             "target_sizes": grid_hw,
         },

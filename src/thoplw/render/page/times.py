@@ -56,7 +56,7 @@ def times_page(title: str, table: Table, dots: Sequence[Dot], peaks: Mapping[str
             title=visible(title),
             table=table,
             right=figures_of(table),
-            css=read("page.css"),
+            css=[read("page.css"), read("plain.css")],
             picture=_picture(dots, peaks, bandwidth) if peaks and dots else None,
         )
     )

@@ -1,0 +1,341 @@
+"""Reserved memory as told without a GPU, beside what NVML read on one in public runs.
+
+::
+
+    python benchmarks/xmem.py tell runs.tsv told.tsv                          # what is known is not done again
+    python benchmarks/xmem.py table runs.tsv told.tsv > benchmarks/memory_on_a_gpu.md
+
+The runs are those that xMem's authors published with their estimator: four iterations of a training loop on an RTX 3060
+with 12 GB, with torch 2.6.0 and CUDA 12.4. They stay where they are: ``runs.tsv`` is a list of one's own, a run a line,
+with the columns ``model opt batch zero ground oom xmem dnnmem schedtune``, tabs in between. ``zero`` is their
+``zero_grad_mode`` (``-`` for none), ``ground`` what NVML read, and the last three what others estimated, all in bytes.
+
+NVML reads the whole device. Their ``ground`` is the most that was used in a run less what was used as it began, when
+there was a context already: so it is what the allocator reserved, and whatever libraries load later.
+"""
+
+from __future__ import annotations
+
+import csv
+import statistics
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import date
+from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+
+from thoplw.api.profile import watched  # noqa: E402
+from thoplw.capture.step import Step  # noqa: E402
+from thoplw.estimate.allocator import NoRoomError, allocated  # noqa: E402
+from thoplw.record import Lifetimes  # noqa: E402
+
+SOURCE = "https://github.com/Stone-ResearchLife/xMem (plot/data, commit d61e0764486838fff7a444bb03be7d6d2cd8bbaa)"
+
+#: What segments could take of the 12,622,168,064 bytes of that card: the most that NVML read in any run, those that ran
+#: out of memory among them.
+ROOM = 12_473_860_096
+
+#: As many tokens has the longest row of nearly every batch of theirs, which are cut there; and so large are images.
+TOKENS, PIXELS = 128, 86
+
+#: In batches of so many some row is surely cut.
+SURE = 15
+
+#: Every which run serves to fit what lies outside of the allocator, and counts for nothing else.
+HELD_OUT = 3
+
+Run = dict[str, str]
+
+
+def _gpt2(**more: Any) -> torch.nn.Module:
+    from transformers import AutoModelForCausalLM, GPT2Config
+
+    return AutoModelForCausalLM.from_config(GPT2Config(**more))
+
+
+def _gpt_neo() -> torch.nn.Module:
+    from transformers import AutoModelForCausalLM, GPTNeoConfig
+
+    config = GPTNeoConfig(
+        hidden_size=768,
+        num_layers=12,
+        num_heads=12,
+        attention_types=[[["global", "local"], 6]],
+        window_size=256,
+        attention_dropout=0.0,
+        embed_dropout=0.0,
+        resid_dropout=0.0,
+    )
+    return AutoModelForCausalLM.from_config(config)
+
+
+def _opt(**more: Any) -> torch.nn.Module:
+    from transformers import AutoModelForCausalLM, OPTConfig
+
+    return AutoModelForCausalLM.from_config(OPTConfig(**more))
+
+
+def _t5(**more: Any) -> torch.nn.Module:
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    return T5ForConditionalGeneration._from_config(T5Config(d_kv=64, decoder_start_token_id=0, **more))
+
+
+def _vision(name: str) -> torch.nn.Module:
+    import torchvision
+
+    return getattr(torchvision.models, name)()
+
+
+def _mobilenet_v3(size: str, last: int) -> torch.nn.Module:
+    from torchvision.models.mobilenetv3 import MobileNetV3, _mobilenet_v3_conf
+
+    return MobileNetV3(_mobilenet_v3_conf(f"mobilenet_v3_{size}")[0], last_channel=last, num_classes=10)
+
+
+def _mnasnet() -> torch.nn.Module:
+    from torchvision.models import MNASNet
+
+    return MNASNet(alpha=1.0, num_classes=10)
+
+
+#: Their name of a model -> how it is made: as their configurations say, without weights.
+TRANSFORMERS: dict[str, Callable[[], torch.nn.Module]] = {
+    "openai-community/gpt2": _gpt2,
+    "distilbert/distilgpt2": partial(_gpt2, n_layer=6),
+    "cerebras/Cerebras-GPT-111M": partial(
+        _gpt2,
+        n_layer=10,
+        n_positions=2048,
+        n_inner=3072,
+        activation_function="gelu",
+        attn_pdrop=0.0,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+    ),
+    "EleutherAI/gpt-neo-125M": _gpt_neo,
+    "facebook/opt-125m": partial(
+        _opt, hidden_size=768, num_hidden_layers=12, ffn_dim=3072, num_attention_heads=12, word_embed_proj_dim=768
+    ),
+    "facebook/opt-350m": partial(
+        _opt,
+        hidden_size=1024,
+        num_hidden_layers=24,
+        ffn_dim=4096,
+        num_attention_heads=16,
+        word_embed_proj_dim=512,
+        do_layer_norm_before=False,
+    ),
+    "T5-small": partial(_t5, d_model=512, d_ff=2048, num_layers=6, num_heads=8),
+    "t5-base": partial(_t5, d_model=768, d_ff=3072, num_layers=12, num_heads=12),
+}
+
+#: The same of those that take images.
+CONVOLUTIONAL: dict[str, Callable[[], torch.nn.Module]] = {
+    "MnasNet": _mnasnet,
+    "MobeNetV3Small": partial(_mobilenet_v3, "small", 1024),
+    "MobeNetV3Large": partial(_mobilenet_v3, "large", 1280),
+    **{
+        theirs: partial(_vision, ours)
+        for theirs, ours in {
+            "VGG11": "vgg11",
+            "VGG16": "vgg16",
+            "VGG19": "vgg19",
+            "ResNet50": "resnet50",
+            "ResNet101": "resnet101",
+            "ResNet152": "resnet152",
+            "MobileNetV2": "mobilenet_v2",
+            "ConvNeXtTiny": "convnext_tiny",
+            "ConvNeXtBase": "convnext_base",
+            "RegNetX400MF": "regnet_x_400mf",
+            "RegNetY400MF": "regnet_y_400mf",
+        }.items()
+    },
+}
+
+
+def told(run: Run) -> int:
+    """The bytes that are said to be reserved at most; 0 where the run is said not to fit."""
+    zero = 0 if run["zero"] == "-" else int(run["zero"])
+    few, more = (_lifetimes(run["model"], run["opt"], zero, batch) for batch in FEW)
+    assert few.events == more.events
+    storages = []
+    for one, other in zip(few.storages, more.storages, strict=True):
+        each, rest = divmod(other.size - one.size, FEW[1] - FEW[0])
+        assert not rest
+        storages.append(one._replace(size=one.size + each * (int(run["batch"]) - FEW[0])))
+    try:
+        return allocated(replace(few, storages=tuple(storages)), ROOM).reserved
+    except NoRoomError:
+        return 0
+
+
+#: Every storage has so many bytes, and so many for each sample: runs with two batches tell the sizes with any.
+FEW = (8, 16)
+
+
+@cache
+def _lifetimes(name: str, optimizer: str, zero: int, batch: int) -> Lifetimes:
+    """Which storages there are in four iterations of the loop that was run."""
+    images = name in CONVOLUTIONAL
+    with torch.device("cpu" if name.startswith("RegNet") else "meta"):  # RegNet reads values as it is made
+        model = (CONVOLUTIONAL if images else TRANSFORMERS)[name]().train()
+    updater = getattr(torch.optim, optimizer)(model.parameters(), lr=0.001)
+    criterion = torch.nn.CrossEntropyLoss()
+    kept = {}
+
+    def iteration(model: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
+        if zero == 0:
+            updater.zero_grad()
+        output = model(*args, **kwargs)
+        kept["output"] = output
+        if images:
+            loss = criterion(output, torch.zeros(batch, dtype=torch.long))
+            if zero == 1:
+                updater.zero_grad()
+        else:
+            if zero == 1:
+                updater.zero_grad()
+            loss = output.loss
+        kept["loss"] = loss
+        loss.backward()
+        updater.step()
+        if images:
+            kept["guess"] = torch.max(output, 1)
+        if zero == 2:
+            updater.zero_grad()
+
+    def two(model: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
+        iteration(model, *args, **kwargs)
+        iteration(model, *args, **kwargs)
+
+    inputs: Any = torch.empty(batch, 3, PIXELS, PIXELS, device="meta")
+    if not images:
+        tokens = torch.ones(batch, TOKENS, dtype=torch.long)
+        padded = tokens.clone()
+        padded[0, 0] = 0  # some rows are shorter, so that there is a mask
+        inputs = {"input_ids": tokens, "attention_mask": padded, "labels": tokens.clone()}
+    # What profile_training(step=two, device="cuda", memory=True) does for the memory, without the costs.
+    found = watched(model, inputs, step=Step(whole=two, device="cuda"), iterations=2).trace.lifetimes
+    assert found is not None
+    return found
+
+
+def tell(runs: list[Run], file: Path) -> None:
+    """Write down what is told of each run."""
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    known = _read_told(file)
+    for run in sorted(runs, key=lambda run: (run["model"] in CONVOLUTIONAL, run["model"], run["opt"], run["zero"])):
+        if _key(run) not in known and run["oom"] == "0":
+            known[_key(run)] = told(run)
+            with file.open("a") as lines:
+                lines.write("\t".join((*_key(run), str(known[_key(run)]))) + "\n")
+
+
+def _key(run: Run) -> tuple[str, ...]:
+    return run["model"], run["opt"], run["batch"], run["zero"]
+
+
+def _read_told(file: Path) -> dict[tuple[str, ...], int]:
+    if not file.exists():
+        return {}
+    lines = (line.split("\t") for line in file.read_text().splitlines())
+    return {tuple(line[:-1]): int(line[-1]) for line in lines}
+
+
+def _read(file: Path) -> list[Run]:
+    with file.open() as lines:
+        return list(csv.DictReader(lines, delimiter="\t"))
+
+
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+
+def table(runs: list[Run], said: dict[tuple[str, ...], int]) -> str:
+    """The page."""
+    known = [run for run in runs if run["oom"] == "0" and _key(run) in said]
+    apart, counted = known[::HELD_OUT], [run for at, run in enumerate(known) if at % HELD_OUT]
+    outside = round(statistics.median(int(run["ground"]) - said[_key(run)] for run in apart))
+
+    def ours(run: Run) -> float:
+        return abs(said[_key(run)] + outside - int(run["ground"])) / int(run["ground"])
+
+    def of(name: str) -> Callable[[Run], float]:
+        return lambda run: abs(int(run[name]) - int(run["ground"])) / int(run["ground"])
+
+    tools = {"thoplw": ours, "xMem": of("xmem"), "DNNMem": of("dnnmem"), "SchedTune": of("schedtune")}
+
+    def row(title: str, those: Iterable[Run]) -> str:
+        those = list(those)
+        cells = [_in_short(sorted(error(run) for run in those)) for error in tools.values()]
+        return f"| {title} | {len(those)} | " + " | ".join(cells) + " |"
+
+    lines = [
+        "# Memory on a GPU",
+        "",
+        f'What `device="cuda", memory=True` says is reserved, beside what NVML read in {len(counted)} public runs of',
+        "training on an RTX 3060 that did not run out of memory: the median of the relative error, and its 95th",
+        "percentile. What other tools estimate of the same runs is as xMem's authors published it.",
+        "",
+        f"Of {len(known)} runs every third only served to fit one constant, what lies outside of the allocator:",
+        f"{outside:,} bytes. The other {len(counted)} are in the table. There may be {ROOM:,} bytes of segments.",
+        "",
+        f"Runs: {SOURCE}, read on {date.today().isoformat()};",
+        f"torch 2.6.0, CUDA 12.4, transformers 4.51.3. Told with torch {torch.__version__}, torchvision "
+        f"{version('torchvision')}, transformers {version('transformers')},",
+        "by `benchmarks/xmem.py`, which says how. The runs are not all that there are: those of the first folders that",
+        "could be listed, chosen by hand over models, optimizers and batches, not at random. None was left out for its",
+        "error.",
+        "",
+        "What is missing: the workspaces of cuDNN's convolutions, which it chooses itself; and, in small batches, that",
+        f"the longest row may have less than {TOKENS} tokens, so that the batches of a run differ in size.",
+        "",
+        "| | runs | " + " | ".join(tools) + " |",
+        "|---|--:|" + "--:|" * len(tools),
+        row("all", counted),
+        row("transformers", (run for run in counted if run["model"] in TRANSFORMERS)),
+        row(
+            f"transformers, batches of {SURE} and more",
+            (run for run in counted if run["model"] in TRANSFORMERS and int(run["batch"]) >= SURE),
+        ),
+        row("convolutional networks", (run for run in counted if run["model"] in CONVOLUTIONAL)),
+    ]
+    for column in ("opt", "model"):
+        lines += [row(name, (r for r in counted if r[column] == name)) for name in sorted({r[column] for r in counted})]
+    worst = sorted(counted, key=ours)[-10:][::-1]
+    lines += ["", "## The ten that are furthest off", "", "| model | optimizer | batch | NVML | told | error |"]
+    lines += ["|---|---|--:|--:|--:|--:|"]
+    for run in worst:
+        told_of = said[_key(run)] + outside
+        error = told_of / int(run["ground"]) - 1
+        lines.append(
+            f"| {run['model']} | {run['opt']} | {run['batch']} | {int(run['ground']):,} | {told_of:,} | {error:+.2%} |"
+        )
+    return "\n".join(lines)
+
+
+def _in_short(errors: list[float]) -> str:
+    """The median and the 95th percentile."""
+    if not errors:
+        return "-"
+    return f"{statistics.median(errors):.2%}, {errors[min(len(errors) - 1, int(0.95 * len(errors)))]:.2%}"
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["tell", runs, file]:
+            tell(_read(Path(runs)), Path(file))
+        case ["table", runs, file]:
+            sys.stdout.write(table(_read(Path(runs)), _read_told(Path(file))) + "\n")
+        case _:
+            sys.exit(__doc__)

@@ -1,0 +1,95 @@
+"""From what a model returned to a number to be made smaller: the loss, as a module, so that it has a row of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import add
+from typing import Any
+
+import torch
+
+from thoplw.capture.nesting import tensors_in
+from thoplw.errors import InputError
+
+#: Of what a model returned, and of targets.
+Loss = Callable[..., torch.Tensor]
+
+#: What goes by this name in a report.
+LOSS_PATH = "(loss)"
+
+
+class Criterion(torch.nn.Module):
+    """Makes the loss; what the loss runs belongs to this, also where it is a module with modules in it.
+
+    Args:
+        loss: function of what the model returns, and of the targets; ``"sum"`` of all that it returns; ``None`` for the
+            loss that the model returns itself, if it does, else the sum.
+        targets: given to the loss after the output.
+        shares: how many losses add up to one before an update.
+    """
+
+    def __init__(self, loss: Loss | str | None, targets: tuple[Any, ...], shares: int) -> None:
+        super().__init__()
+        self._loss = (loss,)  # in a tuple a module is no part of this
+        self._targets = targets
+        self._shares = shares
+
+    def forward(self, output: Any, scaler: Any = None) -> torch.Tensor:
+        """The loss of what a model returned, made larger by a gradient scaler if there is one."""
+        loss = self._of(output)
+        if self._shares > 1:
+            loss = loss / self._shares
+        return loss if scaler is None else scaler.scale(loss)
+
+    def _of(self, output: Any) -> torch.Tensor:
+        (loss,) = self._loss
+        if callable(loss):
+            return _checked(loss(output, *self._targets))
+        if loss is None:
+            own = _own_loss(output)
+            if own is not None:
+                return own
+        return _sum(output)
+
+
+def shown(value: Any) -> str:
+    """What somebody gave or returned, in words."""
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+def _checked(loss: Any) -> torch.Tensor:
+    """The loss, if a backward pass can begin at it."""
+    if not isinstance(loss, torch.Tensor):
+        raise InputError(f"loss= returned {shown(loss)}: return one number as a tensor, as .mean() does")
+    if loss.numel() != 1:
+        raise InputError(f"loss= returned a tensor of shape {tuple(loss.shape)}: return one number, as .mean() does")
+    if not loss.requires_grad:
+        raise InputError(
+            "loss= returned a tensor that requires no gradient: are all parameters frozen, or was the output detached?"
+        )
+    return loss
+
+
+def _own_loss(output: Any) -> torch.Tensor | None:
+    """The loss that a model returns: ``output.loss`` of transformers, a dict of losses, or a number."""
+    loss: Any = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+    if isinstance(loss, torch.Tensor):
+        return loss.sum()  # on several devices it is one number each
+    losses = list(output.values()) if isinstance(output, Mapping) else [output]
+    return reduce(add, losses) if losses and all(map(_is_loss, losses)) else None
+
+
+def _is_loss(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and not value.dim() and value.requires_grad
+
+
+def _sum(output: Any) -> torch.Tensor:
+    """The sum of all that a gradient can go back from."""
+    found = [tensor for tensor in tensors_in(output) if tensor.requires_grad]
+    if not found:
+        raise InputError(
+            "nothing that the model returned requires a gradient, so that there is no backward pass: are all "
+            "parameters frozen, or does the model detach its output? loss= takes a function of what it returns."
+        )
+    return reduce(add, (tensor.sum() for tensor in found))

@@ -1,0 +1,125 @@
+"""Run on abstract tensors that know in which storage they lie: for what outlives a call, such as a cache.
+
+Example: ``keys, values = product.chunk(2)`` are two views of one storage, and a cache that holds both holds that::
+
+    storage_of(keys) == storage_of(values) == (identity of the product's, bytes of the product)
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+
+from thoplw.capture.abstract import AbstractTensor
+from thoplw.capture.abstract_run import AbstractRun
+from thoplw.capture.ledger import bytes_of, place_of_viewed
+from thoplw.capture.memo import Operator
+from thoplw.capture.nesting import tensors_in
+from thoplw.capture.operators import is_higher_order, target_of
+from thoplw.capture.torch_internals import memory_of
+from thoplw.record import TensorSpec
+from thoplw.shapes.views import view
+
+#: Operators that return a view, their schemas say, and a copy where the layout lets them not.
+_AT_TIMES = frozenset(f"aten.{name}" for name in ("contiguous", "flatten", "ravel", "reshape", "reshape_as", "to"))
+
+
+class _Shown(NamedTuple):
+    """Which argument an output shows the storage of, and whether it does in any layout."""
+
+    place: int
+    always: bool
+
+
+class _Storage:
+    """What an abstract tensor shares with its views."""
+
+    __slots__ = ("_spec",)
+
+    def __init__(self, spec: TensorSpec) -> None:
+        self._spec = spec
+
+    @property
+    def size(self) -> int:
+        """Its bytes: those of the tensor that it was made for. They are seldom asked for."""
+        return _own_bytes(self._spec)
+
+
+class StoragesRun(AbstractRun):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
+    """Answer every operator from shapes alone, and have views lie in the storage that they show."""
+
+    def __init__(self, **shared: Any) -> None:
+        """Take what :class:`Run` takes."""
+        super().__init__(**shared)
+        self._shown: dict[int, _Shown | None] = {}  # by the identity of an operator
+
+    def enter(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Inputs lie where the user's do."""
+        entered = super().enter(tensor)
+        if type(entered) is AbstractTensor:
+            entered.memory = _memory_of(tensor)
+        return entered
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        """Answer one operator; a tensor without ``memory`` has a storage of its own."""
+        output = super().__torch_dispatch__(func, types, args, kwargs)
+        try:
+            shown = self._shown[id(func)]
+        except KeyError:
+            shown = self._shown[id(func)] = _shown(func)
+        if shown is not None and shown.place < len(args):
+            given = args[shown.place]
+            for tensor in (output,) if type(output) is AbstractTensor else tensors_in(output):
+                if type(tensor) is not AbstractTensor or tensor is given or tensor.memory is not None:
+                    continue
+                if shown.always or _is_view(tensor.spec, self.specs.of(given)):
+                    tensor.memory = _memory_of(given)
+        return output
+
+    def _compose(self, operator: Operator, args: Any, kwargs: Any, key: Any, kinds: int) -> Any:
+        """Take an operator apart each time, if its schema does not say what it shows, as of ``broadcast_tensors``."""
+        output = super()._compose(operator, args, kwargs, key, kinds)
+        if place_of_viewed(operator.func)[0] < 0:
+            operator.answers.pop(key, None)
+        return output
+
+
+def _shown(func: Any) -> _Shown | None:
+    """Which argument of an operator its output shows; None if it makes something new."""
+    place = -1 if is_higher_order(func) else place_of_viewed(func)[0]
+    return None if place < 0 else _Shown(place, target_of(func) not in _AT_TIMES)
+
+
+def _is_view(one: TensorSpec, other: TensorSpec) -> bool:
+    """Whether a tensor has the strides of a view of another one in its shape."""
+    shown = view(other, one.shape)
+    return shown is not None and (shown.strides, shown.dtype) == (one.strides, one.dtype)
+
+
+def _memory_of(tensor: torch.Tensor) -> Any:
+    """The storage of a tensor, which is another's from now on; None where that is not one."""
+    if type(tensor) is not AbstractTensor:
+        return torch.Tensor.untyped_storage(tensor) if memory_of(tensor) else None
+    if tensor.memory is None:
+        tensor.memory = _Storage(tensor.spec)
+    return tensor.memory
+
+
+def _own_bytes(spec: TensorSpec) -> int:
+    return bytes_of(spec) if spec.strides else spec.numel * spec.itemsize
+
+
+def storage_of(tensor: torch.Tensor, spec: TensorSpec) -> tuple[int, int]:
+    """What tells the storage of a tensor from those of others that are there now, and its bytes.
+
+    Args:
+        tensor: real or abstract.
+        spec: its own.
+    """
+    memory = tensor.memory if type(tensor) is AbstractTensor else _memory_of(tensor)
+    if memory is None:
+        return id(tensor), _own_bytes(spec)
+    if isinstance(memory, torch.UntypedStorage):
+        return memory._cdata, memory.nbytes()
+    return id(memory), memory.size

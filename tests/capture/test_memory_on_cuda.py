@@ -1,0 +1,131 @@
+"""The memory of the kernels that torch takes on a GPU: against what real autograd does, and what kernels document."""
+
+from __future__ import annotations
+
+# ruff: noqa: E402 # older torch lacks what the imports below name
+from checks.releases import file_since
+
+file_since("2.14")
+
+from typing import Any
+
+import pytest
+import torch
+from checks.memory_profiler import profiled_peak
+from torch import nn
+
+import thoplw
+from thoplw.capture.memory_run import CUBLAS_WORKSPACE
+from thoplw.estimate.memory import Memory
+from thoplw.record import Kind
+
+
+def of(model: nn.Module, inputs: Any, device: str = "cuda", **options: Any) -> Memory:
+    options |= {"loss": "sum", "verbose": False, "memory": True, "device": device}
+    return thoplw.profile_training(model, inputs, **options).memory
+
+
+def branches(x: torch.Tensor) -> torch.Tensor:
+    """What goes three ways gets three gradients, and no way keeps anything for the backward pass."""
+    y = x.relu()
+    return (y * 2).sum() + (y * 3).sum() + (y * 4).sum()
+
+
+def watched_branches(x: torch.Tensor) -> torch.Tensor:
+    """The same, of which somebody keeps the first gradient that comes back."""
+    y = x.relu()
+    first = y * 4
+    kept: list[torch.Tensor] = []
+    same = first + 0  # gives its gradient on as it is
+    same.register_hook(kept.append)
+    loss = (y + 0 + same).sum()
+    loss.kept = kept  # type: ignore[attr-defined]
+    return loss
+
+
+class Attention(nn.Module):
+    """Attention with dropout, over a mask."""
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Every token looks at every other."""
+        attend = torch.nn.functional.scaled_dot_product_attention
+        return attend(x, x, x, attn_mask=mask, dropout_p=0.1)
+
+
+def leaf() -> torch.Tensor:
+    return torch.randn(1000, 1000, requires_grad=True)
+
+
+@pytest.mark.parametrize("way", [branches, watched_branches])
+def test_gradients_are_added_as_while_nobody_looks_on(way: Any) -> None:
+    def step(_: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        loss = way(x)
+        loss.backward()
+        return loss
+
+    def told(device: str) -> int:
+        options = {"step": step, "memory": True, "device": device, "verbose": False}
+        return thoplw.profile_training(nn.Identity(), leaf(), **options).memory.peaks[0]
+
+    x = leaf()
+    real = profiled_peak(lambda: step(nn.Identity(), x), x.untyped_storage().nbytes())
+    assert told("cuda") == pytest.approx(real, abs=64)  # a number or two
+    if way is branches:
+        assert told("cpu") == pytest.approx(real + 4 * x.numel(), abs=64)
+
+
+def test_dropout_keeps_a_byte_for_each_element() -> None:
+    sizes = {
+        storage.size for storage in of(nn.Dropout(), torch.randn(100, 50, requires_grad=True)).trace.lifetimes.storages
+    }
+    assert 100 * 50 in sizes
+
+
+def test_dropout_in_evaluation_mode_keeps_nothing() -> None:
+    model = nn.Sequential(nn.Linear(50, 50), nn.Dropout().eval())
+    assert 100 * 50 not in {each.size for each in of(model, (100, 50)).trace.lifetimes.storages}
+
+
+@pytest.mark.parametrize("mask", [None, torch.float32, torch.bool])
+def test_attention_keeps_no_scores(mask: torch.dtype | None) -> None:
+    x = torch.randn(2, 4, 64, 16, requires_grad=True)
+    inputs = (x,) if mask is None else (x, torch.ones(2, 1, 64, 64, dtype=mask))
+    scores = 2 * 4 * 64 * 64 * 4
+    memories = {way: of(Attention(), inputs, device=way) for way in ("cpu", "cuda")}
+    sizes = {way: {each.size for each in memory.trace.lifetimes.storages} for way, memory in memories.items()}
+    assert scores in sizes["cpu"]
+    assert scores not in sizes["cuda"]
+
+
+def test_optimizer_works_over_lists() -> None:
+    model = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64))
+    optimizer = torch.optim.AdamW(model.parameters())
+    told = of(model, (1, 64), optimizer=optimizer)
+    lists = of(model, (1, 64), device="cpu", optimizer=lambda weights: torch.optim.AdamW(weights, foreach=True))
+    one_by_one = of(model, (1, 64), device="cpu", optimizer=optimizer)
+    assert told.peaks[-1] == lists.peaks[-1] + CUBLAS_WORKSPACE
+    assert lists.peaks[-1] > one_by_one.peaks[-1]
+    assert optimizer.param_groups[0]["foreach"] is None
+
+
+def test_optimizer_that_was_told_not_to_does_not() -> None:
+    model = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64))
+
+    def make(weights: Any) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(weights, foreach=False)
+
+    told, plain = (of(model, (1, 64), device=way, optimizer=make).peaks[-1] for way in ("cuda", "cpu"))
+    assert told == plain + CUBLAS_WORKSPACE
+
+
+def test_cublas_keeps_its_workspace_from_the_first_product_on() -> None:
+    memory = of(nn.Linear(8, 8), (2, 8))
+    (workspace,) = (each for each in memory.trace.lifetimes.storages if each.kind is Kind.WORKSPACES)
+    assert workspace.size == CUBLAS_WORKSPACE == 8_519_680
+    assert workspace.gone == -1
+    assert memory.timeline[workspace.step].operator in ("aten.addmm", "aten.mm")
+    assert memory.by_kind["workspaces"] == CUBLAS_WORKSPACE
+
+
+def test_no_workspace_without_products() -> None:
+    assert "workspaces" not in of(nn.Tanh(), torch.randn(4, 4, requires_grad=True)).by_kind
