@@ -101,7 +101,7 @@ release below, checks that `pip install .` leaves that torch in place, runs the 
 of something that an older torch does not have says which release it needs, and is left out before that. `core` are the
 tests that CI runs on torch 2.0.1: the 33 models of the results, `count`, `compare`, `summary` and the command line.
 `tests` is the whole suite; where folders of it are named, no others were run. Where it says `again`, all of that was
-run, then the files in which a test had failed once more, after mending; each file counts as it was run last."""
+run, then once more the files in which a test had failed, or which were changed; each counts as it was run last."""
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
