@@ -69,7 +69,7 @@ def test_a_plot(run: Run, write: Write) -> None:
         (["torch.nn:Identity"], "torch.nn:Identity has no default inputs"),
         (["torch.nn:Identity", "--input", "B,4"], "B has no sizes: with --input, give the first and last size"),
         (["torch.nn:Identity", "--vars", "B=1:9", "--input", "b,4"], "unknown variable in --input b,4: 'b'"),
-        (["torch.nn:Identity", "--vars", "B=1:3", "--input", "B,4"], "has only 3 sizes"),
+        (["torch.nn:Identity", "--vars", "B=1:3", "--input", "B,4"], "error: B has only 3 sizes (1 … 3): "),
         (["torch.nn:Identity", "--vars", "B=1:9,S=1:9", "--input", "B,4"], "nothing depends on S"),
     ],
 )
