@@ -15,7 +15,7 @@ import torch
 from thoplw.api.calls import Calls, Turn
 from thoplw.api.profile import module_of, told
 from thoplw.capture.generation import ByFunctions, Caller
-from thoplw.errors import InputError, UnknownNameError
+from thoplw.errors import DataDependentError, InputError, UnknownNameError
 from thoplw.estimate.devices import Device
 from thoplw.estimate.devices import device as find_device
 from thoplw.estimate.generation import Figures, Part, total, total_of_largest
@@ -638,6 +638,8 @@ def profile_generation(
     report = Generation(calls, new, found, cache, _type(kv_dtype), {} if memory else None)
     try:
         report.total_macs  # noqa: B018 # what cannot be counted is said now
+    except DataDependentError as error:
+        raise DataDependentError(str(error).replace(*_INSTEAD)) from error
     except Exception as error:
         takes, most = prompt + new - 1, positions_of(model)
         if most is None or takes <= most:
@@ -651,6 +653,10 @@ def profile_generation(
     if verbose:
         sys.stderr.write("".join(f"thoplw: {note}\n" for note in report.notes))
     return report
+
+
+#: A generation has no execute=True.
+_INSTEAD = "execute=True counts it on real tensors", "thoplw.count() around a real generation counts it"
 
 
 def _caller(
