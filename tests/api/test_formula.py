@@ -207,6 +207,8 @@ def test_the_largest_size_within_limits() -> None:
         f.largest("S", B=3, mac=1)
     with pytest.raises(thoplw.InputError, match="needs a limit"):
         f.largest("S", B=3)
+    with pytest.raises(thoplw.InputError, match="macs=None is not a whole number"):
+        f.largest("S", B=3, macs=None)  # type: ignore[arg-type] # on purpose
     with pytest.raises(thoplw.InputError, match="B has no size"):
         f.largest("S", macs=1e9)
     with pytest.raises(thoplw.InputError, match="not known to hold for B=99"):

@@ -466,6 +466,8 @@ def _whole(name: str, number: float | str) -> int:
         return int(number)
     if isinstance(number, str):
         return size(number) if name in FORMULAS and FORMULAS[name].unit == "byte" else amount(number)
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
+        raise InputError(f"{name}={number!r} is not a whole number")
     return number
 
 
