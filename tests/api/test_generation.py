@@ -265,6 +265,12 @@ def test_a_static_cache_costs_its_whole_length_and_says_so() -> None:
     assert any(f"{PROMPT + NEW - 1} positions from the beginning" in note for note in report.notes)
 
 
+def test_a_formula_of_training_is_said_to_be_one() -> None:
+    (note, *_) = profiled(small("llama"), convention="6n").notes
+    assert note.startswith("6n is a formula of a training step")
+    assert not any("training step" in each for each in profiled(small("llama")).notes)
+
+
 def test_types_of_the_cache() -> None:
     model = small("llama")
     held = profiled(model).cache_bytes(PROMPT)

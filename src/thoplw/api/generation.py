@@ -22,7 +22,7 @@ from thoplw.estimate.generation import Figures, Part, total, total_of_largest
 from thoplw.estimate.roofline import PICO, Roof, Roofline
 from thoplw.models.hf.generation import caller as by_itself
 from thoplw.models.hf.generation import positions as positions_of
-from thoplw.pricing import Convention, find
+from thoplw.pricing import OF_TRAINING, Convention, find
 from thoplw.record import Held
 from thoplw.record.spec import ITEM_SIZES, SHORT_NAMES
 from thoplw.render import render
@@ -331,6 +331,11 @@ class Generation:
     def _notes(self) -> Iterator[str]:
         if self._roof:
             yield f"On {self.prefill.profile.about.roof}."
+        if self.convention in OF_TRAINING:
+            yield (
+                f"{self.convention} is a formula of a training step: each call is told as one of so many tokens, which "
+                "is not what it costs to generate them."
+            )
         yield from self._of_logits()
         if self._cache == "static":
             longest = self._calls.caller.longest - 1
