@@ -118,3 +118,9 @@ def test_the_formula_of_the_peak_is_shown_where_it_is_asked_for(run: Run, write:
     # Weights, the input, a row of 24 for each of its rows, and the products of all rows.
     result = run("formula", f"{source}:Net", *OWN, "--memory")
     assert f"{4}*B*S^2 + {4 * (8 + 24)}*B*S + {4 * (8 * 24 + 24)}" in result.stdout
+
+
+def test_memory_that_no_table_would_show_is_refused(run: Run) -> None:
+    result = run("formula", "resnet18", "--memory", "--depth", "1")
+    assert result.exit_code == 2
+    assert "for the peak of one, give --memory with --module" in " ".join(result.stderr.replace("│", "").split())
