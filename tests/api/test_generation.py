@@ -265,6 +265,10 @@ def test_a_static_cache_costs_its_whole_length_and_says_so() -> None:
     assert any(f"{PROMPT + NEW - 1} positions from the beginning" in note for note in report.notes)
 
 
+def test_states_have_no_positions_that_a_step_could_attend_to() -> None:
+    assert not any("static cache" in note for note in profiled(small("mamba"), cache="static").notes)
+
+
 def test_a_formula_of_training_is_said_to_be_one() -> None:
     (note, *_) = profiled(small("llama"), convention="6n").notes
     assert note.startswith("6n is a formula of a training step")

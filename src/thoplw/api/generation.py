@@ -339,7 +339,10 @@ class Generation:
         yield from self._of_logits()
         if self._cache == "static":
             longest = self._calls.caller.longest - 1
-            yield f"A static cache has {longest} positions from the beginning, and each step attends to all of them."
+            if any(longest in held.spec.shape for held in self._left(self.prompt)):  # states have no positions
+                yield (
+                    f"A static cache has {longest} positions from the beginning, and each step attends to all of them."
+                )
         if self._cache == "hqq":
             yield (
                 "Not in these figures: the search of hqq for better scales, whose length depends on values. It has no "
