@@ -22,6 +22,7 @@ import time
 import warnings
 from collections import Counter
 from concurrent.futures import TimeoutError
+from contextlib import suppress
 from datetime import date
 from importlib.metadata import version
 from multiprocessing import get_context
@@ -87,6 +88,7 @@ def measure(name: str, timeout: float) -> Record:
 def found(name: str) -> Record:
     """Find the formula of a model; what goes wrong is part of the record."""
     from thoplw.api.natural import natural
+    from thoplw.capture.nesting import tensors_in
     from thoplw.models.sizes import scalable
 
     logging.disable(logging.WARNING)
@@ -98,11 +100,12 @@ def found(name: str) -> Record:
         text = " ".join(str(error).split("\n\n")[0].split())[:300]
         return {"name": name, "error": f"{type(error).__name__}: {text}"}
     seconds = time.process_time() - start
-    own = {name: size for name, size in scalable(name).own.items() if name in formula.macs.variables}
-    try:
-        at_own: int | None = formula(**own)
-    except thoplw.InputError:  # it is elsewhere
-        at_own = None
+    sizes = scalable(name)
+    own = {name: size for name, size in sizes.own.items() if name in formula.macs.variables}
+    at_own: int | None = None
+    if all(each.shape[-1] == each.shape[-2] for each in tensors_in(sizes.inputs()) if each.ndim > 3):  # as R x R is
+        with suppress(thoplw.InputError):  # its own size is elsewhere
+            at_own = formula(**own)
     held_out = [each for each in formula.evidence if each.held_out]
     return {
         "name": name,

@@ -127,6 +127,7 @@ def training(
     accumulate: int = 1,
     autocast: torch.dtype | None = None,
     clip: float | None = None,
+    scaler: bool = False,
     set_to_none: bool = True,
 ) -> StorageTracker:
     """Of the training loop that everybody writes."""
@@ -135,6 +136,7 @@ def training(
 
     def run(tracker: StorageTracker) -> None:
         updater = optimizer(trained) if optimizer else None
+        scale = torch.amp.GradScaler("cpu", enabled=scaler)
         for _ in range(iterations):
             tracker.begin()
             if updater is not None:
@@ -148,11 +150,15 @@ def training(
                     value = loss(output)
                 if accumulate > 1:
                     value = value / accumulate
+                value = scale.scale(value)
                 value.backward()
             if clip is not None:
+                if updater is not None:
+                    scale.unscale_(updater)
                 torch.nn.utils.clip_grad_norm_(trained, clip)
             if updater is not None:
-                updater.step()
+                scale.step(updater)
+                scale.update()
 
     held = [*model.parameters(), *model.buffers(), *tensors_in((args, kwargs or {}))]
     return tracked(run, held)

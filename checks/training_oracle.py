@@ -106,8 +106,9 @@ def _rnn_layer(a: dict[str, Any], _: Any) -> Counted:
 
 def _distances(a: dict[str, Any], _: Any) -> Counted:
     """Every feature of a row takes a share of each of the distances of its row."""
-    rows, others, features = *a["grad_output"].shape[-2:], a["x2"].shape[-1]
-    return prod(a["grad_output"].shape[:-2]) * rows * others * features, 0
+    gradient = a["grad"] if "grad" in a else a["grad_output"]  # as releases of torch name it
+    rows, others, features = *gradient.shape[-2:], a["x2"].shape[-1]
+    return prod(gradient.shape[:-2]) * rows * others * features, 0
 
 
 def _own_distances(a: dict[str, Any], out: torch.Tensor) -> Counted:

@@ -307,9 +307,13 @@ VARIANTS: dict[str, Variant] = {
         f"optimizer: {name}": Variant(make=cnn, shapes=PICTURE, options={"optimizer": each})
         for name, each in _OPTIMIZERS.items()
     },
-    "optimizer: Muon, which multiplies": Variant(
-        make=lambda: nn.Linear(16, 8, bias=False), shapes=ROWS, options={"optimizer": torch.optim.Muon}
-    ),
+    **{  # since 2.9
+        f"optimizer: {name}, which multiplies": Variant(
+            make=lambda: nn.Linear(16, 8, bias=False), shapes=ROWS, options={"optimizer": vars(torch.optim)[name]}
+        )
+        for name in ("Muon",)
+        if hasattr(torch.optim, name)
+    },
     "optimizer: over lists": Variant(
         make=cnn, shapes=PICTURE, options={"optimizer": partial(torch.optim.AdamW, foreach=True)}
     ),

@@ -4,10 +4,13 @@
 
     python tools/releases.py run                  # all, one environment after the other
     python tools/releases.py run 2.0.1 2.6.0      # some
+    python tools/releases.py run 2.0.1 --folder F # keep the environment in F/2.0.1
+    python tools/releases.py again 2.0.1 F        # in there, run the files that had failed, after mending
     python tools/releases.py page                 # write benchmarks/releases.md from what is known
 
 Each release gets an environment of its own, made with pip, filled with several gigabytes, and deleted before the next
-is made. What is found goes into ``benchmarks/releases.jsonl``, a line a release, which replaces the one before.
+is made, unless a folder to keep it in is named. What is found goes into ``benchmarks/releases.jsonl``, a line a
+release, which replaces the one before.
 """
 
 from __future__ import annotations
@@ -17,11 +20,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, NamedTuple
 from xml.etree import ElementTree
 
@@ -32,6 +36,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 FOUND = ROOT / "benchmarks" / "releases.jsonl"
 PAGE = ROOT / "benchmarks" / "releases.md"
+
+#: Reports of runs of the tests, beside the environment, in the order of their names.
+REPORTS = "tests-*.xml"
 
 
 class Release(NamedTuple):
@@ -92,7 +99,9 @@ INTRODUCTION = """# Releases of PyTorch
 thoplw runs with torch 2.0 and newer, and torchvision 0.15 and newer. `tools/releases.py` makes an environment for each
 release below, checks that `pip install .` leaves that torch in place, runs the test suite, and counts 30 models. A test
 of something that an older torch does not have says which release it needs, and is left out before that. `core` are the
-tests that CI runs on torch 2.0.1: the 33 models of the results, `count`, `compare`, `summary` and the command line."""
+tests that CI runs on torch 2.0.1: the 33 models of the results, `count`, `compare`, `summary` and the command line.
+`tests` is the whole suite; where folders of it are named, no others were run. Where it says `again`, all of that was
+run, then once more the files in which a test had failed, or which were changed; each counts as it was run last."""
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
@@ -100,7 +109,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 @app.command()
 def run(
     names: Annotated[list[str] | None, typer.Argument(help="releases of torch; all if left out")] = None,
-    folder: Annotated[Path | None, typer.Option(help="where environments are made and deleted")] = None,
+    folder: Annotated[Path | None, typer.Option(help="where environments are kept; deleted if left out")] = None,
     only: Annotated[str, typer.Option(help="which tests, as for pytest -m")] = "not browser",
     tests: Annotated[str, typer.Option(help="files and folders of tests; core: those of CI")] = "tests",
     index: Annotated[str, typer.Option(help="packages to take torch from, as for pip --index-url")] = "",
@@ -110,14 +119,27 @@ def run(
     if unknown := {*(names or ())} - {release.torch for release in RELEASES}:
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: known are {', '.join(r.torch for r in RELEASES)}")
     for release in chosen:
-        with tempfile.TemporaryDirectory(prefix=f"torch-{release.torch}-", dir=folder) as place:
+        kept = nullcontext(folder.resolve() / release.torch) if folder else TemporaryDirectory(prefix="torch-")
+        with kept as place:
             python = _environment(release, Path(place), index)
-            found = {
-                **_figures(python),
-                **_tests(python, Path(place), only, (CORE if tests == "core" else tests).split()),
-            }
-        _keep({**release._asdict(), "date": date.today().isoformat(), "only": only, "tests": tests, **found})
-        typer.echo(f"torch {release.torch}: {found['passed']} passed, {len(found['failed'])} failed")
+            found = _figures(python)
+            _run_tests(python, Path(place) / "tests-00.xml", only, (CORE if tests == "core" else tests).split())
+            about = {**release._asdict(), "date": date.today().isoformat(), "only": only, "tests": tests}
+            _keep({**about, **found, **_outcomes(Path(place))})
+    page()
+
+
+@app.command()
+def again(
+    name: Annotated[str, typer.Argument(help="a release of torch")],
+    folder: Annotated[Path, typer.Argument(help="where its environment was kept")],
+    files: Annotated[list[str] | None, typer.Argument(help="files of tests; those with failures if left out")] = None,
+) -> None:
+    """Run files of tests once more, in an environment that was kept; the figures stay."""
+    place, line = folder.resolve() / name, _known()[name]
+    chosen = files or sorted({test.partition("::")[0] for test in line["failed"]})
+    _run_tests(_python(place), place / f"tests-{len([*place.glob(REPORTS)]):02}.xml", line["only"], chosen)
+    _keep({**line, **_outcomes(place)})
     page()
 
 
@@ -128,7 +150,7 @@ def _environment(release: Release, place: Path, index: str) -> Path:
     if interpreter is None:
         raise typer.BadParameter(f"torch {release.torch} is tested with {name}, which is not on the PATH")
     subprocess.run([interpreter, "-m", "venv", place / "env"], check=True)
-    python = place / "env" / "bin" / "python"
+    python = _python(place)
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     pinned = [f"torch=={release.torch}", f"torchvision=={release.torchvision}", *release.others]
     subprocess.run([*pip, *pinned, *(["--index-url", index] if index else [])], check=True)
@@ -142,21 +164,42 @@ def _environment(release: Release, place: Path, index: str) -> Path:
     return python
 
 
-def _tests(python: Path, place: Path, only: str, tests: list[str]) -> dict[str, Any]:
-    """Run the tests; how many passed, which failed, and how many were left out for which reason."""
-    report = place / "tests.xml"
-    command = [python, "-m", "pytest", "-q", "-m", only, "-p", "no:cacheprovider", f"--junitxml={report}"]
-    subprocess.run([*command, "--continue-on-collection-errors", *tests], cwd=ROOT, env=_plain(), check=False)
+def _python(place: Path) -> Path:
+    return place / "env" / "bin" / "python"
+
+
+def _run_tests(python: Path, report: Path, only: str, tests: list[str]) -> None:
+    command = [python, "-m", "pytest", "-q", "-m", only, "-p", "no:cacheprovider", "--continue-on-collection-errors"]
+    with_files = ["-o", "junit_family=xunit1", f"--junitxml={report}"]
+    subprocess.run([*command, *with_files, *tests], cwd=ROOT, env=_plain(), check=False)
+
+
+def _outcomes(place: Path) -> dict[str, Any]:
+    """How many tests passed, which failed, and how many were left out for which reason.
+
+    Of a file that was run again, the last report counts.
+    """
+    files: dict[str, list[ElementTree.Element]] = {}
+    repeated: set[str] = set()
+    for report in sorted(place.glob(REPORTS)):
+        cases = defaultdict(list)
+        for case in ElementTree.parse(report).iter("testcase"):
+            cases[str(case.get("file"))].append(case)
+        repeated |= files.keys() & cases.keys()
+        files.update(cases)
     passed, failed, skipped = 0, [], Counter[str]()
-    for case in ElementTree.parse(report).iter("testcase"):
-        kinds = {child.tag: child for child in case}
-        if "failure" in kinds or "error" in kinds:
-            failed.append(f"{case.get('classname')}.{case.get('name')}")
-        elif "skipped" in kinds:
-            skipped[_reason(kinds["skipped"])] += 1
-        else:
-            passed += 1
-    return {"passed": passed, "failed": sorted(failed), "skipped": dict(skipped.most_common())}
+    for file, cases in files.items():
+        for case in cases:
+            kinds = {child.tag: child for child in case}
+            if "failure" in kinds or "error" in kinds:
+                failed.append(f"{file}::{case.get('name')}")
+            elif "skipped" in kinds:
+                skipped[_reason(kinds["skipped"])] += 1
+            else:
+                passed += 1
+    typer.echo(f"{place.name}: {passed} passed, {len(failed)} failed")
+    left_out = dict(skipped.most_common())
+    return {"passed": passed, "failed": sorted(failed), "skipped": left_out, "again": sorted(repeated)}
 
 
 def _reason(skipped: ElementTree.Element) -> str:
@@ -223,7 +266,10 @@ def _tested(found: dict[str, dict[str, Any]]) -> Iterator[str]:
             yield f"| {release.torch} | {release.torchvision} | {release.python} | not run | | | | |"
             continue
         numbers = f"{line['passed']:,} | {len(line['failed'])} | {sum(line['skipped'].values())}"
-        known = f"{line['torchvision']} | {line['python']} | `{line['tests']} -m '{line['only']}'`"
+        tests = f"`{line['tests']} -m '{line['only']}'`"
+        if line.get("again"):
+            tests += f"; again {len(line['again'])} files"
+        known = f"{line['torchvision']} | {line['python']} | {tests}"
         yield f"| {release.torch} | {known} | {numbers} | {line['date']} |"
     for name, line in found.items():
         if line["failed"]:

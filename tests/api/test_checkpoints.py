@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 import torch
 from checks import storage_tracker
+from checks.releases import file_since
 from torch import nn
 
 import thoplw
 from thoplw.api.checkpoints import _Block, _checkpointed, checkpoints, least
 from thoplw.errors import InputError, UnknownNameError
+
+file_since("2.4")
 
 
 class Block(nn.Module):

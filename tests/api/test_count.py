@@ -184,8 +184,7 @@ def test_an_error_of_the_block_comes_through() -> None:
 
 
 def test_generate_without_weights_is_told_what_to_do() -> None:
-    working_transformers()
-    transformers = pytest.importorskip("transformers")
+    transformers = working_transformers()
     config = transformers.GPT2Config(n_embd=8, n_layer=1, n_head=2, vocab_size=20)
     with torch.device("meta"):
         model = transformers.GPT2LMHeadModel(config)

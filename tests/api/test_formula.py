@@ -207,6 +207,8 @@ def test_the_largest_size_within_limits() -> None:
         f.largest("S", B=3, mac=1)
     with pytest.raises(thoplw.InputError, match="needs a limit"):
         f.largest("S", B=3)
+    with pytest.raises(thoplw.InputError, match="macs=None is not a whole number"):
+        f.largest("S", B=3, macs=None)  # type: ignore[arg-type] # on purpose
     with pytest.raises(thoplw.InputError, match="B has no size"):
         f.largest("S", macs=1e9)
     with pytest.raises(thoplw.InputError, match="not known to hold for B=99"):
@@ -240,6 +242,20 @@ def test_a_plot_has_the_runs() -> None:
 
 def test_it_can_be_pickled() -> None:
     assert str(pickle.loads(pickle.dumps(mixer()))["inner"].macs) == "384*B*S"
+
+
+def test_a_module_that_ran_at_some_sizes_is_not_said_never_to_have_run() -> None:
+    class Either(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.small, self.large, self.idle = (nn.Linear(4, 4) for _ in range(3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            layer: torch.Tensor = (self.small if len(x) < 8 else self.large)(x)
+            return layer
+
+    f = thoplw.formula(Either(), lambda B: (B, 4), B=(1, 64))
+    assert "Never ran: idle (20 parameters)." in f.notes
 
 
 def test_what_is_not_counted_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from checks.releases import working_transformers
 from torch import nn
 
 import thoplw
-from thoplw.errors import InputError, MissingExtraError, UnknownNameError
+from thoplw.errors import DataDependentError, InputError, MissingExtraError, UnknownNameError
 
 transformers = working_transformers()
 
@@ -265,6 +265,12 @@ def test_a_static_cache_costs_its_whole_length_and_says_so() -> None:
     assert any(f"{PROMPT + NEW - 1} positions from the beginning" in note for note in report.notes)
 
 
+def test_a_formula_of_training_is_said_to_be_one() -> None:
+    (note, *_) = profiled(small("llama"), convention="6n").notes
+    assert note.startswith("6n is a formula of a training step")
+    assert not any("training step" in each for each in profiled(small("llama")).notes)
+
+
 def test_types_of_the_cache() -> None:
     model = small("llama")
     held = profiled(model).cache_bytes(PROMPT)
@@ -514,6 +520,14 @@ def test_plots(figure: Any) -> None:
 def test_wrong_arguments(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         thoplw.profile_generation(small("llama"), **{"prompt": 4, "new": 2, "verbose": False, **arguments})
+
+
+def test_a_generation_that_needs_values_sends_to_count() -> None:
+    def prefill(model: nn.Module, ids: torch.Tensor) -> Any:
+        return model(ids).logits.sum().item()
+
+    with pytest.raises(DataDependentError, match=r"thoplw\.count\(\) around a real generation counts it"):
+        thoplw.profile_generation(small("llama"), prompt=4, new=2, prefill=prefill, step=prefill)
 
 
 def test_models_that_do_not_generate() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 # ruff: noqa: E402 # older torch lacks what the imports below name
 from checks.releases import file_since
 
-file_since("2.14")
+file_since("2.5")
 
 import pytest
 from checks.training_oracle import training_macs

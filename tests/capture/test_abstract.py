@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from checks.releases import since
 from torch import nn
 
 import thoplw
@@ -114,6 +115,7 @@ def test_a_class_is_shown_as_it_would_be() -> None:
     assert thoplw.profile(Asks(ask), (2, 4), convention="macs")[0] == 32
 
 
+@since("2.3")
 def test_tensors_change_places() -> None:
     """``swap_tensors`` gives each the shape of the other: ``[8, 4] [4, 4]`` afterwards, though y had two rows."""
 

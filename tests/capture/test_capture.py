@@ -130,6 +130,7 @@ def test_a_profile_inside_of_a_transformation_is_one_outside_of_it(transform: An
     assert seen == [32, 32]
 
 
+@pytest.mark.skipif(sys.version_info[:2] == (3, 12), reason="nothing raises Python 3.12's limit of calls through C")
 @pytest.mark.parametrize("execute", [False, True])
 def test_models_nest_as_deep_as_without_a_run(execute: bool) -> None:
     def nested(depth: int) -> nn.Module:

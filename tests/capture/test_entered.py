@@ -8,6 +8,7 @@ import pytest
 import torch
 from checks.calling import Calling
 from checks.oracle import oracle_macs
+from checks.releases import working_transformers
 from torch import nn
 from torch.nn import functional as F
 
@@ -140,7 +141,7 @@ def test_a_cache_is_as_it_was_and_its_values_count(execute: bool) -> None:
 @pytest.mark.parametrize("kind", ["dynamic", "static"])
 @pytest.mark.parametrize("execute", [False, True])
 def test_a_cache_of_transformers_is_as_it_was(kind: str, execute: bool) -> None:
-    transformers = pytest.importorskip("transformers")
+    transformers = working_transformers()
     if not hasattr(transformers.DynamicCache, "layers") and not hasattr(transformers.cache_utils, "DynamicLayer"):
         pytest.skip("an older transformers has other caches")
     config = transformers.LlamaConfig(

@@ -301,12 +301,14 @@ def _within(context: Callable[[], Any]) -> Callable[[nn.Module], Callable[..., A
         (lambda: nn.ReLU(), _set("inplace", True)),
         (lambda: nn.LayerNorm(6), _set("normalized_shape", [6])),
         (lambda: nn.LayerNorm(6), lambda layer: delattr(layer, "weight")),
-        pytest.param(*(lambda: nn.utils.parametrizations.weight_norm(nn.Linear(6, 6)), _nothing), marks=since("2.3")),
+        (lambda: nn.utils.weight_norm(nn.Linear(6, 6)), _nothing),
+        pytest.param(*(lambda: nn.utils.parametrizations.weight_norm(nn.Linear(6, 6)), _nothing), marks=since("2.1")),
         (lambda: nn.utils.spectral_norm(nn.Linear(6, 6)), _nothing),
         (lambda: nn.utils.parametrize.register_parametrization(nn.Linear(6, 6), "weight", nn.Tanh()), _nothing),
     ],
 )
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of older ways to norm weights, which are still in use
+@pytest.mark.filterwarnings("ignore:torch.nn.utils.weight_norm is deprecated")  # no FutureWarning up to 2.4
 def test_what_is_not_like_before_is_run(
     make: Callable[[], nn.Module], change: Callable[[nn.Module], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,7 +64,7 @@ class Attention(nn.Module):
         return torch.cat([part.sum(0, keepdim=True) for part in self.out(y).unbind()]) @ torch.ones(8, 2)
 
 
-JAGGED = pytest.param(getattr(torch, "jagged", None), marks=since("2.5", "padding of jagged tensors"))
+JAGGED = pytest.param(getattr(torch, "jagged", None), marks=since("2.6", "padding of jagged tensors"))
 LAYOUTS = pytest.mark.parametrize("layout", [JAGGED, torch.strided])
 BOTH = pytest.mark.parametrize("execute", [False, True])
 

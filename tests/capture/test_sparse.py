@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from checks.releases import since
 from torch import nn
 
 import thoplw
@@ -165,6 +166,7 @@ def test_blocks_store_all_their_elements(shape: tuple[int, ...]) -> None:
     assert not info.uncounted
 
 
+@since("2.4")
 @pytest.mark.filterwarnings("ignore:Sparse CSR")
 @pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
 def test_training_multiplies_what_is_stored_in_a_buffer(layout: torch.layout) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from checks.releases import since
 from torch import nn
 
 from thoplw import InputError, UnknownNameError
@@ -218,6 +219,7 @@ def test_modules_without_weights_are_refused_with_what_to_do() -> None:
         timed(nn.Identity(), (X.to("meta"),), {}, repeat=1, warmup=0)
 
 
+@since("2.1")
 def test_a_compiled_module_is_refused() -> None:
     model = nn.Sequential(nn.Linear(3, 3))
     model[0].compile()

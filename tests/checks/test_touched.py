@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torchvision
+from checks.releases import working_transformers
 from checks.touched import bytes_touched, occupied
 from torch import nn
 
@@ -27,7 +28,7 @@ def counted(model: nn.Module, inputs: Any) -> Counter[str]:
 
 def language_model(kind: str, length: int = 9, **config: Any) -> Callable[[], tuple[nn.Module, dict[str, Any]]]:
     def make() -> tuple[nn.Module, dict[str, Any]]:
-        transformers = pytest.importorskip("transformers")
+        transformers = working_transformers()
         built = transformers.CONFIG_MAPPING[kind](**config, pad_token_id=0, bos_token_id=1, eos_token_id=2)
         model = transformers.AutoModelForCausalLM.from_config(built)
         return model, {"input_ids": torch.arange(2 * length).reshape(2, length)}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 # ruff: noqa: E402 # older torch lacks what the imports below name
-from checks.releases import file_since
+from checks.releases import file_since, since
 
-file_since("2.14")
+file_since("2.5")
 
 from collections.abc import Callable
 from typing import Any
@@ -140,6 +140,7 @@ def test_checkpointing_recomputes(reentrant: bool, flops: int) -> None:
     assert macs["recomputation"] == 32 * 512 * 2048 * (2 if reentrant else 1)
 
 
+@since("2.9")  # which has Muon
 def test_an_update_is_a_phase() -> None:
     layer = nn.Linear(8, 8, bias=False)
     optimizer = torch.optim.Muon(layer.parameters())  # it multiplies matrices

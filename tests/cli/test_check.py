@@ -201,3 +201,10 @@ def test_solve_takes_limits_and_a_model_of_a_zoo(more: list[str], run: Run) -> N
     result = run("check", "resnet18", "--max-macs", "1G", "--solve", "batch", *more)
     assert result.exit_code == 2
     assert "--solve takes one variable of a model of a zoo, and limits" in result.stderr
+
+
+def test_solve_names_no_option_that_check_has_not(run: Run) -> None:
+    result = run("check", "torch.nn:Identity", "--max-memory", "1GB", "--solve", "batch")
+    assert result.exit_code == 2
+    assert "thoplw.formula(...).largest(...) takes a model of your own" in result.stderr
+    assert "--vars" not in result.stderr

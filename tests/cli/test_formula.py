@@ -69,7 +69,7 @@ def test_a_plot(run: Run, write: Write) -> None:
         (["torch.nn:Identity"], "torch.nn:Identity has no default inputs"),
         (["torch.nn:Identity", "--input", "B,4"], "B has no sizes: with --input, give the first and last size"),
         (["torch.nn:Identity", "--vars", "B=1:9", "--input", "b,4"], "unknown variable in --input b,4: 'b'"),
-        (["torch.nn:Identity", "--vars", "B=1:3", "--input", "B,4"], "has only 3 sizes"),
+        (["torch.nn:Identity", "--vars", "B=1:3", "--input", "B,4"], "error: B has only 3 sizes (1 … 3): "),
         (["torch.nn:Identity", "--vars", "B=1:9,S=1:9", "--input", "B,4"], "nothing depends on S"),
     ],
 )
@@ -118,3 +118,9 @@ def test_the_formula_of_the_peak_is_shown_where_it_is_asked_for(run: Run, write:
     # Weights, the input, a row of 24 for each of its rows, and the products of all rows.
     result = run("formula", f"{source}:Net", *OWN, "--memory")
     assert f"{4}*B*S^2 + {4 * (8 + 24)}*B*S + {4 * (8 * 24 + 24)}" in result.stdout
+
+
+def test_memory_that_no_table_would_show_is_refused(run: Run) -> None:
+    result = run("formula", "resnet18", "--memory", "--depth", "1")
+    assert result.exit_code == 2
+    assert "for the peak of one, give --memory with --module" in " ".join(result.stderr.replace("│", "").split())

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
+from checks.releases import file_since
 from typer.testing import Result
 
 import thoplw
 from thoplw.estimate.memory import Memory
+
+file_since("2.4")
 
 Run = Callable[..., Result]
 

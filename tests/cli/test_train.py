@@ -78,6 +78,8 @@ def test_checkpointing_repeats_most_of_the_forward(run: Run) -> None:
         (("--device", "cudaa"), "cuda"),
         (("--freeze", "layer9.*"), "no parameter has a name like 'layer9.*'"),
         (("--freeze", "layerr1"), "layer1"),
+        (("--scaler",), "error: --scaler makes the gradients smaller again that an optimizer takes: add --optimizer\n"),
+        (("--clip", "-1"), "error: --clip -1.0: give a norm above 0"),
         (("--checkpoint",), "has no switch for checkpointing"),
         (("--convention", "mac"), "macs"),
     ],

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 import torch
+from checks.releases import working_transformers
 
 import thoplw
 from thoplw.estimate.devices import device
 
-transformers = pytest.importorskip("transformers")
+transformers = working_transformers()
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

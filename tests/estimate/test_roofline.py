@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from checks.releases import since
 from torch import nn
 from torch.nn import functional as F
 
@@ -186,6 +187,7 @@ def test_a_sum_of_layers_has_no_floor_of_its_own() -> None:
     assert table.rows[1] == ("(2 more)", str(2 * 4 * (4 + 20 + 4)), "", "", "")
 
 
+@since("2.4")
 def test_training_has_a_floor() -> None:
     model = nn.Linear(64, 64, bias=False)
     report = thoplw.profile_training(model, (512, 64), verbose=False).on(PLAIN)
@@ -212,6 +214,7 @@ def test_utilisation_is_by_the_convention_of_the_report() -> None:
     assert (found.flops, found.numerator) == (layers.total_macs, "flops")
 
 
+@since("2.4")
 def test_recomputation_is_no_work_of_the_model() -> None:
     from torch.utils.checkpoint import checkpoint
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 # ruff: noqa: E402 # older torch lacks what the imports below name
 from checks.releases import file_since, since
 
-file_since("2.14")
+file_since("2.5")
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import torch
-import torch.nn.attention.varlen  # registers its operators
 import torchvision
 from checks.calling import Calling
 from checks.calls import Case, c64, call, check, f32
@@ -22,6 +22,9 @@ from checks.training_oracle import training_macs
 from torch import nn
 from torch.nn import functional as F  # as everybody has it
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+with suppress(ImportError):  # since 2.10
+    import torch.nn.attention.varlen  # registers its operators
 
 import thoplw
 from thoplw.capture.operators import is_composite

@@ -493,6 +493,16 @@ def test_the_data_of_the_page_is_json() -> None:
     assert [row["name"] for row in data(page(SMALL))["rows"]][:2] == ["(model)", "stem"]
 
 
+def test_figures_of_a_phase_are_told_apart() -> None:
+    phases = {"forward": 300, "recomputation": 0, "backward": 600, "update": 0}
+    contents = document(
+        layer("", **{"class": "Model"}, phases=dict.fromkeys(phases, 0)), layer("stem", 900, phases=phases)
+    )
+    contents["totals"]["phases"] = phases
+    nouns = [figure["noun"] for figure in data(page(contents))["figures"]]
+    assert nouns == ["MACs", "parameters", "MACs forward", "MACs backward"]
+
+
 def test_the_script_shows_the_figures_that_the_data_have(opened: Open) -> None:
     """It knows none by name: the first here is in none of its lines, and there are three."""
     written = page(SMALL)

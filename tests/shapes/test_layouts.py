@@ -135,7 +135,7 @@ CASES: dict[Any, Callable[[Draw], Any]] = {
     ),
     aten.native_group_norm_backward.default: lambda draw: (
         *((x := not_empty(draw)), x, *[torch.ones(len(x), 1)] * 2, None),
-        *(len(x), x.shape[1], math.prod(x.shape[2:]), 1, [True] * 3),
+        *(len(x), x.shape[1], math.prod(x.shape[2:]), 1, [True, False, False]),
     ),
     aten.native_layer_norm_backward.default: lambda draw: (
         *((x := anything(draw).float()), x, [x.shape[-1]], *[torch.ones(*x.shape[:-1], 1)] * 2),

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from checks.releases import working_transformers
 from torch import nn
 
 import thoplw
 from thoplw.report.layer_info import LayerInfo
 
-transformers = pytest.importorskip("transformers")
+transformers = working_transformers()
 
 #: Bytes of a number in bfloat16 and float32.
 HALF, FULL = 2, 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -363,7 +364,10 @@ class Formula:
         if pieces and sum(_count(piece) for piece in pieces) < asked:
             where = Domain(dict(zip(self._variables, self._ranges, strict=True)))
             yield f"Narrower than asked for: elsewhere in {where} no formula was found."
-        yield from max((each.notes for each in self._runs.values()), key=len)
+        runs = list(self._runs.values())
+        asleep = runs[0].gaps.not_executed.items()
+        never = {path: size for path, size in asleep if all(path in each.gaps.not_executed for each in runs)}
+        yield from max((replace(each, gaps=replace(each.gaps, not_executed=never)).notes for each in runs), key=len)
 
 
 def formula(
@@ -462,6 +466,8 @@ def _whole(name: str, number: float | str) -> int:
         return int(number)
     if isinstance(number, str):
         return size(number) if name in FORMULAS and FORMULAS[name].unit == "byte" else amount(number)
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
+        raise InputError(f"{name}={number!r} is not a whole number")
     return number
 
 

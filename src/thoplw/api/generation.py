@@ -15,14 +15,14 @@ import torch
 from thoplw.api.calls import Calls, Turn
 from thoplw.api.profile import module_of, told
 from thoplw.capture.generation import ByFunctions, Caller
-from thoplw.errors import InputError, UnknownNameError
+from thoplw.errors import DataDependentError, InputError, UnknownNameError
 from thoplw.estimate.devices import Device
 from thoplw.estimate.devices import device as find_device
 from thoplw.estimate.generation import Figures, Part, total, total_of_largest
 from thoplw.estimate.roofline import PICO, Roof, Roofline
 from thoplw.models.hf.generation import caller as by_itself
 from thoplw.models.hf.generation import positions as positions_of
-from thoplw.pricing import Convention, find
+from thoplw.pricing import OF_TRAINING, Convention, find
 from thoplw.record import Held
 from thoplw.record.spec import ITEM_SIZES, SHORT_NAMES
 from thoplw.render import render
@@ -331,6 +331,11 @@ class Generation:
     def _notes(self) -> Iterator[str]:
         if self._roof:
             yield f"On {self.prefill.profile.about.roof}."
+        if self.convention in OF_TRAINING:
+            yield (
+                f"{self.convention} is a formula of a training step: each call is told as one of so many tokens, which "
+                "is not what it costs to generate them."
+            )
         yield from self._of_logits()
         if self._cache == "static":
             longest = self._calls.caller.longest - 1
@@ -638,6 +643,8 @@ def profile_generation(
     report = Generation(calls, new, found, cache, _type(kv_dtype), {} if memory else None)
     try:
         report.total_macs  # noqa: B018 # what cannot be counted is said now
+    except DataDependentError as error:
+        raise DataDependentError(str(error).replace(*_INSTEAD)) from error
     except Exception as error:
         takes, most = prompt + new - 1, positions_of(model)
         if most is None or takes <= most:
@@ -651,6 +658,10 @@ def profile_generation(
     if verbose:
         sys.stderr.write("".join(f"thoplw: {note}\n" for note in report.notes))
     return report
+
+
+#: A generation has no execute=True.
+_INSTEAD = "execute=True counts it on real tensors", "thoplw.count() around a real generation counts it"
 
 
 def _caller(

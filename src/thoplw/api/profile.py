@@ -204,10 +204,10 @@ def module_of(model: object) -> torch.nn.Module:
     if not isinstance(model, torch.nn.Module):
         hint = ""
         if isinstance(model, type):
-            hint = f"; call it first: profile({model.__name__}(...), ...)"
+            hint = f"; call it first: {model.__name__}(...)"
         elif isinstance(model, str):
             hint = "; only the command line takes names of models: build the model first"
-        raise InputError(f"profile takes a torch.nn.Module, not {type(model).__name__}: {_shorten(repr(model))}{hint}")
+        raise InputError(f"thoplw takes a torch.nn.Module, not {type(model).__name__}: {_shorten(repr(model))}{hint}")
     return _unwrapped(model)
 
 

@@ -159,7 +159,7 @@ def range_of(name: str, sizes: Sizes) -> range:
         raise InputError(f"{name}={sizes!r} has no sizes: the first is above the last, or the step is not positive")
     if 1 < len(found) < _FEWEST:
         raise InputError(
-            f"{name}={sizes!r} has only {len(found)} sizes ({notation.sizes(found)}): a formula needs {_FEWEST} or "
+            f"{name} has only {len(found)} sizes ({notation.sizes(found)}): a formula needs {_FEWEST} or "
             "more, two of them to check it. Give a wider range or a smaller step, or one size"
         )
     return found

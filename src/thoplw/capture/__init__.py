@@ -45,7 +45,7 @@ from thoplw.capture.snapshot import Snapshot
 from thoplw.capture.stand_ins import stood_in_for
 from thoplw.capture.step import Step
 from thoplw.capture.storages_run import StoragesRun
-from thoplw.capture.survivors import Survivors
+from thoplw.capture.survivors import Survivors, names_of
 from thoplw.capture.switches import switches_kept
 from thoplw.capture.torch_internals import (
     CAN_EXCHANGE,
@@ -240,9 +240,9 @@ def _capture(
         raise type(caught)(
             f"{caught} The forward caught this error and went another way than on real tensors."
         ) from caught
-    if left:
+    if names := names_of(left):
         raise InputError(
-            f"the forward kept a tensor of this run in {', '.join(left[:3])}, and thoplw cannot put back what was "
+            f"the forward kept a tensor of this run in {', '.join(names[:3])}, and thoplw cannot put back what was "
             "there before: set it anew before the model runs. thoplw puts back the attributes of modules, and the "
             "variables of the file that defines the class of the model."
         )

@@ -232,7 +232,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         if any(map(nested.is_nested, tensors_in((args, kwargs)))):
             return nested.answer(self, func, args, kwargs)
         if any(map(is_jagged, tensors_in((args, kwargs)))):
-            return NotImplemented
+            return nested.of_jagged(self, func, args, kwargs)
         if is_composite(func) and not sparse.is_product(func, args, kwargs):
             output, parts = self.take_apart(func, args, kwargs)
             self.record(self.call(func, args, kwargs, output, parts))

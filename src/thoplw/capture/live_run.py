@@ -12,7 +12,7 @@ from thoplw.capture import higher_order
 from thoplw.capture.distributed import refuse_split
 from thoplw.capture.lengths import with_lengths
 from thoplw.capture.memories import Memories
-from thoplw.capture.nested import is_nested, makes_nested, record_parts
+from thoplw.capture.nested import is_nested, makes_nested, of_jagged, record_parts
 from thoplw.capture.nesting import tensors_in
 from thoplw.capture.operators import is_composite, is_higher_order, is_mutable, target_of, writes_statistics, written
 from thoplw.capture.run import Run
@@ -46,7 +46,7 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
         if types:
             refuse_split(f"a tensor that {target_of(func)} is given", types)
             if any(map(is_jagged, tensors_in((args, kwargs)))):
-                return NotImplemented  # their class runs the operator on their rows
+                return of_jagged(self, func, args, kwargs)
         if any(map(is_nested, tensors_in((args, kwargs)))) or makes_nested(func):
             output = func(*args, **kwargs)
             record_parts(self, func, args, kwargs, output)

@@ -17,9 +17,15 @@ import torch
 
 from thoplw.capture.abstract import AbstractTensor, abstract
 from thoplw.capture.nesting import map_tensors, tensors_in
-from thoplw.capture.operators import target_of
+from thoplw.capture.operators import is_composite, target_of
 from thoplw.capture.run import Run
-from thoplw.capture.torch_internals import VERSION, is_jagged, make_nested_wrapper, sizes_of_nested
+from thoplw.capture.torch_internals import (
+    VERSION,
+    is_jagged,
+    make_nested_wrapper,
+    sizes_of_nested,
+    unknown_to_jagged,
+)
 from thoplw.errors import InputError
 
 #: What makes a nested tensor of a list of tensors.
@@ -53,6 +59,14 @@ def entered(run: Run, tensor: torch.Tensor) -> torch.Tensor:
     """Return the abstract nested tensor for a nested tensor among the inputs."""
     shapes = [torch.empty(1, *sizes, dtype=tensor.dtype, device="meta") for sizes in sizes_of_nested(tensor).tolist()]
     return _of(run, [abstract(run.specs.of(part), run.device) for part in shapes])
+
+
+def of_jagged(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Leave an operator to the class of jagged tensors, or give it the operators that this one is written in."""
+    if unknown_to_jagged(func, args, kwargs) and is_composite(func):
+        with run:
+            return func.decompose(*args, **kwargs)
+    return NotImplemented
 
 
 def record_parts(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:

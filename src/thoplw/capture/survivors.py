@@ -87,7 +87,7 @@ class Survivors:
         """What a container held, or an object in its slots; ``None`` where that is not known."""
         return self._around.get(id(holder), (None, None))[1]
 
-    def forget(self, specs: Specs, made: Callable[[], list[torch.Tensor]], keeper: Any = None) -> list[str]:
+    def forget(self, specs: Specs, made: Callable[[], list[torch.Tensor]], keeper: Any = None) -> list[Unknown]:
         """Have everything forget the abstract tensors of a run, and other tensors that it made.
 
         Args:
@@ -96,7 +96,7 @@ class Survivors:
             keeper: what may keep them.
 
         Returns:
-            What still holds one, as it is not known what was there before.
+            What still holds one, as it is not known what was there before; :func:`names_of` tells what matters of it.
         """
         if not (self._number() > 0 or made()):
             return []
@@ -119,10 +119,7 @@ class Survivors:
                 break
             met.add(id(doomed))
             doomed = self._release(doomed, unknown, met)
-        if unknown:
-            gc.collect()  # a forward may have collected what was no garbage then
-        beside = {id(unknown), *map(id, unknown)}
-        return [name for holder, name in unknown if not _is_of_frames(holder, beside)]
+        return unknown
 
     def _number(self) -> int:
         """How many abstract tensors there are that were not there before."""
@@ -189,6 +186,14 @@ class Survivors:
                 object.__setattr__(holder, name, before[name])
             else:
                 object.__delattr__(holder, name)
+
+
+def names_of(unknown: list[Unknown]) -> list[str]:
+    """The names of what holds tensors of a run, as far as a later forward meets it there."""
+    if unknown:
+        gc.collect()  # a forward may have collected what was no garbage then
+    beside = {id(unknown), *map(id, unknown)}
+    return [name for holder, name in unknown if not _is_of_frames(holder, beside)]
 
 
 #: What holds the variables of calls: a later forward meets none of them there.

@@ -113,6 +113,19 @@ def rows_of(jagged: Any) -> torch.Tensor:
     return rows
 
 
+def unknown_to_jagged(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether the class of jagged tensors has no way of its own to run an operator.
+
+    Releases since 2.7 then take the operator apart, if it is written in others; older ones refuse it. Since 2.1.
+    """
+    from torch.nested._internal.ops import lookup_jagged
+
+    if lookup_jagged(func, *args, **kwargs) is not None:
+        return False
+    own_kernel = torch._C.DispatchKey.CompositeImplicitAutogradNestedTensor
+    return not torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), own_kernel)
+
+
 def sizes_of_nested(nested: torch.Tensor) -> torch.Tensor:
     """``[N, rank]``: the shapes of the tensors inside a nested one without a shape. Since 2.0."""
     return nested._nested_tensor_size()

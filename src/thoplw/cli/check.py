@@ -193,8 +193,14 @@ def _solved(
     """The profile at the largest size of a variable that keeps the limits; at the smallest, where none does."""
     from thoplw.api.natural import natural
     from thoplw.api.profile import profile
+    from thoplw.models.registry import load
     from thoplw.models.sizes import scalable
 
+    if not model.startswith("hf:") and load(model).inputs is None:
+        raise InputError(
+            f"--solve makes inputs for models of a zoo only, and {model} has no default ones: in Python, "
+            "thoplw.formula(...).largest(...) takes a model of your own"
+        )
     ((variable, sizes),) = solve.items()
     fixed = {name: size for name, size in given.items() if size is not None and name != variable}
     if variable == "batch" and sizes is None:

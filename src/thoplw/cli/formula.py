@@ -111,6 +111,10 @@ def formula(
 
     thoplw formula net.py:Net --vars B=1:64,R=32:512:32 --input B,3,R,R
     """
+    if memory and depth is not None:
+        raise typer.BadParameter(
+            "--depth shows the MACs of modules alone; for the peak of one, give --memory with --module"
+        )
     kind = kind_for(kind, output, KINDS)
     with told():
         found = _found(model, wanted, inputs or [], convention, memory)

@@ -55,6 +55,8 @@ _OPTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"\bown=False\b", "--cumulative"),
     (r"\bcolumns=\[([^]]*)\]", lambda found: f"--columns {found[1].replace(chr(39), '').replace(', ', ',')}".strip()),
     (r"\bgive prefill= and step=, functions", "in Python, thoplw.profile_generation takes functions"),
+    (r"^scaler=( makes .*): give optimizer=$", r"--scaler\1: add --optimizer"),
+    (r"^clip=", "--clip "),
     (r"^(cache|seconds)=('?)([\w.-]*)\2", r"--\1 \3"),
     (r"\b(depth|fmt|kind|sort|top)=('?)([\w%.-]*)\2", lambda found: f"--{found[1]} {found[3]}".strip()),
     (r"\bfmt, columns, sort, top and own\b", "--fmt, --columns, --sort, --top and --cumulative"),

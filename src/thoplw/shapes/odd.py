@@ -99,6 +99,18 @@ def max_pool3d(
     return (contiguous(shape, x.dtype), contiguous(shape, "int64")) if min(sizes) > 0 else None
 
 
+def weight_norm(v: TensorSpec, g: TensorSpec, dim: int = 0) -> tuple[TensorSpec, TensorSpec] | None:
+    """``[*] [N] -> [*] [N]``: a weight of direction v and length g, and the lengths of v: no meta kernel up to 2.2."""
+    return (v, g) if v.dtype == g.dtype and v.dtype in ("float32", "float64") and is_contiguous(v, g) else None
+
+
+def weight_norm_backward(
+    gradient: TensorSpec, v: TensorSpec, g: TensorSpec, lengths: TensorSpec, dim: int
+) -> tuple[TensorSpec, TensorSpec] | None:
+    """``[*] [*] [N] -> [*] [N]``: gradients of directions and lengths: no meta kernel up to torch 2.5."""
+    return weight_norm(v, g) if gradient.shape == v.shape else None
+
+
 def histogram(x: TensorSpec, bins: int | TensorSpec = 100, **options: Any) -> tuple[TensorSpec, TensorSpec] | None:
     """``[*] -> [bins] [bins + 1]``: counts, and the edges of bins, which can be given."""
     count = bins if isinstance(bins, int) else bins.numel - 1
@@ -156,6 +168,8 @@ RULES: Mapping[str, Callable[..., Any]] = {
     "_cudnn_rnn_backward": recurrent_backward,
     "_embedding_bag": embedding_bag,
     "_embedding_bag_forward_only": embedding_bag,
+    "_weight_norm_interface": weight_norm,
+    "_weight_norm_interface_backward": weight_norm_backward,
     "_histogramdd_bin_edges": edges_of_bins,
     "_histogramdd_from_bin_cts": counts_in_bins,
     "_histogramdd_from_bin_tensors": counts_between,

@@ -28,7 +28,7 @@ def page(outline: Outline) -> str:
     made = templates.get_template("page.html").render(
         outline=outline,
         figures=[
-            {"name": each.name, "heading": each.label, "noun": f"{each.unit}s"}
+            {"name": each.name, "heading": each.label, "noun": _noun(each.label, f"{each.unit}s")}
             for each in outline.figures
             if each.on_page
         ],
@@ -37,6 +37,11 @@ def page(outline: Outline) -> str:
         scripts=[read(f"vendor/{name}.min.js") for name in LIBRARIES] + [read("page.js")],
     )
     return storable(made)
+
+
+def _noun(label: str, units: str) -> str:
+    """What a figure counts: its units, or which of them, as in ``MACs forward``."""
+    return label if label.startswith(f"{units} ") else units
 
 
 def rows(outline: Outline) -> list[dict[str, Any]]:
