@@ -434,7 +434,9 @@ def test_reads_of_memory_say_what_to_do(read: Callable[[torch.Tensor], Any]) -> 
         thoplw.profile(Reads(), (2, 8))
 
 
-@pytest.mark.parametrize(("shape", "count"), [((3, 4), 12), ((2, 3, 4), 7), ((5,), 5), ((3, 4), 0), ((0, 3), 0)])
+@pytest.mark.parametrize(
+    ("shape", "count"), [((3, 4), 12), ((2, 3, 4), 7), ((5,), 5), ((3, 4), 0), ((0, 3), 0), ((), 1), ((), 0)]
+)
 def test_assumed_positions_are_the_first_that_torch_would_give(shape: tuple[int, ...], count: int) -> None:
     mask = (torch.arange(torch.Size(shape).numel()) < count).reshape(shape)
 
@@ -442,3 +444,14 @@ def test_assumed_positions_are_the_first_that_torch_would_give(shape: tuple[int,
 
     assert torch.equal(found, mask.nonzero())
     assert count == 0 or found.stride() == mask.nonzero().stride()
+
+
+def test_positions_that_no_memory_holds_have_a_shape_only() -> None:
+    class Picks(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[x > 0].unsqueeze(1) @ x.new_ones(1, 2)
+
+    rows = 10**10
+
+    assert first_positions((rows, 8), rows * 8).is_meta
+    assert thoplw.profile(Picks(), torch.empty(rows, 8, device="meta"), verbose=False)[0] == rows * 8 * 2

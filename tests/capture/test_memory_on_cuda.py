@@ -43,6 +43,32 @@ def watched_branches(x: torch.Tensor) -> torch.Tensor:
     return loss
 
 
+class Keeping(torch.autograd.Function):
+    """Keeps the gradient that it gives on."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, kept: list[torch.Tensor]) -> torch.Tensor:
+        """Return something else, of which autograd keeps nothing."""
+        ctx.kept = kept
+        return x * 2
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override] # torch's own
+        """Have it in Python as it is added up."""
+        made = gradient * 2
+        ctx.kept.append(made)
+        return made, None
+
+
+def kept_branches(x: torch.Tensor) -> torch.Tensor:
+    """Two branches, whose own backward keeps what it gives on."""
+    kept: list[torch.Tensor] = []
+    y = x.relu()
+    loss: Any = Keeping.apply(y, kept).sum() + Keeping.apply(y, kept).sum()  # type: ignore[no-untyped-call] # torch's
+    loss.kept = kept
+    return loss  # type: ignore[no-any-return] # what apply returns, torch does not say
+
+
 class Attention(nn.Module):
     """Attention with dropout, over a mask."""
 
@@ -56,7 +82,7 @@ def leaf() -> torch.Tensor:
     return torch.randn(1000, 1000, requires_grad=True)
 
 
-@pytest.mark.parametrize("way", [branches, watched_branches])
+@pytest.mark.parametrize("way", [branches, watched_branches, kept_branches])
 def test_gradients_are_added_as_while_nobody_looks_on(way: Any) -> None:
     def step(_: nn.Module, x: torch.Tensor) -> torch.Tensor:
         loss = way(x)

@@ -286,6 +286,26 @@ def test_an_error_that_was_caught_may_be_kept(training: bool, monkeypatch: pytes
     assert len(functools.errors_of_a_test) == 1  # type: ignore[attr-defined]
 
 
+def in_arguments(y: torch.Tensor) -> Exception:
+    return ValueError(y, [y])
+
+
+def in_an_attribute(y: torch.Tensor) -> Exception:
+    error = ValueError()
+    error.tables = {"y": [y]}  # type: ignore[attr-defined]
+    return error
+
+
+@pytest.mark.parametrize("made", [in_arguments, in_an_attribute, lambda y: iter([y]), lambda y: iter((y,))])
+def test_what_a_later_forward_finds_in_an_error_or_an_iterator_is_said(
+    made: Callable[[torch.Tensor], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(functools, "kept_of_a_test", SimpleNamespace(), raising=False)  # where nobody looks
+    model = Keeping(lambda y: setattr(functools.kept_of_a_test, "last", made(y)))  # type: ignore[attr-defined]
+    with pytest.raises(thoplw.InputError, match="kept a tensor of this run"):
+        thoplw.profile(model, (2, 4))
+
+
 def test_what_a_forward_collected_too_early_is_no_survivor() -> None:
     """A cycle that grew old in the run is garbage only after it."""
 

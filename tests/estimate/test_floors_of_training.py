@@ -123,6 +123,20 @@ def test_what_may_be_another_tensor_is_no_weight_that_must_be_read() -> None:
     assert phases(report(model, (16, 16)))["backward"] == BYTE * 2 * weight
 
 
+def test_what_a_module_makes_on_the_way_may_look_like_its_weight() -> None:
+    """The gradient of the weight takes what was made, and nothing goes back through the weight."""
+
+    class Half(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(16, 16))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (x[:, :16].relu() @ self.weight).mean()
+
+    assert phases(report(Half(), (16, 32)))["backward"] == BYTE * 4 * 16 * 16
+
+
 def test_a_cache_spares_what_is_there_at_the_beginning_and_at_the_end() -> None:
     found = report(layers(), optimizer="adamw")
     weights, spared = FIRST + SECOND, 1000

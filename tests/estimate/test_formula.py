@@ -162,3 +162,16 @@ def test_another_cost_from_the_same_runs() -> None:
 def test_a_variable_of_one_size() -> None:
     (piece,), _ = searched(lambda b, s: b * s, range(8, 9), range(1, 65))
     assert text(piece.polynomial, "BS") == "8*S"
+
+
+def test_no_piece_of_a_maximum_goes_on_where_another_is_larger() -> None:
+    """Peaks are maxima, and where one part gives way to another is no line along a variable."""
+
+    def peak(b: int, s: int) -> int:
+        return max(4 * s**2 + 64 * s + 64 * b + 279624, 64 * s + 16448 * b + 279620)
+
+    pieces, _ = searched(peak, range(1, 301), range(1, 2001))
+    assert len(pieces) > 1
+    for piece in pieces:
+        for corner in product(*((sizes[0], sizes[-1]) for sizes in piece.ranges)):
+            assert piece.polynomial(corner) == peak(*corner)

@@ -106,7 +106,7 @@ class Decisions:
                 plain += index.nonzero().unbind(1)
             else:
                 run.assume(kept(index), "aten.index")
-                plain += _made_up(run, self._positions(index)).unbind(1)
+                plain += [_made_up(run, column) for column in self._positions(index).unbind(1)]
         return plain
 
 
@@ -153,13 +153,18 @@ class Positions:
 
 
 def first_positions(shape: tuple[int, ...], count: int) -> torch.Tensor:
-    """The first positions in a tensor of some shape, row by row, laid out as torch does: ``[count, rank]``."""
+    """The first positions in a tensor of some shape, row by row, laid out as torch does: ``[count, rank]``.
+
+    More than memory is for have a shape only, on the meta device.
+    """
+    if count > _MANY:
+        return torch.empty(len(shape), count, dtype=torch.int64, device="meta").t()
     rest = torch.arange(count, device=_HERE)
     columns = []
     for size in reversed(shape):
         columns.append(rest % size)
         rest = rest // size
-    return torch.stack(columns[::-1]).t() if columns else rest.view(count, 0)
+    return torch.stack(columns[::-1]).t() if columns else rest.new_empty(count, 0)
 
 
 def _boxes(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Tensor:
@@ -279,6 +284,9 @@ def kept(mask: torch.Tensor) -> str:
     """Return the assumption about the positions at which a mask is true, in words."""
     return _EVERY if density_of(mask) == 1 else _EVENLY
 
+
+#: How many positions are made up, at most: they take 8 bytes for each dimension.
+_MANY = 2**26
 
 #: How many values are made up, at most: counts are of images and of experts.
 _FEW = 2**12

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
+from sys import getrefcount
 from typing import Any
 
 import torch
@@ -109,7 +110,8 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         if type(first) is not AbstractTensor or type(second) is not AbstractTensor or first.memory is None:
             return False
         same = first.spec == output.spec and first.spec.shape == second.spec.shape and _is_dense(first)
-        return same and is_held_once(first) and self.ledger.is_alone(first, self._since)
+        alone = is_held_once(first) and getrefcount(first) <= _OF_A_CALL
+        return same and alone and self.ledger.is_alone(first, self._since)
 
 
 def _is_dense(tensor: torch.Tensor) -> bool:
@@ -143,6 +145,10 @@ def _in_caches(value: Any, inside: bool = False, depth: int = 0) -> Iterator[tor
 
 
 _SUM = torch.ops.aten.add.Tensor
+
+#: References in Python to an argument that nobody has kept, at most: of torch itself, of all arguments, of a name, and
+#: of the question. Up to torch 2.9 the first is none.
+_OF_A_CALL = 4
 
 #: Layers in lists in caches in outputs: nobody nests deeper.
 _DEEPEST = 6

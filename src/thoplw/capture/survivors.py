@@ -135,6 +135,8 @@ class Survivors:
                 holder.cache_clear()
             elif id(holder) in met or isinstance(holder, _PASSING):
                 continue
+            elif isinstance(holder, BaseException):
+                unknown.append((holder, f"{_describe(holder)}.args"))
             elif isinstance(holder, dict):
                 self._from_dict(holder, identities, unknown, _owner_of(holder))
             elif isinstance(holder, (list, deque)):
@@ -194,8 +196,8 @@ def names_of(unknown: list[Unknown]) -> list[str]:
     return [name for holder, name in unknown if not _is_of_frames(holder, beside)]
 
 
-#: What holds a tensor for a while only, or is a mere place of one.
-_PASSING: tuple[type, ...] = (types.FrameType, types.TracebackType, BaseException, type(iter([])))
+#: What holds the variables of calls: a later forward meets none of them there.
+_PASSING: tuple[type, ...] = (types.FrameType, types.TracebackType)
 
 
 def _is_of_frames(holder: Any, beside: set[int]) -> bool:

@@ -581,8 +581,8 @@ def number_of_node(node: Any) -> int:
 def is_held_once(tensor: torch.Tensor) -> bool:
     """Whether autograd needs a gradient that an operator of its own gets at one place only. Since 2.0.
 
-    That is one reference of autograd's, and three of the call of the mode. Whether somebody has it in Python is not
-    told.
+    That is one reference of autograd's, and three of the call of the mode. Whether somebody has it in Python, its
+    references there tell.
     """
     return int(tensor._use_count()) <= 4  # type: ignore[attr-defined] # torch types no private names
 

@@ -156,8 +156,8 @@ class _Search:
         own = set(product(*grid))
         known = (point for point in self._measure.known() if _inside(point, cell))
         chosen = dict.fromkeys(point for point in known if point not in own)
-        # Where all are held out, the corners are among them, whatever is known already.
-        corners = 2 ** len(cell) if count == HELD_OUT else 0
+        # The corners are among them, whatever is known already: of a maximum, another part may be the larger one there.
+        corners = 2 ** len(cell) if count == HELD_OUT or len(cell) > 1 else 0
         for at, point in enumerate(self._places(cell)):
             if at >= corners and len(chosen) >= count:
                 break

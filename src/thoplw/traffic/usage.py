@@ -205,8 +205,8 @@ class Usage:
     def _back_through(self) -> Mapping[int, int]:
         """The bytes of each weight that gradients go back through.
 
-        A product takes the weight as it is or transposed. Where a tensor that the module is given or returns has as
-        many elements, that may be what the product takes: then the weight counts as not read.
+        A product takes the weight as it is or transposed. Where a tensor that the module is given, makes or returns has
+        as many elements, that may be what the product takes: then the weight counts as not read.
         """
         taken: dict[int, set[TensorSpec]] = defaultdict(set)  # module -> what products take in its backward pass
         for call, scope in {*_steps_of(self._trace, Phase.BACKWARD)}:
@@ -214,11 +214,10 @@ class Usage:
                 taken[self._trace.scopes[scope].module].update(call.inputs)
         found: dict[int, int] = {}
         for module, specs in taken.items():
-            around = {
-                spec.numel
-                for scope in self._calls[module]
-                for spec in (*self._trace.scopes[scope].inputs, *self._trace.scopes[scope].outputs)
-            }
+            around: set[int] = set()
+            for index in self._calls[module]:
+                opened = self._trace.scopes[index]
+                around.update(spec.numel for spec in (*opened.inputs, *opened.outputs, *self._effects[index].made))
             for weight in self._trace.modules[module].parameters:
                 spec = weight.spec
                 if spec.numel not in around and not specs.isdisjoint((spec, _transposed(spec))):

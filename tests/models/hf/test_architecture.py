@@ -10,6 +10,7 @@ from checks.releases import working_transformers
 
 from thoplw.errors import InputError, MissingExtraError, UnknownNameError
 from thoplw.models import hf
+from thoplw.models.hf.architecture import _bring_into_vocabulary
 from thoplw.models.registry import load
 
 working_transformers()
@@ -85,6 +86,19 @@ def test_placeholders_are_in_the_vocabulary(name: str) -> None:
     tokens = {token for each in names if (token := getattr(config, each, None)) is not None}
     assert tokens
     assert max(tokens) < config.get_text_config().vocab_size
+
+
+def test_placeholders_take_no_id_of_another_token() -> None:
+    from transformers import AutoConfig
+
+    tokens = {"image_token_index": 70, "video_token_index": 71, "pad_token_id": 62}
+    text = {"model_type": "llama", "vocab_size": 64}
+    settings = {"model_type": "llava_next_video", "text_config": text, **tokens}
+    config = AutoConfig.for_model(**settings)
+
+    _bring_into_vocabulary(config)
+
+    assert (config.image_token_index, config.video_token_index, config.pad_token_id) == (61, 63, 62)
 
 
 def test_placeholders_of_pictures_and_videos_stay_apart() -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -80,18 +81,24 @@ def _bring_into_vocabulary(config: Any) -> None:
     """Give placeholders ids that the vocabulary has, as those of checkpoints do; also in configurations inside.
 
     For example Idefics2 marks pictures by token 32,001, and its default vocabulary has 32,000. Costs do not depend on
-    the id; the embedding refuses one that it does not have.
+    the id; the embedding refuses one that it does not have, and pictures of which others take the id are not found.
     """
     names = {name for _, tokens in PLACEHOLDERS.values() for name in tokens}
     known = {name: token for name in sorted(names) if isinstance(token := getattr(config, name, None), int)}
     size: Any = getattr(config.get_text_config(), "vocab_size", None) if known else None
     outside = sorted({token for token in known.values() if isinstance(size, int) and token >= size})
+    taken = {token for name, token in vars(config).items() if name.endswith(_NAMES_TOKENS) and isinstance(token, int)}
+    free = islice((token for token in reversed(range(size)) if token not in taken), len(outside)) if outside else ()
+    inside = dict(zip(reversed(outside), free, strict=False))  # the last for the last
     for name, token in known.items():
-        if token in outside:
-            setattr(config, name, size - len(outside) + outside.index(token))
+        setattr(config, name, inside.get(token, token))
     for inner in vars(config).values():
         if hasattr(inner, "get_text_config"):
             _bring_into_vocabulary(inner)
+
+
+#: How the names of settings end that are ids of tokens.
+_NAMES_TOKENS = ("_token_id", "_token_index")
 
 
 #: The mappings of classes that generate text, the first first.
