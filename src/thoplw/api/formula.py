@@ -256,7 +256,7 @@ class Formula:
         """The figures, without those that repeat another's: MACs of a convention that counts in FLOPs."""
         unit = self._about.unit
         found: dict[str, str] = {}
-        for name in filter(self._pieces.__contains__, FORMULAS):
+        for name in self._pieces:
             found.setdefault(FORMULAS[name].heading_in(unit), name)
         return list(found.values())
 
@@ -290,8 +290,7 @@ class Formula:
         sizes = {name: _whole(name, size) for name, size in given.items() if name in self._variables}
         limits = {name: _whole(name, most) for name, most in given.items() if name in FORMULAS}
         if not limits:
-            known = ", ".join(name for name in FORMULAS if name in self._pieces)
-            raise InputError(f"largest needs a limit, such as macs=10e12; figures: {known}")
+            raise InputError(f"largest needs a limit, such as macs=10e12; figures: {', '.join(self._pieces)}")
         # The largest size within one limit may exceed another, which a smaller size exceeds as well where costs fall.
         largest: int | None = None
         while True:
@@ -344,7 +343,7 @@ class Formula:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, for JSON: each figure that has a formula, with the runs; coefficients as text."""
-        found = {name: _or_none(self, name) for name in FORMULAS if name in self._pieces}
+        found = {name: _or_none(self, name) for name in self._pieces}
         return {
             **self._about.to_dict(),
             "module": self.path,
@@ -446,9 +445,11 @@ def search(
         require_effect(runs, ranges, axis, each)
     known = hints_of(runs.model(tuple(each[0] for each in ranges)))
     pieces = {"macs": solve(runs.measure(FORMULAS["macs"]), ranges, known, whole=whole)}
-    known_of_runs = [name for name, figure in FORMULAS.items() if memory or not figure.lacking]
-    for name in filter(figures.__contains__, known_of_runs if pieces["macs"] else ()):
-        measure = runs.measure(FORMULAS[name])
+    others = {name: FORMULAS[name] for name in FORMULAS if name in figures and name not in pieces}
+    for name, figure in (others if pieces["macs"] else {}).items():
+        if figure.lacking and not memory:
+            continue
+        measure = runs.measure(figure)
         # Most often it holds where the cost does, and is of no higher degree: that takes no more runs.
         same = [refit(piece, measure.at) for piece in pieces["macs"]]
         found_too = tuple(piece for piece in same if piece is not None)
