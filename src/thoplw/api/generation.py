@@ -496,7 +496,7 @@ class Generation:
     @property
     def about(self) -> dict[str, str]:
         """The class of the model, convention, unit and versions."""
-        info = self.prefill.to_dict()
+        info = self._calls.prefill(self.prompt).info.profile.about.to_dict()
         about = {key: info[key] for key in ("thoplw", "torch", "convention", "unit")}
         return {"model": type(self._calls.caller.model).__name__, **about}
 
