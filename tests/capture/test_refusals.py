@@ -39,6 +39,11 @@ REFUSED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     "index": (lambda x, at: x[at], (ROWS, torch.tensor([5])), "index 5"),
     "second index": (lambda x, at: x[:, at], (ROWS, torch.tensor([-5])), "index -5"),
     "gather": (lambda x, at: x.gather(1, at), (ROWS, torch.tensor([[4]])), "index 4"),
+    "gather by an expanded index": (
+        lambda x, at: x.gather(1, at.expand(5, 2)),
+        (ROWS, torch.tensor([[0], [1], [4], [2], [3]])),
+        "index 4",
+    ),
     "scatter": (
         lambda x, at: x.scatter_add(0, at, torch.ones(1, 1)),
         (ROWS, torch.tensor([[9]])),
@@ -152,3 +157,18 @@ def test_the_error_names_the_module() -> None:
     model = nn.Sequential(nn.Embedding(10, 3))
     with pytest.raises(thoplw.InputError, match=r"module '0' \(Embedding\)"):
         thoplw.profile(model, torch.tensor([10]))
+
+
+@pytest.mark.parametrize("true", [2, 3])
+def test_places_of_an_expanded_mask_are_counted_as_torch_does(true: int) -> None:
+    """Of 3 tokens with 4 features each, ``true`` are to be filled from 8 numbers."""
+
+    def scatter(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return x.masked_scatter(mask[:, None].expand(3, 4), torch.ones(8))
+
+    inputs = torch.zeros(3, 4), torch.arange(3) < true
+    if true == 2:
+        thoplw.profile(Calling(scatter), inputs, verbose=False)
+        return
+    with pytest.raises(thoplw.InputError, match="12 places for 8 elements"):
+        thoplw.profile(Calling(scatter), inputs, verbose=False)

@@ -26,11 +26,19 @@ def _is_real(value: Any, has: HasValues) -> bool:
 
 def _outside(index: torch.Tensor, size: int, low: int = 0) -> Reason:
     """Return why indices are out of bounds, if they are."""
-    smallest, largest = index.aminmax()
+    smallest, largest = _once(index).aminmax()
     for found in (int(smallest), int(largest)):
         if not low <= found < size:
             return f"index {found} is out of bounds for a dimension of size {size}"
     return None
+
+
+def _once(tensor: torch.Tensor) -> torch.Tensor:
+    """Each element that is in memory, once: an expanded tensor, such as the distances of all heads, may be huge."""
+    kept = (
+        0 if size and not stride else slice(None) for size, stride in zip(tensor.shape, tensor.stride(), strict=True)
+    )
+    return tensor[tuple(kept)]
 
 
 def _rows(table: int, ids: int, has: HasValues, *args: Any, **kwargs: Any) -> Reason:
@@ -84,7 +92,8 @@ def _scattered(has: HasValues, x: torch.Tensor, mask: torch.Tensor, source: torc
         return f"the mask is of {mask.dtype}, not of torch.bool"
     if not has(mask):
         return None
-    places = int(mask.sum()) * (x.numel() // max(mask.numel(), 1))
+    once = _once(mask)
+    places = int(once.sum()) * (x.numel() // max(once.numel(), 1))
     if places <= source.numel():
         return None
     return (
