@@ -21,7 +21,7 @@ import sys
 import time
 import warnings
 from collections import Counter
-from concurrent.futures import TimeoutError
+from concurrent.futures import TimeoutError, as_completed
 from contextlib import suppress
 from datetime import date
 from importlib.metadata import version
@@ -132,8 +132,9 @@ def note(names: list[str], timeout: float, memory: int, workers: int) -> None:
         LINES.open("a", encoding="utf-8") as file,
         ProcessPool(workers, context=spawn, initializer=limited, initargs=(memory,)) as pool,
     ):
-        waiting = [(name, pool.schedule(measure, args=(name, timeout), timeout=_PATIENCE * timeout)) for name in names]
-        for done, (name, future) in enumerate(waiting, 1):
+        waiting = {pool.schedule(measure, args=(name, timeout), timeout=_PATIENCE * timeout): name for name in names}
+        for done, future in enumerate(as_completed(waiting), 1):
+            name = waiting[future]
             try:
                 line = future.result()
             except TimeoutError:
