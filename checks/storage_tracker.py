@@ -3,6 +3,10 @@
 Nothing here comes from thoplw. A dispatch mode sees what operators return. Each storage counts from the operator that
 made it until torch lets go of it, which a weak reference tells. What a kernel allocates and frees by itself no mode
 sees.
+
+A mode changes one thing: while it looks on, autograd adds up the gradients of a tensor that went several ways out of
+place, and otherwise into the first of them, if nobody else has that (``can_accumulate_inplace`` in torch's
+``input_buffer.cpp``). So the tracker adds in place there.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import gc
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from sys import getrefcount
 from typing import Any
 
 import torch
@@ -25,6 +30,7 @@ class StorageTracker(TorchDispatchMode):
         live: bytes of the storages that are there now.
         peaks: the most that there were in each part, see :meth:`begin`.
         seen: after each operator that made a storage, its name and the bytes that were there.
+        called: the names of all operators.
     """
 
     def __init__(self, held: Iterable[torch.Tensor]) -> None:
@@ -32,8 +38,10 @@ class StorageTracker(TorchDispatchMode):
         self.live = 0
         self.peaks: list[int] = []
         self.seen: list[tuple[str, int]] = []
+        self.called: set[str] = set()
         self._sizes: dict[int, int] = {}
         self._references: dict[int, weakref.ref[torch.UntypedStorage]] = {}
+        self._makers: dict[int, int] = {}  # of a storage, the node of a backward pass that it was made in
         for tensor in held:
             self.add(tensor)
 
@@ -64,15 +72,51 @@ class StorageTracker(TorchDispatchMode):
 
     def _gone(self, key: int) -> None:
         self._references.pop(key, None)
+        self._makers.pop(key, None)
         self.live -= self._sizes.pop(key, 0)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
+        name = func._schema.name.replace("::", ".")
+        self.called.add(name)
+        node = _node()
+        in_place = func is torch.ops.aten.add.Tensor and node != _NO_NODE and self._is_sum_of_gradients(node, args)
+        output = args[0].add_(args[1]) if in_place else func(*args, **(kwargs or {}))
+        for tensor in tensors_in(output):
+            if tensor.layout is torch.strided:
+                self._makers.setdefault(tensor.untyped_storage()._cdata, node)
         # An operator with out= may have given the storage of an argument another size.
         added = [self.add(tensor) for tensor in tensors_in((output, args, kwargs))]
         if any(added):
-            self.seen.append((func._schema.name.replace("::", "."), self.live))
+            self.seen.append((name, self.live))
         return output
+
+    def _is_sum_of_gradients(self, node: int, args: tuple[Any, ...]) -> bool:
+        """Whether autograd adds what a node gives to what others gave, into memory that nobody else has."""
+        first, second = args
+        if torch.is_grad_enabled() or type(second) is not torch.Tensor or first.dtype != second.dtype:
+            return False
+        same = first.shape == second.shape and first.layout is second.layout is torch.strided
+        if not same or self._makers.get(first.untyped_storage()._cdata, node) == node:
+            return False
+        storage = first.untyped_storage()
+        alone = first._use_count() <= _OF_A_CALL and getrefcount(first) <= _IN_PYTHON
+        alone = alone and torch._C._storage_Use_Count(storage._cdata) <= 2
+        return alone and storage.nbytes() == first.numel() * first.itemsize  # dense
+
+
+def _node() -> int:
+    """The number of the node of the graph that a backward pass is at."""
+    node = torch._C._current_autograd_node() if torch._C._current_graph_task_id() >= 0 else None
+    return _NO_NODE if node is None else int(node._sequence_nr())
+
+
+_NO_NODE = -1
+
+#: References to a tensor that only autograd has, in a call of the mode: its own, and those of the call.
+_OF_A_CALL = 4
+
+#: The same of Python: torch's own, which is none up to 2.9, that of all arguments, of a name, and of the question.
+_IN_PYTHON = 4
 
 
 @contextmanager

@@ -19,10 +19,13 @@ from thoplw.capture.torch_internals import current_node, graph_task, is_held_onc
 from thoplw.capture.training_run import TrainingRun
 from thoplw.record import Kind
 
-#: What cuBLAS is given to work in, from the first product of matrices on: by default 2 buffers of 4,096 KiB and 8 of
-#: 16 KiB, as ``CUBLAS_WORKSPACE_CONFIG=:4096:2:16:8`` says it ("Reproducibility" in torch's documentation). On a GPU of
-#: the generation of Hopper it is 32 MiB.
+#: What cuBLAS is given to work in, from the first product of matrices of a thread on: by default 2 buffers of 4,096 KiB
+#: and 8 of 16 KiB, as ``CUBLAS_WORKSPACE_CONFIG=:4096:2:16:8`` says it ("Reproducibility" in torch's documentation). On
+#: a GPU of the generation of Hopper it is 32 MiB. Backward passes run in a thread of their own.
 CUBLAS_WORKSPACE = 2 * 4096 * 1024 + 8 * 16 * 1024
+
+#: The same of cuBLASLt, which products with a bias go to (``CUBLASLT_WORKSPACE_SIZE``).
+CUBLASLT_WORKSPACE = 1024 * 1024
 
 #: Operators that cuBLAS computes.
 _PRODUCTS = frozenset(f"aten.{name}" for name in ("mm", "addmm", "bmm", "baddbmm", "addmv", "mv", "dot", "_int_mm"))
@@ -33,8 +36,7 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
 
     Attributes:
         ledger: what was there, and when.
-        gpu: whether it is for a CUDA GPU: then cuBLAS keeps a workspace, and autograd adds gradients as where nobody
-            looks on.
+        gpu: whether it is for a CUDA GPU: then cuBLAS keeps workspaces.
     """
 
     gpu = False
@@ -43,7 +45,7 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         """Take what :class:`Run` takes."""
         super().__init__(**shared)
         self.ledger = Ledger(self._all)
-        self._cublas = False  # whether it has its workspace
+        self._workspaces: set[tuple[int, bool]] = set()  # those that there are, and whether for backward passes
         self._node = -1  # the number of the node of the graph that a backward pass is at
         self._since = 0  # the step with which that began
 
@@ -80,18 +82,20 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         self.ledger.note(chain.from_iterable(map(tensors_in, optimizer.state.values())), Kind.OPTIMIZER)
 
     def _run_one(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-        if self.gpu:
-            self._before_on_gpu(func)
+        if self.gpu and (target := target_of(func)) in _PRODUCTS:
+            for size in (CUBLAS_WORKSPACE, CUBLASLT_WORKSPACE)[: 1 + (target == "aten.addmm")]:
+                if (workspace := (size, graph_task() >= 0)) not in self._workspaces:
+                    self._workspaces.add(workspace)
+                    self.ledger.keep(size, Kind.WORKSPACES)
+        self._look_at_node()
         output = super()._run_one(func, types, args, kwargs)
-        if self.gpu and func is _SUM and self._is_added_in_place(args, output):
+        if func is _SUM and self._is_added_in_place(args, output):
             output.memory = args[0].memory
         self.ledger.record(func, args, kwargs or {}, output)
         return output
 
-    def _before_on_gpu(self, func: Any) -> None:
-        if not self._cublas and target_of(func) in _PRODUCTS:
-            self._cublas = True
-            self.ledger.keep(CUBLAS_WORKSPACE, Kind.WORKSPACES)
+    def _look_at_node(self) -> None:
+        """Note where the graph's next node begins, so that its outputs are told from those of others."""
         node = current_node() if graph_task() >= 0 else None
         number = -1 if node is None else number_of_node(node)
         if number != self._node:
