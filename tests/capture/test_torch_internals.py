@@ -55,6 +55,7 @@ from thoplw.capture.torch_internals import (
     is_parameter,
     is_transformed,
     is_written_in_operators,
+    keep_busy,
     kernel_in_python,
     kernels_instead,
     lacks_memory,
@@ -644,6 +645,14 @@ def test_a_gradient_is_told_that_autograd_needs_elsewhere() -> None:
         with Look():
             loss.backward()
         assert found[0] is (way is of_its_own)
+
+
+def test_keep_busy_is_a_kernel_of_torchs_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert callable(torch.cuda._sleep)
+    asked: list[int] = []
+    monkeypatch.setattr(torch.cuda, "_sleep", asked.append)
+    keep_busy(1000)
+    assert asked == [1000]
 
 
 def test_backward_passes_are_told_with_whether_they_make_a_graph() -> None:

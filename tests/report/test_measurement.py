@@ -96,6 +96,16 @@ def test_modules_that_were_not_called_count_for_what_ran_them(measured: Measurem
     assert alone.between == 0
 
 
+def test_what_a_gpu_waits_for_lies_between_layers() -> None:
+    """Layers take 6 ms of the 7 that the GPU is at work, and Python takes 10 to launch it all."""
+    late = replace(measurement(), on="cuda", untouched=(0.010, 0.010, 0.010))
+    assert late.between == pytest.approx(0.010 - 0.006)
+    assert late.accounted == pytest.approx(late.latency)
+    early = replace(late, untouched=(0.0069, 0.0069, 0.0069))  # timers made it slower
+    assert early.between == pytest.approx(0.001)
+    assert early.accounted > early.latency
+
+
 @pytest.mark.parametrize("kind", ["text", "md", "csv", "latex"])
 def test_tables_end_with_what_lies_between_layers_and_the_untouched_run(measured: Measurement, kind: str) -> None:
     lines = measured.summary(kind).splitlines()

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from thoplw.capture.torch_internals import keep_busy
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.render.words import count
 
@@ -18,6 +19,10 @@ from thoplw.render.words import count
 CLOCKS: Mapping[str, Callable[[], int]] = MappingProxyType(
     {"wall": time.perf_counter_ns, "process": time.process_time_ns}
 )
+
+
+#: Cycles of a second of a GPU, or more.
+_CYCLES = 2e9
 
 
 class Processor:
@@ -42,6 +47,9 @@ class Processor:
 
     def wait(self) -> None:
         """Wait for what was begun; nothing was."""
+
+    def lag(self, seconds: float) -> None:
+        """Have the device begin later than Python: they are one here."""
 
     def seconds(self, since: int, until: int) -> float:
         """What lies between two stamps."""
@@ -75,6 +83,11 @@ class Cuda:
     def wait(self) -> None:
         """Wait for what was begun."""
         torch.cuda.synchronize(self._device)
+
+    def lag(self, seconds: float) -> None:
+        """Have the device begin so much later than Python, so that it never waits for a launch."""
+        with torch.cuda.device(self._device):
+            keep_busy(int(seconds * _CYCLES))
 
     def seconds(self, since: Any, until: Any) -> float:
         """What lies between two stamps."""

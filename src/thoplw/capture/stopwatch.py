@@ -9,10 +9,16 @@ disturbs both. A timer stamps when it is entered and when it is left, so that it
 What a module does itself is the time between its inner stamps, less what lies between the outer stamps of the modules
 that it calls. Torch's way to a hook and back takes time outside of these: how much, modules tell that do nothing. So
 the times of all modules add up to the time of the run without timers.
+
+On a GPU stamps are events in its stream, and a run with timers begins there when Python has launched all of it: times
+are those of the kernels, however long a launch takes with timers around it. What a GPU waits for in a run without
+timers is therefore in none of them.
 """
 
 from __future__ import annotations
 
+import math
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -144,6 +150,10 @@ def timed(
 _Call = tuple[int, int, Any, Any, Any, Any]
 
 
+#: How much longer than Python needs for a run a GPU waits until it begins one.
+_MARGIN = 1.2
+
+
 class _Timers:
     """Stamps at every call of a known module in this thread."""
 
@@ -153,6 +163,7 @@ class _Timers:
         self._open: list[tuple[int, Any, Any]] = []
         self._ended: list[_Call] = []
         self._thread = 0
+        self._lead = 0.0  # seconds that Python needed for a run, at least
         self._in_hooks = False  # whether the model's own hooks have fired: its class may have a __call__ of its own
 
     def of(self, run: Callable[[], Any]) -> list[_Call]:
@@ -161,11 +172,14 @@ class _Timers:
         self._open, self._ended, self._thread, self._in_hooks = [], [], get_ident(), False
         with module_hooks(self._before, self._after):
             self._clock.wait()
+            begun = time.perf_counter()
+            self._clock.lag(_MARGIN * self._lead)
             self._open.append((0, *(stamp(),) * 2))
             run()
             end = stamp()
             self._close(0, end)
             self._ended[-1] = (*self._ended[-1][:5], end)
+            self._lead = min(self._lead or math.inf, time.perf_counter() - begun)
             self._clock.wait()
         return self._ended
 

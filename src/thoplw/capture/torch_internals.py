@@ -573,6 +573,11 @@ current_node: Callable[[], Any] = (
 next_node_number: Callable[[], int] = vars(torch.autograd).get("_get_sequence_nr", lambda: 0)
 
 
+def keep_busy(cycles: int) -> None:
+    """Have the current CUDA device do nothing for so many cycles, while Python goes on. Since 2.0."""
+    torch.cuda._sleep(cycles)  # type: ignore[no-untyped-call] # torch types no private names
+
+
 def number_of_node(node: Any) -> int:
     """The number that a node was given when it was made; that of what adds to ``.grad`` is the highest. Since 2.0."""
     return int(node._sequence_nr())

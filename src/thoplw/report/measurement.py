@@ -150,7 +150,14 @@ class Measurement:
     def between(self) -> float:
         """Seconds between layers in a run: Python, launches, and what modules that hold others do without cost."""
         shown = {row.name for row in self.rows}
-        return sum(seconds for name, seconds in self._own.items() if name not in shown)
+        return sum(seconds for name, seconds in self._own.items() if name not in shown) + self._waiting
+
+    @property
+    def _waiting(self) -> float:
+        """Seconds in which a GPU waits for launches; in the runs with timers it has all of them before it begins."""
+        if self.on == "cpu":
+            return 0.0
+        return max(0.0, self.latency - sum(spans[0].seconds for spans in self._middle) / len(self._middle))
 
     @property
     def accounted(self) -> float:
