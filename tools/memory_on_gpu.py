@@ -22,6 +22,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -29,8 +30,7 @@ import torch
 from torch.utils._pytree import tree_map
 
 import thoplw
-from thoplw.estimate.allocator import Allocated, Block, CachingAllocator
-from thoplw.estimate.memory import Memory
+from thoplw.estimate.allocator import Allocated, Block, CachingAllocator, allocated
 from thoplw.models.registry import load
 
 #: Thirty models, of all zoos: as many as a minute or two takes.
@@ -53,12 +53,18 @@ def loss_of(output: Any) -> torch.Tensor:
     ).sum()
 
 
-def told(name: str, training: bool) -> Memory:
-    """What is said before anything runs."""
+def told(name: str, training: bool) -> Allocated:
+    """What is said before anything runs; of inference, of the first forward alone."""
     found = load(name, batch=BATCH)
     options: dict[str, Any] = {"verbose": False, "memory": True, "device": "cuda"}
     options |= {"loss": loss_of, "optimizer": _optimizer} if training else {"step": _infer}
-    return thoplw.profile_training(found.model.train(training), found.inputs, **options).memory
+    memory = thoplw.profile_training(found.model.train(training), found.inputs, **options).memory
+    if training:
+        return memory.cuda
+    lifetimes = memory.trace.lifetimes
+    assert lifetimes is not None
+    _, (_, events) = lifetimes.iterations
+    return allocated(replace(lifetimes, events=lifetimes.events[:events]))
 
 
 def _infer(model: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
@@ -140,7 +146,7 @@ def main() -> None:
             return
         way = "training" if training else "inference"
         try:
-            said = told(name, training).cuda
+            said = told(name, training)
             took, again = taken(name, training)
         except Exception as error:
             say(f"| {name} | {way} | {type(error).__name__}: {' '.join(str(error).split())[:100]} | | | | | | |")
