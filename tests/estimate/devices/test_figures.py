@@ -33,7 +33,7 @@ MATRIX: dict[str, dict[str, float]] = {
     "ada": {"tf32": 512, "float16": 1024, "bfloat16": 1024, "float8": 2048, "int8": 2048, "int4": 4096},
     "ada-geforce": {"tf32": 256, "float16": 512, "bfloat16": 512, "float8": 1024, "int8": 2048, "int4": 4096},
     "ada-half": {"tf32": 256, "float16": 512, "bfloat16": 512, "float8": 1024, "int8": 1024, "int4": 2048},
-    "a10g": {"tf32": 284, "float16": 568, "bfloat16": 568, "int8": 1137, "int4": 2274},
+    "ga102-half": {"tf32": 256, "float16": 512, "bfloat16": 512, "int8": 1024, "int4": 2048},
     "hopper": {"float64": 256, "tf32": 2048, "float16": 4096, "bfloat16": 4096, "float8": 8192, "int8": 8192},
     "blackwell": {
         "tf32": 4096, "float16": 8192, "bfloat16": 8192, "float8": 16384, "int8": 16384, "float4": 32768,
@@ -58,14 +58,11 @@ MATRIX: dict[str, dict[str, float]] = {
 #: Architecture -> operations on float32 that the other arithmetic of one unit finishes in a clock.
 VECTOR: dict[str, float] = {
     "maxwell": 256, "pascal-p100": 128, "pascal": 256, "volta": 128, "turing": 128, "turing-geforce": 128,
-    "turing-16": 128, "ga100": 128, "ga102": 256, "a10g": 256, "ga102-geforce": 256, "ada": 256, "ada-geforce": 256,
+    "turing-16": 128, "ga100": 128, "ga102": 256, "ga102-half": 256, "ga102-geforce": 256, "ada": 256, "ada-geforce": 256,
     "ada-half": 256, "hopper": 256, "blackwell": 256, "blackwell-ultra": 256, "gb202": 256, "gb202-geforce": 256,
     "gcn5": 128, "cdna1": 128, "cdna2": 256, "cdna3": 256, "cdna4": 256, "rdna2": 128, "rdna3": 256,
     "xe-hpc": 256, "xe-hpg": 256, "xe2-hpg": 256, "apple": 256, "cpu-32": 32, "cpu-64": 64, "cpu-amx": 64,
 }  # fmt: skip
-
-#: Architectures whose rates were taken from the peaks themselves, which are no second source of these.
-FITTED = {"a10g"}
 
 #: Kind of memory -> what one pin carries, in Gbit/s: from the slowest to the fastest that was built.
 PIN = {
@@ -137,7 +134,7 @@ def how_often(entry: dict[str, Any], sources: dict[str, Any], figure: str) -> st
     """How often a figure was read: ``twice``, ``once``, or once and ``computed`` from units and clock as well."""
     if len({sources[key.partition("@")[0]]["title"] for key in entry["sources"][figure]}) > 1:
         return "twice"
-    if figure not in ("matrix", "vector") or entry["check"]["architecture"] in FITTED:
+    if figure not in ("matrix", "vector"):
         return "once"
     agreeing = {
         dtype for unit, dtype, peak, expected in peaks(entry) if unit == figure and 0.98 < peak / expected < 1.02
