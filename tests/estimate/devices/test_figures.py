@@ -60,8 +60,8 @@ VECTOR: dict[str, float] = {
     "maxwell": 256, "pascal-p100": 128, "pascal": 256, "volta": 128, "turing": 128, "turing-geforce": 128,
     "turing-16": 128, "ga100": 128, "ga102": 256, "ga102-half": 256, "ga102-geforce": 256, "ada": 256,
     "ada-geforce": 256, "ada-half": 256, "hopper": 256, "blackwell": 256, "blackwell-ultra": 256, "gb202": 256,
-    "gb202-geforce": 256, "gcn5": 128, "cdna1": 128, "cdna2": 256, "cdna3": 256, "cdna4": 256, "rdna2": 128, "rdna3": 256,
-    "xe-hpc": 256, "xe-hpg": 256, "xe2-hpg": 256, "apple": 256, "cpu-32": 32, "cpu-64": 64, "cpu-amx": 64,
+    "gb202-geforce": 256, "gcn5": 128, "cdna1": 128, "cdna2": 256, "cdna3": 256, "cdna4": 256, "rdna2": 128,
+    "rdna3": 256, "xe-hpc": 256, "xe-hpg": 256, "xe2-hpg": 256, "apple": 256, "cpu-32": 32, "cpu-64": 64, "cpu-amx": 64,
 }  # fmt: skip
 
 #: Kind of memory -> what one pin carries, in Gbit/s: from the slowest to the fastest that was built.
