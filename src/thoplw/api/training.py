@@ -151,7 +151,7 @@ def _require_takes(loss: Callable[..., Any], count: int) -> None:
         signature.bind(*range(count))
     except TypeError as error:
         name = type(loss).__name__ if isinstance(loss, torch.nn.Module) else getattr(loss, "__name__", repr(loss))
-        given = "what the model returns alone" if count == 1 else f"what the model returns and {count - 1} of targets="
+        given = "what the model returns" + (f" and {count - 1} of targets=" if count > 1 else " alone")
         raise InputError(
             f"loss={name} takes {signature}, and is called with {given} ({error}): give targets="
         ) from None
