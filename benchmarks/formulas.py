@@ -156,8 +156,8 @@ resolution *R* where the model can be had at others. {tried} models were tried, 
 [oracle](zoo.md): {found} have a formula ({share:.1f} %), {wide} of them without a piece missing. Each was checked at
 ten runs or more that were held out, with {missed} misses. At the sizes at which the oracle ran the model for real,
 {equal} formulas give its number, and {other} another; the rest do not hold there. The median took {seconds:.1f} s of
-one processor, loading included. {when}, with {versions}. Written by
-`benchmarks/formulas.py`.
+one processor, loading included. {when}, with {versions}; {older} of them with torch 2.11.0 and torchvision 0.26.0, on a
+machine of more processors. Written by `benchmarks/formulas.py`.
 
 *Runs*: those that the formula was made of, and those held out. Of several pieces, such as residues of a resolution, the
 first is shown.
@@ -185,6 +185,7 @@ def page(records: list[Record], oracle: dict[str, int]) -> str:
         equal=sum(each["at_own"] == oracle[each["name"]] for each in good),
         other=sum(each["at_own"] not in (None, oracle[each["name"]]) for each in good),
         seconds=median(each["seconds"] for each in good),
+        older=sum("torch" in each for each in good),
         when=date.today().isoformat(),
         versions=", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "timm", "transformers")),
     )

@@ -15,7 +15,7 @@ import torch
 import typer
 from checks.calling import Calling
 from checks.examples import examples, follow
-from checks.releases import older, since
+from checks.releases import older, since, working_transformers
 from torch import nn
 
 import thoplw
@@ -32,7 +32,11 @@ PAGES = {
 
 
 #: Pages whose examples need a newer torch than the oldest.
-NEWER = {"docs/training.md": since("2.4")}
+NEWER = {
+    "docs/generation.md": since("2.9", "shared heads of attention are copied before"),
+    "docs/memory.md": since("2.4"),
+    "docs/training.md": since("2.4"),
+}
 
 
 @pytest.mark.parametrize(
@@ -44,6 +48,8 @@ NEWER = {"docs/training.md": since("2.4")}
     ],
 )
 def test_examples_print_what_they_say(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if any(re.search(r"\bhf:|\btransformers\b", example.code) for example in examples(PAGES[page])):
+        working_transformers()
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     known = set(sys.modules)

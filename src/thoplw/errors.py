@@ -28,6 +28,10 @@ class InputError(ThoplwError, ValueError):
     """An argument cannot be used: the message quotes it, and says what to give instead."""
 
 
+#: So many names are all told, whichever is similar: who writes "gpu" does not mean "cpu".
+_FEW = 2
+
+
 class UnknownNameError(InputError):
     """An unknown name: the message suggests similar ones, or lists all of them if there are few."""
 
@@ -41,7 +45,7 @@ class UnknownNameError(InputError):
         if not near and len(names) > 20 and len(str(name)) > 1:
             holding = [each for each in names if part in each.lower()]
             near = sorted(holding, key=lambda each: (not each.lower().startswith(part), len(each)))[:3]
-        if near:
+        if near and len(names) > _FEW:
             hint = f"Did you mean {' or '.join(map(repr, near))}?"
         elif not names:
             hint = "There is none."

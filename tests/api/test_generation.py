@@ -318,8 +318,15 @@ def test_memory_is_weights_and_cache_and_what_the_call_makes() -> None:
         memory = report.decode(at).memory
         assert memory.peak_at.operator == "aten.cat"
         assert memory.by_kind == {"cache": (2 * at + 1) * row, "weights": weights, "temporaries": ids + row}
-    with pytest.raises(InputError, match="memory=True"):
-        profiled(model, prompt=100, new=20, prefill=prefill, step=step).decode().memory  # noqa: B018 # it is asked for
+    assert report.memory.peak == report.prefill.memory.peak > report.decode(118).memory.peak
+    long = profiled(model, prompt=100, new=200, batch=3, prefill=prefill, step=step, memory=True)
+    assert long.memory.peak == long.decode(298).memory.peak > long.prefill.memory.peak
+    alone = profiled(model, prompt=100, new=1, batch=3, prefill=prefill, step=step, memory=True)
+    assert alone.memory.peak == alone.prefill.memory.peak
+    unasked = profiled(model, prompt=100, new=20, prefill=prefill, step=step)
+    for ask in (lambda: unasked.decode().memory, lambda: unasked.memory):
+        with pytest.raises(InputError, match="memory=True"):
+            ask()
 
 
 @pytest.mark.parametrize("cache", ["dynamic", "static"])

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
+from checks.releases import since
 from torch import nn
 
 import thoplw
@@ -87,11 +91,17 @@ class Timed(nn.Module):
 
 
 @pytest.mark.parametrize("given", [True, False])
-def test_a_forward_that_runs_without_values_is_not_measured(given: bool) -> None:
+@pytest.mark.parametrize(
+    "run", [thoplw.profile, pytest.param(thoplw.profile_training, marks=since("2.4")), thoplw.measure]
+)
+def test_a_forward_that_runs_without_values_is_not_measured(run: Callable[..., Any], given: bool) -> None:
+    with pytest.raises(InputError, match="measure was called in a forward that thoplw runs on tensors without"):
+        run(Timed(given), (1, 4))
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_forward_that_runs_with_values_may_be_measured(given: bool) -> None:
     model = Timed(given)
-    for run in (thoplw.profile, thoplw.profile_training, thoplw.measure):
-        with pytest.raises(InputError, match="measure was called in a forward that thoplw runs on tensors without"):
-            run(model, (1, 4))
     macs, *_ = thoplw.profile(model, torch.zeros(1, 4), execute=True, verbose=False)
     assert macs == 20
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from checks.releases import since
 
 import thoplw
 from thoplw.api.natural import natural
@@ -59,6 +60,7 @@ def test_a_model_that_runs_at_its_own_resolution_only_has_a_formula_in_the_batch
     assert found(batch=1) == 70_599_407_808  # as benchmarks/zoo.jsonl has it from a real run
 
 
+@since("2.4")
 def test_the_peak_of_memory_has_a_formula() -> None:
     found = natural("resnet18", convention="macs", memory=True)
     # Weights and buffers, and where the first norm runs: the picture, and 64 maps of a quarter of its size, twice.

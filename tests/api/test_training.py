@@ -542,6 +542,8 @@ class Decides(nn.Linear):
         ({"loss": lambda output: output.detach().sum()}, "requires no gradient"),
         ({"loss": "mse"}, "loss='mse': give a function"),
         ({"targets": torch.ones(2, 4)}, "targets= are for a loss"),
+        ({"loss": nn.MSELoss()}, r"MSELoss takes \(input.*missing a required argument: .target.\): give targets="),
+        ({"loss": lambda x: x.sum(), "targets": torch.ones(2)}, r"takes \(x\), and is called with .* 1 of targets="),
         ({"optimizer": torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=1)}, "has no parameter that the model trains"),
         ({"optimizer": lambda parameters: None}, "optimizer= made nothing"),
         ({"optimizer": torch.optim.LBFGS}, "LBFGS does more than one update"),

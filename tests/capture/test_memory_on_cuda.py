@@ -16,9 +16,12 @@ from checks.storage_tracker import StorageTracker, tracked
 from torch import nn
 
 import thoplw
-from thoplw.capture.memory_run import CUBLAS_WORKSPACE
+from thoplw.capture.memory_run import CUBLAS_WORKSPACE, CUBLASLT_WORKSPACE
 from thoplw.estimate.memory import Memory
 from thoplw.record import Kind
+
+#: Of a step whose products have a bias: that of the forward, that of cuBLASLt, that of the backward pass.
+WORKSPACES = 2 * CUBLAS_WORKSPACE + CUBLASLT_WORKSPACE
 
 
 def of(model: nn.Module, inputs: Any, device: str = "cuda", **options: Any) -> Memory:
@@ -135,7 +138,7 @@ def test_optimizer_works_over_lists() -> None:
     told = of(model, (1, 64), optimizer=optimizer)
     lists = of(model, (1, 64), device="cpu", optimizer=lambda weights: torch.optim.AdamW(weights, foreach=True))
     one_by_one = of(model, (1, 64), device="cpu", optimizer=optimizer)
-    assert told.peaks[-1] == lists.peaks[-1] + CUBLAS_WORKSPACE
+    assert told.peaks[-1] == lists.peaks[-1] + WORKSPACES
     assert lists.peaks[-1] > one_by_one.peaks[-1]
     assert optimizer.param_groups[0]["foreach"] is None
 
@@ -147,16 +150,21 @@ def test_optimizer_that_was_told_not_to_does_not() -> None:
         return torch.optim.AdamW(weights, foreach=False)
 
     told, plain = (of(model, (1, 64), device=way, optimizer=make).peaks[-1] for way in ("cuda", "cpu"))
-    assert told == plain + CUBLAS_WORKSPACE
+    assert told == plain + WORKSPACES
 
 
-def test_cublas_keeps_its_workspace_from_the_first_product_on() -> None:
+def test_cublas_keeps_a_workspace_in_every_thread_from_the_first_product_on() -> None:
+    """Backward passes have a thread of their own, where no product has a bias: as the history of an H200 has it."""
     memory = of(nn.Linear(8, 8), (2, 8))
-    (workspace,) = (each for each in memory.trace.lifetimes.storages if each.kind is Kind.WORKSPACES)
-    assert workspace.size == CUBLAS_WORKSPACE == 8_519_680
-    assert workspace.gone == -1
-    assert memory.timeline[workspace.step].operator in ("aten.addmm", "aten.mm")
-    assert memory.by_kind["workspaces"] == CUBLAS_WORKSPACE
+    kept = [each for each in memory.trace.lifetimes.storages if each.kind is Kind.WORKSPACES]
+    made = [(memory.timeline[each.step].operator, each.size) for each in kept]
+    assert made == [("aten.addmm", 8_519_680), ("aten.addmm", 1 << 20), ("aten.mm", 8_519_680)]
+    assert all(each.gone == -1 for each in kept)
+    assert memory.by_kind["workspaces"] == WORKSPACES
+
+
+def test_without_a_bias_nothing_goes_to_cublaslt() -> None:
+    assert of(nn.Linear(8, 8, bias=False), (2, 8)).by_kind["workspaces"] == 2 * CUBLAS_WORKSPACE
 
 
 def test_no_workspace_without_products() -> None:

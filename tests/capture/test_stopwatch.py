@@ -15,7 +15,7 @@ from torch import nn
 
 from thoplw import InputError, UnknownNameError
 from thoplw.capture import clocks
-from thoplw.capture.stopwatch import timed
+from thoplw.capture.stopwatch import _spans, timed
 from thoplw.record import Span
 
 
@@ -91,6 +91,18 @@ def test_calls_lie_within_those_that_made_them(clock: str) -> None:
             at = span.start + span.seconds
         # What timers cost is an estimate: a module that does nothing itself may seem to have taken less than nothing.
         assert at <= outer.start + outer.seconds - min(0, outer.own) + 1e-9
+
+
+@pytest.mark.usefixtures("ticks")
+def test_calls_lie_within_one_that_seems_to_take_less_than_nothing() -> None:
+    second = 10**9
+    calls = [
+        (index, depth, *(stamp * second for stamp in stamps))
+        for index, depth, stamps in ((1, 1, (3, 4, 8, 9)), (2, 1, (10, 11, 17, 18)), (0, 0, (0, 0, 18, 18)))
+    ]
+    whole, *inner = _spans(calls, clocks.Processor(), ["", "0", "1"], timer=1.0)  # a stamp takes a second too
+    assert (whole.start, whole.seconds, whole.own) == (0, 7, -1)
+    assert [(span.start, span.seconds) for span in inner] == [(0, 3), (3, 5)]  # the first came a second late
 
 
 def test_the_clock_of_the_process_stands_still_while_it_sleeps() -> None:

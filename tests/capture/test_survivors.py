@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from checks.releases import since
 from torch import nn
 
 import thoplw
@@ -274,7 +275,7 @@ class Catching(nn.Module):
         return y
 
 
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("training", [False, pytest.param(True, marks=since("2.4"))])
 def test_an_error_that_was_caught_may_be_kept(training: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its traceback has the variables of calls that are over, which no forward meets."""
     monkeypatch.setattr(functools, "errors_of_a_test", [], raising=False)  # where nobody looks
@@ -306,6 +307,7 @@ def test_what_a_later_forward_finds_in_an_error_or_an_iterator_is_said(
         thoplw.profile(model, (2, 4))
 
 
+@since("2.4")
 def test_what_a_forward_collected_too_early_is_no_survivor() -> None:
     """A cycle that grew old in the run is garbage only after it."""
 

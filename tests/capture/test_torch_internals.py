@@ -622,6 +622,7 @@ def test_a_backward_pass_tells_which_node_is_evaluated() -> None:
     assert seen[0][0]
 
 
+@since("2.4")
 def test_a_gradient_is_told_that_autograd_needs_elsewhere() -> None:
     found = []
 

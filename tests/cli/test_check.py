@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from checks.releases import since
 from typer.testing import Result
 
 Run = Callable[..., Result]
@@ -180,6 +181,7 @@ def test_the_largest_size_that_keeps_the_limits(run: Run) -> None:
     assert "is 10, the end of the range (1 … 10)." in result.stdout
 
 
+@since("2.4")
 def test_the_largest_batch_that_fits_into_memory(run: Run) -> None:
     result = run("check", "resnet18", "--max-memory", "1GB", "--solve", "batch")
     # Weights and buffers, and for each picture itself and twice 64 maps of 112 x 112.

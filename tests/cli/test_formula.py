@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from checks.releases import since
 from typer.testing import Result
 
 Run = Callable[..., Result]
@@ -112,6 +113,7 @@ def test_help(run: Run) -> None:
     assert "thoplw formula hf:llama --vars batch,seq" in run("formula", "--help").stdout
 
 
+@since("2.4")
 def test_the_formula_of_the_peak_is_shown_where_it_is_asked_for(run: Run, write: Write) -> None:
     source = write(NET)
     assert "Peak" not in run("formula", f"{source}:Net", *OWN).stdout

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from checks.releases import working_transformers
+from checks.releases import since, working_transformers
 from typer.testing import Result
 
 Run = Callable[..., Result]
@@ -39,6 +39,7 @@ def test_more_than_the_peak_is_doubted(run: Run, net: str) -> None:
     assert run(*given, "0").stderr == "error: --seconds 0.0: give a time above 0\n"
 
 
+@since("2.4")
 def test_a_training_step_has_its_backward(run: Run, net: str) -> None:
     given = ("mfu", net, "--input", "2,4", "--seconds", "1", "--device", "h100-sxm", "--training", "--kind", "json")
     assert json.loads(run(*given).stdout)["flops"] == 2 * 128  # inputs need no gradient

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 import torch
+from checks.releases import file_since
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 import thoplw
 from thoplw import Device, InputError
 from thoplw.report.layer_info import LayerInfo
+
+file_since("2.4")
 
 #: So fast that the memory is what takes longest, but for what tests say.
 PLAIN = Device(name="plain", matrix={"float32": 1e15}, vector={"float32": 1e15}, bandwidth=1e10)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from checks.releases import working_transformers
 
-from thoplw.models.sizes import scalable
+from thoplw.models.sizes import _set_resolution, scalable
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,17 @@ def test_positions_limit_the_length() -> None:
     assert scalable("hf:bert").ranges["seq"][0] == range(1, 513)
     assert scalable("hf:bert").own == {"batch": 1, "seq": 128}
     assert range(1, 73) in scalable("hf:clip").ranges["seq"], "of 77 positions"
+
+
+def test_a_size_that_follows_from_others_is_left_alone() -> None:
+    class Config:
+        def __init__(self) -> None:
+            self.image_size = 224
+
+        @property
+        def input_size(self) -> int:
+            return 7 * 80
+
+    config = Config()
+    assert _set_resolution(config, 448) == 224
+    assert (config.image_size, config.input_size) == (448, 560)

@@ -161,6 +161,15 @@ def slice_of(tab: Page, name: str) -> Any:
 # What is written
 
 
+def test_device_and_floors_stand_above_the_tree() -> None:
+    model = load("resnet18")
+    info = thoplw.profile(model.model, model.inputs, verbose=False)[2]
+    assert "The whole takes" not in info.summary("html")
+    page = info.on("h100-sxm").summary("html")
+    assert "On NVIDIA H100 SXM5 80 GB: 494.7 TFLOP/s (tf32, matrix)" in page
+    assert "The whole takes 7.33 us at least." in page
+
+
 def test_sums_go_up_exactly() -> None:
     model, stem, body, _ = rows(
         from_document(document(layer("", HUGE), layer("stem", 1), layer("body"), layer("body.a", HUGE))).outline()

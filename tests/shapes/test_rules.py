@@ -700,7 +700,13 @@ def test_every_rule_has_arguments() -> None:
 
 OLD = older("2.14")
 #: Before these, an operator asks for values, has no meta kernel, divides by zero in it, or keeps other strides.
-SINCE = {"one_hot": "2.3", "channel_shuffle": "2.4", "native_batch_norm": "2.14", "rms_norm": "2.5"}
+SINCE = {
+    "one_hot": "2.3",
+    "channel_shuffle": "2.4",
+    "native_batch_norm": "2.14",
+    "rms_norm": "2.5",
+    "scaled_dot_product_attention": "2.5",
+}
 
 #: Statistics of the meta kernel are never empty, and of halves float32.
 NO_META = {"native_batch_norm"}

@@ -19,6 +19,7 @@ from thoplw.errors import DataDependentError, InputError, UnknownNameError
 from thoplw.estimate.devices import Device
 from thoplw.estimate.devices import device as find_device
 from thoplw.estimate.generation import Figures, Part, total, total_of_largest
+from thoplw.estimate.memory import Memory
 from thoplw.estimate.roofline import PICO, Roof, Roofline
 from thoplw.models.hf.generation import caller as by_itself
 from thoplw.models.hf.generation import positions as positions_of
@@ -117,6 +118,17 @@ class Generation:
         if self._calls.path_matters and position < self.prompt:
             raise InputError(f"at={at!r}: the first step has {self.prompt} positions before it, those of the prompt")
         return self._timed(self._with_memory(position) or self._calls.step(position).info)
+
+    @property
+    def memory(self) -> Memory:
+        """The memory of the prefill or of the last step, whichever has the higher peak.
+
+        Raises:
+            InputError: memory was not asked for.
+        """
+        last = (self.decode(self.prompt + self.new - 2),) if self.new > 1 else ()
+        memories: list[Memory] = [call.memory for call in (self.prefill, *last)]
+        return max(memories, key=lambda memory: memory.peak)
 
     def _with_memory(self, position: int) -> LayerInfo | None:
         """A step, or the prefill as that of position 0, if memory was asked for."""
@@ -621,7 +633,8 @@ def profile_generation(
         convention: how to count, as in :func:`thoplw.profile`.
         custom_ops: the user's own prices, as in :func:`thoplw.profile`.
         memory: also tell how much memory the prefill and each step takes, with the cache that is there before it, in
-            ``report.prefill.memory`` and ``report.decode(at).memory``; it takes a second run of each.
+            ``report.prefill.memory`` and ``report.decode(at).memory``, of which ``report.memory`` is the larger; it
+            takes a second run of each.
         strict: raise when an operator was not counted.
         verbose: say on stderr what the figures leave out, and what makes them large.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -104,6 +105,8 @@ def profile_training(
         raise InputError(f'loss={loss!r}: give a function of what the model returns and of targets=, or "sum"')
     if loss is None and not (isinstance(targets, tuple) and not targets):
         raise InputError("targets= are for a loss: give loss=, a function of what the model returns and of targets")
+    if callable(loss):
+        _require_takes(loss, 1 + (len(targets) if isinstance(targets, tuple) else 1))
     if clip is not None and not (isinstance(clip, (int, float)) and 0 < clip < math.inf):
         raise InputError(f"clip={clip}: give a norm above 0")
     if optimizer is None and is_scaled(scaler):
@@ -136,6 +139,22 @@ def profile_training(
 
 #: A training step has no execute=True.
 _INSTEAD = "execute=True counts it on real tensors", "thoplw.count() around a real step counts it"
+
+
+def _require_takes(loss: Callable[..., Any], count: int) -> None:
+    """Refuse a loss that lacks targets, or has too many."""
+    try:
+        signature = inspect.signature(loss.forward if isinstance(loss, torch.nn.Module) else loss)
+    except (TypeError, ValueError):  # some functions written in C do not tell
+        return
+    try:
+        signature.bind(*range(count))
+    except TypeError as error:
+        name = type(loss).__name__ if isinstance(loss, torch.nn.Module) else getattr(loss, "__name__", repr(loss))
+        given = "what the model returns" + (f" and {count - 1} of targets=" if count > 1 else " alone")
+        raise InputError(
+            f"loss={name} takes {signature}, and is called with {given} ({error}): give targets="
+        ) from None
 
 
 def _type(autocast: torch.dtype | str | None) -> torch.dtype | None:

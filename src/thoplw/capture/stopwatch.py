@@ -272,16 +272,16 @@ def _placed(
     """
     begin = calls[-1][3]
     ordered = sorted(zip(calls, lasting, strict=True), key=lambda each: (clock.seconds(begin, each[0][2]), each[0][1]))
-    # Depth -> of the call that is open there: the last stamp in it, when that was, and when it ends.
+    # Depth -> of the call that is open there: the last stamp in it, when that was, and its own seconds that are left.
     open_: list[tuple[Any, float, float]] = []
     for (index, depth, outer, inner, _, ended), (seconds, own) in ordered:
         start = 0.0
         if depth:
-            stamp, since, end = open_[depth - 1]
-            start = since + max(0.0, clock.seconds(stamp, outer) - clock.cost - timer)
-            start = max(since, min(start, end - seconds))
-            open_[depth - 1] = ended, start + max(0.0, seconds), end
-        open_[depth:] = [(inner, start, start + max(0.0, seconds))]
+            stamp, since, rest = open_[depth - 1]
+            between = min(rest, max(0.0, clock.seconds(stamp, outer) - clock.cost - timer))
+            start = since + between
+            open_[depth - 1] = ended, start + max(0.0, seconds), rest - between
+        open_[depth:] = [(inner, start, max(0.0, own))]
         yield Span(module=paths[index], start=start, seconds=seconds, own=own)
 
 

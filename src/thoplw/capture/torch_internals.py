@@ -584,7 +584,7 @@ def number_of_node(node: Any) -> int:
 
 
 def is_held_once(tensor: torch.Tensor) -> bool:
-    """Whether autograd needs a gradient that an operator of its own gets at one place only. Since 2.0.
+    """Whether autograd needs a gradient that an operator of its own gets at one place only. Since 2.4.
 
     That is one reference of autograd's, and three of the call of the mode. Whether somebody has it in Python, its
     references there tell.

@@ -180,6 +180,8 @@ def _set_resolution(config: Any, resolution: int) -> int | None:
     own = None
     for each in (config, *(value for value in vars(config).values() if hasattr(value, "to_diff_dict"))):
         for key in ("image_size", "input_size", "img_size"):
+            if isinstance(getattr(type(each), key, None), property):
+                continue  # it follows from something else
             value = getattr(each, key, None)
             if type(value) is int:
                 own = value

@@ -79,6 +79,7 @@ class Outline:
         unseen: operator -> the same, for operators that multiply and accumulate, but the mirrored tool ignores.
         assumptions: statement -> operators, calls and modules.
         not_executed: path -> parameters, for modules that never ran.
+        on_device: the device that it is beside, and its floors, in lines.
     """
 
     about: Mapping[str, str]
@@ -91,3 +92,4 @@ class Outline:
     unseen: Mapping[str, Any] = field(default_factory=dict)
     assumptions: Mapping[str, Any] = field(default_factory=dict)
     not_executed: Mapping[str, int] = field(default_factory=dict)
+    on_device: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from thoplw.record import TensorSpec
 from thoplw.render.outline import Outline, OutlineFigure, OutlineModule, OutlineTotal
-from thoplw.report.figures import FIGURES, Figure, Value, number, shown_in
+from thoplw.report.figures import FIGURES, Figure, Value, in_seconds, number, shown_in
 from thoplw.report.notes import assumed, notes, on_device
 from thoplw.report.rollup import cumulative, layers, rolled_up
 from thoplw.report.rows import Gaps, Row, Shape
@@ -199,7 +199,13 @@ class Profile:
             unseen=self.gaps.unseen,
             assumptions=self.gaps.assumptions,
             not_executed=self.gaps.not_executed,
+            on_device=(*self.on_device, *self._floor()),
         )
+
+    def _floor(self) -> list[str]:
+        if not self.about.device:
+            return []
+        return [f"The whole takes {in_seconds(FIGURES['floor'].number(self.total))} at least."]
 
     def _totals(self) -> list[OutlineTotal]:
         """Every total, by part where a figure has parts; one of FLOPs where the convention counts in these too."""
