@@ -71,7 +71,7 @@ def memory(
             rich_help_panel=MODEL,
             parser=size,
             show_default=False,
-            help="With --fit: what the CUDA context and its libraries take of it, outside of the allocator, as in 500MB. "
+            help="With --fit: what the CUDA context and libraries take of it, outside of the allocator, as in 500MB. "
             "Nothing by default, as it depends on GPU, driver and libraries.",
         ),
     ] = 0,
