@@ -206,7 +206,8 @@ def table() -> str:
         "",
         f"{date.today().isoformat()}; torch {torch.__version__}, "
         + ", ".join(f"{package} {version(package)}" for package in ("torchvision", "timm", "transformers"))
-        + ". Written by `benchmarks/memory.py`, which says what is compared.",
+        + f"; {sum('torch' in results[name] for name in ran)} of them with torch 2.11.0 and torchvision 0.26.0.",
+        "Written by `benchmarks/memory.py`, which says what is compared.",
         "",
         "| | " + " | ".join(zoos) + " |",
         "|---|" + "--:|" * len(zoos),
