@@ -201,7 +201,8 @@ def table() -> str:
         f"training step with SGD; with them for {within['inference', True]} and {within['sgd', True]}.",
         "",
         f"Training is on {BATCH} samples; models of transformers have two layers and a small vocabulary. torch's fast",
-        "path of attention, one kernel that nobody looks into, is off.",
+        "path of attention, one kernel that nobody looks into, is off. [What other tools say](memory_peers.md) of ten",
+        "training loops is on a page of its own.",
         "",
         f"{date.today().isoformat()}; torch {torch.__version__}, "
         + ", ".join(f"{package} {version(package)}" for package in ("torchvision", "timm", "transformers"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import json
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
@@ -167,6 +168,16 @@ def torchinfo(model: nn.Module, inputs: Inputs) -> tuple[Any, Any]:
 
     found = summary(model, input_data=inputs, verbose=0)
     return found.total_mult_adds, found.total_params
+
+
+def torchinfo_sizes(model: nn.Module, inputs: Inputs) -> tuple[int, int, int]:
+    """Bytes of inputs, passes and parameters; of inputs without the Python objects of storages, which it adds."""
+    from torchinfo import summary
+
+    found = summary(model, input_data=inputs, verbose=0)
+    storages = [each.untyped_storage() for each in inputs]
+    objects = sum(sys.getsizeof(storage) - storage.nbytes() for storage in storages)
+    return found.total_input - objects, found.total_output_bytes, found.total_param_bytes
 
 
 def deepspeed(model: nn.Module, inputs: Inputs) -> tuple[Any, Any]:

@@ -48,6 +48,8 @@ def test_the_largest_batch_that_fits(run: Run) -> None:
     assert f"fits is {size}, by bytes requested" in run("memory", "resnet18", "--fit", "500MB").stdout
     reserved = run("memory", "resnet18", "--fit", "500MB", "--reserved", "--kind", "json").stdout
     assert json.loads(reserved)["batch"] <= size
+    outside = run("memory", "resnet18", "--fit", "600MB", "--context", "100MB", "--kind", "json").stdout
+    assert json.loads(outside)["batch"] == size
 
 
 def test_which_blocks_to_checkpoint(run: Run) -> None:
@@ -120,6 +122,8 @@ def test_a_limit_of_memory(run: Run) -> None:
         (("--fit", "0"), "and 0 B are allowed"),
         (("--fit", "1M"), "a batch of 1 takes"),
         (("--reserved",), "give --fit"),
+        (("--context", "500MB"), "give --fit"),
+        (("--context", "2GB", "--fit", "1GB"), "less for --context"),
         (("--kind", "csv"), "json"),
     ],
 )

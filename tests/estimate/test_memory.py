@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from thoplw.errors import UnknownNameError
+from thoplw.errors import InputError, UnknownNameError
 from thoplw.estimate.memory import Memory, ModuleMemory
-from thoplw.record import Call, Kind, Lifetimes, ModuleInfo, Phase, Scope, Storage, Trace
+from thoplw.record import Call, Kind, Lifetimes, ModuleInfo, Phase, Scope, Storage, TensorSpec, Trace, Weight
 
 WEIGHT, KEPT, SUM, SLOPE, GRADIENT = range(5)
 
@@ -85,3 +87,16 @@ def test_the_document_has_all_but_the_timeline() -> None:
     assert document["peak"] == 214
     assert document["at"]["operator"] == "aten.mm"
     assert document["cuda"] == {"allocated": 512 * 4, "reserved": 2 << 20}
+
+
+def test_sizes_by_torchinfo_are_of_a_forward_alone() -> None:
+    layer = TensorSpec(shape=(2, 3), dtype="float32", strides=(3, 1))
+    weight = Weight("weight", 0, TensorSpec(shape=(3,), dtype="float16", strides=(1,)))
+    whole = record()
+    relu = whole.modules[1]._replace(parameters=(weight,))
+    modules = (whole.modules[0], relu, whole.modules[2])
+    scopes = (Scope(0, -1, inputs=(layer,)), Scope(1, 0, outputs=(layer,)))
+    memory = Memory(replace(whole, modules=modules, scopes=scopes, phases=b""))
+    assert memory.torchinfo == (24, 2 * 24, 6)
+    with pytest.raises(InputError, match="this run has a backward pass"):
+        _ = Memory(whole).torchinfo

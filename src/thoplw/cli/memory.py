@@ -64,6 +64,17 @@ def memory(
             help="With --fit: what CUDA's caching allocator reserves is to fit, not only what is requested.",
         ),
     ] = False,
+    context: Annotated[
+        int,
+        typer.Option(
+            metavar="AMOUNT",
+            rich_help_panel=MODEL,
+            parser=size,
+            show_default=False,
+            help="With --fit: what the CUDA context and libraries take of it, outside of the allocator, as in 500MB. "
+            "Nothing by default, as it depends on GPU, driver and libraries.",
+        ),
+    ] = 0,
     kind: Annotated[
         str | None,
         typer.Option(
@@ -97,6 +108,8 @@ def memory(
 
     thoplw memory timm:vit_base_patch16_224 --optimizer adamw --fit 24GB
 
+    thoplw memory timm:vit_base_patch16_224 --optimizer adamw --fit 24GB --reserved --context 500MB
+
     thoplw memory timm:vit_base_patch16_224 --optimizer adamw --batch 64 --fit 6GB
     """
     kind = kind_for(kind, output, KINDS)
@@ -107,8 +120,11 @@ def memory(
             "--fit finds a batch: leave --batch and --input out. With them it finds blocks to checkpoint, in training "
             "only: add --train or --optimizer. To compare one size with a limit, use thoplw check --max-memory"
         )
+    if context and (fit is None or context >= fit):
+        raise typer.BadParameter("--context is a part of what --fit allows: give --fit 24GB, and less for --context")
     if reserved and (fit is None or fixed):
         raise typer.BadParameter("--reserved says what --fit compares for a batch; give --fit 24GB, and no --batch")
+    fit = None if fit is None else fit - context
     with told():
         from thoplw.api.fit import largest
         from thoplw.models.registry import of_zoo

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.estimate.allocator import Allocated, allocated
+from thoplw.pricing.mirrors.torchinfo import Sizes, sizes
 from thoplw.record import Kind, Lifetimes, Phase, Storage, Trace
 from thoplw.render import render
 from thoplw.render.table import Table
@@ -187,6 +188,15 @@ class Memory:
     def cuda(self) -> Allocated:
         """What CUDA's caching allocator makes of the same storages, see :mod:`thoplw.estimate.allocator`."""
         return allocated(self._lifetimes)
+
+    @cached_property
+    def torchinfo(self) -> Sizes:
+        """What torchinfo says of the same forward, see :mod:`thoplw.pricing.mirrors.torchinfo`.
+
+        Raises:
+            InputError: the run has a backward pass.
+        """
+        return sizes(self.trace)
 
     def __str__(self) -> str:
         return self.summary()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +15,8 @@ from torch import nn
 from torch.nn.utils import prune
 
 from thoplw.capture import capture
+from thoplw.errors import InputError
+from thoplw.pricing.mirrors.torchinfo import Sizes, sizes
 
 
 class Tied(nn.Module):
@@ -36,6 +41,24 @@ class Named(nn.Module):
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         return {"all": x, "one": x[:1]}
+
+
+class Again(nn.Module):
+    """Calls its only layer three times, and has a parameter and a layer beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.idle = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.scale = nn.Parameter(torch.zeros(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(self.layer(self.layer(x))) * self.scale
+
+
+def scripted() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # newer releases call TorchScript deprecated
+        return torch.jit.script(nn.Sequential(nn.Linear(4, 4), nn.ReLU()))
 
 
 def pruned() -> nn.Module:
@@ -99,3 +122,44 @@ def test_parameters_of_layers_that_never_ran() -> None:
     model = nn.Sequential(nn.Linear(4, 4))
     model[0].idle = nn.Linear(2, 2)
     assert mirrored(model, torch.zeros(2, 4))["params"] == 20 + 6
+
+
+SIZES: dict[str, tuple[Callable[[], nn.Module], torch.Tensor, Sizes]] = {  # what runs, its input, bytes
+    "a layer: its output twice": (lambda: nn.Linear(4, 6), torch.zeros(2, 5, 4), Sizes(160, 2 * 240, 4 * 30)),
+    "no parameters: nothing": (nn.ReLU, torch.zeros(2, 4), Sizes(32, 0, 0)),
+    "in half precision": (lambda: nn.Linear(4, 4).bfloat16(), torch.zeros(2, 4).bfloat16(), Sizes(16, 2 * 16, 40)),
+    "of an LSTM its outputs, no states": (lambda: nn.LSTM(3, 4), torch.zeros(5, 2, 3), Sizes(120, 320, 4 * 16 * 9)),
+    "tied: each layer has it": (lambda: Tied(10), torch.zeros(2, 4), Sizes(32, 2 * 2 * 32, 2 * 64)),
+    "each call's output, parameters of layers that ran": (Again, torch.zeros(2, 4), Sizes(32, 3 * 2 * 32, 4 * 20)),
+    "scripted: parameters alone": (lambda: nn.Sequential(scripted()), torch.zeros(2, 4), Sizes(32, 0, 4 * 20)),
+    "an input of numbers": (lambda: nn.Embedding(9, 4), torch.zeros(2, 3, dtype=torch.long), Sizes(48, 192, 144)),
+}
+
+
+@pytest.mark.parametrize("case", SIZES)
+def test_sizes(case: str) -> None:
+    build, x, figures = SIZES[case]
+    assert sizes(capture(build(), (x,), {})) == figures
+
+
+@pytest.mark.parametrize("case", SIZES)
+def test_sizes_side_by_side(case: str) -> None:
+    peers.require("torchinfo")
+    build, x, figures = SIZES[case]
+    assert peers.torchinfo_sizes(build(), (x,)) == figures
+
+
+@pytest.mark.parametrize("model", peers.MODELS)
+@pytest.mark.slow
+def test_sizes_of_models_side_by_side(model: str) -> None:
+    peers.require("torchinfo")
+    assert peers.torchinfo_sizes(*peers.build(model)) == sizes(peers.trace(model))
+
+
+def test_sizes_are_of_a_forward() -> None:
+    with pytest.raises(InputError, match="torchinfo's sizes are of a forward alone"):
+        sizes(replace(capture(nn.ReLU(), (torch.zeros(2),), {}), phases=b"\x02"))
+
+
+def test_total_size() -> None:
+    assert Sizes(1, 20, 300).total == 321

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
+from thoplw.errors import InputError
 from thoplw.pricing.convention import Convention
 from thoplw.pricing.keys import MODULE
 from thoplw.pricing.mirrors.common import blind_but
-from thoplw.record import ModuleCall, Trace, Weight, Work
+from thoplw.record import ModuleCall, TensorSpec, Trace, Weight, Work
 
 
 def _layer(seen: ModuleCall) -> Work | None:
@@ -40,6 +42,64 @@ def _every_layers(trace: Trace) -> Iterator[tuple[int, Weight]]:
             if index in layers or weight.key not in counted:
                 counted.add(weight.key)
                 yield index, weight
+
+
+class Sizes(NamedTuple):
+    """What torchinfo prints below its table, in bytes.
+
+    Attributes:
+        input: what the inputs hold: "Input size", ``total_input``. torchinfo adds the Python object of each storage.
+        passes: "Forward/backward pass size", ``total_output_bytes``.
+        params: "Params size", ``total_param_bytes``.
+    """
+
+    input: int
+    passes: int
+    params: int
+
+    @property
+    def total(self) -> int:
+        """The sum: "Estimated Total Size"."""
+        return sum(self)
+
+
+def sizes(trace: Trace) -> Sizes:
+    """The sizes by torchinfo: of inputs, of what layers with parameters return, twice, and of the parameters of layers.
+
+    Example: ``Sequential(Linear(4, 4), ReLU())`` on two samples of float32 has an input of 32 bytes, passes of 64, as
+    the ReLU has no parameters, and parameters of 80.
+
+    Args:
+        trace: the record of a forward.
+
+    Raises:
+        InputError: the record has a backward pass as well, which torchinfo does not run.
+    """
+    if any(trace.phases):
+        raise InputError(
+            "torchinfo's sizes are of a forward alone, and this run has a backward pass: take them from "
+            "thoplw.profile(model, inputs, mode='train', memory=True)"
+        )
+    holders = {info.parent for info in trace.modules}
+    # It has no hooks in scripted modules: they count as they stand, and what they return is not seen.
+    layers = {index for index, info in enumerate(trace.modules) if info.opaque} - holders
+    passes = 0
+    for scope in trace.scopes:
+        info = trace.modules[scope.module]
+        if scope.module in holders or info.opaque:
+            continue
+        layers.add(scope.module)
+        if scope.outputs and any(weight.spec.numel for weight in info.parameters):
+            passes += 2 * _bytes(scope.outputs[0])
+    params = 0
+    for index in layers:
+        own = {weight.key: weight.spec for weight in trace.modules[index].parameters}
+        params += sum(map(_bytes, own.values()))
+    return Sizes(sum(map(_bytes, trace.inputs)), passes, params)
+
+
+def _bytes(spec: TensorSpec) -> int:
+    return spec.numel * spec.itemsize
 
 
 CONVENTION = Convention(
