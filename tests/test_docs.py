@@ -35,7 +35,7 @@ PAGES = {
 NEWER = {
     "docs/generation.md": since("2.9", "shared heads of attention are copied before"),
     "docs/memory.md": since("2.4"),
-    "docs/training.md": since("2.4"),
+    "docs/training.md": since("2.5", "no meta kernel of attention on CUDA before"),
 }
 
 
