@@ -21,9 +21,6 @@ import thoplw
 from thoplw.capture.training_run import TrainingRun
 from thoplw.report.document import from_document
 
-#: torch 2.4's own checkpointing uses a name that it deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.cpu.amp.autocast:FutureWarning")
-
 
 def asking(*shape: int) -> torch.Tensor:
     """An input that asks for a gradient."""

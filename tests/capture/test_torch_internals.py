@@ -690,7 +690,6 @@ def test_steps_of_optimizers_are_told() -> None:
 
 
 @since("2.1")
-@pytest.mark.filterwarnings("ignore:.torch.cpu.amp.autocast:FutureWarning")  # of torch 2.4's own checkpointing
 def test_a_recomputation_that_stops_early_is_told() -> None:
     told: list[bool] = []
     x = torch.ones(2, 2, requires_grad=True)

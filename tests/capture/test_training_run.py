@@ -14,8 +14,6 @@ from thoplw.record import Phase, Trace
 
 file_since("2.4")
 
-#: torch 2.4's own checkpointing uses a name that it deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.cpu.amp.autocast:FutureWarning")
 
 X = torch.zeros(3, 4)
 

@@ -15,8 +15,6 @@ import thoplw
 
 file_since("2.4")
 
-#: torch 2.4's own checkpointing uses a name that it deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.cpu.amp.autocast:FutureWarning")
 
 Run = Callable[..., Result]
 
