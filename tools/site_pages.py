@@ -32,7 +32,10 @@ ELSEWHERE = (
     "CHANGELOG.md",
     *(
         f"benchmarks/{name}.md"
-        for name in "accuracy devices formulas mirrors operators releases speed time zoo".split()
+        for name in (
+            "accuracy devices formulas generation h200 memory memory_on_a_gpu memory_peers mirrors operators releases "
+            "speed time training zoo"
+        ).split()
     ),
     *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks" / "models").glob("*.md")),
 )
@@ -42,6 +45,9 @@ WIDE = (
     "benchmarks/accuracy.md",
     "benchmarks/devices.md",
     "benchmarks/formulas.md",
+    "benchmarks/h200.md",
+    "benchmarks/memory.md",
+    "benchmarks/memory_on_a_gpu.md",
     "benchmarks/operators.md",
     "benchmarks/releases.md",
     "benchmarks/speed.md",
