@@ -12,6 +12,11 @@ def test_an_unknown_name_suggests_the_near_ones() -> None:
     assert str(error) == "unknown kind 'texd'. Did you mean 'text'?"
 
 
+def test_of_two_names_both_are_told() -> None:
+    error = errors.UnknownNameError("device", "gpu", ["cuda", "cpu"])
+    assert str(error) == "unknown device 'gpu'. Did you mean 'cpu'? Known: cpu, cuda."
+
+
 def test_at_most_three_suggestions_nearest_first() -> None:
     error = errors.UnknownNameError("model", "net19", [f"net{size}" for size in (18, 19, 191, 192, 193)])
     assert str(error) == "unknown model 'net19'. Did you mean 'net19' or 'net193' or 'net192'?"

@@ -28,7 +28,7 @@ class InputError(ThoplwError, ValueError):
     """An argument cannot be used: the message quotes it, and says what to give instead."""
 
 
-#: So many names are all told, whichever is similar: who writes "gpu" does not mean "cpu".
+#: Of so many names the other is told too: who writes "gpu" does not mean "cpu".
 _FEW = 2
 
 
@@ -45,8 +45,10 @@ class UnknownNameError(InputError):
         if not near and len(names) > 20 and len(str(name)) > 1:
             holding = [each for each in names if part in each.lower()]
             near = sorted(holding, key=lambda each: (not each.lower().startswith(part), len(each)))[:3]
-        if near and len(names) > _FEW:
+        if near:
             hint = f"Did you mean {' or '.join(map(repr, near))}?"
+            if len(names) == _FEW:
+                hint += f" Known: {', '.join(names)}."
         elif not names:
             hint = "There is none."
         elif len(names) <= 20:
