@@ -266,7 +266,7 @@ def _tested(found: dict[str, dict[str, Any]]) -> Iterator[str]:
             yield f"| {release.torch} | {release.torchvision} | {release.python} | not run | | | | |"
             continue
         numbers = f"{line['passed']:,} | {len(line['failed'])} | {sum(line['skipped'].values())}"
-        tests = f"`{line['tests']} -m '{line['only']}'`"
+        tests = f"`{line['tests']} -m '{line['only']}'`" if line["only"] else f"`{line['tests']}`"
         if line.get("again"):
             tests += f"; again {len(line['again'])} files"
         known = f"{line['torchvision']} | {line['python']} | {tests}"
