@@ -235,22 +235,43 @@ class Variant:
 
     def step(self, model: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         """What ``profile_training`` is asked for, in plain torch."""
-        trained = [weight for weight in model.parameters() if weight.requires_grad]
-        optimizer, rounds = self.options.get("optimizer"), self.options.get("accumulate", 1)
-        scaler = torch.amp.GradScaler("cpu", enabled=self.options.get("scaler", False))
-        for _ in range(rounds):
-            kind = self.options.get("autocast")
-            with torch.autocast("cpu", kind) if kind else nullcontext():
-                output = model(*inputs)
-            scaler.scale(total(output) / rounds).backward()
-        made = optimizer(trained) if optimizer is not None and trained else None
-        if "clip" in self.options:
-            if made is not None:
-                scaler.unscale_(made)
-            nn.utils.clip_grad_norm_(trained, self.options["clip"])
+        train(model, inputs, {}, self.options, total)
+
+
+def train(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    options: Mapping[str, Any],
+    loss: Callable[[Any], torch.Tensor],
+    device: str = "cpu",
+) -> None:
+    """A training step in plain torch.
+
+    Args:
+        model: in training mode.
+        args: positional inputs.
+        kwargs: keyword inputs.
+        options: as ``profile_training`` takes them.
+        loss: of what the model returns.
+        device: where model and inputs are.
+    """
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer, rounds = options.get("optimizer"), options.get("accumulate", 1)
+    scaler = torch.amp.GradScaler(device, enabled=options.get("scaler", False))
+    for _ in range(rounds):
+        kind = options.get("autocast")
+        with torch.autocast(device, kind) if kind else nullcontext():
+            output = model(*args, **kwargs)
+        scaler.scale(loss(output) / rounds).backward()
+    made = optimizer(trained) if optimizer is not None and trained else None
+    if "clip" in options:
         if made is not None:
-            scaler.step(made)
-            scaler.update()
+            scaler.unscale_(made)
+        nn.utils.clip_grad_norm_(trained, options["clip"])
+    if made is not None:
+        scaler.step(made)
+        scaler.update()
 
 
 def _ids(count: int) -> torch.Tensor:
@@ -259,8 +280,9 @@ def _ids(count: int) -> torch.Tensor:
 
 def total(output: Any) -> torch.Tensor:
     """The sum of all that a gradient can go back from."""
-    tensors = [output] if isinstance(output, torch.Tensor) else torch.utils._pytree.tree_leaves(output)
-    return torch.stack([each.float().sum() for each in tensors if each.requires_grad]).sum()
+    leaves = torch.utils._pytree.tree_leaves(output)
+    tensors = [each for each in leaves if isinstance(each, torch.Tensor) and each.requires_grad]
+    return torch.stack([each.float().sum() for each in tensors]).sum()
 
 
 PICTURE, ROWS, TOKENS, WORDS = ((2, 3, 12, 12),), ((5, 16),), ((2, 6, 16),), (6,)

@@ -24,14 +24,20 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils._pytree import tree_map
 
-import thoplw
-from thoplw.estimate.allocator import Allocated, Block, CachingAllocator, allocated
-from thoplw.models.registry import load
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+
+from checks.training_variants import total  # noqa: E402
+
+import thoplw  # noqa: E402
+from thoplw.estimate.allocator import Allocated, Block, CachingAllocator, allocated  # noqa: E402
+from thoplw.models.registry import load  # noqa: E402
 
 #: Thirty models, of all zoos: as many as a minute or two takes.
 MODELS = (
@@ -45,19 +51,11 @@ MODELS = (
 BATCH = 16
 
 
-def loss_of(output: Any) -> torch.Tensor:
-    """The sum of all that a gradient can go back from."""
-    leaves = torch.utils._pytree.tree_leaves(output)
-    return torch.stack(
-        [leaf.float().sum() for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.requires_grad]
-    ).sum()
-
-
 def told(name: str, training: bool) -> Allocated:
     """What is said before anything runs; of inference, of the first forward alone."""
     found = load(name, batch=BATCH)
     options: dict[str, Any] = {"verbose": False, "memory": True, "device": "cuda"}
-    options |= {"loss": loss_of, "optimizer": _optimizer} if training else {"step": _infer}
+    options |= {"loss": total, "optimizer": _optimizer} if training else {"step": _infer}
     memory = thoplw.profile_training(found.model.train(training), found.inputs, **options).memory
     if training:
         return memory.cuda
@@ -109,7 +107,7 @@ def _run(model: torch.nn.Module, inputs: Any, training: bool) -> None:
     for _ in range(2):
         optimizer.zero_grad()
         output = model(*args, **kwargs)
-        loss = loss_of(output)
+        loss = total(output)
         loss.backward()
         optimizer.step()
 

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from checks.sweep import in_short  # noqa: E402
-from checks.training_variants import VARIANTS, total  # noqa: E402
+from checks.training_variants import VARIANTS, total, train  # noqa: E402
 from checks.training_zoo import build, loss_of, models  # noqa: E402
 
 import thoplw  # noqa: E402
@@ -47,38 +47,15 @@ def cases() -> Iterator[tuple[str, Callable[[], Built]]]:
             yield f"{name} {autocast or ''}", lambda name=name, options=options: (*build(name), loss_of, options)
 
 
-def step(
-    model: torch.nn.Module, inputs: Any, loss: Callable[[Any], torch.Tensor], options: dict[str, Any], device: str
-) -> None:
-    """A training step on a device."""
-    args, kwargs = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer, dtype = options.get("optimizer"), options.get("autocast")
-    updater = optimizer(trained) if optimizer else None
-    scale = torch.amp.GradScaler(device, enabled=bool(options.get("scaler")))
-    for _ in range(options.get("accumulate", 1)):
-        with torch.autocast(device, dtype or torch.bfloat16, enabled=dtype is not None):
-            value = loss(model(*args, **kwargs))
-        if "accumulate" in options:
-            value = value / options["accumulate"]
-        scale.scale(value).backward()
-    if options.get("clip") is not None:
-        if updater is not None:
-            scale.unscale_(updater)
-        torch.nn.utils.clip_grad_norm_(trained, options["clip"])
-    if updater is not None:
-        scale.step(updater)
-        scale.update()
-
-
 def compared(make: Callable[[], Built], device: str) -> str:
     """``equal``, or what differs."""
     model, inputs, loss, options = make()
     told = thoplw.profile_training(model, inputs, loss=loss, device=device, verbose=False, **options)
     inputs = tree_map(lambda each: each.to(device) if isinstance(each, torch.Tensor) else each, inputs)
+    given = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
     model = model.to(device)
     with torch.device(device), thoplw.count(convention="macs") as counted:
-        step(model, inputs, loss, options, device)
+        train(model, *given, options, loss, device)
     seen = counted.layer_info
     if told.by_phase() == seen.by_phase():
         return "equal"

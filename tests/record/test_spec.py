@@ -30,7 +30,7 @@ def test_sizes_of_elements_are_those_of_torch() -> None:
 
 
 def test_numbers_of_a_spec() -> None:
-    assert (MATRIX.numel, MATRIX.itemsize) == (10, 2)
+    assert (MATRIX.numel, MATRIX.itemsize, MATRIX.nbytes) == (10, 2, torch.empty(2, 5, dtype=torch.float16).nbytes)
     assert TensorSpec(shape=(), dtype="complex128", strides=()).itemsize == 16
 
 

@@ -195,10 +195,7 @@ def _read(report: LayerInfo, paths: Sequence[str]) -> list[_Block]:
             for path in paths:
                 if module == path or module.startswith(f"{path}."):
                     kept[path] += storage.size
-    outputs = {
-        trace.modules[scope.module].path: sum(spec.numel * spec.itemsize for spec in scope.outputs)
-        for scope in trace.scopes
-    }
+    outputs = {trace.modules[scope.module].path: sum(spec.nbytes for spec in scope.outputs) for scope in trace.scopes}
     return [
         _Block(path=path, cost=max(1, rows[path].phases["forward"]), saved=max(0, kept[path] - outputs.get(path, 0)))
         for path in paths

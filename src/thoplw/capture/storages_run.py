@@ -107,7 +107,7 @@ def _memory_of(tensor: torch.Tensor) -> Any:
 
 
 def _own_bytes(spec: TensorSpec) -> int:
-    return bytes_of(spec) if spec.strides else spec.numel * spec.itemsize
+    return bytes_of(spec) if spec.strides else spec.nbytes
 
 
 def storage_of(tensor: torch.Tensor, spec: TensorSpec) -> tuple[int, int]:

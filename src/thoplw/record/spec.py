@@ -68,6 +68,15 @@ class TensorSpec:
         return f"TensorSpec(shape={self.shape!r}, dtype={self.dtype!r}, strides={self.strides!r}{density}{values})"
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of all elements, those in the same memory too, as ``torch.Tensor.nbytes``.
+
+        Raises:
+            InputError: see :attr:`itemsize`.
+        """
+        return self.numel * self.itemsize
+
+    @property
     def itemsize(self) -> int:
         """Bytes of one element.
 

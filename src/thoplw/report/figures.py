@@ -223,7 +223,7 @@ FORMATTERS: Mapping[str, tuple[Formatter, Formatter]] = {
 def _bytes(charge: Charge) -> dict[str, int]:
     size: Counter[str] = Counter()
     for weight in charge.weights:
-        size[weight.spec.dtype] += weight.spec.numel * weight.spec.itemsize
+        size[weight.spec.dtype] += weight.spec.nbytes
     return dict(size)
 
 

@@ -35,6 +35,7 @@ from typing import NamedTuple
 
 from thoplw.record import NOTHING, Assumption, Call, Phase, Step, TensorSpec, Trace, Traffic, Trained, Weight
 from thoplw.traffic import EMBEDDINGS, UNREAD, elements, is_view, part_of, taken, traffic
+from thoplw.traffic.common import size as size_of
 
 #: What is assumed of experts where their number matters, as runs say it of theirs.
 EVENLY = "routing is spread evenly"
@@ -165,7 +166,7 @@ class Usage:
             for spec, times in Counter(given).items():
                 read[scope.module] += int(self._use(index, spec).read) * spec.itemsize * times
             if scope.module or not trace.trained:
-                written[scope.module] += sum([_size(spec) for spec in self._written(index)])
+                written[scope.module] += sum([size_of(spec) for spec in self._written(index)])
         for module, size in self._held_inside().items():
             read[module] += size
         return tuple(Traffic(read=each, written=other) for each, other in zip(read, written, strict=True))
@@ -199,7 +200,7 @@ class Usage:
         """The bytes of a gradient, which are those of its weight, and of states; 0 where the gradient is sparse."""
         if trained.gradient.shape and not trained.gradient.strides:
             return 0, 0
-        return _size(trained.gradient), sum(map(_size, trained.states))
+        return size_of(trained.gradient), sum(map(size_of, trained.states))
 
     @cached_property
     def _back_through(self) -> Mapping[int, int]:
@@ -221,7 +222,7 @@ class Usage:
             for weight in self._trace.modules[module].parameters:
                 spec = weight.spec
                 if spec.numel not in around and not specs.isdisjoint((spec, _transposed(spec))):
-                    found[weight.key] = _size(spec)
+                    found[weight.key] = size_of(spec)
         return found
 
     def _written(self, index: int) -> list[TensorSpec]:
@@ -530,10 +531,6 @@ class Usage:
 
 def _steps_of(trace: Trace, phase: Phase) -> Iterator[Step]:
     return compress(trace.steps, map(phase.__eq__, trace.phases))
-
-
-def _size(spec: TensorSpec) -> int:
-    return elements(spec) * spec.itemsize
 
 
 def _transposed(spec: TensorSpec) -> TensorSpec:

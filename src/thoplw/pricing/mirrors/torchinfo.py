@@ -13,7 +13,7 @@ from thoplw.errors import InputError
 from thoplw.pricing.convention import Convention
 from thoplw.pricing.keys import MODULE
 from thoplw.pricing.mirrors.common import blind_but
-from thoplw.record import ModuleCall, TensorSpec, Trace, Weight, Work
+from thoplw.record import ModuleCall, Trace, Weight, Work
 
 
 def _layer(seen: ModuleCall) -> Work | None:
@@ -90,16 +90,12 @@ def sizes(trace: Trace) -> Sizes:
             continue
         layers.add(scope.module)
         if scope.outputs and any(weight.spec.numel for weight in info.parameters):
-            passes += 2 * _bytes(scope.outputs[0])
+            passes += 2 * scope.outputs[0].nbytes
     params = 0
     for index in layers:
         own = {weight.key: weight.spec for weight in trace.modules[index].parameters}
-        params += sum(map(_bytes, own.values()))
-    return Sizes(sum(map(_bytes, trace.inputs)), passes, params)
-
-
-def _bytes(spec: TensorSpec) -> int:
-    return spec.numel * spec.itemsize
+        params += sum(spec.nbytes for spec in own.values())
+    return Sizes(sum(spec.nbytes for spec in trace.inputs), passes, params)
 
 
 CONVENTION = Convention(
