@@ -129,16 +129,18 @@ def price(
     known = {call: leaves(call, table, expand, holds) for call in calls}
     terms = tuple(convention.formula(trace)) if convention.formula else ()
     outermost = {scope: work for scope, work in whole.items() if scope not in covered}
-    amounts = [(leaf.work, calls[call]) for call, found in known.items() for leaf in found if leaf.work is not None]
-    amounts += [(work, 1) for work in (*outermost.values(), *(work for _, _, work in terms))]
+    once = [*outermost.values(), *[work for _, _, work in terms]]
+    macs, flops = sum([work.macs for work in once]), sum([work.flops for work in once])
+    for call, times in calls.items():
+        for leaf in known[call]:
+            if leaf.work is not None:
+                macs += leaf.work.macs * times
+                flops += leaf.work.flops * times
     free = {leaf.call for found in known.values() for leaf in found if leaf.work == ZERO} if convention.mirrors else ()
     return Priced(
         trace=trace,
         convention=convention,
-        total=Work(
-            macs=sum([work.macs * times for work, times in amounts]),
-            flops=sum([work.flops * times for work, times in amounts]),
-        ),
+        total=Work(macs=macs, flops=flops),
         known=known,
         terms=terms,
         whole=outermost,
@@ -248,14 +250,18 @@ def leaves(call: Call, prices: Mapping[str, Price], expand: Expand, holds: Holds
     parts = expand(call)
     if parts is None:
         return (Leaf(call, None),)
-    return tuple(leaf for part in parts for leaf in leaves(part, prices, expand, holds))
+    inside: list[Leaf] = []
+    for part in parts:
+        inside += leaves(part, prices, expand, holds)
+    return tuple(inside)
 
 
 def find_price(call: Call, prices: Mapping[str, Price]) -> object:
     """The price of a call: that of its overload, else of its operator, else of the operator without in-place ``_``."""
-    for target in (call.name, call.target):
-        if target in prices:
-            return prices[target]
-    if call.target.endswith("_") and not call.target.endswith("__"):
-        return prices.get(call.target[:-1], _ABSENT)
-    return _ABSENT
+    target = call.target
+    found = prices.get(call.name, _ABSENT)
+    if found is _ABSENT:
+        found = prices.get(target, _ABSENT)
+    if found is _ABSENT and target.endswith("_") and not target.endswith("__"):
+        found = prices.get(target[:-1], _ABSENT)
+    return found
