@@ -16,6 +16,7 @@ from thoplw.cli.options import (
     Seq,
     devices,
     kind_for,
+    kind_option,
     words,
 )
 from thoplw.cli.run import loaded, run
@@ -43,7 +44,7 @@ def mfu(
     dtype: Dtype = None,
     kind: Annotated[
         str | None,
-        typer.Option("--kind", "--format", metavar="KIND", help="text or json.", **words("kind", lambda: KINDS)),
+        kind_option(lambda: KINDS, f"{', '.join(KINDS)}. By default as FILE ends, or else text."),
     ] = None,
     output: Output = None,
     convention: ConventionName = "macs",
