@@ -31,6 +31,12 @@ CACHES = ("dynamic", "static", "fp8", "hqq", "quanto")
 GENERATION = "Generation"
 
 
+def _types() -> list[str]:
+    from thoplw.record.spec import ITEM_SIZES, SHORT_NAMES
+
+    return [*SHORT_NAMES, *(name for name in ITEM_SIZES if "float" in name), "int8"]
+
+
 def generate(
     model: Model,
     prompt: Annotated[
@@ -52,8 +58,9 @@ def generate(
         typer.Option(
             metavar="TYPE",
             rich_help_panel=GENERATION,
-            help="The type that an engine keeps keys and values in: bf16, fp8 or any of torch's. By default the "
+            help="The type that an engine keeps keys and values in, such as bf16, fp8 or int8. By default the "
             "model's own.",
+            **words("type", _types),
         ),
     ] = None,
     memory: Annotated[

@@ -22,7 +22,7 @@ from thoplw.cli.options import (
 )
 from thoplw.cli.run import loaded
 from thoplw.cli.terminal import show, told
-from thoplw.cli.train import STEP, Accumulate, Autocast, Checkpoint, Device, Freeze, Lora, Optimizer
+from thoplw.cli.train import STEP, Accumulate, Autocast, Checkpoint, Device, Freeze, Lora, Optimizer, check_optimizer
 from thoplw.errors import InputError
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ def memory(
         from thoplw.api.fit import largest
         from thoplw.models.registry import of_zoo
 
+        check_optimizer(optimizer)
         if fit is not None and not fixed and not of_zoo(model):
             raise InputError(
                 f"--fit finds a batch for models of a zoo only, which have default inputs; {model} has none. Give "
