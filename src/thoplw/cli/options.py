@@ -109,7 +109,7 @@ def words(what: str, names: Callable[[], Iterable[str]], *, several: bool = Fals
     Args:
         what: what the words name, for the message: ``column``.
         names: gives all words.
-        several: whether the option takes several words, separated by commas; one of several values needs no such.
+        several: whether a value is several words, separated by commas. Of an option of two values each is a word.
     """
 
     def check(parameter: typer.CallbackParam, value: Any) -> Any:
