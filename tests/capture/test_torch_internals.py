@@ -33,7 +33,6 @@ from thoplw.capture.torch_internals import (
     become,
     below_autograd,
     call_as_usual,
-    called_instead,
     caller_of_instead,
     calling_instead,
     copy_of_memory,
@@ -422,12 +421,10 @@ def test_something_is_called_instead() -> None:
     layer, compiled, changed = nn.ReLU(), nn.ReLU(), nn.ReLU()
     compiled._compiled_call_impl = triple
     names = list(vars(layer))
-    with calling_instead([(vars(each), double) for each in (layer, compiled, changed)]):
-        assert called_instead(vars(layer)) is double
+    with calling_instead([vars(each) for each in (layer, compiled, changed)], double):
         assert layer(-1) == compiled(-1) == changed(-1) == -2
         assert torch.equal(call_as_usual(layer, torch.tensor([-1.0])), torch.zeros(1))
         changed._compiled_call_impl = triple
-    assert called_instead(vars(layer)) is None
     assert list(vars(layer)) == names
     assert older("2.1") or compiled(-1) == changed(-1) == -3
 
@@ -453,7 +450,7 @@ def test_writes_in_place_are_counted() -> None:
 def test_who_is_called_instead() -> None:
     callers: list[Any] = []
     layer, twin = nn.ReLU(), nn.ReLU.__new__(nn.ReLU)
-    with calling_instead([(vars(layer), lambda: callers.append(caller_of_instead()))]):
+    with calling_instead([vars(layer)], lambda: callers.append(caller_of_instead())):
         twin.__dict__ = dict(vars(layer))
         layer(), twin()
     assert callers[0] is layer
