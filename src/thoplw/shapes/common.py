@@ -42,6 +42,13 @@ def contiguous(shape: Shape, dtype: str) -> TensorSpec:
     return TensorSpec(shape=shape, dtype=dtype, strides=dense(shape))
 
 
+def laid_out(x: TensorSpec, strides: Shape) -> TensorSpec:
+    """A tensor like another one, with these strides and a density of 1: the other itself, if that is so."""
+    if strides == x.strides and x.density == 1:
+        return x
+    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=strides)
+
+
 def is_contiguous(*tensors: TensorSpec | None) -> bool:
     """Whether all of these (that are there) are contiguous; the stride of a dimension of one element is never used."""
     for tensor in tensors:
