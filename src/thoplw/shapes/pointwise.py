@@ -27,19 +27,22 @@ from thoplw.shapes.views import chunks
 def unary(x: TensorSpec, *options: Any, **more_options: Any) -> TensorSpec | None:
     """``[*] -> [*]``."""
     if x.dtype in FLOATING:
-        return x if x.strides == dense(x.shape) else _iterated(x)
+        return _iterated(x, x)
     return x if x.dtype in QUANTISED and is_contiguous(x) else None
 
 
-def _iterated(*operands: TensorSpec) -> TensorSpec | None:
-    """The output of an elementwise kernel on tensors of one dtype; the first itself, if the output equals it."""
-    shape = broadcast(*[each.shape for each in operands])
+def _iterated(a: TensorSpec, b: TensorSpec) -> TensorSpec | None:
+    """The output of an elementwise kernel on two tensors, of the first one's dtype; that one, if the output equals it.
+
+    Of a tensor and itself, it is what a kernel of one tensor returns.
+    """
+    if a.shape == b.shape and a.strides == b.strides == dense(a.shape):  # as most are
+        return a
+    shape = broadcast(a.shape, b.shape)
     if shape is None:
         return None
-    first, strides = operands[0], layouts.iterated(shape, *operands)
-    if shape == first.shape and strides == first.strides:
-        return first
-    return TensorSpec(shape=shape, dtype=first.dtype, strides=strides)
+    strides = layouts.iterated(shape, a, b)
+    return a if shape == a.shape and strides == a.strides else TensorSpec(shape=shape, dtype=a.dtype, strides=strides)
 
 
 def prelu(x: TensorSpec, weight: TensorSpec) -> TensorSpec | None:
