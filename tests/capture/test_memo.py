@@ -47,7 +47,7 @@ def test_a_memo_knows_what_it_can_repeat() -> None:
     operator = memo.meet(relu)
     assert memo.operators[id(relu)] is operator
     first, second = Call(target="aten.relu"), Call(target="aten.relu")
-    memo.remember(operator, (1,), Answer(first, None, writes=False))
+    memo.remember(operator, (1,), Answer(first, None, writes=False, device=torch.device("cpu")))
     assert operator.answers[1,].call is first
     assert memo.repeats(first)
     assert not memo.repeats(second)

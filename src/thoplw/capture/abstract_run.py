@@ -14,6 +14,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -42,7 +43,12 @@ _VALUE_FREE = frozenset(
 
 _ABSTRACT, _REAL, _STRIDELESS = 1, 2, 4
 
-_INT = {int}
+_INTS, _ABSTRACTS = {int}, {AbstractTensor}
+
+_TOKEN = attrgetter("token")
+
+#: What records keep as it is, most often.
+_NUMBERS = frozenset({int, float, bool, type(None)})
 
 
 class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
@@ -104,17 +110,24 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         if operator.packed:
             args, kwargs = with_lengths(self, func, args, kwargs or {})
         parts: list[Any] = []
-        kinds = self._read(args, parts)
+        kinds = 0
+        for value in args:
+            if type(value) is AbstractTensor:  # most arguments are, and need no call
+                parts.append(value.token)
+                kinds |= _ABSTRACT
+            else:
+                kinds |= self._read(value, parts)
         if kwargs:
             for name, value in kwargs.items():
                 parts.append(name)
-                kinds |= self._read((value,), parts)
+                kinds |= self._read(value, parts)
         else:
             kwargs = {}
-        if kinds > _ABSTRACT | _REAL:
-            return self._without_strides(func, args, kwargs)
-        if not kinds & _ABSTRACT and self._can_execute(func, args, kwargs):
-            return self.execute(func, args, kwargs)
+        if kinds != _ABSTRACT:
+            if kinds > _ABSTRACT | _REAL:
+                return self._without_strides(func, args, kwargs)
+            if not kinds & _ABSTRACT and self._can_execute(func, args, kwargs):
+                return self.execute(func, args, kwargs)
         key = tuple(parts)
         answer = operator.answers.get(key)
         if operator.refuses is not None and (reason := operator.refuses(self.has_values, *args, **kwargs)):
@@ -131,54 +144,61 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 return answer
         # From here on as fast as can be: most calls of a model are not the first of their kind.
         self.steps.append((answer.call, -1 if self.scopes is None else self.scopes.current))
+        if answer.wrapper is not None:
+            tensor = make_wrapper(*answer.wrapper)
+            tensor.spec = answer.spec
+            tensor.token = answer.token
+            return tensor
         if answer.writes and kinds & _REAL:
             self._values.lose(func, args, kwargs)
         if answer.same is not None:
             return kwargs[answer.same] if isinstance(answer.same, str) else args[answer.same]
         if answer.spec is None:
             return self.thaw(answer.call.output)
-        tensor = make_wrapper(AbstractTensor, answer.shape, answer.strides, dtype=answer.dtype, device=self.device)
-        tensor.spec = answer.spec
-        tensor.token = answer.token
+        tensor = abstract(answer.spec, self.device)
         if answer.assumed is not None:
             tensor.assumed = partial(take_for_granted, self, answer.call.target, *answer.assumed)
         return tensor
 
-    def _read(self, values: Sequence[Any], parts: list[Any]) -> int:
-        """Append to ``parts`` what tells these arguments from others; return which kinds of tensor are among them."""
-        kinds = 0
-        for value in values:
-            cls = type(value)
-            if cls is AbstractTensor:
-                parts.append(value.token)
-                kinds |= _ABSTRACT
-            elif cls is int or value is None:
-                parts.append(value)
-            elif cls is bool or cls is float or cls is complex:
-                parts.append((cls, value))  # 1, 1.0 and True are equal, yet not the same argument
-            elif cls is list or cls is tuple:
-                if {*map(type, value)} == _INT:
-                    parts.append(tuple(value))
-                    continue
-                inner: list[Any] = []
-                kinds |= self._read(value, inner)
-                parts.append(tuple(inner))
-            elif isinstance(value, torch.Tensor):
-                identity = id(value)
-                self.used.add(identity)
-                spec = self._weights.get(identity)
-                if spec is not None and id(spec) in self._valueless:
-                    kinds |= _ABSTRACT
-                elif value.layout is not torch.strided or value.is_nested:
-                    return _STRIDELESS  # the rest does not matter
-                else:
-                    spec = self.specs.of(value)
-                    kinds |= _ABSTRACT if value.is_meta or self._values.are_lost(value) else _REAL
+    def _read(self, value: Any, parts: list[Any]) -> int:
+        """Append to ``parts`` what tells an argument from others; return which kinds of tensor are in it."""
+        cls = type(value)
+        if cls is int or value is None:
+            parts.append(value)
+        elif cls is bool or cls is float or cls is complex:
+            parts.append((cls, value))  # 1, 1.0 and True are equal, yet not the same argument
+        elif cls is list or cls is tuple:
+            classes = {*map(type, value)}
+            if classes == _INTS:
+                parts.append(tuple(value))
+                return 0
+            if classes == _ABSTRACTS:
+                parts.append(tuple(map(_TOKEN, value)))
+                return _ABSTRACT
+            inner: list[Any] = []
+            kinds = 0
+            for each in value:
+                kinds |= self._read(each, inner)
+            parts.append(tuple(inner))
+            return kinds
+        elif cls is AbstractTensor:
+            parts.append(value.token)
+            return _ABSTRACT
+        elif isinstance(value, torch.Tensor):
+            identity = id(value)
+            self.used.add(identity)
+            spec = self._weights.get(identity)
+            if spec is not None and id(spec) in self._valueless:
                 parts.append(id(spec))
-            else:
-                # What has no hash is like nothing that came before: no answer to it is found again.
-                parts.append(object() if cls.__hash__ is None else value)
-        return kinds
+                return _ABSTRACT
+            if value.layout is not torch.strided or value.is_nested:
+                return _STRIDELESS
+            parts.append(id(self.specs.of(value)))
+            return _ABSTRACT if value.is_meta or self._values.are_lost(value) else _REAL
+        else:
+            # What has no hash is like nothing that came before: no answer to it is found again.
+            parts.append(object() if cls.__hash__ is None else value)
+        return 0
 
     def _can_execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         if size_bound(args) > REAL_LIMIT:
@@ -266,19 +286,15 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         """What an operator answers from now on; or its output, where that may be another next time."""
         func, target, rule = operator.func, operator.target, operator.rule
         if operator.unusual:
-            if operator.checks is not None and (reason := operator.checks(*args, **kwargs)):
-                raise self._refused(func, reason)
             if nested.makes_nested(func):
                 return nested.answer(self, func, args, kwargs)
             if sparse.makes_sparse(func):
                 return sparse.answer(self, self._values, func, args, kwargs)
-            if target in COPIES and _copies_buffer(target, args):
+            if _copies_buffer(target, args):
                 return self.execute(func, args, kwargs)
-        if rule is None and is_composite(func):
-            return self._compose(operator, args, kwargs, key, kinds)
         seen = tuple(
             [
-                value.spec if type(value) is AbstractTensor else value if type(value) is int else self._seen(value)
+                value.spec if type(value) is AbstractTensor else value if type(value) in _NUMBERS else self._seen(value)
                 for value in args
             ]
         )
@@ -288,8 +304,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             same: int | str | None = 0 if shaped is shapes.SAME else None
             returned = self._interned(shaped) if same is None else seen[0]
             call = Call(target=target, overload=operator.overload, args=seen, kwargs=named, output=returned)
-            answer = Answer(call, same, operator.writes)
         else:
+            if operator.checks is not None and (reason := operator.checks(*args, **kwargs)):
+                raise self._refused(func, reason)
+            if rule is None and is_composite(func):
+                return self._compose(operator, args, kwargs, key, kinds)
             output, same = self._ask_meta(func, args, kwargs)
             if target in _VALUE_FREE and _is_small_integer(output):
                 return self._fill(func, args, kwargs)
@@ -300,9 +319,10 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             layout = shapes.layout_of(target, operator.overload, torch.Tag.pointwise in func.tags)
             if same is None and layout is not None:
                 output = self._laid_out(layout, output, seen, named)
-            answer = Answer(self.call(func, seen, named, output), same, operator.writes)
+            call = self.call(func, seen, named, output)
         if operator.density and (density := density_after(target, seen)) is not None:
-            answer = Answer(with_density(self.specs, answer.call, *density), answer.same, answer.writes)
+            call = with_density(self.specs, call, *density)
+        answer = Answer(call, same, operator.writes, self.device)
         self.memo.remember(operator, key, answer)
         return answer
 
@@ -335,7 +355,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         pure = kinds == _ABSTRACT and assumed == len(self.assumptions)
         if pure and all(type(tensor) is AbstractTensor for tensor in tensors_in(output)):
             same = meta_kernel.position_of(output, args, kwargs)
-            self.memo.remember(operator, key, Answer(call, same, operator.writes))
+            self.memo.remember(operator, key, Answer(call, same, operator.writes, self.device))
         self.record(call)
         return output
 

@@ -31,6 +31,11 @@ def unary(x: TensorSpec, *options: Any, **more_options: Any) -> TensorSpec | Non
     return x if x.dtype in QUANTISED and is_contiguous(x) else None
 
 
+def gelu(x: TensorSpec, *, approximate: str = "none") -> TensorSpec | None:
+    """``[*] -> [*]``."""
+    return unary(x) if approximate in ("none", "tanh") else None
+
+
 def _iterated(a: TensorSpec, b: TensorSpec) -> TensorSpec | None:
     """The output of an elementwise kernel on two tensors, of the first one's dtype; that one, if the output equals it.
 
@@ -252,7 +257,7 @@ def one_hot(indices: TensorSpec, classes: int = -1) -> TensorSpec | None:
 
 
 _UNARY = (
-    "abs celu cos elu erf exp gelu hardsigmoid hardswish leaky_relu log mish neg reciprocal relu "
+    "abs celu cos elu erf exp hardsigmoid hardswish leaky_relu log mish neg reciprocal relu "
     "rsqrt selu sigmoid silu sin softplus sqrt square tanh"
 )
 _UNARY_IN_PLACE = (
@@ -268,6 +273,7 @@ RULES: Mapping[str, Callable[..., Any]] = {
     **dict.fromkeys("addcdiv_ addcmul_ lerp_".split(), alike_in_place),
     **dict.fromkeys("empty_like ones_like zeros_like".split(), filled_like),
     **dict.fromkeys("eq ge gt le lt ne".split(), partial(binary, result="bool")),
+    "gelu": gelu,
     "hardtanh": hardtanh,
     "log_sigmoid": log_sigmoid,
     "relu6": hardtanh,
