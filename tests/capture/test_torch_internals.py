@@ -148,7 +148,7 @@ def test_a_wrapper_has_a_shape_and_no_memory() -> None:
 
 def test_arguments_of_a_wrapper_mean_what_names_mean() -> None:
     device = torch.device("meta", 0)
-    x = make_wrapper(*wrapper_arguments(AbstractTensor, (2, 3), (1, 2), torch.float16, device))
+    x = make_wrapper(AbstractTensor, *wrapper_arguments((2, 3), (1, 2), torch.float16, device))
     named = make_wrapper(AbstractTensor, (2, 3), (1, 2), dtype=torch.float16, device=device)
     for each in (x, named):
         assert (tuple(each.shape), each.stride(), each.dtype, each.device) == ((2, 3), (1, 2), torch.float16, device)

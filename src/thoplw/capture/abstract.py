@@ -367,9 +367,8 @@ class Specs:
 def abstract(spec: TensorSpec, device: torch.device) -> AbstractTensor:
     """Return a new abstract tensor with a spec, on a device; a dense one for the spec of a sparse tensor."""
     strides = spec.strides or dense(spec.shape)
-    tensor: AbstractTensor = make_wrapper(
-        *wrapper_arguments(AbstractTensor, spec.shape, strides, dtype_of(spec), device)
-    )
+    arguments = wrapper_arguments(spec.shape, strides, dtype_of(spec), device)
+    tensor: AbstractTensor = make_wrapper(AbstractTensor, *arguments)
     tensor.spec = spec
     tensor.token = id(spec)
     return tensor

@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -26,10 +25,10 @@ from thoplw.capture.data_dependent import Decisions, has_masks, take_for_granted
 from thoplw.capture.density import density_after, with_density
 from thoplw.capture.known_values import KnownValues
 from thoplw.capture.lengths import with_lengths
-from thoplw.capture.memo import COPIES, Answer, Memo, Operator
+from thoplw.capture.memo import Answer, Memo, Operator
 from thoplw.capture.memories import Memories
 from thoplw.capture.nesting import map_tensors, tensors_in
-from thoplw.capture.operators import INDEXING, is_composite, is_higher_order, is_mutable, size_bound, target_of, written
+from thoplw.capture.operators import INDEXING, is_composite, is_higher_order, size_bound, target_of, written
 from thoplw.capture.run import Run
 from thoplw.capture.torch_internals import is_jagged, make_wrapper, memory_of, with_other_rows
 from thoplw.capture.torch_names import named
@@ -40,6 +39,9 @@ from thoplw.record import Call, TensorSpec, TorchName
 _VALUE_FREE = frozenset(
     f"aten.{name}" for name in ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
 )
+
+#: These write to a tensor what it is part of, and not its values, whatever their schema says.
+_WRITES_NO_VALUES = frozenset({"aten.detach_"})
 
 _ABSTRACT, _REAL, _STRIDELESS = 1, 2, 4
 
@@ -123,12 +125,12 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 kinds |= self._read(value, parts)
         else:
             kwargs = {}
+        key = tuple(parts)
         if kinds != _ABSTRACT:
             if kinds > _ABSTRACT | _REAL:
                 return self._without_strides(func, args, kwargs)
-            if not kinds & _ABSTRACT and self._can_execute(func, args, kwargs):
-                return self.execute(func, args, kwargs)
-        key = tuple(parts)
+            if not kinds & _ABSTRACT and self._can_execute(operator, key, args, kwargs):
+                return self.execute(func, args, kwargs, operator.executed[key])
         answer = operator.answers.get(key)
         if operator.refuses is not None and (reason := operator.refuses(self.has_values, *args, **kwargs)):
             raise self._refused(func, reason)
@@ -145,7 +147,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         # From here on as fast as can be: most calls of a model are not the first of their kind.
         self.steps.append((answer.call, -1 if self.scopes is None else self.scopes.current))
         if answer.wrapper is not None:
-            tensor = make_wrapper(*answer.wrapper)
+            tensor = make_wrapper(AbstractTensor, *answer.wrapper)
             tensor.spec = answer.spec
             tensor.token = answer.token
             return tensor
@@ -200,17 +202,20 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             parts.append(object() if cls.__hash__ is None else value)
         return 0
 
-    def _can_execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        if size_bound(args) > REAL_LIMIT:
-            return False
-        if not is_mutable(func):
+    def _can_execute(self, operator: Operator, key: tuple[Any, ...], args: Any, kwargs: dict[str, Any]) -> bool:
+        if key not in operator.executed:
+            if size_bound(args) > REAL_LIMIT:
+                return False
+            operator.executed[key] = {}
+        if not operator.writes:
             return True
-        targets = list(written(func, args, kwargs))
+        targets = list(written(operator.func, args, kwargs))
         if self._values.belong_to_the_model(targets) or any(map(_is_large, targets)):
-            self._values.lose(func, args, kwargs)
+            self._values.lose(operator.func, args, kwargs)
             return False
-        for tensor in targets:
-            self.save(tensor)
+        if operator.target not in _WRITES_NO_VALUES:
+            for tensor in targets:
+                self.save(tensor)
         return True
 
     def save(self, tensor: torch.Tensor) -> None:
@@ -228,24 +233,47 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             return []
         return [tensor for reference in self._made if (tensor := reference()) is not None]
 
-    def execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run an operator for real. Models on the meta device ask for results there: they go where the inputs are."""
+    def execute(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], records: dict[int, Call] | None = None
+    ) -> Any:
+        """Run an operator for real. Models on the meta device ask for results there: they go where the inputs are.
 
-        def on_device(value: Any) -> Any:
-            return self.device if isinstance(value, torch.device) and value.type == "meta" else value
+        Args:
+            func: the operator.
+            args: its positional arguments.
+            kwargs: its other arguments.
+            records: the records of calls with arguments like these, by what they returned, if such calls are known.
+        """
+        if torch.device in map(type, (*args, *kwargs.values())):
+            args = tuple(map(self._on_device, args))
+            kwargs = {name: self._on_device(value) for name, value in kwargs.items()}
+        output = self.compute(func, args, kwargs)
+        if records is None or not isinstance(output, torch.Tensor):
+            self.record_executed(func, args, kwargs, output)
+        else:
+            returned = id(self.specs.of(output))
+            if returned not in records:
+                records[returned] = self.executed(func, args, kwargs, output)
+            self.record(records[returned])
+        self._note_made(output, args, kwargs)
+        return output
 
-        output = super().execute(
-            func, tuple(map(on_device, args)), {name: on_device(value) for name, value in kwargs.items()}
-        )
-        if returned := list(tensors_in(output)):
-            given = list(tensors_in((args, kwargs)))
+    def _on_device(self, value: Any) -> Any:
+        return self.device if isinstance(value, torch.device) and value.type == "meta" else value
+
+    def _note_made(self, output: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Note the tensors that an operator made in memory of their own."""
+        given = [*tensors_in(args), *tensors_in(kwargs)]
+        before = {*map(id, given)}
+        returned = [tensor for tensor in tensors_in(output) if id(tensor) not in before]
+        if returned:
             old = {*map(memory_of, given)} - self._new
             # What was assumed of values may lie where something was that the run made: a memory is told by its place.
-            before = {*map(id, given)}
-            made = [tensor for tensor in returned if memory_of(tensor) not in old and id(tensor) not in before]
-            self._new.update(map(memory_of, made))
-            self._made += map(weakref.ref, made)
-        return output
+            for tensor in returned:
+                memory = memory_of(tensor)
+                if memory not in old:
+                    self._new.add(memory)
+                    self._made.append(weakref.ref(tensor))
 
     def _without_strides(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer an operator that is given a sparse or nested tensor; jagged ones know what to do with their rows."""
@@ -328,6 +356,9 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
     def _seen(self, value: Any) -> Any:
         """An argument as records keep it."""
+        if type(value) is list:  # of sizes or tensors, most often
+            classes = {*map(type, value)}
+            return tuple(value) if classes == _INTS else self.freeze(value)
         spec = self._weights.get(id(value))  # known of weights, and asked for most
         return spec if spec is not None and id(spec) in self._valueless else self.freeze(value)
 

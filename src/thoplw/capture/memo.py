@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from thoplw import shapes
-from thoplw.capture.abstract import AbstractTensor, dtype_of
+from thoplw.capture.abstract import dtype_of
 from thoplw.capture.data_dependent import VALUES, values_after
 from thoplw.capture.density import DENSITIES
 from thoplw.capture.nested import makes_nested
@@ -38,11 +38,12 @@ class Operator:
         density: whether its output may have a density.
         unusual: whether there is more to do, when it is called in a new way, than to ask a shape rule or meta kernel.
         answers: what it answered, by what tells its arguments from others.
+        executed: the records of its executions, by the same, and then by the identity of the spec that was returned.
     """
 
     __slots__ = (
-        *("answers", "checks", "decides", "density", "func", "overload", "packed", "refuses", "rule", "target"),
-        *("unusual", "writes"),
+        *("answers", "checks", "decides", "density", "executed", "func", "overload", "packed", "refuses", "rule"),
+        *("target", "unusual", "writes"),
     )
 
     def __init__(self, func: Any) -> None:
@@ -59,6 +60,7 @@ class Operator:
         self.density = target in DENSITIES
         self.unusual = target in COPIES or makes_nested(func) or makes_sparse(func)
         self.answers: dict[tuple[Any, ...], Answer] = {}
+        self.executed: dict[tuple[Any, ...], dict[int, Call]] = {}
 
 
 class Answer:
@@ -69,7 +71,8 @@ class Answer:
         spec: that of the output, if it is one tensor.
         token: the identity of it.
         assumed: the values that the output is taken to have, if any are.
-        wrapper: the arguments of ``make_wrapper`` for a new output, where there is no more to do than to make it.
+        wrapper: the arguments of ``make_wrapper`` for a new output, where there is no more to do than to make it; not
+            its class, as survivors of a run are counted by references to that.
     """
 
     __slots__ = ("assumed", "call", "same", "spec", "token", "wrapper", "writes")
@@ -93,7 +96,7 @@ class Answer:
             self.spec = spec = call.output
             self.token = id(spec)
             if same is None and not writes and self.assumed is None:
-                self.wrapper = wrapper_arguments(AbstractTensor, spec.shape, spec.strides, dtype_of(spec), device)
+                self.wrapper = wrapper_arguments(spec.shape, spec.strides, dtype_of(spec), device)
 
 
 class Memo:

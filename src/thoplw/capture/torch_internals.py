@@ -43,10 +43,10 @@ make_wrapper: Callable[..., Any] = torch.Tensor._make_wrapper_subclass
 
 
 def wrapper_arguments(
-    cls: type[torch.Tensor], shape: tuple[int, ...], strides: tuple[int, ...], dtype: torch.dtype, device: torch.device
+    shape: tuple[int, ...], strides: tuple[int, ...], dtype: torch.dtype, device: torch.device
 ) -> tuple[Any, ...]:
-    """What ``make_wrapper(*arguments)`` takes: by position, as torch reads names in a quarter more time. Since 2.0."""
-    return cls, shape, strides, None, None, dtype, torch.strided, device  # offset and memory format are the usual ones
+    """The ``arguments`` of ``make_wrapper(cls, *arguments)``: it takes a quarter more time to read names. Since 2.0."""
+    return shape, strides, None, None, dtype, torch.strided, device  # offset and memory format are the usual ones
 
 
 #: As ``__torch_function__`` of a class: torch's functions take its tensors as plain ones. Since 2.0.

@@ -20,7 +20,7 @@ def _laid_out(x: TensorSpec, strides: Shape) -> TensorSpec | None:
 
 def _agree(x: TensorSpec, shape: Shape, *weights: TensorSpec | None) -> bool:
     """Whether all of these (that are there) have this shape, and the dtype of the input."""
-    for each in weights:
+    for each in weights:  # noqa: SIM110 # all() and a generator take as long as the rest of a rule
         if each is not None and (each.shape != shape or each.dtype != x.dtype):
             return False
     return True

@@ -10,7 +10,7 @@ from thoplw.record import TensorSpec
 from thoplw.shapes.common import FLOATING, QUANTISED, Shape, pair
 from thoplw.shapes.layouts import suggested
 
-
+#: The dtypes that pooling is known of.
 _POOLED = FLOATING | QUANTISED
 
 
@@ -19,7 +19,11 @@ def _pool(
 ) -> TensorSpec | None:
     if len(x.shape) != 4 or x.dtype not in _POOLED or 0 in x.shape:
         return None
-    if not len(kernel) == len(stride) == len(padding) == len(dilation) == 2 or min(*kernel, *stride, *dilation) < 1 or min(padding) < 0:
+    if (
+        not len(kernel) == len(stride) == len(padding) == len(dilation) == 2
+        or min(*kernel, *stride, *dilation) < 1
+        or min(padding) < 0
+    ):
         return None
     out = []
     for size, window, step, pad, reach in zip(x.shape[2:], kernel, stride, padding, dilation, strict=True):
