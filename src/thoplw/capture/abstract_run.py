@@ -114,9 +114,12 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         parts: list[Any] = []
         kinds = 0
         for value in args:
-            if type(value) is AbstractTensor:  # most arguments are, and need no call
+            cls = type(value)  # the two that most arguments have need no call
+            if cls is AbstractTensor:
                 parts.append(value.token)
                 kinds |= _ABSTRACT
+            elif cls is int:
+                parts.append(value)
             else:
                 kinds |= self._read(value, parts)
         if kwargs:
@@ -209,7 +212,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             operator.executed[key] = {}
         if not operator.writes:
             return True
-        targets = list(written(operator.func, args, kwargs))
+        targets = [*written(operator.func, args, kwargs)]
         if self._values.belong_to_the_model(targets) or any(map(_is_large, targets)):
             self._values.lose(operator.func, args, kwargs)
             return False
@@ -398,7 +401,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             raise
 
     def _interned(self, shaped: Any) -> Any:
-        return self.specs.intern(shaped) if isinstance(shaped, TensorSpec) else tuple(map(self._interned, shaped))
+        return self.specs.intern(shaped) if type(shaped) is TensorSpec else tuple(map(self._interned, shaped))
 
     def _fill(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Execute an operator that reads no values."""

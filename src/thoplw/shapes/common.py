@@ -66,8 +66,9 @@ def _steps(tensor: TensorSpec, strides: Shape | None = None) -> list[int]:
 
 def pair(value: int | Shape, rank: int) -> Shape:
     """A number per spatial dimension: operators take one for all as well."""
-    sizes = (value,) if isinstance(value, int) else tuple(value)
-    return sizes * rank if len(sizes) == 1 else sizes
+    if isinstance(value, int):
+        return (value,) * rank
+    return tuple(value) * rank if len(value) == 1 else tuple(value)
 
 
 def axis(index: int, rank: int) -> int | None:
