@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
@@ -32,13 +31,6 @@ def random_state_kept(drew: Callable[[], bool]) -> Iterator[None]:
             torch.set_rng_state(state)
             if on_devices is not None:
                 torch.cuda.set_rng_state_all(on_devices)
-        if random.getstate() != python:
-            random.setstate(python)
-        if numpy and _plain(numpy.random.get_state()) != _plain(of_numpy):
+        random.setstate(python)  # sooner done than asked whether it is another
+        if numpy:
             numpy.random.set_state(of_numpy)
-
-
-def _plain(state: Any) -> tuple[Any, ...]:
-    """Return the state of NumPy's generator in a form that compares with ``==``."""
-    name, keys, *rest = state
-    return name, keys.tobytes(), *rest

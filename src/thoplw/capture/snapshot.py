@@ -28,7 +28,7 @@ from thoplw.capture.torch_internals import TENSOR_HOOKS, GradScaler
 from thoplw.capture.twins import Twins
 
 #: Classes whose objects hold nothing that can change; the most frequent, so that they need no second look.
-_ATOMS: frozenset[type] = frozenset(
+ATOMS: frozenset[type] = frozenset(
     {bool, int, float, complex, str, bytes, type(None), type(...), torch.dtype, torch.device, torch.Size, range, slice}
 )
 
@@ -42,6 +42,9 @@ _FOREIGN = frozenset("asyncio concurrent importlib logging multiprocessing re th
 _CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
 
 _BUILTIN = _CONTAINERS | {tuple}
+
+#: Class -> whether its objects hold something, for those that are met at once.
+_COMMON: dict[type, Any] = {**dict.fromkeys(ATOMS), **dict.fromkeys(_BUILTIN, True)}
 
 _is_tuple = functools.partial(is_, tuple)
 _is_no_string = functools.partial(is_not, str)
@@ -88,8 +91,7 @@ class Snapshot:
         # Kept here, objects cannot lose their identity.
         self._met: dict[int, Any] = {} if beside is None else beside._met.copy()
         self._classes: dict[type, tuple[Any, ...]] = {}  # the slots of each
-        self._roles = _Roles(dict.fromkeys(_ATOMS))
-        self._roles.update(dict.fromkeys(_BUILTIN, True))
+        self._roles = _Roles(_COMMON)
         self._kept: dict[int, tuple[Any, Any]] = {}  # containers that held something, and what
         self._emptied: list[Any] = []  # the others
         self.twins = Twins([])
@@ -203,7 +205,7 @@ class Snapshot:
         before = dict(base.items(value))
         self._undo.append(functools.partial(put_back, value, before, base))
         inner.extend(before.values())
-        inner.extend(key for key in before if type(key) not in _ATOMS)
+        inner.extend(key for key in before if type(key) not in ATOMS)
         self._object(value, inner)
 
     def _list(self, value: Any, inner: list[Any]) -> None:
@@ -318,10 +320,12 @@ class Snapshot:
                 self._undo.append(functools.partial(slot.__set__, value, before))
 
     def _class(self, cls: type, inner: list[Any]) -> None:
-        foreign = _package(cls) in _NOT_TO_CHANGE
-        if (foreign and not issubclass(cls, torch.nn.Module)) or id(cls) in self._met:
+        if id(cls) in self._met:  # as most bases of modules are
             return
         self._met[id(cls)] = cls
+        foreign = _package(cls) in _NOT_TO_CHANGE
+        if foreign and not issubclass(cls, torch.nn.Module):
+            return
         before = vars(cls).copy()
         self._undo.append(functools.partial(_class_back, cls, before))
         if not foreign:  # what torch's hold themselves, nobody changes, nor what Python notes in a class

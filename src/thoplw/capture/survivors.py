@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from thoplw.capture.abstract import AbstractTensor, Specs
-from thoplw.capture.snapshot import Snapshot, slots_of
+from thoplw.capture.snapshot import ATOMS, Snapshot, slots_of
 
 #: What a file may keep things in, besides objects of its own classes.
 _CONTAINERS = frozenset({dict, OrderedDict, defaultdict, list, set, deque})
@@ -81,7 +81,9 @@ class Survivors:
             for holder in holders:
                 if id(holder) not in around:
                     around[id(holder)] = holder, holder.copy()
-                    level += holder.values() if isinstance(holder, dict) else holder
+                    values = holder.values() if isinstance(holder, dict) else holder
+                    if not ATOMS.issuperset(map(type, values)):  # names of a thousand classes, say
+                        level += values
 
     def _before(self, holder: Any) -> Any:
         """What a container held, or an object in its slots; ``None`` where that is not known."""

@@ -75,7 +75,7 @@ def _are_usual(modules: Sequence[torch.nn.Module]) -> bool:
     return (
         all(map(is_, map(type, attributes), repeat(dict)))
         and all(map(is_, map(type, registries), cycle(_KINDS)))
-        and list(chain.from_iterable(map(islice, attributes, repeat(len(_FIRST))))) == _FIRST * len(attributes)
+        and {each[: len(_FIRST)] for each in {*map(tuple, attributes)}} == {_FIRST}  # few, as classes are
         and {*map(getrefcount, attributes), *map(getrefcount, registries)} <= _ALONE
     )
 
@@ -89,7 +89,7 @@ _REGISTRIES = ("_parameters", "_buffers", "_modules")
 _KINDS = [type(vars(torch.nn.Module())[name]) for name in _REGISTRIES]
 
 #: The attributes that a module of torch begins with, and those among them that are containers.
-_FIRST = list(vars(torch.nn.Module()))
+_FIRST = tuple(vars(torch.nn.Module()))
 _HOOKS = itemgetter(
     *[name for name, value in vars(torch.nn.Module()).items() if hasattr(value, "clear") and name not in _REGISTRIES]
 )
