@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from itertools import repeat
 from operator import attrgetter
 from typing import Any
 
@@ -279,9 +278,8 @@ class _Known(dict[_Looks, TensorSpec]):
             self.valueless.add(id(spec))
 
 
-_SHAPE, _DTYPE, _LAYOUT = map(attrgetter, ("shape", "dtype", "layout"))
+_LAYOUT = attrgetter("layout")
 _STRIDED = frozenset({torch.strided})
-_STRIDES = torch.Tensor.stride
 
 
 class Specs:
@@ -315,11 +313,11 @@ class Specs:
         """The spec of each of many tensors: weights, most of which look like another one."""
         if not PLAIN.issuperset(map(type, tensors)) or not _STRIDED.issuperset(map(_LAYOUT, tensors)):
             return list(map(self.of, tensors))
+        known = self._known
         try:
-            looks = list(zip(map(_SHAPE, tensors), map(_DTYPE, tensors), map(_STRIDES, tensors), repeat(1)))
+            return [known[tensor.shape, tensor.dtype, tensor.stride(), 1] for tensor in tensors]
         except RuntimeError:  # nested tensors have no strides
             return list(map(self.of, tensors))
-        return list(map(self._known.__getitem__, looks))
 
     def _of_nested(self, tensor: torch.Tensor) -> TensorSpec:
         if isinstance(tensor, AbstractTensor):

@@ -8,6 +8,9 @@ from typing import Any, Final
 
 from thoplw.record.spec import Nested, TensorSpec, specs_in
 
+#: Classes of arguments that hold no tensors, nor do tuples that begin with an integer: those are sizes.
+_WITHOUT = frozenset({int, bool, float, str, type(None)})
+
 
 # As of a TensorSpec, Final says that nothing changes it, and it is not frozen.
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -46,7 +49,7 @@ class Call:
         for value in (*self.args, *self.kwargs.values()) if self.kwargs else self.args:
             if type(value) is TensorSpec:
                 found.append(value)
-            elif type(value) is not int:
+            elif type(value) not in _WITHOUT and not (type(value) is tuple and value and type(value[0]) is int):
                 found += specs_in(value)
         return tuple(found)
 
