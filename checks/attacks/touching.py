@@ -136,6 +136,13 @@ def _clear_weight(held: Layer, y: torch.Tensor) -> None:
     held.layer.weight.data.numpy()[:] = 0
 
 
+def _resized(held: Layer, y: torch.Tensor) -> None:
+    storage = held.layer.weight.untyped_storage()
+    size = storage.nbytes()
+    storage.resize_(0)
+    storage.resize_(size)
+
+
 def _attempt(touch: Callable[[Any, torch.Tensor], Any]) -> Callable[[Any, torch.Tensor], Any]:
     """What has no values in an abstract run is refused there, and that is all right."""
 
@@ -226,6 +233,11 @@ KINDS: dict[str, Kind] = {
     "weight in place": Kind(Layer, lambda held, y: held.layer.weight.data.mul_(2), _weight),
     "weight through NumPy": Kind(Layer, _attempt(_clear_weight), _weight),
     "data of a weight": Kind(Layer, lambda h, y: setattr(h.layer.weight, "data", torch.zeros(4, 4)), _weight),
+    "memory of a weight": Kind(Layer, lambda h, y: h.layer.weight.untyped_storage().resize_(0), _weight),
+    "memory of a weight, given back": Kind(Layer, _resized, _weight),
+    "memory of a tensor": Kind(lambda: torch.ones(2), lambda h, y: h.untyped_storage().resize_(0), torch.Tensor.tolist),
+    "bytes of a weight": Kind(Layer, lambda h, y: h.layer.weight.untyped_storage().byteswap(torch.float32), _weight),
+    "weight that processes share": Kind(Layer, lambda h, y: h.layer.weight.share_memory_(), _weight),
     "class of a layer": Kind(Layer, _another_class, lambda held: type(held.layer)),
     "parametrization": Kind(Layer, _parametrized, _parameters),
     "iterator of a list": Kind(lambda: iter([1, 2]), lambda held, y: next(held), lambda held: held.__length_hint__()),

@@ -341,6 +341,18 @@ def test_whoever_watches_sees_memory_that_is_handed_out() -> None:
     assert torch.Tensor.numpy is usual
 
 
+def test_whoever_watches_sees_storages_before_their_bytes_change() -> None:
+    seen: list[list[int]] = []
+    x = torch.tensor([1, 2], dtype=torch.uint8)
+    usual = dict(vars(torch.UntypedStorage))
+    with handed_out(lambda tensor: seen.append(tensor.tolist())):
+        x.untyped_storage().resize_(1)
+        x[:1].share_memory_()
+    x.untyped_storage().byteswap(torch.uint8)
+    assert seen == [[1, 2], [1]]
+    assert dict(vars(torch.UntypedStorage)) == usual
+
+
 @pytest.mark.parametrize("enabled", [False, True])
 def test_autocast_is_seen(enabled: bool) -> None:
     with torch.autocast("cpu", torch.bfloat16, enabled=enabled):

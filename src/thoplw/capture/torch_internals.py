@@ -16,7 +16,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from functools import partial
+from functools import partial, wraps
 from importlib import import_module
 from inspect import signature
 from operator import itemgetter
@@ -166,43 +166,77 @@ def is_parameter(tensor: torch.Tensor) -> bool:
     return bool(getattr(tensor, "_is_param", False))
 
 
-class _Watched:
-    """``torch.Tensor.numpy``, for as long as some run wants to know whose memory is handed out."""
+def _bytes_of(owner: Any) -> torch.Tensor:
+    """The tensor that hands out its memory; of a storage, one of its bytes, which no mode sees."""
+    if isinstance(owner, torch.Tensor):
+        return owner
+    with no_dispatch():
+        return torch.empty(0, dtype=torch.uint8, device=owner.device).set_(owner)  # type: ignore[call-overload] # torch's own gap
 
-    def __init__(self) -> None:
+
+class _Watched:
+    """Methods that hand out memory or change it, for as long as some run wants to know whose that is."""
+
+    def __init__(self, *methods: tuple[type, str]) -> None:
         self.watches: list[Callable[[torch.Tensor], None]] = []
         self.lock = threading.Lock()
-        self.method: Any = torch.Tensor.numpy
+        self._methods = [(cls, name, vars(cls).get(name), self._telling(getattr(cls, name))) for cls, name in methods]
 
-    def numpy(self, tensor: torch.Tensor, /, *, force: bool = False) -> Any:
-        """Tell the runs, then answer as before."""
-        for watch in self.watches:
-            watch(tensor)
-        return self.method(tensor, force=force)
+    def _telling(self, method: Any) -> Any:
+        """The same method, which tells the runs before it answers."""
+
+        @wraps(method)
+        def tell(owner: Any, /, *args: Any, **kwargs: Any) -> Any:
+            tensor = _bytes_of(owner)
+            for watch in self.watches:
+                watch(tensor)
+            return method(owner, *args, **kwargs)
+
+        return tell
+
+    def enter(self) -> None:
+        """Put the methods in place."""
+        for cls, name, _, telling in self._methods:
+            setattr(cls, name, telling)
+
+    def leave(self) -> None:
+        """Put back torch's own, most of which are of the class that theirs is derived from."""
+        for cls, name, before, _ in self._methods:
+            if before is not None:
+                setattr(cls, name, before)
+            elif name in vars(cls):
+                delattr(cls, name)
 
 
-_watched = _Watched()
+_watched = _Watched(
+    (torch.Tensor, "numpy"),
+    *(
+        (torch.UntypedStorage, name)
+        for name in ("resize_", "byteswap", "_share_fd_cpu_", "_share_filename_cpu_")
+        if hasattr(torch.UntypedStorage, name)
+    ),
+)
 
 
 @contextmanager
 def handed_out(watch: Callable[[torch.Tensor], None]) -> Iterator[None]:
-    """Call ``watch(tensor)`` before a tensor gives NumPy its memory, for anybody to write to. Since 2.0."""
+    """Call ``watch(tensor)`` before memory can change without an operator. Since 2.0.
 
-    def numpy(self: torch.Tensor, *, force: bool = False) -> Any:
-        return _watched.numpy(self, force=force)
-
+    A tensor gives it to NumPy, for anybody to write to; or a storage gets another size, order of bytes, or place that
+    processes share: of that, what is watched is a tensor of its bytes.
+    """
     try:
         with _watched.lock:
             _watched.watches.append(watch)
             if len(_watched.watches) == 1:
-                setattr(torch.Tensor, "numpy", numpy)  # noqa: B010 # mypy refuses an assignment
+                _watched.enter()
         yield
     finally:
         with _watched.lock:
             if watch in _watched.watches:
                 _watched.watches.remove(watch)
-            if not _watched.watches and "numpy" in vars(torch.Tensor):
-                del torch.Tensor.numpy  # it is of the class that torch.Tensor is derived from
+            if not _watched.watches:
+                _watched.leave()
 
 
 _LATE_HOOKS = "_post_accumulate_grad_hooks"
