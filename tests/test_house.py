@@ -109,3 +109,10 @@ def test_the_package_imports_nothing_that_surrounds_it() -> None:
     around = {"tests", "tools", "benchmarks", "checks"}
     found = {path.name: imported(path) & around for path in (ROOT / "src").rglob("*.py")}
     assert {name: names for name, names in found.items() if names} == {}
+
+
+def test_private_names_of_torch_stand_in_one_file() -> None:
+    private = re.compile(r"torch\._|_compiled_call_impl")
+    files = (ROOT / "src").rglob("*.py")
+    found = {path.name for path in files if private.search(path.read_text(encoding="utf-8"))}
+    assert found == {"torch_internals.py"}

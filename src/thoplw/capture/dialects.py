@@ -154,7 +154,7 @@ def _recurrent(
     projected = state.shape[2] if state.shape[2] != width else 0
     stride = (4 if has_biases else 2) + bool(projected)
     buffer = x.new_empty(sum(weight.numel() for weight in weights))
-    made = torch._cudnn_rnn(
+    made = torch.ops.aten._cudnn_rnn(
         *(x, weights, stride, buffer, state, cell, mode, width, projected),
         *(layers, batch_first, dropout, train, bidirectional, [], None),
     )

@@ -44,7 +44,7 @@ _CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
 _BUILTIN = _CONTAINERS | {tuple}
 
 #: Class -> whether its objects hold something, for those that are met at once.
-_COMMON = {**dict.fromkeys(ATOMS), **dict.fromkeys(_BUILTIN, True)}
+_COMMON: dict[type, Any] = {**dict.fromkeys(ATOMS), **dict.fromkeys(_BUILTIN, True)}
 
 _is_tuple = functools.partial(is_, tuple)
 _is_no_string = functools.partial(is_not, str)

@@ -81,9 +81,9 @@ class Survivors:
             for holder in holders:
                 if id(holder) not in around:
                     around[id(holder)] = holder, holder.copy()
-                    content = holder.values() if isinstance(holder, dict) else holder
-                    if not ATOMS.issuperset(map(type, content)):  # names of a thousand classes, say
-                        level += content
+                    values = holder.values() if isinstance(holder, dict) else holder
+                    if not ATOMS.issuperset(map(type, values)):  # names of a thousand classes, say
+                        level += values
 
     def _before(self, holder: Any) -> Any:
         """What a container held, or an object in its slots; ``None`` where that is not known."""

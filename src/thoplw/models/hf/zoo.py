@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from thoplw.capture.torch_internals import VERSION
 from thoplw.errors import InputError, MissingExtraError
 from thoplw.models.built import Built, WeightsOnMeta, build, zoo
 from thoplw.models.hf.architecture import architecture, configuration, generating_class
@@ -75,7 +76,7 @@ def _require(purpose: str) -> None:
     """
     transformers = zoo("transformers", purpose)
     if not transformers.is_torch_available():
-        versions = f"transformers {transformers.__version__} does not work with torch {torch.__version__}"
+        versions = f"transformers {transformers.__version__} does not work with torch {VERSION}"
         problem = f"and {versions}: install a newer torch"
         raise MissingExtraError("transformers", "zoo", purpose, problem)
 
