@@ -171,7 +171,7 @@ def _bytes_of(owner: Any) -> torch.Tensor:
     if isinstance(owner, torch.Tensor):
         return owner
     with no_dispatch():
-        return torch.empty(0, dtype=torch.uint8, device=owner.device).set_(owner)  # type: ignore[call-overload] # torch's own gap
+        return torch.empty(0, dtype=torch.uint8, device=owner.device).set_(owner)
 
 
 class _Watched:
