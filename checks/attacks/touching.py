@@ -236,7 +236,6 @@ KINDS: dict[str, Kind] = {
     "memory of a weight": Kind(Layer, lambda h, y: h.layer.weight.untyped_storage().resize_(0), _weight),
     "memory of a weight, given back": Kind(Layer, _resized, _weight),
     "memory of a tensor": Kind(lambda: torch.ones(2), lambda h, y: h.untyped_storage().resize_(0), torch.Tensor.tolist),
-    "bytes of a weight": Kind(Layer, lambda h, y: h.layer.weight.untyped_storage().byteswap(torch.float32), _weight),
     "weight that processes share": Kind(Layer, lambda h, y: h.layer.weight.share_memory_(), _weight),
     "class of a layer": Kind(Layer, _another_class, lambda held: type(held.layer)),
     "parametrization": Kind(Layer, _parametrized, _parameters),
@@ -304,6 +303,11 @@ def _of_this_release() -> Iterator[tuple[str, Kind]]:
                 lambda: torch.autograd.graph.saved_tensors_hooks(abs, abs).__enter__(),
                 lambda: torch._C._autograd._top_saved_tensors_default_hooks(True),
             ),
+        )
+    if hasattr(torch.UntypedStorage, "byteswap"):
+        yield (
+            "order of bytes",
+            Kind(Layer, lambda h, y: h.layer.weight.untyped_storage().byteswap(torch.float32), _weight),
         )
     if "always_call" in signature(module_globals.register_module_forward_hook).parameters:
         yield (
