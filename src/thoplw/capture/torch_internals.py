@@ -178,7 +178,7 @@ class _Watched:
     """Methods that hand out memory or change it, for as long as some run wants to know whose that is."""
 
     def __init__(self, *methods: tuple[type, str]) -> None:
-        self.watches: list[Callable[[torch.Tensor], None]] = []
+        self.watches: list[tuple[Callable[[torch.Tensor], None], Callable[[int], bool]]] = []
         self.lock = threading.Lock()
         self._methods = [(cls, name, vars(cls).get(name), self._telling(getattr(cls, name))) for cls, name in methods]
 
@@ -187,9 +187,9 @@ class _Watched:
 
         @wraps(method)
         def tell(owner: Any, /, *args: Any, **kwargs: Any) -> Any:
-            tensor = _bytes_of(owner)
-            for watch in self.watches:
-                watch(tensor)
+            me = threading.get_ident()
+            for watch in [watch for watch, belongs in self.watches if belongs(me)]:
+                watch(_bytes_of(owner))
             return method(owner, *args, **kwargs)
 
         return tell
@@ -219,22 +219,23 @@ _watched = _Watched(
 
 
 @contextmanager
-def handed_out(watch: Callable[[torch.Tensor], None]) -> Iterator[None]:
-    """Call ``watch(tensor)`` before memory can change without an operator. Since 2.0.
+def handed_out(watch: Callable[[torch.Tensor], None], belongs: Callable[[int], bool]) -> Iterator[None]:
+    """Call ``watch(tensor)`` before memory can change without an operator, in threads of the run. Since 2.0.
 
     A tensor gives it to NumPy, for anybody to write to; or a storage gets another size, order of bytes, or place that
     processes share: of that, what is watched is a tensor of its bytes.
     """
+    watched = watch, belongs
     try:
         with _watched.lock:
-            _watched.watches.append(watch)
+            _watched.watches.append(watched)
             if len(_watched.watches) == 1:
                 _watched.enter()
         yield
     finally:
         with _watched.lock:
-            if watch in _watched.watches:
-                _watched.watches.remove(watch)
+            if watched in _watched.watches:
+                _watched.watches.remove(watched)
             if not _watched.watches:
                 _watched.leave()
 
