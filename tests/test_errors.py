@@ -37,8 +37,8 @@ def test_an_empty_name_is_seen() -> None:
 
 
 def test_far_from_too_many_to_list() -> None:
-    error = errors.UnknownNameError("model", "zzz", [f"net{size}" for size in range(21)])
-    assert str(error) == "unknown model 'zzz'. None of the 21 known names is similar."
+    error = errors.UnknownNameError("model", "zzz", [f"net{size}" for size in range(25)])
+    assert str(error) == "unknown model 'zzz'. None of the 25 known names is similar."
 
 
 def test_a_name_that_is_no_string() -> None:

@@ -31,6 +31,9 @@ class InputError(ThoplwError, ValueError):
 #: Of so many names the other is told too: who writes "gpu" does not mean "cpu".
 _FEW = 2
 
+#: So many names are listed, where none is similar.
+_LISTED = 24
+
 
 class UnknownNameError(InputError):
     """An unknown name: the message suggests similar ones, or lists all of them if there are few."""
@@ -42,7 +45,7 @@ class UnknownNameError(InputError):
         part = str(name).lower()
         family = sorted((each for each in names if each.lower().startswith(f"{part}-")), key=len)  # A100: a100-sxm
         near = sorted(dict.fromkeys([*near, *family]), key=lambda each: each not in family)[:3]
-        if not near and len(names) > 20 and len(str(name)) > 1:
+        if not near and len(names) > _LISTED and len(str(name)) > 1:
             holding = [each for each in names if part in each.lower()]
             near = sorted(holding, key=lambda each: (not each.lower().startswith(part), len(each)))[:3]
         if near:
@@ -51,7 +54,7 @@ class UnknownNameError(InputError):
                 hint += f" Known: {', '.join(names)}."
         elif not names:
             hint = "There is none."
-        elif len(names) <= 20:
+        elif len(names) <= _LISTED:
             hint = f"Known: {', '.join(name or repr(name) for name in names)}."
         else:
             hint = f"None of the {len(names)} known names is similar."

@@ -151,3 +151,30 @@ def test_values_that_are_assigned_to_what_has_none_are_refused() -> None:
 
     with pytest.raises(thoplw.DataDependentError, match=r"real tensor of shape \(2,\) to the .data.*execute=True"):
         thoplw.profile(Assigns(), (4, 4))
+
+
+def test_executions_that_look_alike_share_a_record() -> None:
+    class Places(nn.Module):
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            for several in (2, 2, 3):
+                (torch.arange(5) < several).nonzero()
+            return ids
+
+    trace = capture(Places(), (torch.tensor([1]),), {})
+    found = [call for call, _ in trace.steps if call.target == "aten.nonzero"]
+    assert [call.outputs[0].shape for call in found] == [(2, 1), (2, 1), (3, 1)]
+    assert found[0] is found[1]
+    assert found[1] is not found[2]
+
+
+def test_a_tensor_that_is_made_from_numbers_is_not_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``torch.tensor`` calls ``detach_``, which writes to no memory, whatever its schema says."""
+
+    class Makes(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * torch.tensor([1.0, 2.0])
+
+    saved: list[Any] = []
+    monkeypatch.setattr("thoplw.capture.memories.copy_of_memory", saved.append)
+    thoplw.profile(Makes(), (3, 2))
+    assert saved == []

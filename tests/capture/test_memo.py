@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 import torch
 from checks.releases import since
 from torch import nn
 
 from thoplw.capture import capture
+from thoplw.capture.abstract import AbstractTensor
 from thoplw.capture.memo import Answer, Memo
-from thoplw.record import Call
+from thoplw.record import Call, TensorSpec
 
 
 def test_equal_calls_share_a_record() -> None:
@@ -42,12 +45,21 @@ def test_an_argument_without_a_hash_is_like_no_other() -> None:
     assert [output.shape for output in outputs] == [(1, 3), (2, 3), (3, 3), (4, 3)]
 
 
+def test_an_answer_is_no_tensor_that_is_still_there() -> None:
+    """Survivors of a run are counted by references to their class: searching for some takes longer than most runs."""
+    spec = TensorSpec(shape=(2,), dtype="float32", strides=(1,))
+    before = sys.getrefcount(AbstractTensor)
+    answer = Answer(Call(target="aten.relu", output=spec), None, writes=False, device=torch.device("cpu"))
+    assert answer.wrapper is not None
+    assert sys.getrefcount(AbstractTensor) == before
+
+
 def test_a_memo_knows_what_it_can_repeat() -> None:
     memo, relu = Memo(), torch.ops.aten.relu.default
     operator = memo.meet(relu)
     assert memo.operators[id(relu)] is operator
     first, second = Call(target="aten.relu"), Call(target="aten.relu")
-    memo.remember(operator, (1,), Answer(first, None, writes=False))
+    memo.remember(operator, (1,), Answer(first, None, writes=False, device=torch.device("cpu")))
     assert operator.answers[1,].call is first
     assert memo.repeats(first)
     assert not memo.repeats(second)

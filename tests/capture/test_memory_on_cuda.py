@@ -169,3 +169,44 @@ def test_without_a_bias_nothing_goes_to_cublaslt() -> None:
 
 def test_no_workspace_without_products() -> None:
     assert "workspaces" not in of(nn.Tanh(), torch.randn(4, 4, requires_grad=True)).by_kind
+
+
+def scratch(memory: Memory) -> set[tuple[str, int]]:
+    """What kernels took and gave back, in any iteration: operator, bytes."""
+    storages = memory.trace.lifetimes.storages
+    return {
+        (memory.timeline[each.step].operator, each.size)
+        for each in storages
+        if each.kind is Kind.WORKSPACES and each.gone >= 0
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "count", "dtype", "size"),
+    [
+        # Up to 3,072 indices are not sorted. Else there are as many sums as indices or rows, and one more for ten.
+        (5000, 3072, torch.float32, 0),
+        (5000, 4099, torch.float32, (409 + 4099) * 8 * 4),
+        (100, 4099, torch.float32, (409 + 100) * 8 * 4),
+        (100, 4099, torch.float16, (409 + 100) * 8 * 4),
+        (100, 4099, torch.float64, (409 + 100) * 8 * 8),
+    ],
+)
+def test_the_gradient_of_an_embedding_has_partial_sums(rows: int, count: int, dtype: torch.dtype, size: int) -> None:
+    memory = of(nn.Embedding(rows, 8, dtype=dtype), torch.zeros(count, dtype=torch.long))
+    assert scratch(memory) == ({("aten.embedding_dense_backward", size)} if size else set())
+
+
+class Masked(nn.Module):
+    """Attention of 2 heads with 16 channels over 5 positions, with a mask."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Attend to itself."""
+        return nn.functional.scaled_dot_product_attention(x, x, x, x.new_zeros(5, 5))
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(torch.float32, 3 * 2 * 5 * 16 * 4), (torch.bfloat16, 0)])
+def test_single_precision_has_attention_multiply_gradient_and_output(dtype: torch.dtype, size: int) -> None:
+    memory = of(Masked(), torch.randn(3, 2, 5, 16, dtype=dtype, requires_grad=True))
+    operator = "aten._scaled_dot_product_efficient_attention_backward"
+    assert scratch(memory) == ({(operator, size)} if size else set())

@@ -13,6 +13,9 @@ from torch import nn
 from torch.nn import functional as F
 
 import thoplw
+from thoplw.capture.refusals import OF_SHAPES
+from thoplw.shapes import RULES
+from thoplw.shapes.common import contiguous
 
 X = torch.zeros(2, 3, 8, 8)
 ROWS = torch.zeros(5, 4)
@@ -151,6 +154,29 @@ def test_what_torch_takes_is_taken(case: tuple[Callable[..., Any], tuple[Any, ..
     function, given = case
     function(*given)
     thoplw.profile(Calling(function), given, verbose=False)
+
+
+_IMAGE, _EMPTY, _WEIGHT, _SIGNALS, _VOLUMES = (
+    contiguous(shape, "float32") for shape in ((1, 4, 5, 5), (1, 4, 0, 5), (4, 4, 3, 3), (1, 0, 5), (1, 2, 0, 5, 5))
+)
+
+#: Operator -> arguments that its check refuses.
+_CHECKED: dict[str, tuple[Any, ...]] = {
+    **{f"conv{rank}d": (_IMAGE, _WEIGHT, None, (1, 1), (-1, 0), (1, 1), 1) for rank in (1, 2, 3)},
+    "convolution": (_IMAGE, _WEIGHT, None, (0, 1), (0, 0), (1, 1), False, (0, 0), 1),
+    "adaptive_avg_pool2d": (_EMPTY, (1, 1)),
+    **{f"upsample_{mode}2d": (_EMPTY, (2, 2)) for mode in ("bicubic", "bilinear", "nearest")},
+    **{f"upsample_{mode}1d": (_SIGNALS, (2,)) for mode in ("linear", "nearest")},
+    **{f"upsample_{mode}3d": (_VOLUMES, (2, 2, 2)) for mode in ("nearest", "trilinear")},
+    **dict.fromkeys(("softmax", "_softmax", "log_softmax"), (_IMAGE, 4, False)),
+    "gelu": (_IMAGE,),
+}
+
+
+def test_a_shape_rule_checks_as_much() -> None:
+    assert {f"aten.{name}" for name in _CHECKED} == OF_SHAPES.keys() & RULES.keys()
+    for name, args in _CHECKED.items():
+        assert RULES[f"aten.{name}"](*args, **({"approximate": "bogus"} if name == "gelu" else {})) is None
 
 
 def test_the_error_names_the_module() -> None:

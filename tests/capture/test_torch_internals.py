@@ -33,7 +33,6 @@ from thoplw.capture.torch_internals import (
     become,
     below_autograd,
     call_as_usual,
-    called_instead,
     caller_of_instead,
     calling_instead,
     copy_of_memory,
@@ -83,6 +82,7 @@ from thoplw.capture.torch_internals import (
     stored_elements,
     stored_in,
     sum_of_memory,
+    swapped_with,
     uncompiled,
     unknown_to_jagged,
     version_of,
@@ -90,6 +90,7 @@ from thoplw.capture.torch_internals import (
     with_other_rows,
     without_modes,
     without_transforms,
+    wrapper_arguments,
 )
 
 aten = torch.ops.aten
@@ -142,6 +143,16 @@ def test_a_wrapper_has_a_shape_and_no_memory() -> None:
     assert type(x) is AbstractTensor
     assert (tuple(x.shape), x.stride(), x.dtype, x.device.type) == ((2, 3), (3, 1), torch.float16, "cpu")
     assert AbstractTensor.__torch_function__ is no_torch_function
+
+
+def test_arguments_of_a_wrapper_mean_what_names_mean() -> None:
+    device = torch.device("meta", 0)
+    x = make_wrapper(AbstractTensor, *wrapper_arguments((2, 3), (1, 2), torch.float16, device))
+    named = make_wrapper(AbstractTensor, (2, 3), (1, 2), dtype=torch.float16, device=device)
+    for each in (x, named):
+        assert (tuple(each.shape), each.stride(), each.dtype, each.device) == ((2, 3), (1, 2), torch.float16, device)
+        assert each.layout is torch.strided
+        assert not each.requires_grad
 
 
 @pytest.mark.filterwarnings("ignore:Sparse:UserWarning")
@@ -437,12 +448,10 @@ def test_something_is_called_instead() -> None:
     layer, compiled, changed = nn.ReLU(), nn.ReLU(), nn.ReLU()
     compiled._compiled_call_impl = triple
     names = list(vars(layer))
-    with calling_instead([(vars(each), double) for each in (layer, compiled, changed)]):
-        assert called_instead(vars(layer)) is double
+    with calling_instead([vars(each) for each in (layer, compiled, changed)], double):
         assert layer(-1) == compiled(-1) == changed(-1) == -2
         assert torch.equal(call_as_usual(layer, torch.tensor([-1.0])), torch.zeros(1))
         changed._compiled_call_impl = triple
-    assert called_instead(vars(layer)) is None
     assert list(vars(layer)) == names
     assert older("2.1") or compiled(-1) == changed(-1) == -3
 
@@ -468,7 +477,7 @@ def test_writes_in_place_are_counted() -> None:
 def test_who_is_called_instead() -> None:
     callers: list[Any] = []
     layer, twin = nn.ReLU(), nn.ReLU.__new__(nn.ReLU)
-    with calling_instead([(vars(layer), lambda: callers.append(caller_of_instead()))]):
+    with calling_instead([vars(layer)], lambda: callers.append(caller_of_instead())):
         twin.__dict__ = dict(vars(layer))
         layer(), twin()
     assert callers[0] is layer
@@ -590,6 +599,27 @@ def test_who_asks_a_tensor() -> None:
 
     assert not method()
     assert eval("method()", {"method": method, "__name__": "torch.functional"})
+
+
+@since("2.3")
+def test_tensors_that_are_swapped_know_of_each_other() -> None:
+    met = list[torch.Tensor | None]()
+
+    class Shown(torch.Tensor):
+        @property
+        def __class__(self) -> type:
+            return Shown
+
+        @__class__.setter
+        def __class__(self, cls: type) -> None:
+            met.append(swapped_with(self))
+
+    one, other = torch.empty(2).as_subclass(Shown), torch.empty(3).as_subclass(Shown)
+    one.__class__ = Shown  # type: ignore[assignment] # as anybody may
+    assert met == [None]
+    torch.utils.swap_tensors(one, other)
+    assert met[1] is other
+    assert met[2] is one
 
 
 # -- switches ----------------------------------------------------------------------------------------------------------

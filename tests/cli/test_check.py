@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import torchvision
 from checks.releases import since
 from typer.testing import Result
 
@@ -145,6 +147,7 @@ def test_what_could_not_be_run_is_one_line_and_exit_code_2(arguments: list[str],
         (["resnet18"], "nothing to check; add --max-macs, --max-params, --max-memory, --max or --baseline"),
         (["resnet18", "--max-macs", "2GB"], "'2GB' is not an amount"),
         (["resnet18", "--max-macs", "2G", "--convention", "mac"], "unknown convention 'mac'. Did you mean 'macs'?"),
+        (["resnet18", "--max", "params=1", "--max-params", "2"], "params has two limits, 1 and 2"),
         (["resnet18", "--max-params", "0.5"], "'0.5' is not an amount, as it is not a whole number"),
         (["resnet18", "--max-macs", "2G", "--tolerance", "0.01"], "'0.01' is not a tolerance; write a percentage"),
     ],
@@ -203,6 +206,39 @@ def test_solve_takes_limits_and_a_model_of_a_zoo(more: list[str], run: Run) -> N
     result = run("check", "resnet18", "--max-macs", "1G", "--solve", "batch", *more)
     assert result.exit_code == 2
     assert "--solve takes one variable of a model of a zoo, and limits" in result.stderr
+
+
+def test_a_limit_of_any_figure_counts(run: Run) -> None:
+    result = run("check", "resnet18", "--max", "params=11699111", "--max", "macs=2G")
+    assert result.exit_code == 1
+    assert "Params: 11699112 (11.70 M) is 1 more than the limit allows" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--solve", "seq"], "--solve: unknown variable of resnet18 'seq'. Known: batch, resolution."),
+        (["--solve", "batch", "--seq", "4"], "--seq: unknown variable of resnet18 'seq'. Known: batch, resolution."),
+        (["--convention", "6n", "--solve", "batch"], "in which it runs: batch=FIRST:LAST:STEP"),
+    ],
+)
+def test_what_cannot_be_solved_for_is_said_by_its_option(more: list[str], message: str, run: Run) -> None:
+    result = run("check", "resnet18", "--max-macs", "1G", *more)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_solve_builds_the_model_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+    usual = torchvision.models.ResNet.__init__
+
+    def counted(self: torchvision.models.ResNet, *args: Any, **options: Any) -> None:
+        built.append(self)
+        usual(self, *args, **options)
+
+    monkeypatch.setattr(torchvision.models.ResNet, "__init__", counted)
+    assert run("check", "resnet18", "--max-macs", "100G", "--solve", "batch").exit_code == 0
+    assert len(built) == 1
 
 
 def test_solve_names_no_option_that_check_has_not(run: Run) -> None:

@@ -60,5 +60,5 @@ def test_this_machine_is_measured(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_measuring_takes_no_words(run: Run) -> None:
     result = run("devices", "l4", "--measure", "cpu")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "--measure shows this machine, and not l4" in result.stderr

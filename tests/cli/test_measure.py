@@ -62,8 +62,8 @@ def test_columns_are_chosen_and_times_are_written_in_full(run: Run, net: str) ->
         (["--kind", "tree"], "unknown kind 'tree'"),
         (["--device", "abacus"], "runs are timed on cpu, cuda or cuda:1, and not on 'abacus'"),
         (["--device", "cuda:99"], "there is no device 'cuda:99' on this machine: "),
-        (["--sort", "floor"], "sort 'floor' needs a device: --roof h100-sxm"),
-        (["--columns", "of roof"], "column 'of roof' needs a device: --roof h100-sxm"),
+        (["--sort", "floor"], "floor needs a device: name it with --roof, as in --roof h100-sxm"),
+        (["--columns", "of roof"], "of roof needs a device: name it with --roof, as in --roof h100-sxm"),
     ],
 )
 def test_what_cannot_be_is_refused(run: Run, net: str, options: list[str], words: str) -> None:

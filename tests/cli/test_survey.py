@@ -107,20 +107,10 @@ def test_it_fails_when_all_fail(asked: list[str], run: Run) -> None:
     assert "thoplw: 1 model, 1 failed" in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["no_such", "model"], "no model has 'no_such' and 'model' in its name"),
-        (["vgg11", "-o", "no/folder.csv"], "cannot write no/folder.lock: No such file or directory"),
-    ],
-)
-def test_a_mistake_is_one_line_and_exit_code_1(
-    arguments: list[str], message: str, asked: list[str], run: Run
-) -> None:  # fmt: skip
-    result = run("survey", *arguments)
+def test_a_mistake_is_one_line_and_exit_code_1(asked: list[str], run: Run) -> None:
+    result = run("survey", "no_such", "model")
     assert (result.exit_code, result.stdout, asked) == (1, "", [])
-    assert result.stderr.startswith(f"error: {message}")
-    assert result.stderr.count("\n") == 1
+    assert result.stderr == "error: no model has 'no_such' and 'model' in its name\n"
 
 
 def test_another_convention_does_not_go_on(asked: list[str], run: Run) -> None:

@@ -55,6 +55,23 @@ def test_the_best_fit_is_taken() -> None:
     assert allocator.take(4 * MIB).place == small.place
 
 
+def test_of_equal_fits_the_newest_segment_is_taken() -> None:
+    """A driver hands out addresses downwards, and the lowest address is taken."""
+    allocator = CachingAllocator()
+    blocks = [allocator.take(20 * MIB) for _ in range(3)]
+    for block in blocks:
+        allocator.give_back(block, 20 * MIB)
+    assert allocator.take(20 * MIB) is blocks[2]
+
+
+def test_of_equal_fits_in_a_segment_the_first_is_taken() -> None:
+    allocator = CachingAllocator()
+    blocks = [allocator.take(4 * MIB) for _ in range(5)]
+    for place in (3, 1):
+        allocator.give_back(blocks[place], 4 * MIB)
+    assert allocator.take(4 * MIB).place == blocks[1].place
+
+
 def test_unused_segments_make_room() -> None:
     allocator = CachingAllocator(capacity=30 * MIB)
     block = allocator.take(20 * MIB)

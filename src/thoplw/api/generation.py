@@ -121,14 +121,19 @@ class Generation:
 
     @property
     def memory(self) -> Memory:
-        """The memory of the prefill or of the last step, whichever has the higher peak.
+        """The memory of the prefill, the first or the last step, whichever has the highest peak.
 
         Raises:
             InputError: memory was not asked for.
         """
-        last = (self.decode(self.prompt + self.new - 2),) if self.new > 1 else ()
-        memories: list[Memory] = [call.memory for call in (self.prefill, *last)]
+        steps = sorted({self.prompt, self.last}) if self.new > 1 else ()
+        memories: list[Memory] = [call.memory for call in (self.prefill, *map(self.decode, steps))]
         return max(memories, key=lambda memory: memory.peak)
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether memory was asked for."""
+        return self._watched is not None
 
     def _with_memory(self, position: int) -> LayerInfo | None:
         """A step, or the prefill as that of position 0, if memory was asked for."""
@@ -442,6 +447,9 @@ class Generation:
     def summary(self, kind: str = "text", fmt: str = "raw") -> str:
         """The prompt, the first and the last step, all steps and the total, with the cache after each.
 
+        If memory was asked for, tables have the peak of each call as well; below them, in text and Markdown, stands
+        what the highest consists of.
+
         Args:
             kind: ``text``, ``md``, ``csv`` or ``latex``; ``json``; or ``html``, one file that shows cost and cache
                 against positions as well, and what each layer costs in each call. Each call has tables and pages of its
@@ -458,7 +466,12 @@ class Generation:
             from thoplw.api.generation_page import page_of
 
             return page_of(self)
-        return render(self.table(fmt) if kind in _TABLES else self.to_dict(), kind)
+        if kind not in _TABLES:
+            return render(self.to_dict(), kind)
+        table = render(self.table(fmt), kind)
+        if not self.has_memory or kind not in ("text", "md"):
+            return table
+        return f"{table}\n\n{self.memory.summary(kind, fmt if fmt == 'raw' else 'clever')}"
 
     def table(self, fmt: str = "raw") -> Table:
         """The table, as renderers take it; ``fmt`` as for :meth:`summary`."""
@@ -467,37 +480,44 @@ class Generation:
         write, write_total = FORMATTERS[fmt]
         totals = self.total_macs, self.total_flops
         cost = f"{self._unit}s"
+        peaks = ("Peak",) if self.has_memory else ()
         times = ("Floor",) if self._roof else ()
-        columns = ("Call", "Positions", cost, *(("FLOPs",) if self._unit != "FLOP" else ()), "Cache bytes", *times)
-        whole = "clever" if fmt == "ratio" else fmt
+        columns = (
+            *("Call", "Positions", cost),
+            *(("FLOPs",) if self._unit != "FLOP" else ()),
+            *("Cache bytes", *peaks, *times),
+        )
+        size, total_size = FORMATTERS["clever" if fmt == "ratio" else fmt]
         cells = []
-        for name, positions, (macs, flops), cache, floor in self._rows():
+        for name, positions, (macs, flops), cache, info, floor in self._rows():
             own = (write(macs, totals[0]), *((write(flops, totals[1]),) if self._unit != "FLOP" else ()))
-            cells.append((name, positions, *own, FORMATTERS[whole][0](cache, cache), *(floor for _ in times)))
+            peak = ("" if info is None else size(info.memory.peak, 0) for _ in peaks)
+            cells.append((name, positions, *own, size(cache, 0), *peak, *(floor for _ in times)))
         footer = (
             "Total", "", write_total(totals[0], totals[0]),
             *((write_total(totals[1], totals[1]),) if self._unit != "FLOP" else ()),
-            FORMATTERS[whole][1](self.cache_bytes(self.prompt + self.new - 1), 0),
+            total_size(self.cache_bytes(self.prompt + self.new - 1), 0),
+            *(total_size(self.memory.peak, 0) for _ in peaks),
             *(self._written(self.floor) for _ in times),
         )  # fmt: skip
         return Table(columns=columns, rows=tuple(cells), footer=footer, notes=self.notes, about=self.about)
 
-    def _rows(self) -> Iterator[tuple[str, str, tuple[int, int], int, str]]:
+    def _rows(self) -> Iterator[tuple[str, str, tuple[int, int], int, LayerInfo | None, str]]:
         prefill, timed = self.prefill, self._roof is not None
         costs = prefill.total_macs, prefill.total_flops
-        yield "Prefill", str(self.prompt), costs, self.cache_bytes(self.prompt), self._floor_of(prefill)
+        yield "Prefill", str(self.prompt), costs, self.cache_bytes(self.prompt), prefill, self._floor_of(prefill)
         if self.new < 2:
             return
         for name, position in (("First step", self.prompt), ("Last step", self.last)):
             info = self.decode(position)
             costs = info.total_macs, info.total_flops
-            yield name, str(position), costs, self.cache_bytes(position + 1), self._floor_of(info)
+            yield name, str(position), costs, self.cache_bytes(position + 1), info, self._floor_of(info)
         macs, flops, _, absorbed = self._steps
         where, cache = f"{self.prompt} to {self.last}", self.cache_bytes(self.last + 1)
         floor = self._written(self.floor_of_steps) if timed else ""
-        yield f"All {self.new - 1} steps", where, (macs, flops), cache, floor
+        yield f"All {self.new - 1} steps", where, (macs, flops), cache, None, floor
         if absorbed != macs:
-            yield "Absorbed", where, (absorbed, flops - 2 * (macs - absorbed)), cache, ""
+            yield "Absorbed", where, (absorbed, flops - 2 * (macs - absorbed)), cache, None, ""
 
     def _floor_of(self, info: LayerInfo) -> str:
         return self._written(info.floor) if self._roof else ""
@@ -548,8 +568,16 @@ class Generation:
                 "end_by_class": self.cache_bytes(end, by="class"),
                 "end_reserved": self.reserved_bytes(end),
             },
+            **self._memories(),
             "notes": list(self.notes),
         }
+
+    def _memories(self) -> dict[str, Any]:
+        """The memory of each call, as documents have it."""
+        if not self.has_memory:
+            return {}
+        steps = {"first_step": self.decode(), "last_step": self.decode(self.last)} if self.new > 1 else {}
+        return {"memory": {name: info.memory.to_dict() for name, info in {"prefill": self.prefill, **steps}.items()}}
 
     def _floors(self) -> dict[str, Any]:
         """Seconds, as documents have them."""

@@ -30,6 +30,8 @@ def page_of(report: Generation) -> str:
     tables = {"Calls": report.table("grouped"), "Bytes": _bytes(calls)}
     if report.cache_bytes():
         tables["Cache"] = _cache(report)
+    if report.has_memory:
+        tables["Memory"] = _memory(calls)
     curves = [report.curve("cost"), report.curve("cache")] if len(report.parts) and report.new > 2 else []
     return generation_page(
         report.about,
@@ -89,6 +91,19 @@ def _cache(report: Generation) -> Table:
         columns=("Class", "Bytes after the prompt", "Bytes at the end"),
         rows=tuple((name, f"{prompt.get(name, 0):,}", f"{last.get(name, 0):,}") for name in {**prompt, **last}),
         footer=("Total", *(f"{report.cache_bytes(at):,}" for at in (report.prompt, end))),
+    )
+
+
+def _memory(calls: dict[str, LayerInfo]) -> Table:
+    """What the peak of each call consists of."""
+    kinds = {name: info.memory.by_kind for name, info in calls.items()}
+    return Table(
+        columns=("Bytes at the peak", *calls),
+        rows=tuple(
+            (kind, *(f"{held.get(kind, 0):,}" for held in kinds.values()))
+            for kind in dict.fromkeys(kind for held in kinds.values() for kind in held)
+        ),
+        footer=("Total", *(f"{info.memory.peak:,}" for info in calls.values())),
     )
 
 

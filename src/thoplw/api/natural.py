@@ -17,7 +17,7 @@ _MOST_SEARCHES = 2
 
 
 def natural(
-    name: str,
+    model: str | Scalable,
     wanted: Mapping[str, range | None] | None = None,
     *,
     convention: str | Convention = "thoplw",
@@ -27,7 +27,7 @@ def natural(
     """How the cost of a model of a zoo depends on the sizes of its inputs.
 
     Args:
-        name: as :func:`thoplw.models.registry.load` takes it.
+        model: its name, as :func:`thoplw.models.registry.load` takes it; or itself, at several sizes.
         wanted: variable -> its sizes, or None for those that the model is likely to take; all its variables if left
             out.
         convention: as for :func:`thoplw.formula`.
@@ -40,11 +40,11 @@ def natural(
         NoFormulaError: no formula holds in any of the ranges that were tried.
         Exception: what loading raises comes through.
     """
-    found = scalable(name)
+    found = scalable(model) if isinstance(model, str) else model
     chosen: dict[str, Sequence[range]] = {}
     for variable, sizes in (wanted or dict.fromkeys(found.ranges)).items():
         if variable not in found.ranges:
-            raise UnknownNameError(f"variable of {name}", variable, found.ranges)
+            raise UnknownNameError(f"variable of {found.name}", variable, found.ranges)
         chosen[variable] = found.ranges[variable] if sizes is None else (sizes,)
     look = partial(_search, found, convention=find(convention), memory=memory, figures=figures)
     tries = [dict(zip(chosen, ranges, strict=True)) for ranges in product(*chosen.values())]

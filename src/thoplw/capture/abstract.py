@@ -7,7 +7,6 @@ They are what a model computes with while it is profiled. Operators on them are 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from itertools import repeat
@@ -28,6 +27,8 @@ from thoplw.capture.torch_internals import (
     running_mode,
     sizes_of_nested,
     stored_elements,
+    swapped_with,
+    wrapper_arguments,
 )
 from thoplw.errors import DataDependentError
 from thoplw.record import TensorSpec
@@ -91,20 +92,11 @@ class AbstractTensor(torch.Tensor):
     def __class__(self, cls: type) -> None:
         """Show another class; ``torch.utils.swap_tensors`` does so just before two tensors change shapes, too."""
         self.shown = cls
-        specs = getattr(running_mode(), "specs", None)
-        if specs is not None:
-            self._specs = specs
-            with suppress(AttributeError):  # nobody has asked since the last time
-                del self.spec, self.token
-
-    def __getattr__(self, name: str) -> Any:
-        """Look again at the shape of a tensor that may have been swapped with another one."""
-        specs = vars(self).get("_specs") if name in ("spec", "token") else None
-        if specs is None:
-            raise AttributeError(f"{self.shown.__name__!r} object has no attribute {name!r}")
-        self.spec = specs.make(tuple(self.shape), self.dtype, self.stride())
-        self.token = id(self.spec)
-        return getattr(self, name)
+        other, specs = swapped_with(self), getattr(running_mode(), "specs", None)
+        if other is not None and specs is not None:
+            # The other one may have been told its new spec already, and still has its old shape.
+            self.spec = specs.make(tuple(other.shape), other.dtype, other.stride())
+            self.token = id(self.spec)
 
     def __repr__(self) -> str:  # type: ignore[override] # torch's own takes what only torch passes
         return f"AbstractTensor(shape={tuple(self.shape)}, dtype={self.dtype}, device={self.device})"
@@ -375,7 +367,8 @@ class Specs:
 def abstract(spec: TensorSpec, device: torch.device) -> AbstractTensor:
     """Return a new abstract tensor with a spec, on a device; a dense one for the spec of a sparse tensor."""
     strides = spec.strides or dense(spec.shape)
-    tensor: AbstractTensor = make_wrapper(AbstractTensor, spec.shape, strides, dtype=dtype_of(spec), device=device)
+    arguments = wrapper_arguments(spec.shape, strides, dtype_of(spec), device)
+    tensor: AbstractTensor = make_wrapper(AbstractTensor, *arguments)
     tensor.spec = spec
     tensor.token = id(spec)
     return tensor

@@ -12,8 +12,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -25,10 +25,10 @@ from thoplw.capture.data_dependent import Decisions, has_masks, take_for_granted
 from thoplw.capture.density import density_after, with_density
 from thoplw.capture.known_values import KnownValues
 from thoplw.capture.lengths import with_lengths
-from thoplw.capture.memo import COPIES, Answer, Memo, Operator
+from thoplw.capture.memo import Answer, Memo, Operator
 from thoplw.capture.memories import Memories
 from thoplw.capture.nesting import map_tensors, tensors_in
-from thoplw.capture.operators import INDEXING, is_composite, is_higher_order, is_mutable, size_bound, target_of, written
+from thoplw.capture.operators import INDEXING, is_composite, is_higher_order, size_bound, target_of, written
 from thoplw.capture.run import Run
 from thoplw.capture.torch_internals import is_jagged, make_wrapper, memory_of, with_other_rows
 from thoplw.capture.torch_names import named
@@ -40,9 +40,17 @@ _VALUE_FREE = frozenset(
     f"aten.{name}" for name in ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
 )
 
+#: These write to a tensor what it is part of, and not its values, whatever their schema says.
+_WRITES_NO_VALUES = frozenset({"aten.detach_"})
+
 _ABSTRACT, _REAL, _STRIDELESS = 1, 2, 4
 
-_INT = {int}
+_INTS, _ABSTRACTS = {int}, {AbstractTensor}
+
+_TOKEN = attrgetter("token")
+
+#: What records keep as it is, most often.
+_NUMBERS = frozenset({int, float, bool, type(None)})
 
 
 class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
@@ -104,18 +112,28 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         if operator.packed:
             args, kwargs = with_lengths(self, func, args, kwargs or {})
         parts: list[Any] = []
-        kinds = self._read(args, parts)
+        kinds = 0
+        for value in args:
+            cls = type(value)  # the two that most arguments have need no call
+            if cls is AbstractTensor:
+                parts.append(value.token)
+                kinds |= _ABSTRACT
+            elif cls is int:
+                parts.append(value)
+            else:
+                kinds |= self._read(value, parts)
         if kwargs:
             for name, value in kwargs.items():
                 parts.append(name)
-                kinds |= self._read((value,), parts)
+                kinds |= self._read(value, parts)
         else:
             kwargs = {}
-        if kinds > _ABSTRACT | _REAL:
-            return self._without_strides(func, args, kwargs)
-        if not kinds & _ABSTRACT and self._can_execute(func, args, kwargs):
-            return self.execute(func, args, kwargs)
         key = tuple(parts)
+        if kinds != _ABSTRACT:
+            if kinds > _ABSTRACT | _REAL:
+                return self._without_strides(func, args, kwargs)
+            if not kinds & _ABSTRACT and self._can_execute(operator, key, args, kwargs):
+                return self.execute(func, args, kwargs, operator.executed[key])
         answer = operator.answers.get(key)
         if operator.refuses is not None and (reason := operator.refuses(self.has_values, *args, **kwargs)):
             raise self._refused(func, reason)
@@ -131,66 +149,76 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 return answer
         # From here on as fast as can be: most calls of a model are not the first of their kind.
         self.steps.append((answer.call, -1 if self.scopes is None else self.scopes.current))
+        if answer.wrapper is not None:
+            tensor = make_wrapper(AbstractTensor, *answer.wrapper)
+            tensor.spec = answer.spec
+            tensor.token = answer.token
+            return tensor
         if answer.writes and kinds & _REAL:
             self._values.lose(func, args, kwargs)
         if answer.same is not None:
             return kwargs[answer.same] if isinstance(answer.same, str) else args[answer.same]
         if answer.spec is None:
             return self.thaw(answer.call.output)
-        tensor = make_wrapper(AbstractTensor, answer.shape, answer.strides, dtype=answer.dtype, device=self.device)
-        tensor.spec = answer.spec
-        tensor.token = answer.token
+        tensor = abstract(answer.spec, self.device)
         if answer.assumed is not None:
             tensor.assumed = partial(take_for_granted, self, answer.call.target, *answer.assumed)
         return tensor
 
-    def _read(self, values: Sequence[Any], parts: list[Any]) -> int:
-        """Append to ``parts`` what tells these arguments from others; return which kinds of tensor are among them."""
-        kinds = 0
-        for value in values:
-            cls = type(value)
-            if cls is AbstractTensor:
-                parts.append(value.token)
-                kinds |= _ABSTRACT
-            elif cls is int or value is None:
-                parts.append(value)
-            elif cls is bool or cls is float or cls is complex:
-                parts.append((cls, value))  # 1, 1.0 and True are equal, yet not the same argument
-            elif cls is list or cls is tuple:
-                if {*map(type, value)} == _INT:
-                    parts.append(tuple(value))
-                    continue
-                inner: list[Any] = []
-                kinds |= self._read(value, inner)
-                parts.append(tuple(inner))
-            elif isinstance(value, torch.Tensor):
-                identity = id(value)
-                self.used.add(identity)
-                spec = self._weights.get(identity)
-                if spec is not None and id(spec) in self._valueless:
-                    kinds |= _ABSTRACT
-                elif value.layout is not torch.strided or value.is_nested:
-                    return _STRIDELESS  # the rest does not matter
-                else:
-                    spec = self.specs.of(value)
-                    kinds |= _ABSTRACT if value.is_meta or self._values.are_lost(value) else _REAL
+    def _read(self, value: Any, parts: list[Any]) -> int:
+        """Append to ``parts`` what tells an argument from others; return which kinds of tensor are in it."""
+        cls = type(value)
+        if cls is int or value is None:
+            parts.append(value)
+        elif cls is bool or cls is float or cls is complex:
+            parts.append((cls, value))  # 1, 1.0 and True are equal, yet not the same argument
+        elif cls is list or cls is tuple:
+            classes = {*map(type, value)}
+            if classes == _INTS:
+                parts.append(tuple(value))
+                return 0
+            if classes == _ABSTRACTS:
+                parts.append(tuple(map(_TOKEN, value)))
+                return _ABSTRACT
+            inner: list[Any] = []
+            kinds = 0
+            for each in value:
+                kinds |= self._read(each, inner)
+            parts.append(tuple(inner))
+            return kinds
+        elif cls is AbstractTensor:
+            parts.append(value.token)
+            return _ABSTRACT
+        elif isinstance(value, torch.Tensor):
+            identity = id(value)
+            self.used.add(identity)
+            spec = self._weights.get(identity)
+            if spec is not None and id(spec) in self._valueless:
                 parts.append(id(spec))
-            else:
-                # What has no hash is like nothing that came before: no answer to it is found again.
-                parts.append(object() if cls.__hash__ is None else value)
-        return kinds
+                return _ABSTRACT
+            if value.layout is not torch.strided or value.is_nested:
+                return _STRIDELESS
+            parts.append(id(self.specs.of(value)))
+            return _ABSTRACT if value.is_meta or self._values.are_lost(value) else _REAL
+        else:
+            # What has no hash is like nothing that came before: no answer to it is found again.
+            parts.append(object() if cls.__hash__ is None else value)
+        return 0
 
-    def _can_execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        if size_bound(args) > REAL_LIMIT:
-            return False
-        if not is_mutable(func):
+    def _can_execute(self, operator: Operator, key: tuple[Any, ...], args: Any, kwargs: dict[str, Any]) -> bool:
+        if key not in operator.executed:
+            if size_bound(args) > REAL_LIMIT:
+                return False
+            operator.executed[key] = {}
+        if not operator.writes:
             return True
-        targets = list(written(func, args, kwargs))
+        targets = [*written(operator.func, args, kwargs)]
         if self._values.belong_to_the_model(targets) or any(map(_is_large, targets)):
-            self._values.lose(func, args, kwargs)
+            self._values.lose(operator.func, args, kwargs)
             return False
-        for tensor in targets:
-            self.save(tensor)
+        if operator.target not in _WRITES_NO_VALUES:
+            for tensor in targets:
+                self.save(tensor)
         return True
 
     def save(self, tensor: torch.Tensor) -> None:
@@ -208,24 +236,47 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             return []
         return [tensor for reference in self._made if (tensor := reference()) is not None]
 
-    def execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run an operator for real. Models on the meta device ask for results there: they go where the inputs are."""
+    def execute(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], records: dict[int, Call] | None = None
+    ) -> Any:
+        """Run an operator for real. Models on the meta device ask for results there: they go where the inputs are.
 
-        def on_device(value: Any) -> Any:
-            return self.device if isinstance(value, torch.device) and value.type == "meta" else value
+        Args:
+            func: the operator.
+            args: its positional arguments.
+            kwargs: its other arguments.
+            records: the records of calls with arguments like these, by what they returned, if such calls are known.
+        """
+        if torch.device in map(type, (*args, *kwargs.values())):
+            args = tuple(map(self._on_device, args))
+            kwargs = {name: self._on_device(value) for name, value in kwargs.items()}
+        output = self.compute(func, args, kwargs)
+        if records is None or not isinstance(output, torch.Tensor):
+            self.record_executed(func, args, kwargs, output)
+        else:
+            returned = id(self.specs.of(output))
+            if returned not in records:
+                records[returned] = self.executed(func, args, kwargs, output)
+            self.record(records[returned])
+        self._note_made(output, args, kwargs)
+        return output
 
-        output = super().execute(
-            func, tuple(map(on_device, args)), {name: on_device(value) for name, value in kwargs.items()}
-        )
-        if returned := list(tensors_in(output)):
-            given = list(tensors_in((args, kwargs)))
+    def _on_device(self, value: Any) -> Any:
+        return self.device if isinstance(value, torch.device) and value.type == "meta" else value
+
+    def _note_made(self, output: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Note the tensors that an operator made in memory of their own."""
+        given = [*tensors_in(args), *tensors_in(kwargs)]
+        before = {*map(id, given)}
+        returned = [tensor for tensor in tensors_in(output) if id(tensor) not in before]
+        if returned:
             old = {*map(memory_of, given)} - self._new
             # What was assumed of values may lie where something was that the run made: a memory is told by its place.
-            before = {*map(id, given)}
-            made = [tensor for tensor in returned if memory_of(tensor) not in old and id(tensor) not in before]
-            self._new.update(map(memory_of, made))
-            self._made += map(weakref.ref, made)
-        return output
+            for tensor in returned:
+                memory = memory_of(tensor)
+                if memory not in old:
+                    self._new.add(memory)
+                    self._made.append(weakref.ref(tensor))
 
     def _without_strides(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer an operator that is given a sparse or nested tensor; jagged ones know what to do with their rows."""
@@ -266,19 +317,15 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         """What an operator answers from now on; or its output, where that may be another next time."""
         func, target, rule = operator.func, operator.target, operator.rule
         if operator.unusual:
-            if operator.checks is not None and (reason := operator.checks(*args, **kwargs)):
-                raise self._refused(func, reason)
             if nested.makes_nested(func):
                 return nested.answer(self, func, args, kwargs)
             if sparse.makes_sparse(func):
                 return sparse.answer(self, self._values, func, args, kwargs)
-            if target in COPIES and _copies_buffer(target, args):
+            if _copies_buffer(target, args):
                 return self.execute(func, args, kwargs)
-        if rule is None and is_composite(func):
-            return self._compose(operator, args, kwargs, key, kinds)
         seen = tuple(
             [
-                value.spec if type(value) is AbstractTensor else value if type(value) is int else self._seen(value)
+                value.spec if type(value) is AbstractTensor else value if type(value) in _NUMBERS else self._seen(value)
                 for value in args
             ]
         )
@@ -288,8 +335,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             same: int | str | None = 0 if shaped is shapes.SAME else None
             returned = self._interned(shaped) if same is None else seen[0]
             call = Call(target=target, overload=operator.overload, args=seen, kwargs=named, output=returned)
-            answer = Answer(call, same, operator.writes)
         else:
+            if operator.checks is not None and (reason := operator.checks(*args, **kwargs)):
+                raise self._refused(func, reason)
+            if rule is None and is_composite(func):
+                return self._compose(operator, args, kwargs, key, kinds)
             output, same = self._ask_meta(func, args, kwargs)
             if target in _VALUE_FREE and _is_small_integer(output):
                 return self._fill(func, args, kwargs)
@@ -300,14 +350,18 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             layout = shapes.layout_of(target, operator.overload, torch.Tag.pointwise in func.tags)
             if same is None and layout is not None:
                 output = self._laid_out(layout, output, seen, named)
-            answer = Answer(self.call(func, seen, named, output), same, operator.writes)
+            call = self.call(func, seen, named, output)
         if operator.density and (density := density_after(target, seen)) is not None:
-            answer = Answer(with_density(self.specs, answer.call, *density), answer.same, answer.writes)
+            call = with_density(self.specs, call, *density)
+        answer = Answer(call, same, operator.writes, self.device)
         self.memo.remember(operator, key, answer)
         return answer
 
     def _seen(self, value: Any) -> Any:
         """An argument as records keep it."""
+        if type(value) is list:  # of sizes or tensors, most often
+            classes = {*map(type, value)}
+            return tuple(value) if classes == _INTS else self.freeze(value)
         spec = self._weights.get(id(value))  # known of weights, and asked for most
         return spec if spec is not None and id(spec) in self._valueless else self.freeze(value)
 
@@ -335,7 +389,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         pure = kinds == _ABSTRACT and assumed == len(self.assumptions)
         if pure and all(type(tensor) is AbstractTensor for tensor in tensors_in(output)):
             same = meta_kernel.position_of(output, args, kwargs)
-            self.memo.remember(operator, key, Answer(call, same, operator.writes))
+            self.memo.remember(operator, key, Answer(call, same, operator.writes, self.device))
         self.record(call)
         return output
 
@@ -347,7 +401,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             raise
 
     def _interned(self, shaped: Any) -> Any:
-        return self.specs.intern(shaped) if isinstance(shaped, TensorSpec) else tuple(map(self._interned, shaped))
+        return self.specs.intern(shaped) if type(shaped) is TensorSpec else tuple(map(self._interned, shaped))
 
     def _fill(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Execute an operator that reads no values."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from operator import attrgetter
 from threading import get_ident
 from types import TracebackType
@@ -30,7 +29,6 @@ from thoplw.capture.scopes import ModuleScopes
 from thoplw.capture.torch_internals import (
     any_module_hooks,
     call_as_usual,
-    called_instead,
     caller_of_instead,
     calling_instead,
     dispatch_modes,
@@ -91,6 +89,7 @@ class LayerCache:
         self._weights = weights
         self._tokens = {0: 0}  # of weights, by identity; that of one that is missing is 0
         self._modes = 0
+        self._layers: dict[type[nn.Module], _Layer] = {}
         self._undo = ExitStack()
 
     def __enter__(self) -> LayerCache:
@@ -107,15 +106,11 @@ class LayerCache:
             for key, tensor in tensors.items():
                 if type(tensor) not in PLAIN:
                     del self._tokens[key]
-        classes = {*map(type, self._weights.modules)} & LAYERS.keys()
-        layers = {cls: _Layer(cls, *LAYERS[cls]) for cls in classes if _methods(cls) == _METHODS[cls]}
-        # The model itself is called once.
-        calls = [
-            (module.__dict__, partial(self._call, module, index, layer))
-            for index, module in enumerate(self._weights.modules[1:], start=1)
-            if (layer := layers.get(type(module))) is not None
-        ]
-        self._undo.enter_context(calling_instead(calls))
+        modules = self._weights.modules[1:]  # the model itself is called once
+        classes = {*map(type, modules)} & LAYERS.keys()
+        self._layers = {cls: _Layer(cls, *LAYERS[cls]) for cls in classes if _methods(cls) == _METHODS[cls]}
+        states = [module.__dict__ for module in modules if type(module) in self._layers]
+        self._undo.enter_context(calling_instead(states, self._call))
         return self
 
     def __exit__(
@@ -123,17 +118,18 @@ class LayerCache:
     ) -> None:
         self._undo.close()
 
-    def _call(self, module: nn.Module, index: int, layer: _Layer, *args: Any, **kwargs: Any) -> Any:
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
         """Call a layer, or repeat what is known of such a call."""
-        caller = caller_of_instead()
-        if caller is not module and isinstance(caller, nn.Module) and _has_attributes_of(caller, module):
-            return call_as_usual(caller, *args, **kwargs)
+        module = caller_of_instead()
+        layer = self._layers.get(type(module))
+        index = self._weights.indices.get(id(module))
         if (
-            get_ident() != self._scopes.thread
+            layer is None
+            or index is None  # it was made during the run, from a copy of the attributes of one that is known
             or kwargs
             or len(args) != 1
             or type(args[0]) is not AbstractTensor
-            or type(module) is not layer.cls
+            or get_ident() != self._scopes.thread
             or layer.cls.forward is not layer.forward
             or self._is_unusual(module.__dict__)
         ):
@@ -180,11 +176,6 @@ class LayerCache:
         if plain and alike:
             layer.answers[key] = _Answer(tuple([call for call, _ in steps]), None if output is x else output.spec)
         return output
-
-
-def _has_attributes_of(other: nn.Module, module: nn.Module) -> bool:
-    """Whether a module was made during the run, from a copy of the attributes of one that is known."""
-    return called_instead(other.__dict__) is called_instead(module.__dict__)
 
 
 # -- what forwards read ------------------------------------------------------------------------------------------------

@@ -168,8 +168,12 @@ class Ledger:
                 self._kinds[index] = kind
 
     def keep(self, size: int, kind: Kind) -> None:
-        """Note memory that the operator that comes next takes, and that stays to the end."""
-        self._add(size, kind, len(self._steps))
+        """Note memory that the operator that was recorded last took, and that stays to the end."""
+        self._add(size, kind, len(self._steps) - 1)
+
+    def pass_through(self, size: int) -> None:
+        """Note memory that the operator that was recorded last took, and gave back as it ended."""
+        self.gone(self._add(size, Kind.WORKSPACES, len(self._steps) - 1))
 
     def is_alone(self, tensor: AbstractTensor, since: int) -> bool:
         """Whether a tensor shares its memory with no other, and had it before a step."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from thoplw import shapes
 from thoplw.capture.abstract import dtype_of
-from thoplw.capture.data_dependent import values_after
+from thoplw.capture.data_dependent import VALUES, values_after
 from thoplw.capture.density import DENSITIES
 from thoplw.capture.nested import makes_nested
 from thoplw.capture.operators import decides_on_values, fills_out, is_mutable, overload_of, target_of
 from thoplw.capture.refusals import OF_SHAPES, OF_VALUES
 from thoplw.capture.sparse import makes_sparse
+from thoplw.capture.torch_internals import wrapper_arguments
 from thoplw.formulas.attention import PACKED
 from thoplw.record import Call, TensorSpec
 
@@ -31,54 +34,69 @@ class Operator:
         writes: whether it writes to an argument.
         packed: whether it takes packed sequences, whose lengths decide on what it costs.
         refuses: says why torch refuses a call, for values that are known here too; for few operators.
-        checks: says why torch refuses a call, for its shapes and options; for few operators.
+        checks: says why torch refuses a call that no shape rule knows, for its shapes and options; for few operators.
         density: whether its output may have a density.
         unusual: whether there is more to do, when it is called in a new way, than to ask a shape rule or meta kernel.
         answers: what it answered, by what tells its arguments from others.
+        executed: the records of its executions, by the same, and then by the identity of the spec that was returned.
     """
 
     __slots__ = (
-        *("answers", "checks", "decides", "density", "func", "overload", "packed", "refuses", "rule", "target"),
-        *("unusual", "writes"),
+        *("answers", "checks", "decides", "density", "executed", "func", "overload", "packed", "refuses", "rule"),
+        *("target", "unusual", "writes"),
     )
 
     def __init__(self, func: Any) -> None:
         self.func = func
-        self.target = target_of(func)
+        self.target = target = target_of(func)
         self.overload = overload_of(func)
-        # Rules are of what returns something new.
-        self.rule = None if fills_out(func) else shapes.RULES.get(self.target)
-        self.decides = decides_on_values(func)
         self.writes = is_mutable(func)
-        self.packed = self.target in PACKED
-        self.refuses = OF_VALUES.get(self.target)
-        self.checks = OF_SHAPES.get(self.target)
-        self.density = self.target in DENSITIES
-        self.unusual = self.checks is not None or makes_nested(func) or makes_sparse(func) or self.target in COPIES
+        # Rules are of what returns something new.
+        self.rule = None if self.writes and fills_out(func) else shapes.RULES.get(target)
+        self.decides = decides_on_values(func)
+        self.packed = target in PACKED
+        self.refuses = OF_VALUES.get(target)
+        self.checks = OF_SHAPES.get(target)
+        self.density = target in DENSITIES
+        self.unusual = target in COPIES or makes_nested(func) or makes_sparse(func)
         self.answers: dict[tuple[Any, ...], Answer] = {}
+        self.executed: dict[tuple[Any, ...], dict[int, Call]] = {}
 
 
 class Answer:
-    """The answer of an operator to arguments with the same specs."""
+    """The answer of an operator to arguments with the same specs.
 
-    __slots__ = ("assumed", "call", "dtype", "same", "shape", "spec", "strides", "token", "writes")
+    Attributes:
+        call: as given, and so ``same`` and ``writes``.
+        spec: that of the output, if it is one tensor.
+        token: the identity of it.
+        assumed: the values that the output is taken to have, if any are.
+        wrapper: the arguments of ``make_wrapper`` for a new output, where there is no more to do than to make it; not
+            its class, as survivors of a run are counted by references to that.
+    """
 
-    def __init__(self, call: Call, same: int | str | None, writes: bool) -> None:
+    __slots__ = ("assumed", "call", "same", "spec", "token", "wrapper", "writes")
+
+    def __init__(self, call: Call, same: int | str | None, writes: bool, device: torch.device) -> None:
         """Keep an answer.
 
         Args:
             call: the record.
             same: position or name of the argument that is itself the output, as for in-place operators.
             writes: whether the operator writes to an argument.
+            device: where an output is.
         """
         self.call = call
         self.same = same
         self.writes = writes
-        self.spec: TensorSpec | None = call.output if isinstance(call.output, TensorSpec) else None
-        if self.spec is not None:
-            self.shape, self.strides, self.token = self.spec.shape, self.spec.strides, id(self.spec)
-            self.dtype = dtype_of(self.spec)
-        self.assumed = values_after(call.target, call.args, call.output)
+        self.assumed = values_after(call.target, call.args, call.output) if call.target in VALUES else None
+        self.spec: TensorSpec | None = None
+        self.wrapper: tuple[Any, ...] | None = None
+        if type(call.output) is TensorSpec:
+            self.spec = spec = call.output
+            self.token = id(spec)
+            if same is None and not writes and self.assumed is None:
+                self.wrapper = wrapper_arguments(spec.shape, spec.strides, dtype_of(spec), device)
 
 
 class Memo:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from sys import getrefcount
@@ -29,6 +29,30 @@ CUBLASLT_WORKSPACE = 1024 * 1024
 
 #: Operators that cuBLAS computes.
 _PRODUCTS = frozenset(f"aten.{name}" for name in ("mm", "addmm", "bmm", "baddbmm", "addmv", "mv", "dot", "_int_mm"))
+
+
+def _of_attention(gradient: torch.Tensor, *_: Any) -> int:
+    """The product of gradient and output, whose sums the kernel is given: in single precision it makes none itself."""
+    return gradient.numel() * gradient.element_size() if gradient.dtype is torch.float32 else 0
+
+
+def _of_embedding(gradient: torch.Tensor, indices: torch.Tensor, rows: int, padding: int, by_frequency: bool) -> int:
+    """The sums of up to 10 gradients each that the sorted indices share; few indices are not sorted."""
+    count = indices.numel()
+    if count <= _UNSORTED and not by_frequency:
+        return 0
+    return (count // 10 + min(count, rows)) * gradient.shape[-1] * max(gradient.element_size(), 4)
+
+
+#: Up to so many indices have the kernel of an embedding's gradient that does not sort them.
+_UNSORTED = 3072
+
+#: What kernels give back before they end, by operator: ``transformers/cuda/attention_backward.cu`` and
+#: ``cuda/EmbeddingBackwardKernel.cu`` in ``aten/src/ATen/native``.
+_SCRATCH: Mapping[str, Callable[..., int]] = {
+    "aten._scaled_dot_product_efficient_attention_backward": _of_attention,
+    "aten.embedding_dense_backward": _of_embedding,
+}
 
 
 class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
@@ -82,17 +106,24 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         self.ledger.note(chain.from_iterable(map(tensors_in, optimizer.state.values())), Kind.OPTIMIZER)
 
     def _run_one(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-        if self.gpu and (target := target_of(func)) in _PRODUCTS:
-            for size in (CUBLAS_WORKSPACE, CUBLASLT_WORKSPACE)[: 1 + (target == "aten.addmm")]:
-                if (workspace := (size, graph_task() >= 0)) not in self._workspaces:
-                    self._workspaces.add(workspace)
-                    self.ledger.keep(size, Kind.WORKSPACES)
         self._look_at_node()
         output = super()._run_one(func, types, args, kwargs)
         if func is _SUM and self._is_added_in_place(args, output):
             output.memory = args[0].memory
         self.ledger.record(func, args, kwargs or {}, output)
+        if self.gpu:
+            self._work(target_of(func), args)
         return output
+
+    def _work(self, target: str, args: tuple[Any, ...]) -> None:
+        """Note what the kernel of an operator on a GPU works in, which it takes after its outputs."""
+        if target in _PRODUCTS:
+            for size in (CUBLAS_WORKSPACE, CUBLASLT_WORKSPACE)[: 1 + (target == "aten.addmm")]:
+                if (workspace := (size, graph_task() >= 0)) not in self._workspaces:
+                    self._workspaces.add(workspace)
+                    self.ledger.keep(size, Kind.WORKSPACES)
+        elif target in _SCRATCH and (size := _SCRATCH[target](*args)):
+            self.ledger.pass_through(size)
 
     def _look_at_node(self) -> None:
         """Note where the graph's next node begins, so that its outputs are told from those of others."""

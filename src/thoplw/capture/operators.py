@@ -90,22 +90,29 @@ def writes_statistics(func: Any) -> bool:
 
 def written(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[torch.Tensor]:
     """The tensors that an operator writes to."""
-    statistics = writes_statistics(func)
-    for position, argument in enumerate(schema_of(func).arguments):
-        declared = argument.alias_info is not None and argument.alias_info.is_write
-        if declared or (statistics and argument.name in ("running_mean", "running_var")):
-            value = args[position] if position < len(args) else kwargs.get(argument.name)
-            yield from value if isinstance(value, (list, tuple)) else () if value is None else (value,)
+    for position, name in _written_arguments(func):
+        value = args[position] if position < len(args) else kwargs.get(name)
+        yield from value if isinstance(value, (list, tuple)) else () if value is None else (value,)
+
+
+@cache
+def _written_arguments(func: Any) -> tuple[tuple[int, str], ...]:
+    """Positions and names of the arguments that an operator writes to."""
+    statistics = ("running_mean", "running_var") if writes_statistics(func) else ()
+    return tuple(
+        (position, argument.name)
+        for position, argument in enumerate(schema_of(func).arguments)
+        if argument.name in statistics or (argument.alias_info is not None and argument.alias_info.is_write)
+    )
 
 
 def size_bound(args: Sequence[Any]) -> int:
     """Estimate how many elements an operator returns, from its broadcast arguments or the requested size."""
-    tensors = [value for value in args if isinstance(value, torch.Tensor)]
-    if not tensors:
+    shapes = [value.shape for value in args if isinstance(value, torch.Tensor)]
+    if not shapes:
         size = args[0] if args else ()
         return math.prod(size) if isinstance(size, (list, tuple)) and all(isinstance(n, int) for n in size) else 0
-    rank = max(tensor.dim() for tensor in tensors)
-    return math.prod(
-        max((tensor.shape[-axis] for tensor in tensors if tensor.dim() >= axis), default=1)
-        for axis in range(1, rank + 1)
-    )
+    if len(shapes) == 1:
+        return math.prod(shapes[0])
+    rank = max(map(len, shapes))
+    return math.prod(max(shape[-axis] for shape in shapes if len(shape) >= axis) for axis in range(1, rank + 1))

@@ -235,7 +235,8 @@ def _parts(real: Any, imaginary: Any, **kwargs: Any) -> Reason:
     return f"the parts are of {real.dtype} and {imaginary.dtype}"
 
 
-#: Operator -> a check of shapes and options, made once for all calls that are alike.
+#: Operator -> a check of shapes and options, made once for all calls that are alike, if no shape rule knows what they
+#: return: a rule that does has checked as much.
 OF_SHAPES: Mapping[str, Callable[..., Reason]] = MappingProxyType(
     {
         "aten.binary_cross_entropy": _probabilities,

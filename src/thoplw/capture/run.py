@@ -235,25 +235,32 @@ class Run(DispatchMode):
 
     def execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operator for real, and note that."""
-        self.drew = self.drew or _draws(func, args, kwargs)
-        output = func(*args, **kwargs)
+        output = self.compute(func, args, kwargs)
         self.record_executed(func, args, kwargs, output)
         return output
 
+    def compute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run an operator for real."""
+        self.drew = self.drew or _draws(func, args, kwargs)
+        return func(*args, **kwargs)
+
     def record_executed(self, func: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         """Note an operator that was run for real."""
+        self.record(self.executed(func, args, kwargs, output))
+
+    def executed(self, func: Any, args: Any, kwargs: dict[str, Any], output: Any) -> Call:
+        """Return the record of an operator that was run for real: one for all that look alike."""
         if target_of(func) == "aten._sparse_sparse_matmul":  # how much that is, shapes do not tell
             kwargs = {**kwargs, "products": sparse_products(*args)}
         seen, returned = self.freeze((args, tuple(kwargs.items()))), self.freeze(output)
         try:
             key = (func, repr(seen), repr(returned))
         except Exception:  # an argument of a foreign class whose repr fails: such calls just do not share a record
-            self.record(self.call(func, args, kwargs, output))
-            return
+            return self.call(func, args, kwargs, output)
         call = self._executed.get(key)
         if call is None:
             call = self._executed[key] = self.call(func, seen[0], dict(seen[1]), returned)
-        self.record(call)
+        return call
 
     def call(
         self, func: Any, args: Any, kwargs: dict[str, Any], output: Any, parts: tuple[Call, ...] | None = None

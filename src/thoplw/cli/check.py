@@ -145,15 +145,24 @@ def check(
 
     thoplw check resnet18 --max-macs 1T --solve batch
     """
-    limits = {**dict(most or ()), "macs": max_macs, "params": max_params}
-    if max_memory is not None:
-        limits["peak"] = max_memory
-    if not any(limit is not None for limit in limits.values()) and baseline is None:
+    given = [*(most or ()), ("macs", max_macs), ("params", max_params), ("peak", max_memory)]
+    limits = _limits([(name, limit) for name, limit in given if limit is not None])
+    if not limits and baseline is None:
         raise typer.BadParameter("nothing to check; add --max-macs, --max-params, --max-memory, --max or --baseline")
+    if tolerance and baseline is None:
+        raise typer.BadParameter("--tolerance is of what a saved profile allows: name it with --baseline")
+    if execute and "peak" in limits:
+        raise typer.BadParameter(
+            "--execute runs on real tensors, and a limit of memory (--max-memory, --max peak=) is told of abstract "
+            "ones: leave one of them out"
+        )
     if solve is not None and (baseline is not None or inputs or execute or len(solve) != 1):
         raise typer.BadParameter(
             "--solve takes one variable of a model of a zoo, and limits; leave --baseline, --input and --execute out"
         )
+    fixed = {name: size for name, size in (("batch", batch), ("seq", seq)) if size is not None}
+    for name in fixed.keys() & (solve or {}).keys():
+        raise typer.BadParameter(f"--solve finds the {name}: leave --{name} out")
     with told(2):
         from thoplw.api.budget import Budget
         from thoplw.api.budget import check as verdict_on
@@ -163,7 +172,7 @@ def check(
         before = None if baseline is None else read(baseline)
         counted = convention or ("thoplw" if before is None else before.about.convention)
         budget = Budget(
-            limits={name: limit for name, limit in limits.items() if limit is not None},
+            limits=limits,
             baseline=before,
             tolerance=tolerance,
             allow_uncounted=allow_uncounted,
@@ -172,7 +181,7 @@ def check(
             options: dict[str, Any] = {"convention": counted, "execute": execute, "memory": "peak" in limits}
             found = run(model, inputs, seq=seq, batch=batch, **options)
         else:
-            found = _solved(model, solve, budget, {"batch": batch, "seq": seq}, counted)
+            found = _solved(model, solve, budget, fixed, counted)
         verdict = verdict_on(found.profile, budget)
         if is_terminal():
             for part in verdict.parts():
@@ -187,27 +196,45 @@ def check(
             raise typer.Exit(1)
 
 
+def _limits(given: list[tuple[str, int]]) -> dict[str, int]:
+    """Limits by figure.
+
+    Raises:
+        BadParameter: a figure has several.
+    """
+    limits: dict[str, int] = {}
+    for name, limit in given:
+        if name in limits:
+            raise typer.BadParameter(f"{name} has two limits, {limits[name]} and {limit}: leave one of them out")
+        limits[name] = limit
+    return limits
+
+
 def _solved(
-    model: str, solve: dict[str, range | None], budget: Budget, given: dict[str, int | None], convention: str
+    model: str, solve: dict[str, range | None], budget: Budget, fixed: dict[str, int], convention: str
 ) -> LayerInfo:
     """The profile at the largest size of a variable that keeps the limits; at the smallest, where none does."""
     from thoplw.api.natural import natural
     from thoplw.api.profile import profile
-    from thoplw.models.registry import load
+    from thoplw.models.registry import of_zoo
     from thoplw.models.sizes import scalable
 
-    if not model.startswith("hf:") and load(model).inputs is None:
+    if not of_zoo(model):
         raise InputError(
             f"--solve makes inputs for models of a zoo only, and {model} has no default ones: in Python, "
             "thoplw.formula(...).largest(...) takes a model of your own"
         )
     ((variable, sizes),) = solve.items()
-    fixed = {name: size for name, size in given.items() if size is not None and name != variable}
+    at = scalable(model)
+    for name in (variable, *fixed):
+        if name not in at.ranges:
+            option = "solve" if name == variable else name
+            raise InputError(f"--{option}: {UnknownNameError(f'variable of {model}', name, at.ranges)}")
     if variable == "batch" and sizes is None:
         sizes = range(1, MOST_BATCH + 1)
     wanted = {variable: sizes, **{name: range(size, size + 1) for name, size in fixed.items()}}
     memory = "peak" in budget.limits
-    found = natural(model, wanted, convention=convention, memory=memory)
+    found = natural(at, wanted, convention=convention, memory=memory)
     known = found.domain[0].ranges[variable]
     try:
         largest = found.largest(variable, **fixed, **budget.limits)
@@ -216,7 +243,6 @@ def _solved(
     except InputError as error:
         largest = known[0]
         show(f"No {variable} keeps the limits: {error}.\n")
-    at = scalable(model)
     chosen = {**fixed, variable: largest}
     module, inputs = at.model(chosen.get("resolution")), at.inputs(**chosen)
     return profile(module, inputs, verbose=False, convention=convention, memory=memory)[2]

@@ -19,7 +19,6 @@ from thoplw.cli.options import (
     Output,
     Seq,
     kind_for,
-    known,
     words,
 )
 from thoplw.cli.run import loaded
@@ -50,6 +49,7 @@ def compare(
             metavar="A B",
             rich_help_panel=COUNTING,
             help="Explain the difference between these two conventions, term by term.",
+            **words("convention", options.conventions),
         ),
     ] = None,
     by_layer: Annotated[
@@ -74,7 +74,6 @@ def compare(
     if by_layer and not explain:
         raise typer.BadParameter("--by-layer needs --explain A B, as in --explain thop macs --by-layer")
     kind = kind_for(kind, output, BESIDE)
-    known("convention", explain or (), options.conventions())
     with told():
         from thoplw.api.compare import compare
         from thoplw.pricing import CONVENTIONS

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from thoplw.cli.options import place
 from thoplw.cli.terminal import draw_table, is_terminal, show, told
 from thoplw.errors import InputError, UnknownNameError
 
@@ -18,7 +19,10 @@ def devices(
     measure: Annotated[
         str | None,
         typer.Option(
-            "--measure", metavar="DEVICE", help="Measure this machine instead, for some seconds: cpu, cuda or cuda:1."
+            "--measure",
+            metavar="DEVICE",
+            callback=place,
+            help="Measure this machine instead, for some seconds: cpu, cuda or cuda:1.",
         ),
     ] = None,
 ) -> None:
@@ -34,14 +38,14 @@ def devices(
 
     thoplw devices --measure cpu
     """
+    if measure is not None and words:
+        raise typer.BadParameter(f"--measure shows this machine, and not {' '.join(words)}; leave one of them out")
     with told():
         from thoplw.estimate.devices import Device
         from thoplw.estimate.devices import devices as known
         from thoplw.estimate.devices.listing import described, table
 
         if measure is not None:
-            if words:
-                raise InputError(f"--measure shows this machine, and not {' '.join(words)}; leave one of them out")
             show(described(Device.measure(measure, verbose=False)))
             return
         wanted = [word.lower() for word in words or ()]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from thoplw.cli.inputs import filled, tensors
-from thoplw.cli.options import COUNTING, MODEL, TABLE, ConventionName, Model, Output, kind_for, kind_option
-from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
+from thoplw.cli.options import COUNTING, MODEL, TABLE, ConventionName, Model, Output, kind_for, kind_option, writable
+from thoplw.cli.terminal import draw_table, is_terminal, say, show, told, usage
 from thoplw.errors import InputError
 
 if TYPE_CHECKING:
@@ -84,7 +84,10 @@ def formula(
     plot: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", rich_help_panel=TABLE, help="Draw MACs against the last variable: .svg, .png, .pdf."
+            metavar="FILE",
+            rich_help_panel=TABLE,
+            callback=writable(".pdf", ".png", ".svg"),
+            help="Draw MACs against the last variable: .svg, .png, .pdf.",
         ),
     ] = None,
     output: Output = None,
@@ -116,6 +119,10 @@ def formula(
             "--depth shows the MACs of modules alone; for the peak of one, give --memory with --module"
         )
     kind = kind_for(kind, output, KINDS)
+    if depth is not None and kind not in ("text", "md", "csv"):
+        raise typer.BadParameter(f"--depth adds rows to a table, and --kind {kind} has none: leave one of them out")
+    if inputs:
+        _check_inputs(wanted, inputs)
     with told():
         found = _found(model, wanted, inputs or [], convention, memory)
         if module:
@@ -131,6 +138,23 @@ def formula(
                 say(f"thoplw: {note}")
 
 
+def _check_inputs(wanted: dict[str, range | None] | None, typed: list[str]) -> None:
+    """Refuse inputs that are mistyped, or have variables without sizes.
+
+    Raises:
+        BadParameter: there are such.
+    """
+    if wanted is None:
+        raise typer.BadParameter("--input goes with its variables, as in --input B,3,32,32 --vars B=1:64")
+    with usage("--vars"):
+        for name, sizes in wanted.items():
+            if sizes is None:
+                raise InputError(f"{name} has no sizes: with --input, give the first and the last, as in {name}=1:64")
+    with usage("--input"):
+        for each in typed:
+            filled(each, {name: sizes[0] for name, sizes in wanted.items() if sizes is not None})
+
+
 def _found(
     model: str, wanted: dict[str, range | None] | None, typed: list[str], convention: str, memory: bool
 ) -> Formula:
@@ -141,18 +165,11 @@ def _found(
     from thoplw.api.formula import formula
     from thoplw.models.registry import load
 
-    without = [name for name, sizes in (wanted or {"B": None}).items() if sizes is None]
-    if without:
-        raise InputError(
-            f"{', '.join(without)} has no sizes: with --input, give the first and last size of each variable, as in "
-            f"--vars {without[0]}=1:64"
-        )
-
     def make_inputs(**sizes: int) -> Any:
         return tensors([filled(each, sizes) for each in typed])
 
     ranges: dict[str, Any] = dict(wanted or {})
-    make_inputs(**{name: sizes[0] for name, sizes in ranges.items()})  # a mistyped shape is not a model that cannot run
+    make_inputs(**{name: sizes[0] for name, sizes in ranges.items()})  # a mistyped input is not a model that cannot run
     return formula(load(model).model, make_inputs, convention=convention, memory=memory, verbose=False, **ranges)
 
 

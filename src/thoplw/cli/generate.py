@@ -31,6 +31,12 @@ CACHES = ("dynamic", "static", "fp8", "hqq", "quanto")
 GENERATION = "Generation"
 
 
+def _types() -> list[str]:
+    from thoplw.record.spec import ITEM_SIZES, SHORT_NAMES
+
+    return [*SHORT_NAMES, *(name for name in ITEM_SIZES if "float" in name), "int8"]
+
+
 def generate(
     model: Model,
     prompt: Annotated[
@@ -52,10 +58,20 @@ def generate(
         typer.Option(
             metavar="TYPE",
             rich_help_panel=GENERATION,
-            help="The type that an engine keeps keys and values in: bf16, fp8 or any of torch's. By default the "
+            help="The type that an engine keeps keys and values in, such as bf16, fp8 or int8. By default the "
             "model's own.",
+            **words("type", _types),
         ),
     ] = None,
+    memory: Annotated[
+        bool,
+        typer.Option(
+            "--memory",
+            metavar="",
+            rich_help_panel=GENERATION,
+            help="Also tell the peak of memory, and what it consists of; it takes a second run of each call.",
+        ),
+    ] = False,
     kind: Annotated[
         str | None,
         kind_option(lambda: KINDS, f"{', '.join(KINDS)}. By default as FILE ends, or else text."),
@@ -80,6 +96,8 @@ def generate(
     thoplw generate hf:gemma3_text --prompt 16384 -o gemma.html
 
     thoplw generate hf:llama --batch 8 --on h100-sxm
+
+    thoplw generate hf:llama --batch 8 --memory
     """
     kind = kind_for(kind, output, KINDS)
     check_device(on, dtype)
@@ -95,12 +113,15 @@ def generate(
             cache=cache,
             kv_dtype=kv_dtype,
             convention=convention,
+            memory=memory,
             strict=strict,
             verbose=False,
         )
         report = report if on is None else report.on(on, dtype)
         if kind == "text" and output is None and is_terminal():
             draw_table([report.table(fmt or "clever")])
+            if memory:
+                show(f"\n{report.memory.summary()}")
         else:
             show(report.summary(kind, fmt or "raw"), output)
         if kind in ("csv", "latex"):

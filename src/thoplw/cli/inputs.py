@@ -72,7 +72,7 @@ def filled(text: str, sizes: Mapping[str, int]) -> Typed:
     places = [place.strip() for place in shape.split(",")]
     for place in places:
         if place.isidentifier() and place not in sizes:
-            raise UnknownNameError(f"variable in --input {text}:", place, sizes)
+            raise UnknownNameError(f"variable in {text}:", place, sizes)
     return parse(f"{name}{equals}{','.join(str(sizes.get(place, place)) for place in places)}{colon}{dtype}")
 
 

@@ -6,12 +6,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from thoplw.cli.options import MODEL, TABLE, Batch, Inputs, Model, Output, Seq, devices, kind_for, kind_option, words
+from thoplw.cli.options import (
+    MODEL,
+    TABLE,
+    Batch,
+    Inputs,
+    Model,
+    Output,
+    Seq,
+    devices,
+    kind_for,
+    kind_option,
+    place,
+    words,
+)
 from thoplw.cli.run import loaded
-from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
+from thoplw.cli.terminal import draw_table, is_terminal, say, show, told, usage
+from thoplw.render import TABLES
 
 if TYPE_CHECKING:
     import torch
+
+
+#: Columns that need ``--roof``.
+OF_ROOF = ("floor", "of roof", "bound")
 
 
 def _kinds() -> tuple[str, ...]:
@@ -39,7 +57,13 @@ def measure(
     batch: Batch = None,
     device: Annotated[
         str,
-        typer.Option("--device", metavar="DEVICE", rich_help_panel=MODEL, help="Where to run it: cpu, cuda, cuda:1."),
+        typer.Option(
+            "--device",
+            metavar="DEVICE",
+            rich_help_panel=MODEL,
+            callback=place,
+            help="Where to run it: cpu, cuda, cuda:1.",
+        ),
     ] = "cpu",
     roof: Annotated[
         str | None,
@@ -66,7 +90,7 @@ def measure(
             metavar="A,B,C",
             rich_help_panel=TABLE,
             help="Columns to show, in this order: name, class, calls, latency, share, macs, flops, achieved; "
-            "with --roof floor, of roof, bound.",
+            f"with --roof {', '.join(OF_ROOF)}.",
             **words("column", _columns, several=True),
         ),
     ] = None,
@@ -103,11 +127,17 @@ def measure(
     """
     kind = kind_for(kind, output, _kinds())
     view: dict[str, Any] = {"columns": columns and columns.split(","), "sort": sort, "top": top}
+    if kind not in TABLES and (columns, sort, top) != (None, None, None):
+        raise typer.BadParameter(f"--kind {kind} always holds everything: --columns, --sort and --top are for tables")
+    for name in (*(columns or "").split(","), sort) if roof is None else ():
+        if name in OF_ROOF:
+            raise typer.BadParameter(f"{name} needs a device: name it with --roof, as in --roof h100-sxm")
     with told():
         from thoplw.api.measure import measure as measured
-        from thoplw.capture.clocks import place
+        from thoplw.capture import clocks
 
-        at = place(device)  # before a large model is built
+        with usage("--device"):
+            at = clocks.place(device)  # before a large model is built
         found, given = loaded(model, inputs, seq=seq, batch=batch, execute=True)
         times = measured(*_moved(found, given, at), roof, repeat, warmup=warmup)
         if kind == "text" and output is None and is_terminal():

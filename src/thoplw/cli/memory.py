@@ -16,12 +16,13 @@ from thoplw.cli.options import (
     Output,
     Seq,
     kind_for,
+    kind_option,
     size,
     words,
 )
 from thoplw.cli.run import loaded
 from thoplw.cli.terminal import show, told
-from thoplw.cli.train import STEP, Accumulate, Autocast, Checkpoint, Freeze, Lora, Optimizer
+from thoplw.cli.train import STEP, Accumulate, Autocast, Checkpoint, Device, Freeze, Lora, Optimizer, check_optimizer
 from thoplw.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def memory(
     optimizer: Optimizer = None,
     accumulate: Accumulate = 1,
     autocast: Autocast = None,
+    device: Device = None,
     freeze: Freeze = None,
     lora: Lora = None,
     checkpoint: Checkpoint = False,
@@ -77,13 +79,7 @@ def memory(
     ] = 0,
     kind: Annotated[
         str | None,
-        typer.Option(
-            "--kind",
-            metavar="KIND",
-            rich_help_panel=TABLE,
-            help=f"{', '.join(KINDS)}.",
-            **words("kind", lambda: KINDS),
-        ),
+        kind_option(lambda: KINDS, f"{', '.join(KINDS)}. By default as FILE ends, or else text."),
     ] = None,
     fmt: Annotated[
         str,
@@ -108,12 +104,17 @@ def memory(
 
     thoplw memory timm:vit_base_patch16_224 --optimizer adamw --fit 24GB
 
-    thoplw memory timm:vit_base_patch16_224 --optimizer adamw --fit 24GB --reserved --context 500MB
+    thoplw memory timm:vit_base_patch16_224 --optimizer adamw --device cuda --fit 24GB --reserved --context 500MB
 
     thoplw memory timm:vit_base_patch16_224 --optimizer adamw --batch 64 --fit 6GB
     """
     kind = kind_for(kind, output, KINDS)
-    of_training = train or any((optimizer, autocast, freeze, lora, checkpoint, accumulate > 1))
+    of_training = train or optimizer is not None or any((autocast, freeze, lora, checkpoint, accumulate > 1))
+    if device is not None and not of_training:
+        raise typer.BadParameter(
+            "--device says whose kernels a training step runs: add --train or --optimizer. Inference is told of those "
+            "of the CPU"
+        )
     fixed = batch is not None or bool(inputs)
     if fit is not None and fixed and not of_training:
         raise typer.BadParameter(
@@ -129,12 +130,13 @@ def memory(
         from thoplw.api.fit import largest
         from thoplw.models.registry import of_zoo
 
+        check_optimizer(optimizer)
         if fit is not None and not fixed and not of_zoo(model):
             raise InputError(
                 f"--fit finds a batch for models of a zoo only, which have default inputs; {model} has none. Give "
                 "--input, with --train or --optimizer, for blocks to checkpoint; or use thoplw check --max-memory"
             )
-        options = {"optimizer": optimizer, "accumulate": accumulate, "autocast": autocast} if of_training else {}
+        options = {"optimizer": optimizer, "accumulate": accumulate, "autocast": autocast, "device": device}
         changes = {"frozen": freeze or (), "rank": lora, "checkpointed": checkpoint}
 
         def taken(count: int | None) -> Memory:

@@ -14,8 +14,11 @@ from thoplw.cli.options import (
     Model,
     Output,
     Seq,
+    check_device,
     devices,
     kind_for,
+    kind_option,
+    positive,
     words,
 )
 from thoplw.cli.run import loaded, run
@@ -27,7 +30,7 @@ KINDS = ("text", "json")
 
 def mfu(
     model: Model,
-    seconds: Annotated[float, typer.Option(metavar="S", help="How long the run took, in seconds.")],
+    seconds: Annotated[float, typer.Option(metavar="S", callback=positive, help="How long the run took, in seconds.")],
     device: Annotated[
         str,
         typer.Option(
@@ -43,7 +46,7 @@ def mfu(
     dtype: Dtype = None,
     kind: Annotated[
         str | None,
-        typer.Option("--kind", "--format", metavar="KIND", help="text or json.", **words("kind", lambda: KINDS)),
+        kind_option(lambda: KINDS, f"{', '.join(KINDS)}. By default as FILE ends, or else text."),
     ] = None,
     output: Output = None,
     convention: ConventionName = "macs",
@@ -57,6 +60,7 @@ def mfu(
     thoplw mfu hf:llama --seq 4096 --training --seconds 1.9 --device h100-sxm --convention palm
     """
     kind = kind_for(kind, output, KINDS)
+    check_device(device, dtype)
     with told():
         if training:
             from thoplw.api.training import profile_training

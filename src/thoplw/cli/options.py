@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -9,9 +11,11 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from thoplw.api.files import check_ending
 from thoplw.cli.completion import model_names
 from thoplw.cli.inputs import parse
-from thoplw.errors import InputError, UnknownNameError
+from thoplw.cli.terminal import by_option, usage
+from thoplw.errors import UnknownNameError
 from thoplw.report.views import column_names, sort_names
 
 T = TypeVar("T")
@@ -58,28 +62,14 @@ def _formats() -> list[str]:
     return list(FORMATTERS)
 
 
-def known(what: str, names: Iterable[str], all_names: Iterable[str]) -> None:
-    """Refuse an unknown name as wrong usage.
-
-    Raises:
-        BadParameter: a name is unknown; the message suggests similar ones.
-    """
-    all_names = list(all_names)
-    for name in names:
-        if name not in all_names:
-            raise typer.BadParameter(str(UnknownNameError(what, name, all_names)))
-
-
 def parsed(reader: Callable[[str], T], text: str) -> T:
     """What a function of the library reads in a text.
 
     Raises:
         BadParameter: it refuses the text.
     """
-    try:
+    with usage():
         return reader(text)
-    except InputError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 def amount(text: str) -> int:
@@ -119,12 +109,15 @@ def words(what: str, names: Callable[[], Iterable[str]], *, several: bool = Fals
     Args:
         what: what the words name, for the message: ``column``.
         names: gives all words.
-        several: whether the option takes several words, separated by commas.
+        several: whether a value is several words, separated by commas. Of an option of two values each is a word.
     """
 
-    def check(parameter: typer.CallbackParam, value: str | None) -> str | None:
+    def check(parameter: typer.CallbackParam, value: Any) -> Any:
         if value is not None and value != parameter.default:
-            known(what, value.split(",") if several else (value,), names())
+            known = list(names())
+            for name in value if isinstance(value, tuple) else value.split(",") if several else (value,):
+                if name not in known:
+                    raise typer.BadParameter(by_option(str(UnknownNameError(what, name, known))))
         return value
 
     def complete(incomplete: str) -> list[str]:
@@ -132,6 +125,50 @@ def words(what: str, names: Callable[[], Iterable[str]], *, several: bool = Fals
         return [f"{before}{comma}{name}" for name in names() if name.startswith(last)]
 
     return {"callback": check, "autocompletion": complete}
+
+
+def writable(*endings: str) -> Callable[[Path | None], Path | None]:
+    """The check of an option that names a file to write: before the work begins, not after.
+
+    Args:
+        endings: those that its name may have; any, if there are none.
+    """
+
+    def check(path: Path | None) -> Path | None:
+        if path is None:
+            return path
+        if endings:
+            with usage():
+                check_ending(path, endings)
+        if path.is_dir():
+            raise typer.BadParameter(f"{path} is a folder: add the name of a file, as in {path / 'table.txt'}")
+        if not path.parent.is_dir():
+            raise typer.BadParameter(f"cannot write {path}: there is no folder {path.parent}")
+        return path
+
+    return check
+
+
+def positive(value: float | None) -> float | None:
+    """Refuse what is no number above 0.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    if value is not None and not 0 < value < math.inf:
+        raise typer.BadParameter(f"{value} is no number above 0")
+    return value
+
+
+def place(value: str | None) -> str | None:
+    """Refuse what names no kind of device that has a clock; whether this machine has it is seen later.
+
+    Raises:
+        BadParameter: it does not.
+    """
+    if value is not None and not re.fullmatch(r"cpu|cuda(:\d+)?", value):
+        raise typer.BadParameter(f"runs are timed on cpu, cuda or cuda:1, and not on {value!r}")
+    return value
 
 
 def kind_option(names: Callable[[], Iterable[str]], text: str) -> Any:
@@ -321,20 +358,25 @@ Dtype = Annotated[
 ]
 
 
-def check_device(on: str | None, dtype: str | None, *names: str | None) -> None:
-    """Refuse a type, or columns, that are of a device where none is named.
+def check_device(on: str | None, dtype: str | None, columns: str | None = None, sort: str | None = None) -> None:
+    """Refuse a type, or columns, that are of a device where none is named, and a type in which it has no peak.
 
     Raises:
         BadParameter: there is one.
     """
+    from thoplw.estimate.devices import device
+    from thoplw.estimate.roofline import Roof
     from thoplw.report.views import needs_device
 
     if on is not None:
+        with usage("--dtype"):
+            Roof(device(on), dtype)
         return
     if dtype is not None:
         raise typer.BadParameter("--dtype says which peak of a device to take: name the device with --on")
-    for name in filter(needs_device, names):
-        raise typer.BadParameter(f"{name} needs a device: name it with --on")
+    for option, names in (("--columns", (columns or "").split(",")), ("--sort", (sort,))):
+        for name in filter(needs_device, names):
+            raise typer.BadParameter(f"{name} needs a device: name it with --on", param_hint=repr(option))
 
 
 Strict = Annotated[
@@ -344,6 +386,10 @@ Strict = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", metavar="FILE", rich_help_panel=TABLE, help="Write to this file, not to the terminal."
+        *("--output", "-o"),
+        metavar="FILE",
+        rich_help_panel=TABLE,
+        callback=writable(),
+        help="Write to this file, not to the terminal.",
     ),
 ]

@@ -100,10 +100,15 @@ def profile(
     kind = kind_for(kind, output, FORMATS)
     with usage():
         View(fmt=fmt or "raw", **view).check(kind)
-    check_device(on, dtype)
+    check_device(on, dtype, columns, sort)
+    of_memory = asks_for_memory(columns, sort)
+    if execute and of_memory:
+        raise typer.BadParameter(
+            "--execute runs on real tensors, and peak and saved are told of abstract ones: leave one of them out"
+        )
     with told():
         options: dict[str, Any] = {"convention": convention, "strict": strict, "execute": execute}
-        layers = run(model, inputs, seq=seq, batch=batch, memory=asks_for_memory(columns, sort), **options)
+        layers = run(model, inputs, seq=seq, batch=batch, memory=of_memory, **options)
         layers = layers if on is None else layers.on(on, dtype)
         shown(layers, kind, fmt, output, view)
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from thoplw.api.files import PLOTS, TABLES
 from thoplw.cli.completion import model_names
-from thoplw.cli.options import ConventionName, Execute
-from thoplw.cli.terminal import draw_table, is_terminal, say, show, told, usage
+from thoplw.cli.options import ConventionName, Execute, writable
+from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
 from thoplw.errors import InputError
 from thoplw.render.words import count, visible
 
@@ -41,13 +42,17 @@ def survey(
             "-o",
             metavar="FILE",
             rich_help_panel=RESULT,
+            callback=writable(*TABLES),
             help="Write the table to this file too: .parquet or .csv.",
         ),
     ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", rich_help_panel=RESULT, help="Draw MACs against parameters to this file: .svg or .png."
+            metavar="FILE",
+            rich_help_panel=RESULT,
+            callback=writable(*PLOTS),
+            help="Draw MACs against parameters to this file: .svg or .png.",
         ),
     ] = None,
     again: Annotated[
@@ -88,13 +93,6 @@ def survey(
     """
     if again and resume:
         raise typer.BadParameter("--resume (the default) and --again contradict each other; leave one of them out")
-    from thoplw.api.files import PLOTS, TABLES, check_ending
-
-    with usage():
-        if output is not None:
-            check_ending(output, TABLES)
-        if plot is not None:
-            check_ending(plot, PLOTS)
     with told(), ExitStack() as stack:
         from thoplw.api.journal import alone, lines, read, written
         from thoplw.api.survey import chosen, draw, table, write

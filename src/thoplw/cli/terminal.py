@@ -35,29 +35,33 @@ def told(code: int = 1) -> Iterator[None]:
 
 
 @contextmanager
-def usage() -> Iterator[None]:
-    """Turn input errors of the library into usage errors."""
+def usage(option: str = "") -> Iterator[None]:
+    """Turn input errors of the library into usage errors, of an option if one is named."""
     try:
         yield
-    except InputError as error:
-        raise typer.BadParameter(by_option(str(error))) from error
+    except (InputError, typer.BadParameter) as error:
+        raise typer.BadParameter(by_option(str(error)), param_hint=repr(option) if option else None) from error
 
 
 #: Pattern of an argument in the library's messages -> the option of the command line.
 _OPTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"\b(execute|strict)=True\b", r"--\1"),
-    (r"^memory=True\b", "--max-memory, and a limit or column of peak or saved,"),
     (r"\bpass memory=True to thoplw.profile_training\b", "thoplw train knows it"),
     (r"\bleave execute out\b", "leave --execute out"),
     (r"^(seq|batch)( and (seq|batch))?: only", lambda found: f"--{found[0].replace(' and ', ' and --')}"),
-    (r"\bmeasure\(\.\.\., device='([\w-]+)'\)", r"--roof \1"),
-    (r"\blayers\.on\('([\w-]+)'\)", r"--on \1"),
+    (r"\bgive the shapes of its inputs instead$", "give --input instead"),
+    (r"^unknown variable of\b", "--vars: unknown variable of"),
+    (r"\b(\w+)=\(first, last, step\)", r"\1=FIRST:LAST:STEP"),
+    (r"\bin make_inputs\b", "in --input"),
+    (r"^unknown module\b", "--module: unknown module"),
+    (r"^(unknown parameter or module|no parameter has a name like)\b", r"--freeze: \1"),
+    (r"\bhas no switch for checkpointing\b", "has no switch for --checkpoint"),
+    (r"\btokens takes (\d+): ask for fewer\b", r"tokens takes \1: give less for --prompt or --new"),
+    (r"^(unknown .*(device|model) '.*) is similar\.$", r"\1 is similar: thoplw \2s lists them."),
     (r"\bown=False\b", "--cumulative"),
     (r"\bcolumns=\[([^]]*)\]", lambda found: f"--columns {found[1].replace(chr(39), '').replace(', ', ',')}".strip()),
     (r"\bgive prefill= and step=, functions", "in Python, thoplw.profile_generation takes functions"),
-    (r"^scaler=( makes .*): give optimizer=$", r"--scaler\1: add --optimizer"),
-    (r"^clip=", "--clip "),
-    (r"^(cache|seconds)=('?)([\w.-]*)\2", r"--\1 \3"),
+    (r"^cache='([\w-]*)'", r"--cache \1"),
     (r"\b(depth|fmt|kind|sort|top)=('?)([\w%.-]*)\2", lambda found: f"--{found[1]} {found[3]}".strip()),
     (r"\bfmt, columns, sort, top and own\b", "--fmt, --columns, --sort, --top and --cumulative"),
     (r"\bsort, top and own\b", "--sort, --top and --cumulative"),

@@ -24,6 +24,7 @@ from thoplw.cli.options import (
     asks_for_memory,
     check_device,
     kind_for,
+    positive,
     words,
 )
 from thoplw.cli.profile import shown
@@ -100,6 +101,18 @@ Checkpoint = Annotated[
 ]
 
 
+def check_optimizer(name: str | None) -> None:
+    """Refuse an optimizer that torch does not have, before a large model is built.
+
+    Raises:
+        BadParameter: it does not.
+    """
+    from thoplw.capture.step import find_optimizer
+
+    with usage("--optimizer"):
+        find_optimizer(name)
+
+
 def train(
     model: Model,
     inputs: Inputs = None,
@@ -110,7 +123,12 @@ def train(
     autocast: Autocast = None,
     clip: Annotated[
         float | None,
-        typer.Option(metavar="NORM", rich_help_panel=STEP, help="Clip gradients to this norm before the update."),
+        typer.Option(
+            metavar="NORM",
+            rich_help_panel=STEP,
+            callback=positive,
+            help="Clip gradients to this norm before the update.",
+        ),
     ] = None,
     scaler: Annotated[
         bool,
@@ -149,11 +167,14 @@ def train(
     kind = kind_for(kind, output, FORMATS)
     with usage():
         View(fmt=fmt or "raw", **view).check(kind)
-    check_device(on, dtype, *(columns.split(",") if columns else ()), sort)
+    check_device(on, dtype, columns, sort)
+    if scaler and optimizer is None:
+        raise typer.BadParameter("--scaler makes gradients smaller again for an update: add --optimizer")
     with told():
         from thoplw.api import fine_tuning
         from thoplw.api.training import profile_training
 
+        check_optimizer(optimizer)
         module, tensors = loaded(model, inputs, seq=seq, batch=batch)
         module = fine_tuning.changed(module, rank=lora, frozen=freeze or (), checkpointed=checkpoint)
         report = profile_training(

@@ -49,7 +49,8 @@ class Block:
     """A part of a segment; those before and after it are parts of the same one.
 
     Attributes:
-        place: tells blocks of one size apart, as addresses do.
+        place: tells blocks of one size apart, as addresses do: of those that fit equally well the lowest is taken. A
+            driver puts a new segment below those that there are.
     """
 
     size: int
@@ -78,7 +79,7 @@ class CachingAllocator:
     reserved: int = 0
     most: Allocated = field(default_factory=lambda: Allocated(0, 0))
     _free: dict[bool, _Free] = field(default_factory=lambda: {True: [], False: []})
-    _segments: count[int] = field(default_factory=count)
+    _segments: count[int] = field(default_factory=lambda: count(0, -1))
 
     def take(self, size: int) -> Block:
         """A block for some bytes.

@@ -17,15 +17,22 @@ Table = Mapping[str, Formula | None]
 #: kernel may do with three and more additions, as torch's convolutions do; the definition has four.
 _COMPLEX = 4
 
+_COMPLEX_TYPES = frozenset({"complex32", "complex64", "complex128"})
+
 
 def is_complex(spec: object) -> bool:
     """Whether this is a tensor of complex numbers."""
-    return isinstance(spec, TensorSpec) and spec.dtype.startswith("complex")
+    return isinstance(spec, TensorSpec) and spec.dtype in _COMPLEX_TYPES
+
+
+def takes_complex(call: Call) -> bool:
+    """Whether a tensor among the arguments is of complex numbers."""
+    return not _COMPLEX_TYPES.isdisjoint([spec.dtype for spec in call.inputs])
 
 
 def real_products(call: Call) -> int:
     """How many multiply-accumulates of real numbers one of this call's is: 4 if its tensors are complex, else 1."""
-    return _COMPLEX if any(map(is_complex, call.inputs)) else 1
+    return _COMPLEX if takes_complex(call) else 1
 
 
 def contraction(call: Call, macs: int, other: int = 0) -> Work:
@@ -36,12 +43,13 @@ def contraction(call: Call, macs: int, other: int = 0) -> Work:
 
 def elements(call: Call) -> int:
     """Number of elements of the (first) output."""
-    return call.outputs[0].numel if call.outputs else 0
+    outputs = call.outputs
+    return outputs[0].numel if outputs else 0
 
 
 def per_output(flops: int, call: Call) -> Work:
     """Work of so many floating-point operations for each element of all outputs."""
-    return Work(flops=flops * sum([stored_elements(output) for output in call.outputs]))
+    return Work(flops=flops * sum(map(stored_elements, call.outputs)))
 
 
 def stored_elements(spec: TensorSpec) -> int:

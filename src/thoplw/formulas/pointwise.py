@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from thoplw.formulas.common import Table, elements, is_complex, per_output, stored_elements
+from thoplw.formulas.common import Table, elements, is_complex, per_output, stored_elements, takes_complex
 from thoplw.record import Call, Work
 
 
@@ -20,7 +20,7 @@ def reduction(flops: int, call: Call) -> Work:
 
 def elementwise(flops: int, call: Call) -> Work:
     """So many operations for each element that comes out; both parts of a complex number take as many."""
-    return per_output(flops * (2 if any(map(is_complex, call.inputs)) else 1), call)
+    return per_output(flops * (2 if takes_complex(call) else 1), call)
 
 
 def multiplication(call: Call) -> Work:

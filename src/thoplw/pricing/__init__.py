@@ -56,6 +56,8 @@ OF_TRAINING: Mapping[str, Convention] = MappingProxyType(
     {name: each.on(_PLAIN) for name, each in mfu.CONVENTIONS.items()}
 )
 
+_KNOWN: Mapping[str, Convention] = MappingProxyType({**CONVENTIONS, **OF_TRAINING})
+
 
 def conventions() -> tuple[Convention, ...]:
     """All built-in conventions, but for those of training steps in :data:`OF_TRAINING`."""
@@ -72,8 +74,7 @@ def find(convention: str | Convention) -> Convention:
         if CONVENTIONS.get(convention.name) is convention:  # complete already
             return convention
         return convention.on(_PLAIN if convention.based_on is None else find(convention.based_on))
-    known = {**CONVENTIONS, **OF_TRAINING}
     try:
-        return known[convention]
+        return _KNOWN[convention]
     except (KeyError, TypeError):
-        raise UnknownNameError("convention", convention, known) from None
+        raise UnknownNameError("convention", convention, _KNOWN) from None

@@ -83,7 +83,8 @@ class CustomOps:
             CustomOpError: a function returned no number.
         """
         priced = price(trace, self.convention, prices=self.operators, scopes=self.scopes, expand=expand)
-        return replace(priced, unused=tuple(self._unused(trace, expand)))
+        unused = tuple(self._unused(trace, expand))
+        return replace(priced, unused=unused) if unused else priced
 
     def _function_for(self, module: Module) -> Callable[..., Any] | None:
         """The function of the module's class, or of the nearest base of it that has one."""

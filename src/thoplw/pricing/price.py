@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import repeat
+from functools import cached_property
 from typing import NamedTuple
 
 from thoplw.formulas import FORMULAS
@@ -28,17 +28,17 @@ class Leaf(NamedTuple):
 Entry = tuple[Leaf, int, int, Call]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Priced:
-    """A trace with prices.
+    """A trace with prices; what they come to in each scope is worked out when it is asked for.
 
     Attributes:
         trace: what ran.
         convention: what prices it.
-        own: for each scope, what its own operators cost, without those of the scopes it opened.
-        later: the parts of these that are of a later phase than the forward, by scope and phase.
-        entries: every leaf, by scope, in order of its first run.
-        whole: scopes that were priced as a whole.
+        total: the work of the whole trace.
+        known: every call outside of scopes that were priced as a whole -> its leaves.
+        terms: what the formula of the convention adds.
+        whole: scopes that were priced as a whole -> their prices.
         covered: scopes inside those that were priced as a whole; their own work is zero.
         unseen: calls that multiply and accumulate, but are free in a convention that mirrors a tool.
         unused: keys of ``custom_ops`` for which nothing ran.
@@ -46,13 +46,53 @@ class Priced:
 
     trace: Trace
     convention: Convention
-    own: tuple[Work, ...]
-    later: Mapping[tuple[int, Phase], Work]
-    entries: tuple[Entry, ...]
-    whole: frozenset[int]
+    total: Work
+    known: Mapping[Call, tuple[Leaf, ...]]
+    terms: tuple[tuple[int, Call, Work], ...]
+    whole: Mapping[int, Work]
     covered: frozenset[int]
     unseen: frozenset[Call]
     unused: tuple[str, ...] = ()
+
+    @cached_property
+    def own(self) -> tuple[Work, ...]:
+        """For each scope, what its own operators cost, without those of the scopes it opened."""
+        own = [self.whole.get(index, ZERO) for index in range(len(self.trace.scopes))]
+        for leaf, scope, times, _ in self.entries:
+            if leaf.work is not None and leaf.work is not ZERO:
+                work = leaf.work if times == 1 else leaf.work * times
+                own[scope] = work if own[scope] is ZERO else own[scope] + work
+        return tuple(own)
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every leaf, by scope, in order of its first run."""
+        ran = [(leaf, scope, times, call) for (call, scope), times, _ in self._counted for leaf in self.known[call]]
+        return (*ran, *[(Leaf(call, work), scope, 1, call) for scope, call, work in self.terms])
+
+    @cached_property
+    def later(self) -> Mapping[tuple[int, Phase], Work]:
+        """The parts of the own work of scopes that are of a later phase than the forward, by scope and phase."""
+        found: dict[tuple[int, Phase], Work] = {}
+        if not self.trace.phases:
+            return found
+        for (call, scope), times, phase in self._counted:
+            for leaf in self.known[call] if phase else ():
+                if leaf.work is not None and leaf.work is not ZERO:
+                    for part, share in _split(leaf.call, leaf.work * times, phase):
+                        found[scope, part] = found.get((scope, part), ZERO) + share
+        for scope, _, work in self.terms:  # of a step a third is forward
+            rest = Work(macs=work.macs * 2 // 3, flops=work.flops * 2 // 3)
+            found[scope, Phase.BACKWARD] = found.get((scope, Phase.BACKWARD), ZERO) + rest
+        return found
+
+    @cached_property
+    def _counted(self) -> list[tuple[Step, int, Phase]]:
+        """Each distinct step of a phase outside of scopes priced as a whole, and how many times it ran."""
+        elsewhere = self.covered.union(self.whole)
+        phases = self.trace.phases or bytes(len(self.trace.steps))
+        counted = Counter(zip(self.trace.steps, phases, strict=True))
+        return [(step, times, Phase(phase)) for (step, phase), times in counted.items() if step[1] not in elsewhere]
 
 
 def price(
@@ -85,49 +125,28 @@ def price(
     holds = Holds(first, expand) if first else None
     whole, covered = _whole(trace, convention, scopes or {}, holds)
     elsewhere = covered.union(whole)
-    own = [whole.get(index, ZERO) if index not in covered else ZERO for index in range(len(trace.scopes))]
-    known: dict[Call, tuple[Leaf, ...]] = {}
-    entries: list[Entry] = []
-    later: dict[tuple[int, Phase], Work] = {}
-    for (call, scope), times, phase in _counted(trace):
-        if scope in elsewhere:
-            continue
-        if call not in known:
-            known[call] = leaves(call, table, expand, holds)
+    calls = Counter([call for call, scope in trace.steps if scope not in elsewhere])
+    known = {call: leaves(call, table, expand, holds) for call in calls}
+    terms = tuple(convention.formula(trace)) if convention.formula else ()
+    outermost = {scope: work for scope, work in whole.items() if scope not in covered}
+    once = [*outermost.values(), *[work for _, _, work in terms]]
+    macs, flops = sum([work.macs for work in once]), sum([work.flops for work in once])
+    for call, times in calls.items():
         for leaf in known[call]:
-            entries.append((leaf, scope, times, call))
-            if leaf.work is not None and leaf.work is not ZERO:
-                work = leaf.work if times == 1 else leaf.work * times
-                own[scope] = work if own[scope] is ZERO else own[scope] + work
-                if phase:
-                    for part, share in _split(leaf.call, work, phase):
-                        later[scope, part] = later.get((scope, part), ZERO) + share
-    for scope, call, work in convention.formula(trace) if convention.formula else ():
-        entries.append((Leaf(call, work), scope, 1, call))
-        own[scope] += work
-        if trace.phases:  # of a step a third is forward
-            rest = Work(macs=work.macs * 2 // 3, flops=work.flops * 2 // 3)
-            later[scope, Phase.BACKWARD] = later.get((scope, Phase.BACKWARD), ZERO) + rest
+            if leaf.work is not None:
+                macs += leaf.work.macs * times
+                flops += leaf.work.flops * times
     free = {leaf.call for found in known.values() for leaf in found if leaf.work == ZERO} if convention.mirrors else ()
     return Priced(
         trace=trace,
         convention=convention,
-        own=tuple(own),
-        later=later,
-        entries=tuple(entries),
-        whole=frozenset(whole.keys() - covered),
+        total=Work(macs=macs, flops=flops),
+        known=known,
+        terms=terms,
+        whole=outermost,
         covered=covered,
         unseen=frozenset(call for call in free if _multiplies(call, expand)),
     )
-
-
-def _counted(trace: Trace) -> Iterable[tuple[Step, int, Phase]]:
-    """Each distinct step of a phase, and how many times it ran."""
-    if not trace.phases:
-        counted = Counter(trace.steps)
-        return zip(counted, counted.values(), repeat(Phase.FORWARD))  # the last goes on for ever
-    by_phase = Counter(zip(trace.steps, trace.phases, strict=True))
-    return [(step, times, Phase(phase)) for (step, phase), times in by_phase.items()]
 
 
 def _split(call: Call, work: Work, phase: Phase) -> Iterator[tuple[Phase, Work]]:
@@ -231,14 +250,18 @@ def leaves(call: Call, prices: Mapping[str, Price], expand: Expand, holds: Holds
     parts = expand(call)
     if parts is None:
         return (Leaf(call, None),)
-    return tuple(leaf for part in parts for leaf in leaves(part, prices, expand, holds))
+    inside: list[Leaf] = []
+    for part in parts:
+        inside += leaves(part, prices, expand, holds)
+    return tuple(inside)
 
 
 def find_price(call: Call, prices: Mapping[str, Price]) -> object:
     """The price of a call: that of its overload, else of its operator, else of the operator without in-place ``_``."""
-    for target in (call.name, call.target):
-        if target in prices:
-            return prices[target]
-    if call.target.endswith("_") and not call.target.endswith("__"):
-        return prices.get(call.target[:-1], _ABSENT)
-    return _ABSENT
+    target = call.target
+    found = prices.get(call.name, _ABSENT)
+    if found is _ABSENT:
+        found = prices.get(target, _ABSENT)
+    if found is _ABSENT and target.endswith("_") and not target.endswith("__"):
+        found = prices.get(target[:-1], _ABSENT)
+    return found

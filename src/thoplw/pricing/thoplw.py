@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from thoplw.formulas import FORMULAS, backward
+from thoplw.formulas import FORMULAS, Formula, backward
 from thoplw.formulas.attention import scores
 from thoplw.formulas.common import elements
 from thoplw.formulas.recurrent import biases
-from thoplw.pricing.convention import Convention, Price
+from thoplw.pricing.convention import Convention
 from thoplw.pricing.parameters import executed_with_statistics
-from thoplw.record import ZERO, Call, Work, as_work
+from thoplw.record import ZERO, Call, Work
 
 Term = Callable[[Call], int]
 
@@ -141,10 +141,10 @@ _TERMS: dict[Term, str] = {
 }
 
 
-def _with_term(price: Price, term: Term) -> Price:
+def _with_term(formula: Formula | None, term: Term) -> Formula:
     def priced(call: Call) -> Work:
-        work = ZERO if price is None else as_work(price(call), call.name)
-        return Work(macs=work.macs + term(call), flops=work.flops)
+        work, more = ZERO if formula is None else formula(call), term(call)
+        return Work(macs=work.macs + more, flops=work.flops) if more else work
 
     return priced
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from thoplw.record.spec import Nested, TensorSpec, specs_in
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+# As of a TensorSpec, Final says that nothing changes it, and it is not frozen.
+@dataclass(slots=True, kw_only=True, eq=False)
 class Call:
     """An operator with the arguments it was called with.
 
@@ -26,12 +27,12 @@ class Call:
         parts: for a composite operator that was taken apart, the operators that it is made of.
     """
 
-    target: str
-    overload: str = "default"
-    args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-    output: Nested = None
-    parts: tuple[Call, ...] | None = None
+    target: Final[str]
+    overload: Final[str] = "default"
+    args: Final[tuple[Any, ...]] = ()
+    kwargs: Final[Mapping[str, Any]] = field(default_factory=dict)
+    output: Final[Nested] = None
+    parts: Final[tuple[Call, ...] | None] = None
 
     @property
     def name(self) -> str:

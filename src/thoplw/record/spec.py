@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from thoplw.errors import InputError
 
@@ -37,7 +37,8 @@ SHORT_NAMES: Mapping[str, str] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+# Nothing changes a spec, as Final tells type checkers. Frozen it is not: each one would take twice as long to make.
+@dataclass(slots=True, kw_only=True, repr=False, unsafe_hash=True)
 class TensorSpec:
     """Shape, dtype (``"float32"``) and strides of a tensor.
 
@@ -50,16 +51,16 @@ class TensorSpec:
         numel: number of elements.
     """
 
-    shape: tuple[int, ...]
-    dtype: str
-    strides: tuple[int, ...]
-    density: Fraction | int = 1
-    values: tuple[int, ...] | None = None
-    numel: int = field(init=False, compare=False)
+    shape: Final[tuple[int, ...]]
+    dtype: Final[str]
+    strides: Final[tuple[int, ...]]
+    density: Final[Fraction | int] = 1
+    values: Final[tuple[int, ...] | None] = None
+    numel: Final[int] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         # Computed once, as many weights share a spec.
-        object.__setattr__(self, "numel", math.prod(self.shape))
+        self.numel = math.prod(self.shape)  # type: ignore[misc] # this is where it is set
 
     def __repr__(self) -> str:
         """All that tells it from others, without what most do not have."""

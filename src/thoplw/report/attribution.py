@@ -39,11 +39,9 @@ class Attribution:
         self._trace = priced.trace
         self._convention = priced.convention
         self._counted = tuple(priced.convention.parameters(priced.trace))
-        costly = [work for work in priced.own if work is not ZERO]
-        work = Work(macs=sum([work.macs for work in costly]), flops=sum([work.flops for work in costly]))
-        self.cost = priced.convention.measure(work)
-        self.flops = work.flops
-        self.params = sum(weight.spec.numel for _, weight in self._counted)
+        self.cost = priced.convention.measure(priced.total)
+        self.flops = priced.total.flops
+        self.params = sum([weight.spec.numel for _, weight in self._counted])
 
     @property
     def about(self) -> About:

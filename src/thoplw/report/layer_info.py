@@ -42,7 +42,6 @@ class LayerInfo:
         total_macs: of the whole model, in the unit of the convention.
         total_flops: floating-point operations of the whole model.
         total_params: of the whole model.
-        convention: name of the convention that counted.
     """
 
     def __init__(self, source: Priced | Profile | Attribution, memory: Memory | None = None) -> None:
@@ -52,12 +51,16 @@ class LayerInfo:
         self.total_macs: int = self._source.cost
         self.total_flops: int = self._source.flops
         self.total_params: int = self._source.params
-        self.convention = self._source.about.convention
 
     def __reduce__(self) -> tuple[type[LayerInfo], tuple[Profile, Memory | None]]:
         return LayerInfo, (self.profile, self._memory)
 
     # Rows are computed on demand: totals alone are faster.
+
+    @property
+    def convention(self) -> str:
+        """Name of the convention that counted."""
+        return self._source.about.convention
 
     @cached_property
     def profile(self) -> Profile:

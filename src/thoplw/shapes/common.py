@@ -42,6 +42,13 @@ def contiguous(shape: Shape, dtype: str) -> TensorSpec:
     return TensorSpec(shape=shape, dtype=dtype, strides=dense(shape))
 
 
+def laid_out(x: TensorSpec, strides: Shape) -> TensorSpec:
+    """A tensor like another one, with these strides and a density of 1: the other itself, if that is so."""
+    if strides == x.strides and x.density == 1:
+        return x
+    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=strides)
+
+
 def is_contiguous(*tensors: TensorSpec | None) -> bool:
     """Whether all of these (that are there) are contiguous; the stride of a dimension of one element is never used."""
     for tensor in tensors:
@@ -59,8 +66,9 @@ def _steps(tensor: TensorSpec, strides: Shape | None = None) -> list[int]:
 
 def pair(value: int | Shape, rank: int) -> Shape:
     """A number per spatial dimension: operators take one for all as well."""
-    sizes = (value,) if isinstance(value, int) else tuple(value)
-    return sizes * rank if len(sizes) == 1 else sizes
+    if isinstance(value, int):
+        return (value,) * rank
+    return tuple(value) * rank if len(value) == 1 else tuple(value)
 
 
 def axis(index: int, rank: int) -> int | None:

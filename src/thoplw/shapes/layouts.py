@@ -25,14 +25,21 @@ def suggested(x: TensorSpec, shape: Shape) -> Shape:
 
 def preserved(x: TensorSpec) -> Shape:
     """Strides like those of ``x`` without gaps and repetitions, as ``empty_like`` has them."""
-    return x.strides if is_dense(x) else in_order_of(x.shape, [x.strides])
+    if x.strides == dense(x.shape) or is_dense(x):  # most are the first, which is the faster to tell
+        return x.strides
+    return in_order_of(x.shape, [x.strides])
 
 
-def iterated(*operands: TensorSpec) -> Shape:
-    """Strides of an elementwise result, by the rules of torch's ``TensorIterator``; operands can be broadcast.
+def iterated(shape: Shape, *operands: TensorSpec) -> Shape:
+    """Strides of an elementwise result, by the rules of torch's ``TensorIterator``; operands are broadcast to a shape.
 
     Example: of an image with channels last and one number for each channel, ``[N, C, H, W] [C, 1, 1]``, channels last.
     """
+    for each in operands:
+        if each.strides != dense(each.shape):
+            break
+    else:
+        return dense(shape)  # as most are: no operand has its dimensions in another order
     first = operands[0]
     if all(each.shape == first.shape for each in operands):
         for like in (dense, channels_last) if len(first.shape) == 4 else (dense,):
@@ -40,8 +47,6 @@ def iterated(*operands: TensorSpec) -> Shape:
                 return like(first.shape)
         if is_dense(first) and all(each.strides == first.strides for each in operands):
             return first.strides
-    shape = broadcast(*(each.shape for each in operands))
-    assert shape is not None
     return in_order_of(shape, [_stretched(each, shape) for each in operands])
 
 
@@ -83,14 +88,18 @@ def _compared(inner: int, outer: int, shape: Shape, strides: list[Shape]) -> int
 
 def broadcast(*shapes: Shape) -> Shape | None:
     """The shape of an elementwise result; ``None`` where operands do not fit together."""
-    rank = max(map(len, shapes))
-    out = []
-    for sizes in zip(*((1,) * (rank - len(shape)) + shape for shape in shapes), strict=True):
-        several = {*sizes} - {1}
-        if len(several) > 1:
-            return None
-        out.append(several.pop() if several else 1)
-    return tuple(out)
+    joined, *others = shapes
+    for shape in others:
+        if shape != joined:
+            small, large = sorted((shape, joined), key=len)
+            out = list(large)
+            for dim, size in enumerate(small, start=len(large) - len(small)):
+                if out[dim] == 1:
+                    out[dim] = size
+                elif size not in (1, out[dim]):
+                    return None
+            joined = tuple(out)
+    return joined
 
 
 def _stretched(x: TensorSpec, shape: Shape) -> Shape:
@@ -116,14 +125,14 @@ def suggests_channels_last(x: TensorSpec) -> bool:
 
     As ``suggest_memory_format`` has it: strides of dimensions of one element have a say in it.
     """
-    rank = len(x.shape)
-    if rank not in (4, 5) or x.strides[1] == 0 or 0 in x.shape:
-        return False
+    rank, strides = len(x.shape), x.strides
+    if rank not in (4, 5) or strides[-1] < strides[1] * x.shape[1] or strides[1] == 0 or 0 in x.shape:
+        return False  # most have the last dimension inside of the channels
     least = 0
     for dim in (1, *range(rank - 1, 1, -1), 0):
-        if x.strides[dim] < least or (dim == 0 and least == x.strides[1]):
+        if strides[dim] < least or (dim == 0 and least == strides[1]):
             return False
-        least = x.strides[dim] * x.shape[dim]
+        least = strides[dim] * x.shape[dim]
     return True
 
 
@@ -176,8 +185,11 @@ def _takes_volume(x: TensorSpec, weight: TensorSpec, groups: int) -> bool:
 
 def batch_norm(x: TensorSpec, *options: Any) -> Shape:
     """Contiguous or channels last where that is how they lie, else as the strides suggest."""
-    ways = (way for way in (dense(x.shape), channels_last(x.shape)) if _lies(x, way))
-    return next(ways, suggested(x, x.shape))
+    for way in (dense, channels_last):
+        strides = way(x.shape)
+        if _lies(x, strides):
+            return strides
+    return suggested(x, x.shape)
 
 
 def joined(tensors: Sequence[TensorSpec], shape: Shape) -> Shape:
@@ -207,7 +219,8 @@ def layout_of(target: str, overload: str, elementwise: bool) -> Layout | None:
 
 def _elementwise(shape: Shape, *operands: Any, **options: Any) -> Shape:
     tensors = [each for each in operands if isinstance(each, TensorSpec)]
-    return iterated(*tensors) if tensors and broadcast(*(each.shape for each in tensors)) == shape else dense(shape)
+    fit = tensors and broadcast(*[each.shape for each in tensors]) == shape
+    return iterated(shape, *tensors) if fit else dense(shape)
 
 
 def _elementwise_with_number(shape: Shape, *operands: Any, **options: Any) -> Shape:
@@ -247,7 +260,7 @@ def _clone(shape: Shape, x: TensorSpec, *, memory_format: Any = None) -> Shape:
 
 
 def _glu(shape: Shape, x: TensorSpec, dim: int = -1) -> Shape:
-    return iterated(TensorSpec(shape=shape, dtype=x.dtype, strides=x.strides))
+    return iterated(shape, TensorSpec(shape=shape, dtype=x.dtype, strides=x.strides))
 
 
 def _pad(shape: Shape, x: TensorSpec, amounts: Shape, mode: Any = "constant", *value: Any) -> Shape:

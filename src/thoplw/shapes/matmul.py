@@ -9,7 +9,7 @@ from typing import Any
 
 from thoplw.record import TensorSpec
 from thoplw.shapes import layouts
-from thoplw.shapes.common import FLOATING, Shape, contiguous, is_contiguous, pair
+from thoplw.shapes.common import FLOATING, Shape, contiguous, is_contiguous, laid_out, pair
 
 
 def convolution(
@@ -27,18 +27,20 @@ def convolution(
         return None
     if x.dtype != weight.dtype or 0 in weight.shape:
         return None
-    if x.shape[1] != weight.shape[1] * groups or weight.shape[0] % groups or 0 in x.shape[1:]:
+    samples, channels, *sizes = x.shape
+    filters, depth, *kernel = weight.shape
+    if channels != depth * groups or filters % groups or not channels or 0 in sizes:
         return None
-    if bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != x.dtype):
+    if bias is not None and (bias.shape != (filters,) or bias.dtype != x.dtype):
         return None
     steps, pads, reaches = pair(stride, rank), pair(padding, rank), pair(dilation, rank)
     if not len(steps) == len(pads) == len(reaches) == rank or min(*steps, *reaches) < 1 or min(pads) < 0:
         return None
-    windows = zip(x.shape[2:], weight.shape[2:], steps, pads, reaches, strict=True)
-    out = [(size + 2 * pad - reach * (kernel - 1) - 1) // step + 1 for size, kernel, step, pad, reach in windows]
+    windows = zip(sizes, kernel, steps, pads, reaches, strict=True)
+    out = [(size + 2 * pad - reach * (taps - 1) - 1) // step + 1 for size, taps, step, pad, reach in windows]
     if min(out) < 1:
         return None
-    shape = (x.shape[0], weight.shape[0], *out)
+    shape = (samples, filters, *out)
     return TensorSpec(shape=shape, dtype=x.dtype, strides=layouts.convolution(x, weight, shape, groups))
 
 
@@ -123,9 +125,10 @@ def attention(
         and query.shape[-1] == value.shape[-1]
         and not dropout
         and (mask is None or len(mask.shape) in (2, len(query.shape)))
-        and all(each.strides[-1] == 1 and 0 not in each.shape for each in (query, key, value))
+        and query.strides[-1] == key.strides[-1] == value.strides[-1] == 1
+        and not (0 in query.shape or 0 in key.shape or 0 in value.shape)
     )
-    return _like(out, query) if one_kernel else out
+    return laid_out(out, layouts.preserved(query)) if one_kernel else out
 
 
 def _attended(query: TensorSpec, key: TensorSpec, value: TensorSpec, may_share: bool) -> TensorSpec | None:
@@ -141,10 +144,6 @@ def _attended(query: TensorSpec, key: TensorSpec, value: TensorSpec, may_share: 
     if query.shape[: -3 if shared else -2] != key.shape[: -3 if shared else -2]:
         return None
     return contiguous((*query.shape[:-1], value.shape[-1]), query.dtype)
-
-
-def _like(out: TensorSpec, query: TensorSpec) -> TensorSpec:
-    return TensorSpec(shape=out.shape, dtype=out.dtype, strides=layouts.preserved(query))
 
 
 def flex_attention(query: TensorSpec, key: TensorSpec, value: TensorSpec) -> tuple[TensorSpec, ...] | None:

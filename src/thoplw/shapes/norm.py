@@ -9,15 +9,21 @@ from typing import Any
 
 from thoplw.record import TensorSpec
 from thoplw.shapes import layouts
-from thoplw.shapes.common import FLOATING, Shape, axis, dense
+from thoplw.shapes.common import FLOATING, Shape, axis, dense, laid_out
 
 _HALVES = frozenset({"float16", "bfloat16"})
 
 
 def _laid_out(x: TensorSpec, strides: Shape) -> TensorSpec | None:
-    if x.dtype not in FLOATING or 0 in x.shape:
-        return None
-    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=strides)
+    return None if x.dtype not in FLOATING or 0 in x.shape else laid_out(x, strides)
+
+
+def _agree(x: TensorSpec, shape: Shape, *weights: TensorSpec | None) -> bool:
+    """Whether all of these (that are there) have this shape, and the dtype of the input."""
+    for each in weights:  # noqa: SIM110 # all() and a generator take as long as the rest of a rule
+        if each is not None and (each.shape != shape or each.dtype != x.dtype):
+            return False
+    return True
 
 
 def batch_norm(
@@ -32,11 +38,7 @@ def batch_norm(
     """``[N, C, *] -> [N, C, *]``."""
     if len(x.shape) < 2 or (mean is None) != (var is None) or (mean is None and not training):
         return None
-    channels = x.shape[1:2]
-    agree = all(
-        each is None or (each.shape == channels and each.dtype == x.dtype) for each in (weight, bias, mean, var)
-    )
-    return _laid_out(x, layouts.batch_norm(x)) if agree else None
+    return _laid_out(x, layouts.batch_norm(x)) if _agree(x, x.shape[1:2], weight, bias, mean, var) else None
 
 
 def native_batch_norm(x: TensorSpec, *given: Any) -> tuple[TensorSpec, TensorSpec, TensorSpec] | None:
@@ -58,10 +60,10 @@ def layer_norm(
     x: TensorSpec, shape: Shape, weight: TensorSpec | None = None, bias: TensorSpec | None = None, *options: Any
 ) -> TensorSpec | None:
     """``[*, *shape] -> [*, *shape]``, contiguous whatever came in."""
-    if not shape or x.shape[-len(shape) :] != tuple(shape):
+    size = tuple(shape)
+    if not size or x.shape[-len(size) :] != size:
         return None
-    agree = all(each is None or (each.shape == tuple(shape) and each.dtype == x.dtype) for each in (weight, bias))
-    return _laid_out(x, dense(x.shape)) if agree else None
+    return _laid_out(x, dense(x.shape)) if _agree(x, size, weight, bias) else None
 
 
 def rms_norm(x: TensorSpec, shape: Shape, weight: TensorSpec | None = None, *options: Any) -> TensorSpec | None:
@@ -77,7 +79,7 @@ def rms_norm(x: TensorSpec, shape: Shape, weight: TensorSpec | None = None, *opt
     if math.prod(shape) > 1:
         composed = layouts.in_order_of(x.shape, [x.strides])
         if weight is not None:
-            composed = layouts.iterated(replace(x, strides=composed), weight)
+            composed = layouts.iterated(x.shape, replace(x, strides=composed), weight)
         if all(size == 1 or a == b for size, a, b in zip(x.shape, steps, composed, strict=True)):
             steps = composed
     return _laid_out(x, steps)
@@ -89,8 +91,7 @@ def group_norm(
     """``[N, C, *] -> [N, C, *]``, with channels last in memory where they were."""
     if len(x.shape) < 2 or groups < 1 or x.shape[1] % groups:
         return None
-    agree = all(each is None or (each.shape == x.shape[1:2] and each.dtype == x.dtype) for each in (weight, bias))
-    return _laid_out(x, layouts.suggested(x, x.shape)) if agree else None
+    return _laid_out(x, layouts.suggested(x, x.shape)) if _agree(x, x.shape[1:2], weight, bias) else None
 
 
 def softmax(x: TensorSpec, dim: int, dtype: Any = None) -> TensorSpec | None:

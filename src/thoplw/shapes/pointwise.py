@@ -18,6 +18,7 @@ from thoplw.shapes.common import (
     contiguous,
     dense,
     is_contiguous,
+    laid_out,
 )
 from thoplw.shapes.layouts import broadcast
 from thoplw.shapes.views import chunks
@@ -26,20 +27,27 @@ from thoplw.shapes.views import chunks
 def unary(x: TensorSpec, *options: Any, **more_options: Any) -> TensorSpec | None:
     """``[*] -> [*]``."""
     if x.dtype in FLOATING:
-        return _iterated(x)
+        return _iterated(x, x)
     return x if x.dtype in QUANTISED and is_contiguous(x) else None
 
 
-def _iterated(*operands: TensorSpec) -> TensorSpec | None:
-    """The output of an elementwise kernel on tensors of one dtype; the first itself, if the output equals it."""
-    first = operands[0]
-    shape = broadcast(*(each.shape for each in operands))
+def gelu(x: TensorSpec, *, approximate: str = "none") -> TensorSpec | None:
+    """``[*] -> [*]``."""
+    return unary(x) if approximate in ("none", "tanh") else None
+
+
+def _iterated(a: TensorSpec, b: TensorSpec) -> TensorSpec | None:
+    """The output of an elementwise kernel on two tensors, of the first one's dtype; that one, if the output equals it.
+
+    Of a tensor and itself, it is what a kernel of one tensor returns.
+    """
+    if a.shape == b.shape and a.strides == b.strides == dense(a.shape):  # as most are
+        return a
+    shape = broadcast(a.shape, b.shape)
     if shape is None:
         return None
-    strides = layouts.iterated(*operands)
-    if (shape, strides) == (first.shape, first.strides):
-        return first
-    return TensorSpec(shape=shape, dtype=first.dtype, strides=strides)
+    strides = layouts.iterated(shape, a, b)
+    return a if shape == a.shape and strides == a.strides else TensorSpec(shape=shape, dtype=a.dtype, strides=strides)
 
 
 def prelu(x: TensorSpec, weight: TensorSpec) -> TensorSpec | None:
@@ -47,8 +55,11 @@ def prelu(x: TensorSpec, weight: TensorSpec) -> TensorSpec | None:
     channels = x.shape[1] if len(x.shape) > 1 else 1
     if x.dtype not in FLOATING or weight.dtype != x.dtype or weight.shape not in ((), (1,), (channels,)):
         return None
-    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=layouts.preserved(x))
+    return laid_out(x, layouts.preserved(x))
 
+
+#: The dtypes of tensors of one element that may stand for a number.
+_NUMERIC = FLOATING | {"int64"}
 
 #: A Python number, as kernels of two operands see it.
 _NUMBER = contiguous((), "float32")
@@ -56,7 +67,7 @@ _NUMBER = contiguous((), "float32")
 
 def hardtanh(x: TensorSpec, *options: Any) -> TensorSpec | None:
     """``[*] -> [*]``, laid out like the input, as the kernel allocates its output with ``empty_like``."""
-    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=layouts.preserved(x)) if x.dtype in FLOATING else None
+    return laid_out(x, layouts.preserved(x)) if x.dtype in FLOATING else None
 
 
 def log_sigmoid(x: TensorSpec) -> TensorSpec | None:
@@ -71,9 +82,7 @@ def power(x: TensorSpec, exponent: Any) -> TensorSpec | None:
 
 def clone(x: TensorSpec, *, memory_format: Any = None) -> TensorSpec | None:
     """``[*] -> [*]``, without gaps."""
-    if memory_format is not None or 0 in x.shape:
-        return None
-    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=layouts.preserved(x))
+    return None if memory_format is not None or 0 in x.shape else laid_out(x, layouts.preserved(x))
 
 
 def roll(x: TensorSpec, shifts: Shape | int, dims: Shape | int = ()) -> TensorSpec | None:
@@ -87,7 +96,7 @@ def roll(x: TensorSpec, shifts: Shape | int, dims: Shape | int = ()) -> TensorSp
         where = dim % len(x.shape)
         second = move % x.shape[where]
         pieces = chunks(x, (x.shape[where] - second, second), where)
-        x = TensorSpec(shape=x.shape, dtype=x.dtype, strides=layouts.joined(pieces, x.shape))
+        x = laid_out(x, layouts.joined(pieces, x.shape))
     return x
 
 
@@ -143,10 +152,14 @@ def index(x: TensorSpec, indices: tuple[TensorSpec | None, ...]) -> TensorSpec |
 
 def in_place(x: TensorSpec, *options: Any, **more_options: Any) -> Any:
     """``[*] -> [*]``, in place; options may be numbers or tensors of one element."""
-    if x.dtype not in FLOATING or any(isinstance(option, complex) for option in options):
+    if x.dtype not in FLOATING:
         return None
-    single = (option for option in options if isinstance(option, TensorSpec))
-    return SAME if all(option.shape == () and option.dtype in FLOATING | {"int64"} for option in single) else None
+    for option in options:
+        if isinstance(option, complex):
+            return None
+        if isinstance(option, TensorSpec) and (option.shape or option.dtype not in _NUMERIC):
+            return None
+    return SAME
 
 
 def binary(a: Any, b: Any, alpha: float = 1, *, result: str | None = None, **options: Any) -> TensorSpec | None:
@@ -190,7 +203,7 @@ def filled_like(x: TensorSpec, *, memory_format: Any = None, **options: Any) -> 
     is_usual = memory_format is None or memory_format.name == "preserve_format"
     if not is_usual or x.dtype not in FLOATING or 0 in x.shape or any(map(options.get, ("dtype", "layout"))):
         return None
-    return TensorSpec(shape=x.shape, dtype=x.dtype, strides=layouts.preserved(x))
+    return laid_out(x, layouts.preserved(x))
 
 
 def dropout(x: TensorSpec, probability: float, train: bool) -> Any:
@@ -203,15 +216,17 @@ def cat(tensors: tuple[TensorSpec, ...], dim: int = 0) -> TensorSpec | None:
     if not tensors:
         return None
     first = tensors[0]
-    where = axis(dim, len(first.shape))
-    if where is None or any(len(each.shape) != len(first.shape) for each in tensors):
+    rank = len(first.shape)
+    where = axis(dim, rank)
+    if where is None:
         return None
     dtype, before, after = first.dtype, first.shape[:where], first.shape[where + 1 :]
     joined = 0
     for each in tensors:
-        if each.dtype != dtype or each.shape[:where] != before or each.shape[where + 1 :] != after:
+        sizes = each.shape
+        if each.dtype != dtype or len(sizes) != rank or sizes[:where] != before or sizes[where + 1 :] != after:
             return None
-        joined += each.shape[where]
+        joined += sizes[where]
     shape = (*before, joined, *after)
     return TensorSpec(shape=shape, dtype=dtype, strides=layouts.joined(tensors, shape))
 
@@ -242,7 +257,7 @@ def one_hot(indices: TensorSpec, classes: int = -1) -> TensorSpec | None:
 
 
 _UNARY = (
-    "abs celu cos elu erf exp gelu hardsigmoid hardswish leaky_relu log mish neg reciprocal relu "
+    "abs celu cos elu erf exp hardsigmoid hardswish leaky_relu log mish neg reciprocal relu "
     "rsqrt selu sigmoid silu sin softplus sqrt square tanh"
 )
 _UNARY_IN_PLACE = (
@@ -258,6 +273,7 @@ RULES: Mapping[str, Callable[..., Any]] = {
     **dict.fromkeys("addcdiv_ addcmul_ lerp_".split(), alike_in_place),
     **dict.fromkeys("empty_like ones_like zeros_like".split(), filled_like),
     **dict.fromkeys("eq ge gt le lt ne".split(), partial(binary, result="bool")),
+    "gelu": gelu,
     "hardtanh": hardtanh,
     "log_sigmoid": log_sigmoid,
     "relu6": hardtanh,

@@ -10,14 +10,20 @@ from thoplw.record import TensorSpec
 from thoplw.shapes.common import FLOATING, QUANTISED, Shape, pair
 from thoplw.shapes.layouts import suggested
 
+#: The dtypes that pooling is known of.
+_POOLED = FLOATING | QUANTISED
+
 
 def _pool(
     x: TensorSpec, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape, ceil: bool
 ) -> TensorSpec | None:
-    if len(x.shape) != 4 or x.dtype not in FLOATING | QUANTISED or 0 in x.shape:
+    if len(x.shape) != 4 or x.dtype not in _POOLED or 0 in x.shape:
         return None
-    windows = (kernel, stride, padding, dilation)
-    if any(len(each) != 2 for each in windows) or min(*kernel, *stride, *dilation) < 1 or min(padding) < 0:
+    if (
+        not len(kernel) == len(stride) == len(padding) == len(dilation) == 2
+        or min(*kernel, *stride, *dilation) < 1
+        or min(padding) < 0
+    ):
         return None
     out = []
     for size, window, step, pad, reach in zip(x.shape[2:], kernel, stride, padding, dilation, strict=True):
@@ -66,7 +72,7 @@ def avg_pool2d(
 
 def adaptive_avg_pool2d(x: TensorSpec, size: Shape) -> TensorSpec | None:
     """``[N, C, H, W] -> [N, C, *size]``, with channels last in memory where they were."""
-    if len(x.shape) != 4 or x.dtype not in FLOATING | QUANTISED or 0 in x.shape or len(size) != 2 or min(size) < 1:
+    if len(x.shape) != 4 or x.dtype not in _POOLED or 0 in x.shape or len(size) != 2 or min(size) < 1:
         return None
     return _laid_out(x, (*x.shape[:2], *size))
 

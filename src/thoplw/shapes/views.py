@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from thoplw.record import TensorSpec
-from thoplw.shapes.common import SAME, Shape, axis, contiguous, is_contiguous
+from thoplw.shapes.common import SAME, Shape, axis, contiguous, dense, is_contiguous
 from thoplw.shapes.layouts import suggested
 
 
@@ -20,24 +20,26 @@ def view(x: TensorSpec, size: Shape) -> TensorSpec | None:
     if not isinstance(size, tuple):  # a dtype is a view, too
         return None
     shape = _sizes(x, size)
-    strides = None if shape is None else _strides_of_view(x, shape)
-    return None if shape is None or strides is None else _view(x, shape, strides)
+    return None if shape is None else _viewed(x, shape)
+
+
+def _viewed(x: TensorSpec, shape: Shape) -> TensorSpec | None:
+    if x.strides == dense(x.shape):  # as most are
+        return contiguous(shape, x.dtype)
+    strides = _strides_of_view(x, shape)
+    return None if strides is None else _view(x, shape, strides)
 
 
 def _sizes(x: TensorSpec, size: Shape) -> Shape | None:
     """Replace the size -1 in a shape by the inferred one."""
-    if 0 in x.shape:
+    unknown = size.count(-1)
+    known = math.prod(size) * (-1) ** unknown
+    if unknown > 1 or known <= 0 or min(size, default=0) < -1 or 0 in x.shape:
         return None
-    known = math.prod(n for n in size if n != -1)
-    if (
-        min(size, default=0) < -1
-        or size.count(-1) > 1
-        or known <= 0
-        or x.numel % known
-        or (-1 not in size and x.numel != known)
-    ):
-        return None
-    return tuple(x.numel // known if n == -1 else n for n in size)
+    if not unknown:
+        return size if x.numel == known else None
+    inferred, rest = divmod(x.numel, known)
+    return None if rest else tuple([inferred if n == -1 else n for n in size])
 
 
 def _strides_of_view(x: TensorSpec, shape: Shape) -> Shape | None:
@@ -63,7 +65,7 @@ def _strides_of_view(x: TensorSpec, shape: Shape) -> Shape | None:
 def reshape(x: TensorSpec, size: Shape) -> TensorSpec | None:
     """``[*] -> size``; a copy where the strides do not allow a view."""
     shape = _sizes(x, size)
-    return None if shape is None else view(x, shape) or contiguous(shape, x.dtype)
+    return None if shape is None else _viewed(x, shape) or contiguous(shape, x.dtype)
 
 
 def flatten(x: TensorSpec, start: int = 0, end: int = -1) -> Any:
@@ -96,14 +98,10 @@ def make_contiguous(x: TensorSpec, *, memory_format: Any = None) -> Any:
 def permute(x: TensorSpec, dims: Shape) -> TensorSpec | None:
     """``[A, B, C] -> [C, A, B]``."""
     rank = len(x.shape)
-    order = [axis(dim, rank) for dim in dims]
-    if None in order or len(set(order)) != rank or len(order) != rank:
+    order = [dim + rank if dim < 0 else dim for dim in dims]
+    if sorted(order) != [*range(rank)]:
         return None
-    return _view(
-        x,
-        tuple(x.shape[dim] for dim in order if dim is not None),
-        tuple(x.strides[dim] for dim in order if dim is not None),
-    )
+    return _view(x, tuple([x.shape[dim] for dim in order]), tuple([x.strides[dim] for dim in order]))
 
 
 def transpose(x: TensorSpec, a: int, b: int) -> TensorSpec | None:
@@ -113,9 +111,10 @@ def transpose(x: TensorSpec, a: int, b: int) -> TensorSpec | None:
     first, second = axis(a, len(x.shape)), axis(b, len(x.shape))
     if first is None or second is None:
         return None
-    order = list(range(len(x.shape)))
-    order[first], order[second] = second, first
-    return permute(x, tuple(order))
+    shape, strides = [*x.shape], [*x.strides]
+    for each in (shape, strides):
+        each[first], each[second] = each[second], each[first]
+    return _view(x, tuple(shape), tuple(strides))
 
 
 def matrix_transpose(x: TensorSpec) -> TensorSpec | None:
@@ -165,16 +164,15 @@ def slice_(
 
 def expand(x: TensorSpec, size: Shape, *, implicit: bool = False) -> TensorSpec | None:
     """``[1, A] -> [B, A]``."""
-    new = len(size) - len(x.shape)
-    if new < 0 or any(n < 0 for n in size[:new]) or min(size, default=0) < -1:
+    if len(size) != len(x.shape):
         return None
     shape, strides = list(size), [0] * len(size)
-    for dim, (old, stride) in enumerate(zip(x.shape, x.strides, strict=True), start=new):
-        if size[dim] in (-1, old):
-            shape[dim], strides[dim] = old, stride
-        elif old != 1:
+    for dim, wanted in enumerate(size):
+        if wanted in (-1, x.shape[dim]):
+            shape[dim], strides[dim] = x.shape[dim], x.strides[dim]
+        elif x.shape[dim] != 1 or wanted < 0:
             return None
-    return _view(x, tuple(shape), tuple(strides)) if not new else None
+    return _view(x, tuple(shape), tuple(strides))
 
 
 def chunks(x: TensorSpec, sizes: Shape, where: int) -> tuple[TensorSpec, ...]:

@@ -53,6 +53,7 @@ def times_page(title: str, table: Table, dots: Sequence[Dot], peaks: Mapping[str
         environment()
         .get_template("times.html")
         .render(
+            about=table.about,
             title=visible(title),
             table=table,
             right=figures_of(table),
