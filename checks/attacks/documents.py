@@ -124,7 +124,10 @@ def _disagreements(document: dict[str, Any]) -> list[str]:
     """What does not fit together, though each is right by itself."""
     layers, totals = document["layers"], document["totals"]
     numbers = ("macs", "flops", "params", "trainable", "moved", "activations")
-    found = [name for name in numbers if totals[name] != sum(each[name] for each in layers)]
+    # The schema lets some figures be missing: each is in all rows, or in none.
+    having = {name: sum(name in each for each in (totals, *layers)) for name in numbers}
+    found = [name for name in numbers if 0 < having[name] <= len(layers)]
+    found += [name for name in numbers if totals.get(name, 0) != sum(each.get(name, 0) for each in layers)]
     for name in ("bytes", "active"):
         kinds = {kind for each in layers for kind in each[name]}
         found += [name] * ({kind: sum(each[name].get(kind, 0) for each in layers) for kind in kinds} != totals[name])

@@ -13,27 +13,37 @@ from __future__ import annotations
 
 import contextvars
 import dataclasses
+import decimal
 import gc
 import io
+import locale
 import logging
+import multiprocessing
 import os
 import random
 import signal
+import socket
 import sys
 import threading
+import time
 import warnings
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.multiprocessing
+import torch.nn.modules.module as module_globals
+import torch.optim.optimizer as optimizer_globals
 from checks.attacks.tries import Tries, drawn, told
 from torch import nn
+from torch.autograd import forward_ad
 from torch.nn.utils.parametrize import register_parametrization
 
 import thoplw
@@ -126,6 +136,13 @@ def _clear_weight(held: Layer, y: torch.Tensor) -> None:
     held.layer.weight.data.numpy()[:] = 0
 
 
+def _resized(held: Layer, y: torch.Tensor) -> None:
+    storage = held.layer.weight.untyped_storage()
+    size = storage.nbytes()
+    storage.resize_(0)
+    storage.resize_(size)
+
+
 def _attempt(touch: Callable[[Any, torch.Tensor], Any]) -> Callable[[Any, torch.Tensor], Any]:
     """What has no values in an abstract run is refused there, and that is all right."""
 
@@ -216,6 +233,10 @@ KINDS: dict[str, Kind] = {
     "weight in place": Kind(Layer, lambda held, y: held.layer.weight.data.mul_(2), _weight),
     "weight through NumPy": Kind(Layer, _attempt(_clear_weight), _weight),
     "data of a weight": Kind(Layer, lambda h, y: setattr(h.layer.weight, "data", torch.zeros(4, 4)), _weight),
+    "memory of a weight": Kind(Layer, lambda h, y: h.layer.weight.untyped_storage().resize_(0), _weight),
+    "memory of a weight, given back": Kind(Layer, _resized, _weight),
+    "memory of a tensor": Kind(lambda: torch.ones(2), lambda h, y: h.untyped_storage().resize_(0), torch.Tensor.tolist),
+    "weight that processes share": Kind(Layer, lambda h, y: h.layer.weight.share_memory_(), _weight),
     "class of a layer": Kind(Layer, _another_class, lambda held: type(held.layer)),
     "parametrization": Kind(Layer, _parametrized, _parameters),
     "iterator of a list": Kind(lambda: iter([1, 2]), lambda held, y: next(held), lambda held: held.__length_hint__()),
@@ -255,6 +276,16 @@ def _autocast_depth() -> int:
     return int(torch.autocast_decrement_nesting())
 
 
+def _hook_of_all(register: Callable[[Callable[..., None]], Any]) -> Kind:
+    """A hook that is called at all modules, or at all optimizers."""
+    return _switch(lambda: register(lambda *_: None), _hooks_of_all)
+
+
+def _hooks_of_all() -> dict[str, Any]:
+    files = (module_globals, optimizer_globals)
+    return {name: str(value) for file in files for name, value in vars(file).items() if name.startswith("_global")}
+
+
 def _of_this_release() -> Iterator[tuple[str, Kind]]:
     """What not every release of torch or Python has, or lets be put back."""
     if hasattr(torch, "get_autocast_dtype"):
@@ -273,6 +304,26 @@ def _of_this_release() -> Iterator[tuple[str, Kind]]:
                 lambda: torch._C._autograd._top_saved_tensors_default_hooks(True),
             ),
         )
+    if hasattr(torch.UntypedStorage, "byteswap"):
+        yield (
+            "order of bytes",
+            Kind(Layer, lambda h, y: h.layer.weight.untyped_storage().byteswap(torch.float32), _weight),
+        )
+    if "always_call" in signature(module_globals.register_module_forward_hook).parameters:
+        yield (
+            "hook of all modules that is always called",
+            _hook_of_all(partial(module_globals.register_module_forward_hook, always_call=True)),
+        )
+    if hasattr(_FUTURE, "set_swap_module_params_on_conversion"):
+        yield (
+            "how parameters are converted",
+            _switch(
+                lambda: _FUTURE.set_swap_module_params_on_conversion(True),
+                _FUTURE.get_swap_module_params_on_conversion,
+            ),
+        )
+    if hasattr(sys, "set_int_max_str_digits"):
+        yield "digits of numbers", _switch(lambda: sys.set_int_max_str_digits(9_000), sys.get_int_max_str_digits)
     if sys.version_info < (3, 12):
         yield (
             "iterator of a range",
@@ -280,9 +331,11 @@ def _of_this_release() -> Iterator[tuple[str, Kind]]:
         )
 
 
+_FUTURE = torch.__future__
 KINDS.update(_of_this_release())
 
 _CUDA = torch.backends.cuda
+_OTHER_LOCALE = "C" if locale.setlocale(locale.LC_CTYPE) != "C" else "C.UTF-8"
 _VARIABLE: contextvars.ContextVar[Any] = contextvars.ContextVar("of a model", default=None)
 
 KINDS |= {
@@ -315,13 +368,59 @@ KINDS |= {
     "error stream": _switch(lambda: setattr(sys, "stderr", io.StringIO()), lambda: sys.stderr),
     "filters of warnings": _switch(lambda: warnings.simplefilter("always", UserWarning), lambda: [*warnings.filters]),
     "root of logging": _switch(
-        lambda: (logging.disable(50), logging.root.addHandler(logging.NullHandler())),
-        lambda: (logging.root.manager.disable, len(logging.root.handlers)),
+        lambda: (
+            logging.disable(50),
+            logging.root.addHandler(logging.NullHandler()),
+            logging.root.addFilter(logging.Filter()),
+        ),
+        lambda: (logging.root.manager.disable, len(logging.root.handlers), len(logging.root.filters)),
+    ),
+    "warnings that are logged": _switch(
+        lambda: logging.captureWarnings(True), lambda: (warnings.showwarning, vars(logging)["_warnings_showwarning"])
+    ),
+    "class of loggers": _switch(
+        lambda: logging.setLoggerClass(type("Own", (logging.Logger,), {})), logging.getLoggerClass
     ),
     "recursion limit": _switch(lambda: sys.setrecursionlimit(9_000), sys.getrecursionlimit),
     "garbage collection": _switch(gc.disable, gc.isenabled),
+    "when garbage is collected": _switch(lambda: gc.set_threshold(9_000), gc.get_threshold),
     "handler of a signal": _switch(
         lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN), lambda: signal.getsignal(signal.SIGTERM)
+    ),
+    "handler of lost pipes": _switch(
+        lambda: signal.signal(signal.SIGPIPE, signal.SIG_DFL), lambda: signal.getsignal(signal.SIGPIPE)
+    ),
+    "errors of threads": _switch(lambda: setattr(threading, "excepthook", print), lambda: threading.excepthook),
+    "errors that nobody sees": _switch(lambda: setattr(sys, "unraisablehook", print), lambda: sys.unraisablehook),
+    "arguments of the program": _switch(lambda: sys.argv.append("--none"), lambda: [*sys.argv]),
+    "time zone": _switch(lambda: (os.environ.update(TZ="Asia/Tokyo"), time.tzset()), lambda: time.tzname),
+    "locale": _switch(lambda: locale.setlocale(locale.LC_ALL, _OTHER_LOCALE), lambda: locale.setlocale(locale.LC_ALL)),
+    "patience of sockets": _switch(lambda: socket.setdefaulttimeout(9), socket.getdefaulttimeout),
+    "how processes start": _switch(
+        lambda: multiprocessing.set_start_method("spawn", force=True),
+        lambda: multiprocessing.get_start_method(allow_none=True),
+    ),
+    "digits of decimal numbers": _switch(
+        lambda: setattr(decimal.getcontext(), "prec", 5), lambda: decimal.getcontext().prec
+    ),
+    "errors of decimal numbers": _switch(
+        lambda: decimal.getcontext().traps.update({decimal.Inexact: True}), lambda: str(decimal.getcontext().traps)
+    ),
+    "how arrays are printed": _switch(lambda: np.set_printoptions(precision=2), lambda: repr(np.ones(1) / 3)),
+    "hook of all modules": _hook_of_all(module_globals.register_module_forward_hook),
+    "hook before all modules": _hook_of_all(module_globals.register_module_forward_pre_hook),
+    "hook of all gradients": _hook_of_all(module_globals.register_module_full_backward_hook),
+    "hook before all gradients": _hook_of_all(module_globals.register_module_full_backward_pre_hook),
+    "hook of another kind of all gradients": _hook_of_all(module_globals.register_module_backward_hook),
+    "hook of all new modules": _hook_of_all(module_globals.register_module_module_registration_hook),
+    "hook of all new parameters": _hook_of_all(module_globals.register_module_parameter_registration_hook),
+    "hook of all new buffers": _hook_of_all(module_globals.register_module_buffer_registration_hook),
+    "hook before all optimizers": _hook_of_all(optimizer_globals.register_optimizer_step_pre_hook),
+    "hook of all optimizers": _hook_of_all(optimizer_globals.register_optimizer_step_post_hook),
+    "gradients ahead": _switch(lambda: torch._C._set_fwd_grad_enabled(False), torch._C._is_fwd_grad_enabled),
+    "level of dual numbers": _switch(forward_ad.enter_dual_level, lambda: vars(forward_ad)["_current_level"]),
+    "how tensors are shared": _switch(
+        lambda: torch.multiprocessing.set_sharing_strategy("file_system"), torch.multiprocessing.get_sharing_strategy
     ),
     "variable of a context": _switch(lambda: _VARIABLE.set(1), _VARIABLE.get),
     "errors of NumPy": _switch(lambda: np.seterr(all="ignore"), np.geterr),

@@ -191,3 +191,22 @@ def test_whatever_a_forward_touches_is_put_back(name: str, execute: bool) -> Non
             assert macs == 2 * 4 * 4
 
     assert touched(KINDS[name], run) == ""
+
+
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+def test_a_buffer_without_memory_has_none_afterwards(execute: bool) -> None:
+    class Gathers(nn.Module):
+        """Gives a buffer its memory when it is called, as weights that are split over processes are gathered."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("whole", torch.ones(4))
+            self.whole.untyped_storage().resize_(0)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.whole.untyped_storage().resize_(16)
+            return x + self.whole.fill_(2)
+
+    model = Gathers()
+    thoplw.profile(model, torch.ones(2, 4), verbose=False, execute=execute)
+    assert model.whole.untyped_storage().nbytes() == 0

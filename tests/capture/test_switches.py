@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import decimal
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.modules.module as module_globals
+import torch.optim.optimizer as optimizer_globals
 from checks.releases import since
 from torch import nn
 
@@ -119,3 +123,71 @@ def test_autocast_that_a_forward_entered_keeps_nothing_later() -> None:
     depth = torch.autocast_increment_nesting() - 1
     torch.autocast_decrement_nesting()
     assert depth == 0
+
+
+def _hooks() -> dict[str, list[Any]]:
+    files = (module_globals, optimizer_globals)
+    return {
+        name: list(value.items())
+        for file in files
+        for name, value in vars(file).items()
+        if name.startswith("_global") and isinstance(value, dict)
+    }
+
+
+def test_hooks_of_all_modules_come_back_in_their_order() -> None:
+    handles = [module_globals.register_module_forward_hook(each) for each in (print, repr, len)]
+    try:
+        before = _hooks()
+        with switches_kept():
+            handles[0].remove()
+            module_globals.register_module_forward_hook(abs)
+        assert _hooks() == before
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def test_torch_takes_both_kinds_of_hooks_on_gradients_afterwards() -> None:
+    with switches_kept():
+        module_globals.register_module_backward_hook(print)
+    with switches_kept():
+        module_globals.register_module_full_backward_hook(print)
+    assert not any(_hooks().values())
+
+
+def test_hooks_of_a_count_in_another_thread_are_left_to_it() -> None:
+    model, x = nn.Linear(4, 4), torch.ones(2, 4)
+    first, second = thoplw.count("macs"), thoplw.count("macs")
+    none = _hooks()
+    first.__enter__()
+    with switches_kept():
+        first.__exit__(None, None, None)
+        second.__enter__()
+        module_globals.register_module_forward_pre_hook(print)
+    try:
+        model(x)
+    finally:
+        second.__exit__(None, None, None)
+    assert second.total_macs == 2 * 4 * 4
+    assert _hooks() == none
+
+
+def test_the_device_of_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = [1]
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: chosen[-1])
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    with switches_kept():
+        torch.cuda.set_device(0)
+    assert chosen == [1, 0, 1]
+
+
+def test_decimal_numbers_are_reckoned_with_as_before() -> None:
+    context = decimal.getcontext()
+    with switches_kept():
+        context.prec = 3
+        assert str(decimal.Decimal(1) / 3) == "0.333"
+        context.traps[decimal.Inexact] = True
+    assert decimal.getcontext() is context
+    assert len(str(decimal.Decimal(1) / 3)) == 2 + 28

@@ -187,3 +187,18 @@ def test_a_profile_in_a_thread_of_a_profile_does_not_wait_for_it() -> None:
             )
 
     assert thoplw.profile(Asks(), (2, 4), convention="macs")[0] == 0
+
+
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+def test_what_another_thread_writes_by_numpy_stays_written(execute: bool) -> None:
+    theirs = torch.zeros(2)
+
+    with ThreadPool(1) as pool:
+
+        class Waits(nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                pool.apply(lambda: theirs.numpy().fill(1))
+                return x + 1
+
+        thoplw.profile(Waits(), torch.ones(2), verbose=False, execute=execute)
+    assert theirs.tolist() == [1, 1]

@@ -343,13 +343,28 @@ def test_modes_are_left() -> None:
     assert dispatch_modes() == before
 
 
+def all_threads(thread: int) -> bool:
+    return True
+
+
 def test_whoever_watches_sees_memory_that_is_handed_out() -> None:
     seen: list[torch.Tensor] = []
     usual, x = torch.Tensor.numpy, torch.ones(2)
-    with handed_out(seen.append), handed_out(seen.append):
+    with handed_out(seen.append, all_threads), handed_out(seen.append, all_threads):
         assert x.numpy()[0] == 1
     assert [each is x for each in seen] == [True, True]
     assert torch.Tensor.numpy is usual
+
+
+def test_whoever_watches_sees_storages_before_their_bytes_change() -> None:
+    seen: list[list[int]] = []
+    x = torch.tensor([1, 2], dtype=torch.uint8)
+    usual = dict(vars(torch.UntypedStorage))
+    with handed_out(lambda tensor: seen.append(tensor.tolist()), all_threads):
+        x.untyped_storage().resize_(1)
+        x[:1].share_memory_()
+    assert seen == [[1, 2], [1]]
+    assert dict(vars(torch.UntypedStorage)) == usual
 
 
 @pytest.mark.parametrize("enabled", [False, True])

@@ -193,7 +193,7 @@ def _capture(
                 if not execute:
                     stack.enter_context(stood_in_for([*weights.tensors.values(), *held], specs, run.device))
                     stack.enter_context(spoken(dialect, scopes.belongs))
-            stack.enter_context(handed_out(run.save))
+            stack.enter_context(handed_out(run.save, scopes.belongs))
             if isinstance(run, AbstractRun):
                 stack.enter_context(boxes_cover_pictures(run))
                 stack.enter_context(types_told({*map(type, weights.modules)}))

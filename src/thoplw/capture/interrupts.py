@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # of Python, and nowhere described
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -9,10 +10,15 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
-#: Signals whose handlers raise exceptions, as a rule: Ctrl-C, and timers of the user's.
+#: Signals that programs handle; some handlers raise exceptions: of Ctrl-C, say, and of timers of the user's.
 _SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGALRM", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
+    int(getattr(signal, name))
+    for name in "SIGINT SIGALRM SIGTERM SIGUSR1 SIGUSR2 SIGHUP SIGQUIT SIGPIPE SIGCHLD SIGWINCH".split()
+    if hasattr(signal, name)
 )
+
+#: As ``signal.getsignal``, which looks every answer up among names, and takes ten times as long.
+_handler_of: Callable[[int], Any] = _signal.getsignal
 
 
 class Interrupts:
@@ -32,7 +38,7 @@ class Interrupts:
             return self
         try:
             for number in _SIGNALS:
-                handler = signal.getsignal(number)
+                handler = _handler_of(number)
                 if callable(handler):
                     self._before.append((number, handler))
                     signal.signal(number, self._handle)
@@ -69,7 +75,7 @@ class Interrupts:
         for number, handler in self._before:
             signal.signal(number, handler)
         for number, handler in self._others:
-            if signal.getsignal(number) != handler:
+            if _handler_of(number) != handler:
                 signal.signal(number, handler)
 
     def _deliver(self) -> None:

@@ -25,8 +25,11 @@ class Memories:
                 self._saved[memory] = storage, copy_of_memory(storage)
 
     def put_back(self) -> None:
-        """Write the saved contents back."""
-        for storage, content in self._saved.values():
+        """Write the saved contents back; a forward may have given a storage another size."""
+        # The oldest last: where a forward has one storage moved into another, both are one memory.
+        for storage, content in reversed(self._saved.values()):
+            if storage.nbytes() != content.nbytes():
+                storage.resize_(content.nbytes())
             storage.copy_(content)
 
 

@@ -7,12 +7,19 @@ A switch is a function that reads it and one that sets it; to read all of them t
 from __future__ import annotations
 
 import gc
+import locale
 import logging
+import multiprocessing
 import os
+import socket
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from thoplw.capture.torch_internals import SWITCHES
@@ -41,11 +48,14 @@ _ENVIRONMENT: dict[Any, Any] = vars(os.environ)["_data"]
 
 
 def _set_environment(before: dict[Any, Any]) -> None:
+    zone = _ENVIRONMENT.get(b"TZ")
     for key in [key for key in _ENVIRONMENT if key not in before]:
         del os.environ[os.fsdecode(key)]
     for key, value in before.items():
         if _ENVIRONMENT.get(key) != value:
             os.environ[os.fsdecode(key)] = os.fsdecode(value)
+    if _ENVIRONMENT.get(b"TZ") != zone:
+        time.tzset()  # Python reads the time zone no sooner
 
 
 def _folder() -> str | None:
@@ -60,49 +70,73 @@ def _set_folder(before: str | None) -> None:
         os.chdir(before)
 
 
-def _search_path() -> tuple[list[str], list[str]]:
-    return sys.path, sys.path.copy()
+def _lists() -> tuple[tuple[str, list[str], list[str]], ...]:
+    return ("path", sys.path, sys.path.copy()), ("argv", sys.argv, sys.argv.copy())
 
 
-def _set_search_path(before: tuple[list[str], list[str]]) -> None:
-    sys.path, sys.path[:] = before[0], before[1]
+def _set_lists(before: tuple[tuple[str, list[str], list[str]], ...]) -> None:
+    for name, items, content in before:
+        setattr(sys, name, items)
+        items[:] = content
 
 
-_STREAMS = ("stdin", "stdout", "stderr", "excepthook", "displayhook")
+def _variables(of: Any, *names: str) -> Switch:
+    """Two or more variables of a module; those that a release of Python lacks are passed over."""
+    names = tuple(name for name in names if hasattr(of, name))
+
+    def put(before: tuple[Any, ...]) -> None:
+        for name, value in zip(names, before, strict=True):
+            setattr(of, name, value)
+
+    return partial(attrgetter(*names), of), put
 
 
-def _streams() -> list[Any]:
-    return [getattr(sys, name) for name in _STREAMS]
+def _warning_filters() -> list[Any]:
+    return list(warnings.filters)
 
 
-def _set_streams(before: list[Any]) -> None:
-    for name, value in zip(_STREAMS, before, strict=True):
-        setattr(sys, name, value)
-
-
-def _warning_filters() -> tuple[list[Any], Any]:
-    return list(warnings.filters), warnings.showwarning
-
-
-def _set_warning_filters(before: tuple[list[Any], Any]) -> None:
-    warnings.filters[:] = before[0]  # type: ignore[index] # it is a list
-    warnings.showwarning = before[1]
+def _set_warning_filters(before: list[Any]) -> None:
+    warnings.filters[:] = before  # type: ignore[index] # it is a list
     with warnings.catch_warnings():  # has Python forget what it knows of the filters
         pass
 
 
-def _logs() -> tuple[int, list[Any], int]:
-    return logging.root.level, logging.root.handlers.copy(), logging.root.manager.disable
+def _logs() -> tuple[int, list[Any], list[Any], int]:
+    root = logging.root
+    return root.level, root.handlers.copy(), root.filters.copy(), root.manager.disable
 
 
-def _set_logs(before: tuple[int, list[Any], int]) -> None:
-    logging.root.handlers[:] = before[1]
-    logging.root.manager.disable = before[2]
-    logging.root.setLevel(before[0])
+def _set_logs(before: tuple[int, list[Any], list[Any], int]) -> None:
+    level, logging.root.handlers[:], logging.root.filters[:], logging.root.manager.disable = before
+    logging.root.setLevel(level)
 
 
 def _set_collection(before: bool) -> None:
     (gc.enable if before else gc.disable)()
+
+
+def _set_start_method(before: str | None) -> None:
+    multiprocessing.set_start_method(before, force=True)
+
+
+def _decimals() -> Any:
+    """The arithmetic of decimal numbers; a context of Python's own has but a copy of the reference to it."""
+    decimal = sys.modules.get("decimal")
+    return decimal and decimal.getcontext().__reduce__()[1]
+
+
+def _set_decimals(before: Any) -> None:
+    if before is not None:  # else it was imported since, in the context of the run
+        context = sys.modules["decimal"].getcontext()
+        for name, value in zip(("prec", "rounding", "Emin", "Emax", "capitals", "clamp"), before, strict=False):
+            setattr(context, name, value)
+        for now, signals in zip((context.flags, context.traps), before[6:], strict=True):
+            now.update({signal: signal in signals for signal in now})
+
+
+def _of_this_python() -> Iterator[Switch]:
+    if hasattr(sys, "get_int_max_str_digits"):  # since 3.10.7
+        yield sys.get_int_max_str_digits, sys.set_int_max_str_digits
 
 
 def _errors_of_numpy() -> Iterator[Switch]:
@@ -116,12 +150,24 @@ _SWITCHES: tuple[Switch, ...] = (
     *SWITCHES,
     (_ENVIRONMENT.copy, _set_environment),
     (_folder, _set_folder),
-    (_search_path, _set_search_path),
-    (_streams, _set_streams),
+    (_lists, _set_lists),
+    _variables(sys, "stdin", "stdout", "stderr", "dont_write_bytecode"),
+    _variables(sys, "excepthook", "displayhook", "unraisablehook", "breakpointhook"),
+    (lambda: threading.excepthook, partial(setattr, threading, "excepthook")),
+    # What logging took from warnings is put back with it, or it would capture none again.
+    _variables(warnings, "showwarning", "formatwarning", "defaultaction"),
+    _variables(logging, "_warnings_showwarning", "_loggerClass", "_logRecordFactory", "lastResort", "raiseExceptions"),
     (_warning_filters, _set_warning_filters),
     (_logs, _set_logs),
     (sys.getswitchinterval, sys.setswitchinterval),
     (gc.isenabled, _set_collection),
+    (gc.get_threshold, lambda before: gc.set_threshold(*before)),
+    (gc.get_debug, gc.set_debug),
+    (socket.getdefaulttimeout, socket.setdefaulttimeout),
+    (partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)),
+    (partial(multiprocessing.get_start_method, allow_none=True), _set_start_method),
+    (_decimals, _set_decimals),
+    *_of_this_python(),
     *_errors_of_numpy(),
 )
 _READ = [get for get, _ in _SWITCHES]

@@ -16,7 +16,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from functools import partial
+from functools import partial, wraps
 from importlib import import_module
 from inspect import signature
 from operator import itemgetter
@@ -174,43 +174,78 @@ def is_parameter(tensor: torch.Tensor) -> bool:
     return bool(getattr(tensor, "_is_param", False))
 
 
+def _bytes_of(owner: Any) -> torch.Tensor:
+    """The tensor that hands out its memory; of a storage, one of its bytes, which no mode sees."""
+    if isinstance(owner, torch.Tensor):
+        return owner
+    with no_dispatch():
+        return torch.empty(0, dtype=torch.uint8, device=owner.device).set_(owner)
+
+
 class _Watched:
-    """``torch.Tensor.numpy``, for as long as some run wants to know whose memory is handed out."""
+    """Methods that hand out memory or change it, for as long as some run wants to know whose that is."""
 
-    def __init__(self) -> None:
-        self.watches: list[Callable[[torch.Tensor], None]] = []
+    def __init__(self, *methods: tuple[type, str]) -> None:
+        self.watches: list[tuple[Callable[[torch.Tensor], None], Callable[[int], bool]]] = []
         self.lock = threading.Lock()
-        self.method: Any = torch.Tensor.numpy
+        self._methods = [(cls, name, vars(cls).get(name), self._telling(getattr(cls, name))) for cls, name in methods]
 
-    def numpy(self, tensor: torch.Tensor, /, *, force: bool = False) -> Any:
-        """Tell the runs, then answer as before."""
-        for watch in self.watches:
-            watch(tensor)
-        return self.method(tensor, force=force)
+    def _telling(self, method: Any) -> Any:
+        """The same method, which tells the runs before it answers."""
+
+        @wraps(method)
+        def tell(owner: Any, /, *args: Any, **kwargs: Any) -> Any:
+            me = threading.get_ident()
+            for watch in [watch for watch, belongs in self.watches if belongs(me)]:
+                watch(_bytes_of(owner))
+            return method(owner, *args, **kwargs)
+
+        return tell
+
+    def enter(self) -> None:
+        """Put the methods in place."""
+        for cls, name, _, telling in self._methods:
+            setattr(cls, name, telling)
+
+    def leave(self) -> None:
+        """Put back torch's own, most of which are of the class that theirs is derived from."""
+        for cls, name, before, _ in self._methods:
+            if before is not None:
+                setattr(cls, name, before)
+            elif name in vars(cls):
+                delattr(cls, name)
 
 
-_watched = _Watched()
+_watched = _Watched(
+    (torch.Tensor, "numpy"),
+    *(
+        (torch.UntypedStorage, name)
+        for name in ("resize_", "byteswap", "_share_fd_cpu_", "_share_filename_cpu_")
+        if hasattr(torch.UntypedStorage, name)
+    ),
+)
 
 
 @contextmanager
-def handed_out(watch: Callable[[torch.Tensor], None]) -> Iterator[None]:
-    """Call ``watch(tensor)`` before a tensor gives NumPy its memory, for anybody to write to. Since 2.0."""
+def handed_out(watch: Callable[[torch.Tensor], None], belongs: Callable[[int], bool]) -> Iterator[None]:
+    """Call ``watch(tensor)`` before memory can change without an operator, in threads of the run. Since 2.0.
 
-    def numpy(self: torch.Tensor, *, force: bool = False) -> Any:
-        return _watched.numpy(self, force=force)
-
+    A tensor gives it to NumPy, for anybody to write to; or a storage gets another size, order of bytes, or place that
+    processes share: of that, what is watched is a tensor of its bytes.
+    """
+    watched = watch, belongs
     try:
         with _watched.lock:
-            _watched.watches.append(watch)
+            _watched.watches.append(watched)
             if len(_watched.watches) == 1:
-                setattr(torch.Tensor, "numpy", numpy)  # noqa: B010 # mypy refuses an assignment
+                _watched.enter()
         yield
     finally:
         with _watched.lock:
-            if watch in _watched.watches:
-                _watched.watches.remove(watch)
-            if not _watched.watches and "numpy" in vars(torch.Tensor):
-                del torch.Tensor.numpy  # it is of the class that torch.Tensor is derived from
+            if watched in _watched.watches:
+                _watched.watches.remove(watched)
+            if not _watched.watches:
+                _watched.leave()
 
 
 _LATE_HOOKS = "_post_accumulate_grad_hooks"
@@ -1065,6 +1100,7 @@ def _with_each(put: Callable[..., Any]) -> Callable[[Any], Any]:
 def _pairs() -> Iterator[tuple[Callable[[], Any], Callable[[Any], Any]]]:
     names = [(f"_get_{name}", f"_set_{name}") for name in _NAMED]
     names += [(f"_get_{name}_sdp_enabled", f"_set_sdp_use_{name}") for name in _ATTENTION]
+    names += [(f"_is_{name}_enabled", f"_set_{name}_enabled") for name in ("fwd_grad", "view_replay")]
     for get, put in names:
         if hasattr(torch._C, get) and hasattr(torch._C, put):
             yield getattr(torch._C, get), _with_each(getattr(torch._C, put))
@@ -1107,7 +1143,86 @@ def _set_multithreading(before: bool) -> None:
     torch._C._set_multithreading_enabled(before)
 
 
+def _names_of_hooks(file: Any) -> list[str]:
+    return [name for name, value in vars(file).items() if name.startswith("_global_") and isinstance(value, dict)]
+
+
+#: What is called at all modules, and at all optimizers: dictionaries, of which runs replace some.
+_OF_ALL_MODULES = itemgetter(*_names_of_hooks(module_globals))
+_OF_ALL_OPTIMIZERS = itemgetter(*_names_of_hooks(optimizer_globals))
+
+#: Of which kind those on backward passes are, once there was one; torch refuses another.
+_FULL = "_global_is_full_backward_hook"
+
+
+def _dictionaries_of_hooks() -> list[OrderedDict[int, Any]]:
+    return [*_OF_ALL_MODULES(vars(module_globals)), *_OF_ALL_OPTIMIZERS(vars(optimizer_globals))]
+
+
+def _hooks_of_all() -> tuple[Any, list[Any]]:
+    hooks = _dictionaries_of_hooks()
+    return vars(module_globals)[_FULL], [each.copy() for each in hooks] if any(hooks) else []
+
+
+def _set_hooks_of_all(before: tuple[Any, list[Any]]) -> None:
+    """Put back all but ours: a run in another thread may have begun or ended meanwhile."""
+    vars(module_globals)[_FULL] = before[0]
+    every = _dictionaries_of_hooks()
+    for hooks, kept in zip(every, before[1] or [{}] * len(every), strict=True):
+        old = _of_users(kept, lost=False)
+        for key in _of_users(hooks, lost=True):
+            if key not in old:
+                hooks.pop(key, None)
+        if not hooks.keys() >= old.keys():
+            for key, hook in old.items():
+                hooks[key] = hook
+                hooks.move_to_end(key)
+
+
+def _of_users(hooks: Any, lost: bool) -> dict[int, Any]:
+    """Those among hooks that no run has put there.
+
+    Some dictionaries have ``True`` for hooks that another one has. ``lost`` adds those that it has no more.
+    """
+    found: dict[int, Any] = {}
+    for key, value in hooks.copy().items():
+        hook = module_globals._global_forward_hooks.get(key) if value is True else value
+        if lost if hook is None else not str(getattr(hook, "__module__", "")).startswith(_OURS):
+            found[key] = value
+    return found
+
+
+_OURS = f"{__name__.partition('.')[0]}."
+
+
+_DUAL_LEVEL = vars(torch.autograd.forward_ad)
+
+
+def _leave_dual_levels(before: int) -> None:
+    while _DUAL_LEVEL["_current_level"] > before:
+        torch.autograd.forward_ad.exit_dual_level()  # type: ignore[no-untyped-call] # torch's own gap
+
+
+def _device_of_cuda() -> int | None:
+    return torch.cuda.current_device() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call] # torch's
+
+
+def _set_device_of_cuda(before: int | None) -> None:
+    if before is not None:  # else it was initialized since
+        torch.cuda.set_device(before)
+
+
 Switch = tuple[Callable[[], Any], Callable[[Any], Any]]
+
+
+def _conversions() -> Iterator[Switch]:
+    """How ``module.to(...)`` changes parameters."""
+    for kind in ("overwrite", "swap"):  # the latter since 2.3
+        names = [f"{way}_{kind}_module_params_on_conversion" for way in ("get", "set")]
+        if hasattr(torch.__future__, names[0]):
+            get, put = (getattr(torch.__future__, name) for name in names)
+            yield get, put
+
 
 _MADE_HERE: tuple[Switch, ...] = (
     (_precisions, _set_precisions),
@@ -1120,6 +1235,11 @@ _MADE_HERE: tuple[Switch, ...] = (
     (_PRINT_OPTIONS.copy, _set_print_options),
     (_function_modes, _set_function_modes),
     (_saved_tensors_hooks, _leave_saved_tensors_hooks),
+    (_hooks_of_all, _set_hooks_of_all),
+    (lambda: _DUAL_LEVEL["_current_level"], _leave_dual_levels),
+    (_device_of_cuda, _set_device_of_cuda),
+    (torch.multiprocessing.get_sharing_strategy, torch.multiprocessing.set_sharing_strategy),
+    *_conversions(),
 )
 
 
