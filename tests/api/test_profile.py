@@ -232,6 +232,11 @@ def test_wrong_shape_is_the_models_own_error(execute: bool) -> None:
 
 BAD_CALLS = {
     "not a module": (lambda: thoplw.profile(3, IMAGE), thoplw.InputError, "takes a torch.nn.Module, not int: 3"),  # type: ignore[arg-type] # on purpose
+    "a program of torch.export": (
+        lambda: thoplw.profile(torch.export.export(torch.nn.Linear(2, 2), (torch.ones(1, 2),)), (1, 2)),  # type: ignore[arg-type] # on purpose
+        thoplw.InputError,
+        "give what its module\\(\\) returns",
+    ),
     "a class": (lambda: thoplw.profile(nn.ReLU, IMAGE), thoplw.InputError, r"^thoplw takes .*; call it first: ReLU\("),  # type: ignore[arg-type] # on purpose
     "no input": (lambda: thoplw.profile(nn.ReLU(), None), thoplw.InputError, "no input .* got None"),
     "a string": (lambda: thoplw.profile(nn.ReLU(), "1,3"), thoplw.InputError, "got '1,3'"),

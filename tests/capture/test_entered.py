@@ -67,6 +67,25 @@ def test_a_forward_that_asks_for_the_layout_goes_the_same_way(
 
 
 @pytest.mark.parametrize("execute", [False, True])
+def test_what_a_tensor_has_besides_data_is_entered(execute: bool) -> None:
+    class Reads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x.lengths.append(9)  # type: ignore[attr-defined]
+            x.more = self.layer(x.more)  # type: ignore[attr-defined]
+            return self.layer(x)[: x.lengths[0]]  # type: ignore[attr-defined, no-any-return]
+
+    x, more = torch.ones(2, 4), torch.ones(3, 4)
+    x.lengths, x.more = [1], more  # type: ignore[attr-defined]
+    assert thoplw.profile(Reads(), (x,), verbose=False, convention="macs", execute=execute)[0] == (2 + 3) * 4 * 4
+    assert x.lengths == [1]  # type: ignore[attr-defined]
+    assert x.more is more  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("execute", [False, True])
 def test_two_inputs_that_are_one_tensor_stay_one(execute: bool) -> None:
     class Same(nn.Module):
         def __init__(self) -> None:

@@ -121,6 +121,20 @@ def test_padded_outside_of_a_method(layout: torch.layout, execute: bool) -> None
     assert count(Pads(), nested(layout), execute=execute) == len(LENGTHS) * max(LENGTHS) * 8 * 8
 
 
+@BOTH
+@LAYOUTS
+def test_padded_to_a_size_that_is_given(layout: torch.layout, execute: bool) -> None:
+    class Pads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(8, 8)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(torch.nested.to_padded_tensor(x, 0.0, (len(LENGTHS), 9, 8)))
+
+    assert count(Pads(), nested(layout), execute=execute) == len(LENGTHS) * 9 * 8 * 8
+
+
 @LAYOUTS
 def test_values_that_do_not_exist_are_refused(layout: torch.layout) -> None:
     class Reads(nn.Module):

@@ -6,11 +6,13 @@ import contextvars
 import functools
 import gc
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
+from queue import Queue
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from checks.releases import since
@@ -149,7 +151,58 @@ def in_an_empty_list_of_an_object(y: torch.Tensor) -> None:
     RECENT.tables.append((y,))
 
 
+class Tables:
+    """A class that is no module, with tables of its own."""
+
+    cosines: Any = None
+
+
+def in_a_class(y: torch.Tensor) -> None:
+    Tables.cosines = y
+    Tables.sines = y  # type: ignore[attr-defined]
+
+
+class Bounded(OrderedDict[Any, Any]):
+    """Makes room for what is new."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key, value)
+        while len(self) > 2:
+            self.popitem(last=False)
+
+
+BOUNDED, ORDERED = Bounded(a=1, b=2), OrderedDict(a=1, b=2)
+
+
+def in_place_of_another(y: torch.Tensor) -> None:
+    BOUNDED["y"] = y
+
+
+def in_an_order(y: torch.Tensor) -> None:
+    ORDERED["y"] = y
+    ORDERED.move_to_end("a")
+
+
+ARRAY = np.array([None, 1], dtype=object)
+
+
+def in_an_array(y: torch.Tensor) -> None:
+    ARRAY[0] = y
+
+
+LINE: Queue[torch.Tensor] = Queue()
+
+
+def in_a_line(y: torch.Tensor) -> None:
+    LINE.put(y)
+
+
 KEEPERS = (
+    in_a_class,
+    in_place_of_another,
+    in_an_order,
+    in_an_array,
+    in_a_line,
     by_a_method,
     in_an_attribute_of_a_function,
     in_a_context,
@@ -198,6 +251,9 @@ def test_nothing_survives(keep: Callable[[torch.Tensor], Any]) -> None:
     assert not hasattr(in_an_attribute_of_a_function, "table")
     assert CONTEXT.get() is None
     assert (SLOTS.table, QUEUE, RECENT.tables) == (None, deque(), [])
+    assert (Tables.cosines, hasattr(Tables, "sines")) == (None, False)
+    assert [*BOUNDED.items()] == [*ORDERED.items()] == [("a", 1), ("b", 2)]
+    assert (ARRAY.tolist(), LINE.qsize()) == ([None, 1], 0)
     model(x).sum().backward()
     TABLES.clear()
     NESTED["layers"][0] = HELPER.last = SLOTS.table = None
@@ -207,6 +263,15 @@ def test_nothing_survives(keep: Callable[[torch.Tensor], Any]) -> None:
     in_an_attribute_of_a_function.__dict__.clear()
     CONTEXT.set(None)
     QUEUE.clear()
+    Tables.cosines = None
+    if hasattr(Tables, "sines"):
+        del Tables.sines
+    BOUNDED.clear()
+    BOUNDED.update(a=1, b=2)
+    ORDERED.clear()
+    ORDERED.update(a=1, b=2)
+    ARRAY[0] = None
+    LINE.queue.clear()
     RECENT.tables.clear()
 
 
@@ -305,6 +370,23 @@ def test_what_a_later_forward_finds_in_an_error_or_an_iterator_is_said(
     model = Keeping(lambda y: setattr(functools.kept_of_a_test, "last", made(y)))  # type: ignore[attr-defined]
     with pytest.raises(thoplw.InputError, match="kept a tensor of this run"):
         thoplw.profile(model, (2, 4))
+
+
+def test_what_is_held_by_something_that_was_there_is_said() -> None:
+    """A generator that the file keeps in a list has the table among its variables."""
+
+    def keeper() -> Any:
+        y = yield
+        while True:
+            yield y
+
+    NESTED["layers"][0] = keeper()
+    next(NESTED["layers"][0])
+    try:
+        with pytest.raises(thoplw.InputError, match=r"a tensor of this run in .*a list.*set it anew"):
+            thoplw.profile(Keeping(lambda y: NESTED["layers"][0].send(y)), (2, 4))
+    finally:
+        NESTED["layers"][0] = None
 
 
 @since("2.4")

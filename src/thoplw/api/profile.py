@@ -207,6 +207,8 @@ def module_of(model: object) -> torch.nn.Module:
             hint = f"; call it first: {model.__name__}(...)"
         elif isinstance(model, str):
             hint = "; only the command line takes names of models: build the model first"
+        elif callable(getattr(model, "module", None)):  # a program of torch.export
+            hint = "; give what its module() returns"
         raise InputError(f"thoplw takes a torch.nn.Module, not {type(model).__name__}: {_shorten(repr(model))}{hint}")
     return _unwrapped(model)
 

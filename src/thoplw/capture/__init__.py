@@ -9,7 +9,7 @@ somebody asks; any other is taken apart at once.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Container, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from contextvars import copy_context
 from itertools import chain, filterfalse, islice
@@ -351,6 +351,11 @@ def exhaust(output: Any) -> None:
         output.close()
         raise InputError(
             "the forward is asynchronous (async def), and nobody awaits it: give a module with a plain forward."
+        )
+    if isinstance(output, AsyncIterator):
+        raise InputError(
+            "the forward gives its items asynchronously (async def with yield), and nobody asks for them: give a "
+            "module with a plain forward."
         )
     if isinstance(output, (tuple, list, Mapping)):
         for each in output.values() if isinstance(output, Mapping) else output:

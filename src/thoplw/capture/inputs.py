@@ -141,7 +141,11 @@ def entered(
         enter: gives what a tensor is replaced by.
     """
     memo: dict[int, Any] = {key: enter(tensor) for key, tensor in tensors.items()}
+    copies = {**memo, **modules}
     try:
-        return copy.deepcopy(inputs, {**memo, **modules})
+        for key, tensor in tensors.items():
+            if type(tensor) is torch.Tensor and memo[key] is not tensor and (attributes := vars(tensor)):
+                vars(memo[key]).update(copy.deepcopy(attributes, copies))  # such as x.lengths = [3, 5]
+        return copy.deepcopy(inputs, copies)
     except Exception:  # what a class does to be copied may fail in any way
         return map_tensors(inputs, lambda tensor: memo[id(tensor)] if id(tensor) in memo else enter(tensor))

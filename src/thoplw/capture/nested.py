@@ -9,7 +9,7 @@ Jagged ones need nothing of the kind: their class runs operators on their rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -89,7 +89,7 @@ def answer(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
             return _of(run, [tensor.unsqueeze(0) for tensor in args[0]])
     first = next(tensor for tensor in tensors_in((args, kwargs)) if type(tensor) is AbstractNested)
     if target in _WHOLE:
-        return _WHOLE[target](run, first, *args[1:])
+        return _WHOLE[target](run, first, *args[1:], **kwargs)
     if target in _RESHAPES:
         args = (args[0], [1, *args[1][1:]], *args[2:])
     outputs = []
@@ -130,8 +130,9 @@ def _gathered(run: Run, outputs: list[Any]) -> Any:
     return outputs[0]
 
 
-def _padded(run: Run, nested: AbstractNested, *options: Any) -> torch.Tensor:
-    shape = torch.empty(len(nested.parts), *_longest(nested), dtype=nested.dtype, device="meta")
+def _padded(run: Run, nested: AbstractNested, padding: float, output_size: Sequence[int] | None = None) -> torch.Tensor:
+    sizes = output_size or (len(nested.parts), *_longest(nested))
+    shape = torch.empty(*sizes, dtype=nested.dtype, device="meta")
     return abstract(run.specs.of(shape), run.device)
 
 

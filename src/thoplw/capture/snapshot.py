@@ -222,7 +222,7 @@ class Snapshot:
 
     def _deque(self, value: Any, inner: list[Any]) -> None:
         before = list(deque.__iter__(value))
-        self._undo.append(functools.partial(_deque_back, value, before))
+        self._undo.append(functools.partial(deque_back, value, before))
         inner.extend(before)
         self._object(value, inner)
 
@@ -353,7 +353,8 @@ def put_back(mapping: Any, before: dict[Any, Any], base: Any = dict) -> None:
             put(mapping, key, value)
 
 
-def _list_back(items: list[Any], before: list[Any]) -> None:
+def list_back(items: list[Any], before: list[Any]) -> None:
+    """Give a list the items that it had."""
     items[:] = before
 
 
@@ -362,7 +363,8 @@ def _set_back(items: set[Any], before: set[Any]) -> None:
     set.intersection_update(items, before)
 
 
-def _deque_back(items: deque[Any], before: Iterable[Any]) -> None:
+def deque_back(items: deque[Any], before: Iterable[Any]) -> None:
+    """Give a deque the items that it had; a full one lets go of as many as it is given."""
     kept = list(before)
     deque.extend(items, kept)
     while len(items) > len(kept):
@@ -371,9 +373,9 @@ def _deque_back(items: deque[Any], before: Iterable[Any]) -> None:
 
 _RESTORE: dict[type, Callable[[Any, Any], None]] = {
     OrderedDict: lambda mapping, before: put_back(mapping, before, OrderedDict),
-    list: _list_back,
+    list: list_back,
     set: _set_back,
-    deque: _deque_back,
+    deque: deque_back,
 }
 
 

@@ -14,20 +14,38 @@ import gc
 import sys
 import threading
 import types
-from collections import OrderedDict, defaultdict, deque
+from abc import ABCMeta
+from collections import ChainMap, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Sequence
 from functools import _lru_cache_wrapper
 from itertools import compress
+from queue import Queue
 from typing import Any
 
 import torch
 
 from thoplw.capture.abstract import AbstractTensor, Specs
-from thoplw.capture.snapshot import ATOMS, Snapshot, slots_of
+from thoplw.capture.snapshot import ATOMS, Snapshot, deque_back, list_back, put_back, slots_of
 
 #: What a file may keep things in, besides objects of its own classes.
 _CONTAINERS = frozenset({dict, OrderedDict, defaultdict, list, set, deque})
-_HOLDERS = _CONTAINERS | {threading.local, types.SimpleNamespace}
+_HOLDERS = _CONTAINERS | {threading.local, types.SimpleNamespace, ChainMap, UserDict, UserList, Queue}
+
+#: Base of a container -> what it holds. Methods that a class of the model's own overrides are passed by.
+_CONTENTS: dict[type, Callable[[Any], Any]] = {
+    OrderedDict: lambda holder: dict(OrderedDict.items(holder)),
+    dict: dict.copy,
+    list: list.copy,
+    set: lambda holder: {*set.__iter__(holder)},
+    deque: lambda holder: [*deque.__iter__(holder)],
+}
+_DERIVED = tuple(_CONTENTS)
+
+#: Classes of classes that are noted: not of enumerations, which have many attributes that nobody sets.
+_CLASSES = frozenset({type, ABCMeta})
+
+#: The class of NumPy's arrays, where there is NumPy.
+_ARRAY = getattr(sys.modules.get("numpy"), "ndarray", None)
 
 #: Packages whose files hold nothing of a model's.
 _NOT_OF_MODELS = frozenset({"torch", "builtins", "abc", "typing", "collections"})
@@ -37,6 +55,37 @@ _LEVELS = 8
 
 #: What more things hold than these is held by more than frames.
 _MOST = 50
+
+
+class _Roles(dict[type, Any]):
+    """Class -> how :class:`Survivors` notes what its objects hold; ``None`` where that is nothing of a file's."""
+
+    def __init__(self, file: str) -> None:
+        """Start with what is the same in all files."""
+        super().__init__(dict.fromkeys(ATOMS))
+        self._file = file
+
+    def __missing__(self, cls: type) -> Any:
+        role = self[cls] = self._role_of(cls)
+        return role
+
+    def _role_of(self, cls: type) -> Any:
+        if cls is types.FunctionType:
+            return Survivors._function
+        if cls in _CLASSES:
+            return self._note_class
+        if cls is _ARRAY:
+            return Survivors._array
+        if issubclass(cls, _DERIVED):
+            return Survivors._container
+        own = cls.__module__ == self._file and (cls.__dictoffset__ or slots_of(cls))
+        return Survivors._object if own or cls in _HOLDERS else None
+
+    def _note_class(self, survivors: Survivors, cls: type, inner: list[Any]) -> None:
+        # Of a model's modules snapshots have the classes.
+        if cls.__module__ == self._file and not issubclass(cls, torch.nn.Module):
+            survivors._class(cls, inner)
+
 
 #: What holds a tensor, and the name of that place.
 Unknown = tuple[Any, str]
@@ -50,6 +99,7 @@ class Survivors:
         self._snapshot = snapshot
         files = {base.__module__ for cls in {*map(type, modules)} for base in cls.__mro__}
         self._around: dict[int, tuple[Any, Any]] = {}  # by identity, and kept so that it stays
+        self._arrays: list[tuple[Any, Any]] = []  # of NumPy, of objects: no search finds these
         for name in files:
             file = sys.modules.get(name)
             if file is not None and name.partition(".")[0] not in _NOT_OF_MODELS:
@@ -57,33 +107,56 @@ class Survivors:
         self._alive = sys.getrefcount(AbstractTensor)
 
     def _note(self, name: str, variables: dict[str, Any]) -> None:
-        """Note the variables of a file, and what the containers and the objects of its own classes among them hold."""
-        around = self._around
-        around[id(variables)] = variables, variables.copy()
-        for value in variables.values():
-            if type(value) is types.FunctionType and (attributes := value.__dict__):
-                around[id(attributes)] = attributes, attributes.copy()
+        """Note the variables of a file, and what its own classes, their objects, and containers among them hold."""
+        self._around[id(variables)] = variables, variables.copy()
+        roles = _Roles(name)
         # What Python itself put there, such as its built-in functions, is none of the file's.
         level = [value for key, value in variables.items() if not key.startswith("__")]
         while level:
-            kinds = {*map(type, level)}
-            own = {cls for cls in kinds if cls.__module__ == name and cls not in _HOLDERS}
-            kept = _HOLDERS | {cls for cls in own if cls.__dictoffset__}
-            with_slots = set(filter(slots_of, own))
-            slotted = [(each, _in_slots(each)) for each in level if type(each) in with_slots] if with_slots else []
-            level = list(compress(level, map(kept.__contains__, map(type, level))))
-            holders = [each if type(each) in _CONTAINERS else vars(each) for each in level]
-            level = []
-            for each, content in slotted:
-                if id(each) not in around:
-                    around[id(each)] = each, content
-                    level += content.values()
-            for holder in holders:
-                if id(holder) not in around:
-                    around[id(holder)] = holder, holder.copy()
-                    values = holder.values() if isinstance(holder, dict) else holder
-                    if not ATOMS.issuperset(map(type, values)):  # names of a thousand classes, say
-                        level += values
+            inner: list[Any] = []
+            for value in compress(level, map(roles.__getitem__, map(type, level))):
+                if id(value) not in self._around:
+                    roles[type(value)](self, value, inner)
+            level = inner
+
+    # -- roles: each notes what a value of a file holds, and adds to ``inner`` what may hold more in its turn --
+
+    def _container(self, holder: Any, inner: list[Any]) -> None:
+        content = _content_of(holder)
+        self._around[id(holder)] = holder, content
+        items = content.values() if isinstance(holder, dict) else content
+        if not ATOMS.issuperset(map(type, items)):  # names of a thousand classes, say
+            inner += items
+        if type(holder) not in _CONTAINERS:
+            self._attributes(holder, inner)
+
+    def _attributes(self, holder: Any, inner: list[Any]) -> None:
+        attributes = getattr(holder, "__dict__", None)
+        if type(attributes) is dict and id(attributes) not in self._around:
+            self._around[id(attributes)] = attributes, attributes.copy()
+            inner += attributes.values()
+
+    def _object(self, holder: Any, inner: list[Any]) -> None:
+        if slots_of(type(holder)):
+            content = _in_slots(holder)
+            self._around[id(holder)] = holder, content
+            inner += content.values()
+        self._attributes(holder, inner)
+
+    def _function(self, function: Any, inner: list[Any]) -> None:
+        if attributes := function.__dict__:
+            self._around[id(attributes)] = attributes, attributes.copy()
+
+    def _class(self, cls: type, inner: list[Any]) -> None:
+        attributes = vars(cls).copy()
+        self._around[id(cls)] = cls, attributes
+        inner += compress(attributes.values(), map(_CONTAINERS.__contains__, map(type, attributes.values())))
+
+    def _array(self, array: Any, inner: list[Any]) -> None:
+        if array.dtype.hasobject:
+            self._around[id(array)] = array, None
+            self._arrays.append((array, array.copy()))
+            inner += array.ravel().tolist()
 
     def _before(self, holder: Any) -> Any:
         """What a container held, or an object in its slots; ``None`` where that is not known."""
@@ -121,6 +194,8 @@ class Survivors:
                 break
             met.add(id(doomed))
             doomed = self._release(doomed, unknown, met)
+        for array, content in self._arrays:
+            array[...] = content
         return unknown
 
     def _number(self) -> int:
@@ -142,10 +217,10 @@ class Survivors:
             elif isinstance(holder, dict):
                 self._from_dict(holder, identities, unknown, _owner_of(holder))
             elif isinstance(holder, (list, deque)):
-                self._from_sequence(holder, unknown)
+                self._from_sequence(holder, identities, unknown)
             elif isinstance(holder, set):
-                for item in [item for item in holder if id(item) in identities]:
-                    holder.discard(item)
+                for item in [item for item in set.__iter__(holder) if id(item) in identities]:
+                    set.discard(holder, item)
             elif isinstance(holder, types.CellType):
                 unknown.append((holder, _name_of_cell(holder)))
             elif _holds_in_attributes(holder, identities):
@@ -158,26 +233,40 @@ class Survivors:
 
     def _from_dict(self, holder: dict[Any, Any], doomed: set[int], unknown: list[Unknown], owner: Any = None) -> None:
         before = self._before(holder)
-        if before is None and isinstance(owner, types.FunctionType) and id(owner.__globals__) in self._around:
+        if isinstance(owner, type):
+            before = self._before(owner)
+        elif before is None and isinstance(owner, types.FunctionType) and id(owner.__globals__) in self._around:
             before = {}  # all functions of the file that had attributes are known
         file = holder.get("__name__") if owner is None else None
         is_file = isinstance(file, str) and getattr(sys.modules.get(file), "__dict__", None) is holder
         owned = owner is not None or is_file
-        for key in [key for key, value in dict.items(holder) if id(value) in doomed or id(key) in doomed]:
-            if before is not None and key in before:
-                dict.__setitem__(holder, key, before[key])
-            elif owned and before is None:
+        base = OrderedDict if isinstance(holder, OrderedDict) else dict
+        if before is not None and not owned and doomed.isdisjoint(map(id, before.values())):
+            put_back(holder, before, base)  # also what had to make room
+            return
+        for key in [key for key, value in base.items(holder) if id(value) in doomed or id(key) in doomed]:
+            known = before is not None and id(before.get(key)) not in doomed
+            if known and key in before and isinstance(owner, type):
+                type.__setattr__(owner, key, before[key])
+            elif known and isinstance(owner, type):
+                type.__delattr__(owner, key)
+            elif known and key in before:
+                base.__setitem__(holder, key, before[key])
+            elif owned and not known:
                 unknown.append((holder if is_file else owner, f"{file if is_file else _describe(owner)}.{key}"))
+            elif before is not None and not known:
+                unknown.append((holder, f"{_describe(holder)}[{key!r}]"))
             else:
-                dict.pop(holder, key)
+                base.pop(holder, key)
 
-    def _from_sequence(self, holder: list[Any] | deque[Any], unknown: list[Unknown]) -> None:
+    def _from_sequence(self, holder: list[Any] | deque[Any], doomed: set[int], unknown: list[Unknown]) -> None:
         before = self._before(holder)
-        if before is None:
+        if before is None or not doomed.isdisjoint(map(id, before)):
             unknown.append((holder, _describe(holder)))
+        elif isinstance(holder, list):
+            list_back(holder, before)
         else:
-            holder.clear()
-            holder.extend(before)
+            deque_back(holder, before)
 
     def _from_slots(self, holder: Any, names: list[str], unknown: list[Unknown]) -> None:
         before = self._before(holder)
@@ -226,13 +315,23 @@ def _is_of_frames(holder: Any, beside: set[int]) -> bool:
 
 
 def _owner_of(attributes: dict[Any, Any]) -> Any:
-    """The object whose attributes a dict holds, if it is such a dict."""
+    """The object or class whose attributes a dict holds, if it is such a dict."""
     if type(attributes) is not dict:
         return None
     for holder in gc.get_referrers(attributes):
-        if not isinstance(holder, types.ModuleType) and getattr(holder, "__dict__", None) is attributes:
+        if isinstance(holder, type):
+            if "__module__" in attributes and attributes.keys() == vars(holder).keys():
+                return holder
+        elif not isinstance(holder, types.ModuleType) and getattr(holder, "__dict__", None) is attributes:
             return holder
     return None
+
+
+def _content_of(holder: Any) -> Any:
+    """What a container holds, also one of a class that is derived from Python's own."""
+    if type(holder) in _CONTAINERS:
+        return holder.copy()
+    return next(content(holder) for base, content in _CONTENTS.items() if isinstance(holder, base))
 
 
 def _in_slots(holder: Any) -> dict[str, Any]:
