@@ -139,11 +139,12 @@ def _of_this_python() -> Iterator[Switch]:
         yield sys.get_int_max_str_digits, sys.set_int_max_str_digits
 
 
-def _errors_of_numpy() -> Iterator[Switch]:
-    """What NumPy does about errors: up to NumPy 1 by thread, and later by context, of which a run has a copy."""
+def _of_numpy() -> Iterator[Switch]:
+    """What NumPy does about errors, and how it prints: later than NumPy 1 by context, of which a run has a copy."""
     numpy: Any = sys.modules.get("numpy")  # torch imports it, if it is there
     if numpy is not None and numpy.__version__.startswith("1."):
         yield numpy.geterr, lambda before: numpy.seterr(**before)
+        yield numpy.get_printoptions, lambda before: numpy.set_printoptions(**before)
 
 
 _SWITCHES: tuple[Switch, ...] = (
@@ -168,7 +169,7 @@ _SWITCHES: tuple[Switch, ...] = (
     (partial(multiprocessing.get_start_method, allow_none=True), _set_start_method),
     (_decimals, _set_decimals),
     *_of_this_python(),
-    *_errors_of_numpy(),
+    *_of_numpy(),
 )
 _READ = [get for get, _ in _SWITCHES]
 _SET = [put for _, put in _SWITCHES]
