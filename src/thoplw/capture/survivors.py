@@ -27,9 +27,9 @@ import torch
 from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.snapshot import ATOMS, Snapshot, deque_back, list_back, put_back, slots_of
 
-#: What a file may keep things in, besides objects of its own classes.
+#: What a file may keep things in, besides objects of its own classes: containers, and others with attributes.
 _CONTAINERS = frozenset({dict, OrderedDict, defaultdict, list, set, deque})
-_HOLDERS = _CONTAINERS | {threading.local, types.SimpleNamespace, ChainMap, UserDict, UserList, Queue}
+_HOLDERS = frozenset({threading.local, types.SimpleNamespace, ChainMap, UserDict, UserList, Queue})
 
 #: Base of a container -> what it holds. Methods that a class of the model's own overrides are passed by.
 _CONTENTS: dict[type, Callable[[Any], Any]] = {
