@@ -16,8 +16,8 @@ def random_state_kept(drew: Callable[[], bool]) -> Iterator[None]:
     """On the way out, put back the state of every random generator that the run has used.
 
     Another thread may draw from the same generator meanwhile, and would get the same numbers again. So torch's
-    generator is put back only if there is no other thread, if the run drew from it (as ``drew()`` tells), or if somebody
-    seeded it. The generators of Python and NumPy do not tell who drew from them, so they are always put back.
+    generator is put back only if there is no other thread, if the run drew from it (as ``drew()`` tells), or if
+    somebody seeded it. The generators of Python and NumPy do not tell who drew from them, so they are always put back.
     """
     alone = threading.active_count() == 1
     seed, state = torch.initial_seed(), torch.get_rng_state()

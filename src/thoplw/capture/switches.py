@@ -141,7 +141,7 @@ def _of_this_python() -> Iterator[Switch]:
 
 
 def _of_numpy() -> Iterator[Switch]:
-    """Yield the switches of NumPy 1: errors and printing. NumPy 2 keeps both in the context, of which a run has a copy."""
+    """Yield the switches of NumPy 1: errors and printing. NumPy 2 keeps them in the context, which a run copies."""
     numpy: Any = sys.modules.get("numpy")  # torch has imported it, if it is installed
     if numpy is not None and numpy.__version__.startswith("1."):
         yield numpy.geterr, lambda before: numpy.seterr(**before)
