@@ -298,7 +298,7 @@ class Specs:
     def of(self, tensor: torch.Tensor) -> TensorSpec:
         """Return the spec of a real, meta or abstract tensor.
 
-        A sparse tensor, or any other without strides, has the strides ``()``. The spec of a nested tensor is that of its
+        A sparse tensor, or any other without strides, has strides ``()``. The spec of a nested tensor is that of its
         rows, concatenated.
         """
         if type(tensor) is AbstractTensor:
