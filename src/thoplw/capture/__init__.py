@@ -222,7 +222,7 @@ def _capture(
                     ) from error
                 if scopes.strangers and isinstance(error, DataDependentError):
                     raise InputError(
-                        "a thread that was there before the run worked on its tensors, and thoplw cannot follow it. "
+                        "a thread that existed before the run worked on its tensors, and thoplw cannot follow it. "
                         "It follows threads that the forward starts, and work that the forward gives to a "
                         "ThreadPoolExecutor."
                     ) from error
@@ -246,8 +246,8 @@ def _capture(
         ) from caught
     if names := names_of(left):
         raise InputError(
-            f"the forward kept a tensor of this run in {', '.join(names[:3])}, and thoplw cannot put back what was "
-            "there before: set it anew before the model runs. thoplw puts back the attributes of modules, and the "
+            f"the forward kept a tensor of this run in {', '.join(names[:3])}, and thoplw does not know what was "
+            "there before: set it again before the model runs. thoplw restores the attributes of modules, and the "
             "variables of the file that defines the class of the model."
         )
     # Tensors that are not weights have values, and the run follows what is assigned to them.
@@ -355,11 +355,11 @@ def exhaust(output: Any) -> None:
     if isinstance(output, Coroutine):
         output.close()
         raise InputError(
-            "the forward is asynchronous (async def), and nobody awaits it: give a module with a plain forward."
+            "the forward is asynchronous (async def), and a run does not await it: give a module with a plain forward."
         )
     if isinstance(output, AsyncIterator):
         raise InputError(
-            "the forward gives its items asynchronously (async def with yield), and nobody asks for them: give a "
+            "the forward is an asynchronous generator (async def with yield), and a run does not await it: give a "
             "module with a plain forward."
         )
     if isinstance(output, (tuple, list, Mapping)):
@@ -371,8 +371,8 @@ def exhaust(output: Any) -> None:
         pass
     if next(output, output) is not output:
         raise InputError(
-            f"the forward returns a generator that goes on after {_MOST_ITEMS:,} items: profile a module that takes "
-            "from it as many as you need."
+            f"the forward returns a generator that has more than {_MOST_ITEMS:,} items: profile a module that takes as "
+            "many from it as you need."
         )
 
 

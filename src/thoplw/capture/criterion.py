@@ -89,7 +89,7 @@ def _sum(output: Any) -> torch.Tensor:
     found = [tensor for tensor in tensors_in(output) if tensor.requires_grad]
     if not found:
         raise InputError(
-            "nothing that the model returned requires a gradient, so that there is no backward pass: are all "
-            "parameters frozen, or does the model detach its output? loss= takes a function of what it returns."
+            "nothing that the model returned requires a gradient, so there is no backward pass: are all parameters "
+            "frozen, or does the model detach its output? loss= takes a function of what it returns."
         )
     return reduce(add, (tensor.sum() for tensor in found))

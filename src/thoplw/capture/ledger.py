@@ -306,8 +306,8 @@ def bytes_of(spec: TensorSpec) -> int:
         return 0
     if not spec.strides and spec.shape:
         raise InputError(
-            f"a sparse tensor of shape {spec.shape} was made, and the memory that it takes depends on values: the "
-            "memory of this model cannot be told before it runs."
+            f"the memory of a sparse tensor of shape {spec.shape} depends on values, so the memory of this model is "
+            "not known without a real run."
         )
     reach = 1 + sum((size - 1) * stride for size, stride in zip(spec.shape, spec.strides, strict=True))
     return reach * spec.itemsize

@@ -153,7 +153,7 @@ def check(
         raise typer.BadParameter("--tolerance is of what a saved profile allows: name it with --baseline")
     if execute and "peak" in limits:
         raise typer.BadParameter(
-            "--execute runs on real tensors, and a limit of memory (--max-memory, --max peak=) is told of abstract "
+            "--execute runs on real tensors, and a limit of memory (--max-memory, --max peak=) needs a run on abstract "
             "ones: leave one of them out"
         )
     if solve is not None and (baseline is not None or inputs or execute or len(solve) != 1):
