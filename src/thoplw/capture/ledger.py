@@ -45,7 +45,7 @@ def _no_more(place: int, args: tuple[Any, ...]) -> int:
 
 
 def _more_of_bags(place: int, args: tuple[Any, ...]) -> int:
-    """An embedding bag allocates one element more for its second output, and for its third if asked for a last offset."""
+    """An embedding bag allocates one element more for its second output, and with a last offset for its third."""
     return 1 if place == 1 else int(place == 2 and len(args) > 7 and args[7])
 
 
