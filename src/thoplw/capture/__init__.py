@@ -1,9 +1,12 @@
-"""Run a model once and record every operator: abstractly, without its arithmetic, or for real.
+"""Run a model once and record every operator, without its arithmetic or for real.
 
-A run is a dispatch mode below autograd. There composite operators such as ``aten.linear`` reach the mode before they
-fall apart into kernels, so that a record says what the model asked for. A composite operator whose
-output shape is known from a rule of :mod:`thoplw.shapes` stays whole, and :func:`expand` takes it apart later if
-somebody asks; any other is taken apart at once.
+For example, ``capture(nn.Linear(8, 4), [torch.zeros(1, 8)], {})`` returns a trace with one step, a call of
+``aten.linear``.
+
+A run is a dispatch mode below autograd. Composite operators such as ``aten.linear`` reach the mode there before torch
+takes them apart into kernels, so the record says what the model asked for. If a rule of :mod:`thoplw.shapes` gives the
+shape of its output, a composite operator stays whole, and :func:`expand` takes it apart later if somebody asks. Any
+other composite operator is taken apart at once.
 """
 
 from __future__ import annotations
@@ -63,7 +66,7 @@ from thoplw.capture.weights import Weights
 from thoplw.errors import DataDependentError, InputError, ThoplwError, add_note
 from thoplw.record import Call, Kind, Trace
 
-#: A generator that gives more is taken for one that does not end.
+#: A generator that yields more items than this is taken to be endless.
 _MOST_ITEMS = 2**16
 
 __all__ = ["Session", "capture", "expand"]
@@ -90,24 +93,25 @@ def capture(
         model: any module; its weights may be on the meta device.
         args: positional inputs, with tensors at any depth.
         kwargs: keyword inputs.
-        execute: run for real, on the tensors given.
-        reuse_layers: run a layer of torch once, and repeat its record for layers that are called alike. That gives the
-            record of a run of every layer, sooner.
+        execute: run for real, on the given tensors, not abstractly.
+        reuse_layers: run a layer of torch once, and repeat its record for equal layers that are called with equal
+            shapes. This changes no record, and is faster.
         watch: called with scope, module, inputs and output whenever a module of the model returns.
-        priced: names of control-flow operators, such as ``higher_order.cond``, that have a price of their own: the
-            record has a call of one as a whole.
-        train: run it in training mode.
+        priced: names of control-flow operators, such as ``higher_order.cond``, that have a price of their own. A call
+            of one is recorded as a whole.
+        train: run the model in training mode.
         step: run a whole training step, under autograd.
-        iterations: watch the memory of so many steps, or of inference if there is no step; 0 for none. The record is of
-            the kernels that torch runs then.
-        graph: watch inference with gradients enabled, as of a model that asks for some itself.
-        storages: have abstract tensors know in which storage they lie, for ``watch``.
+        iterations: how many steps to run with a record of the memory (without ``step``, inference is run once); 0 for
+            no record of the memory. The trace then has the kernels that torch runs under autograd.
+        graph: with ``iterations`` and without ``step``, run inference with gradients enabled, for a model that asks
+            for gradients itself.
+        storages: let abstract tensors know in which storage they lie, for ``watch``.
 
     Raises:
         DataDependentError: the model decided on a value that an abstract run does not have.
-        InputError: a parameter is not initialised yet, a tensor or module is split over processes, or an operator
-            cannot tell its output shape without running.
-        Exception: whatever the model's forward raises, with a note that says in which module.
+        InputError: a parameter is not initialised yet, a tensor or module is split over processes, or the output
+            shape of an operator cannot be told without running it.
+        Exception: whatever the forward of the model raises, with a note that says in which module.
     """
     with turn(), outside():
         given = _given(args, kwargs, execute)
@@ -142,7 +146,7 @@ def _capture(
     graph: bool = False,
     storages: bool = False,
 ) -> Trace:
-    """Run and record, below autograd where ``asked`` is given, to note whether the forward asks for gradients."""
+    """Run and record: below autograd if ``asked`` is given, which notes whether the forward asks for gradients."""
     specs = Specs()
     weights = Weights(specs)
     weights.add(model)
@@ -162,7 +166,7 @@ def _capture(
     if asked is None:
         scopes: ModuleScopes = MarkedScopes(weights.indices, specs, watch)
         kind: type[Run] = MemoryRun if iterations else LiveTrainingRun if execute else TrainingRun
-        device = torch.device("cpu")  # whatever autograd does on another, it does in threads of its own
+        device = torch.device("cpu")  # on another device, autograd would work in threads of its own
         dialect = (step is not None and step.device) or _device(given, real).type
     else:
         scopes = ModuleScopes(weights.indices, specs, watch)
@@ -207,7 +211,7 @@ def _capture(
             stack.enter_context(run.entered())
             try:
                 with interrupts.let_through():
-                    # In a context of its own, so that variables of contexts are as before.
+                    # A copy of the context keeps what the forward sets in context variables.
                     copy_context().run(_call, model, args, kwargs, scopes, step, run, iterations)
             except Exception as error:
                 if lacks_memory(error) and not execute:
@@ -232,7 +236,7 @@ def _capture(
     finally:
         made.forget()
         left = survivors.forget(specs, run.made, watch)
-    again = asked is not None and asked.by_somebody  # under autograd, and then all is told
+    again = asked is not None and asked.by_somebody  # capture() then runs once more under autograd, and warns there
     for lost in snapshot.lost if not again else ():
         warnings.warn(f"the forward {lost}, and this cannot be put back", RuntimeWarning, stacklevel=2)
     if run.refusals and not again:
@@ -246,7 +250,7 @@ def _capture(
             "there before: set it anew before the model runs. thoplw puts back the attributes of modules, and the "
             "variables of the file that defines the class of the model."
         )
-    # Of a tensor that is no weight the values count, and what is done to it is done for real.
+    # Tensors that are not weights have values, and the run follows what is assigned to them.
     reshaped = [tensor for tensor in reshaped if id(tensor) in weights.tensors]
     if reshaped and not execute:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in reshaped[:5])
@@ -271,16 +275,16 @@ def _capture(
 
 
 def _mode(model: torch.nn.Module, train: bool) -> bool | None:
-    """The mode to put all modules in: evaluation, or training as ``model.train()`` does.
+    """Return the mode to put all modules in: false for evaluation, true for training; ``None`` changes no module.
 
-    ``None`` where a model is in training mode already: then some of its modules may be in evaluation mode on purpose,
-    such as frozen norms.
+    A model that is in training mode already is not changed for training: some of its modules, such as frozen norms, may
+    be in evaluation mode on purpose.
     """
     return None if train and getattr(model, "training", True) else train
 
 
 def _held(step: Step, weights: Weights, snapshot: Snapshot) -> list[torch.Tensor]:
-    """The tensors that a training step holds beside the model's: they count for their shape, as weights do."""
+    """Return the tensors of a training step that are not the model's. They are abstract in the run, as weights are."""
     before = snapshot.tensors.keys() | weights.tensors.keys()
     snapshot.add([step.loss, step.targets, step.optimizer, step.whole, *step.named()])
     return [
@@ -291,7 +295,7 @@ def _held(step: Step, weights: Weights, snapshot: Snapshot) -> list[torch.Tensor
 
 
 def _hold(ledger: Ledger, weights: Weights, others: Iterable[torch.Tensor]) -> None:
-    """Note what is there before a run: weights, buffers, and what else the model and the step are given."""
+    """Note in the ledger what exists before a run: weights, buffers, and the other tensors of model and step."""
     parameters = {weight.key for info in weights.infos for weight in info.parameters}
     buffers = {weight.key for info in weights.infos for weight in info.buffers}
     for keys, kind in ((parameters, Kind.WEIGHTS), (buffers, Kind.BUFFERS)):
@@ -302,7 +306,7 @@ def _hold(ledger: Ledger, weights: Weights, others: Iterable[torch.Tensor]) -> N
 def expand(call: Call) -> tuple[Call, ...] | None:
     """Return the operators that a composite operator calls, or ``None`` for a kernel.
 
-    They come from running the composite on abstract tensors made from the record: no model is needed.
+    The composite is run on abstract tensors made from the record, so no model is needed.
     """
     if call.parts is not None:
         return call.parts
@@ -324,9 +328,10 @@ def _call(
     run: Run,
     iterations: int,
 ) -> None:
-    """Call a model, and consume the generators in its output.
+    """Call a model, or run the training step, and consume the generators in its output.
 
-    Hooks do not fire for a class with a ``__call__`` of its own, and do not cover what a generator runs later.
+    All of this is in the scope of the model. Hooks alone would not do: they do not fire for a class with a ``__call__``
+    of its own, and do not cover what a generator runs later.
     """
     with scopes.root(model, args, kwargs) as returned:
         if step is None:
@@ -345,7 +350,7 @@ def exhaust(output: Any) -> None:
     """Consume every generator in an output, at any depth: a generator runs only while items are taken from it.
 
     Raises:
-        InputError: it does not end, or the forward is to be awaited.
+        InputError: a generator does not end, or the forward is asynchronous.
     """
     if isinstance(output, Coroutine):
         output.close()
@@ -392,7 +397,7 @@ def _shape_of(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _require_values(weights: Weights, given: Mapping[int, torch.Tensor]) -> None:
-    """Refuse weights and inputs on the meta device, as a real run needs values."""
+    """Refuse weights and inputs on the meta device: a real run needs values."""
     name = weights.on_meta()
     if name is not None:
         raise InputError(f"execute=True needs real weights, and {name!r} is on the meta device; leave execute out.")

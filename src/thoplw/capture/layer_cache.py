@@ -1,14 +1,14 @@
-"""Layers of torch that need not be run again when they are called alike.
+"""Repeat the record of a layer of torch when an equal layer is called again.
 
-For example the second ``nn.ReLU()`` of a network, on an input of the same shape, repeats the record of the first. Of a
-module in general nobody can say that a second call does what the first did: its forward may look at anything that
-Python can hold. But the forward of the layers in :data:`LAYERS` is torch's own. It reads what the table names and its
-input, nothing else, and what it runs follows from that. So the first call is run and recorded as any other, and a
-layer of the same class, attributes, specs of weights and spec of input repeats the record.
+For example, the second ``nn.ReLU()`` of a network, on an input of the same shape, repeats the record of the first.
+This would be wrong for modules in general, because the forward of a module may read anything that Python can hold. The
+forward of each class in :data:`LAYERS` is torch's own: it reads its input and what the table names, nothing else. So
+the first call is run and recorded as usual, and a layer with the same class, attributes, specs of weights and spec of
+input repeats that record.
 
-Whatever might make a difference has a layer run as usual: hooks, methods or weights of the instance's own, training
-mode (where batch norm counts the batches that it saw), keyword arguments, autocast, a mode of the user's. Calls reach
-:class:`LayerCache` the way that they reach what ``module.compile()`` made.
+A layer is run as usual when anything might make a difference: hooks, methods or weights that the instance overrides,
+training mode (batch norm counts batches there), keyword arguments, autocast, or a dispatch mode of the user. Calls
+reach :class:`LayerCache` through the attribute in which ``module.compile()`` keeps the compiled call.
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ from thoplw.record import Call, TensorSpec
 _Weights = Callable[[dict[str, Any]], tuple[torch.Tensor | None, ...]]
 _Attributes = Callable[[Any], tuple[Any, ...]]
 
-#: The methods of a class that run when it is called.
+#: The methods of a class that run when one of its modules is called.
 METHODS = ("forward", "_conv_forward", "_check_input_dim")
 
-#: An instance that has one of these to itself is not what its class says.
+#: An instance that has one of these as an attribute overrides what its class says.
 _OWN = frozenset({*METHODS, "_call_impl", "weight", "bias", "running_mean", "running_var"})
 
 
 class _Layer:
-    """What the forward of a class reads, and what is known of its calls.
+    """What the forward of a class reads, and what its calls so far did.
 
     Attributes:
-        cls: the class itself.
-        forward: that of the class, which is torch's own.
-        weights: gives the parameters and buffers, from the dictionary of the module.
-        reads: gives the attributes.
-        answers: what its calls did, by what tells them from others.
+        cls: the class.
+        forward: the forward of the class, which is torch's own.
+        weights: returns the parameters and buffers that forward reads, given the ``__dict__`` of a module.
+        reads: returns the attributes that forward reads, given a module.
+        answers: what each call did, by everything that could make a difference to it.
     """
 
     __slots__ = ("answers", "cls", "forward", "reads", "weights")
@@ -74,12 +74,12 @@ class _Layer:
 
 
 class _Answer(NamedTuple):
-    """The operators that a layer ran, and what it returned.
+    """What a call of a layer did.
 
     Attributes:
-        calls: the operators.
-        output: the spec of what it returned; ``None`` for its own input.
-        wrapper: the arguments of ``make_wrapper`` for that.
+        calls: the operators that it ran.
+        output: the spec of its output; ``None`` if it returned its input.
+        wrapper: the arguments of ``make_wrapper`` for a new output.
     """
 
     calls: tuple[Call, ...]
@@ -88,28 +88,28 @@ class _Answer(NamedTuple):
 
 
 class LayerCache:
-    """A context in which layers of a model that are called as one before them are not run again."""
+    """A context in which a layer repeats the record of an equal layer instead of being run again."""
 
     def __init__(self, run: AbstractRun, scopes: ModuleScopes, weights: Weights) -> None:
         """Prepare, without touching anything."""
         self._run = run
         self._scopes = scopes
         self._weights = weights
-        self._tokens = {0: 0}  # of weights, by identity; that of one that is missing is 0
+        self._tokens = {0: 0}  # identity of a weight -> identity of its spec; 0 stands for a missing weight
         self._modes = 0
         self._layers: dict[type[nn.Module], _Layer] = {}
         self._undo = ExitStack()
 
     def __enter__(self) -> LayerCache:
         if any_module_hooks():
-            # They are the user's, who wants to see every call.
+            # These global hooks are the user's, and must see every call.
             return self
-        if _functions(nn.functional) != _FUNCTIONS:  # some are not torch's own
+        if _functions(nn.functional) != _FUNCTIONS:  # somebody has replaced a function of torch
             return self
         self._modes = 1 + dispatch_modes()
         specs, tensors = self._weights.specs, self._weights.tensors
         self._tokens.update(zip(specs, map(id, specs.values()), strict=True))
-        # A weight of a class of its own may bring operators of its own.
+        # A tensor subclass may replace operators. Without a token, layers that hold one are run as usual.
         if not PLAIN.issuperset(map(type, tensors.values())):
             for key, tensor in tensors.items():
                 if type(tensor) not in PLAIN:
@@ -127,13 +127,13 @@ class LayerCache:
         self._undo.close()
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
-        """Call a layer, or repeat what is known of such a call."""
+        """Call a layer, or repeat the record of an equal call."""
         module = caller_of_instead()
         layer = self._layers.get(type(module))
         index = self._weights.indices.get(id(module))
         if (
             layer is None
-            or index is None  # it was made during the run, from a copy of the attributes of one that is known
+            or index is None  # the forward made this module by copying one that is known
             or kwargs
             or len(args) != 1
             or type(args[0]) is not AbstractTensor
@@ -147,7 +147,7 @@ class LayerCache:
             used = [0 if tensor is None else id(tensor) for tensor in layer.weights(module.__dict__)]
             key = (x.token, *layer.reads(module), *map(self._tokens.__getitem__, used))
             answer = layer.answers.get(key)
-        except (AttributeError, KeyError, TypeError):  # an attribute is missing, a weight not known, a list for a tuple
+        except (AttributeError, KeyError, TypeError):  # a missing attribute, an unknown weight, an unhashable attribute
             return call_as_usual(module, x)
         if answer is None:
             return self._learn(module, index, layer, key, x)
@@ -163,7 +163,7 @@ class LayerCache:
         return output
 
     def _is_unusual(self, state: dict[str, Any]) -> bool:
-        """Whether more may happen in a call than the forward of the class says."""
+        """Return whether a call may do more than the forward of the class."""
         return bool(
             any(hooks_of(state))
             or state["training"]
@@ -175,10 +175,10 @@ class LayerCache:
         )
 
     def _learn(self, module: nn.Module, index: int, layer: _Layer, key: tuple[Any, ...], x: AbstractTensor) -> Any:
-        """Run a layer, and remember what it did if that can be repeated."""
+        """Run a layer, and remember its record if another call can repeat it."""
         run, scopes = self._run, self._scopes
         before, assumed = len(run.steps), len(run.assumptions)
-        # There are no hooks of its own, and ours are but the two lines around this.
+        # The module has no hooks, and ours would only open and close the scope. So forward can be called directly.
         scope = scopes.open(index)
         output = module.forward(x)
         scopes.close(index, module, (x,), {}, output)
@@ -194,7 +194,7 @@ class LayerCache:
         return output
 
 
-# -- what forwards read ------------------------------------------------------------------------------------------------
+# -- what the forward of each class reads ------------------------------------------------------------------------------
 
 
 def _no_weights(state: dict[str, Any]) -> tuple[torch.Tensor | None, ...]:
@@ -234,8 +234,8 @@ def _batch_norm(module: Any) -> tuple[Any, ...]:
     return module.training, module.track_running_stats, module.momentum, module.eps
 
 
-#: Class -> the weights and the attributes that its forward reads. Only these classes themselves: one that is based on
-#: them may do anything.
+#: Class -> the weights and the attributes that its forward reads. Subclasses are not looked up here, as their forward
+#: may do anything.
 LAYERS: dict[type[nn.Module], tuple[_Weights, _Attributes]] = {
     nn.BatchNorm1d: (_and_statistics, _batch_norm),
     nn.BatchNorm2d: (_and_statistics, _batch_norm),
@@ -261,17 +261,17 @@ LAYERS: dict[type[nn.Module], tuple[_Weights, _Attributes]] = {
 
 
 def _methods(cls: type[nn.Module]) -> tuple[Any, ...]:
-    """What a class does when it is called."""
+    """Return the functions that run when a module of a class is called."""
     return (method_of_calls(cls), *(getattr(cls, name, None) for name in METHODS))
 
 
-#: The functions of ``torch.nn.functional`` that forwards call.
+#: The functions of ``torch.nn.functional`` that the forwards in :data:`LAYERS` call.
 FUNCTIONS = (
     *"batch_norm conv1d conv2d conv3d dropout gelu group_norm hardsigmoid hardswish hardtanh".split(),
     *"layer_norm linear pad relu relu6 silu softmax".split(),
 )
 _functions = attrgetter(*FUNCTIONS)
 
-#: Both as they were when this was imported: others may put their own in their place.
+#: The methods and functions as they were at import. If somebody has replaced one since, the cache does not apply.
 _METHODS = {cls: _methods(cls) for cls in LAYERS}
 _FUNCTIONS = _functions(nn.functional)
