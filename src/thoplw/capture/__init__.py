@@ -11,63 +11,26 @@ other composite operator is taken apart at once.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import AsyncIterator, Container, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from contextvars import copy_context
-from itertools import chain, filterfalse, islice
-from operator import attrgetter
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from thoplw.capture.abstract import Specs
 from thoplw.capture.abstract_run import AbstractRun
-from thoplw.capture.backward import MarkedScopes
-from thoplw.capture.criterion import LOSS_PATH
-from thoplw.capture.detection import boxes_cover_pictures
-from thoplw.capture.dialects import spoken
-from thoplw.capture.distributed import refuse_split
-from thoplw.capture.inputs import entered
-from thoplw.capture.interrupts import Interrupts
-from thoplw.capture.layer_cache import LayerCache
-from thoplw.capture.ledger import Ledger
-from thoplw.capture.live_run import LiveRun
-from thoplw.capture.made import Made
-from thoplw.capture.memory_run import MemoryRun
+from thoplw.capture.attempt import Attempt, Options
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import is_composite, operator_of
-from thoplw.capture.preserve import data_preserved, preserved
 from thoplw.capture.process import turn
-from thoplw.capture.random_state import random_state_kept
-from thoplw.capture.run import Run, outside
-from thoplw.capture.scopes import ModuleScopes, Watch
-from thoplw.capture.scripted import refuse_traced
+from thoplw.capture.run import outside
+from thoplw.capture.scopes import Watch
 from thoplw.capture.session import Session
-from thoplw.capture.snapshot import Snapshot
-from thoplw.capture.stand_ins import stood_in_for
 from thoplw.capture.step import Step
-from thoplw.capture.storages_run import StoragesRun
-from thoplw.capture.survivors import Survivors, names_of
-from thoplw.capture.switches import switches_kept
-from thoplw.capture.torch_internals import (
-    CAN_EXCHANGE,
-    VERSION,
-    backward_passes,
-    below_autograd,
-    handed_out,
-    is_transformed,
-    lacks_memory,
-)
-from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, WithGradients, phases_of
-from thoplw.capture.types_told import types_told
-from thoplw.capture.unread import Unread
+from thoplw.capture.torch_internals import CAN_EXCHANGE, VERSION, below_autograd, is_transformed
+from thoplw.capture.training_run import Asked
 from thoplw.capture.weights import Weights
-from thoplw.errors import DataDependentError, InputError, ThoplwError, add_note
-from thoplw.record import Call, Kind, Trace
-
-#: A generator that yields more items than this is taken to be endless.
-_MOST_ITEMS = 2**16
+from thoplw.errors import InputError
+from thoplw.record import Call, Trace
 
 __all__ = ["Session", "capture", "expand"]
 
@@ -113,14 +76,13 @@ def capture(
             shape of an operator cannot be told without running it.
         Exception: whatever the forward of the model raises, with a note that says in which module.
     """
+    options = Options(execute, reuse_layers, watch, priced, train, step, iterations, graph, storages)
     with turn(), outside():
         given = _given(args, kwargs, execute)
         if step is None and not iterations:
             asked = Asked()
             try:
-                trace = _capture(
-                    model, *given, execute, reuse_layers, watch, priced, train, step, asked, storages=storages
-                )
+                trace = Attempt(model, *given, options, asked).record()
             except Exception:
                 if not asked.by_somebody:
                     raise
@@ -128,179 +90,7 @@ def capture(
                 return trace
         if not CAN_EXCHANGE:
             raise InputError(f"gradients are counted with torch 2.4 or newer, and this is torch {VERSION}.")
-        return _capture(model, *given, execute, reuse_layers, watch, priced, train, step, None, iterations, graph)
-
-
-def _capture(
-    model: torch.nn.Module,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    execute: bool,
-    reuse_layers: bool,
-    watch: Watch | None,
-    priced: Container[str],
-    train: bool,
-    step: Step | None,
-    asked: Asked | None,
-    iterations: int = 0,
-    graph: bool = False,
-    storages: bool = False,
-) -> Trace:
-    """Run and record: below autograd if ``asked`` is given, which notes whether the forward asks for gradients."""
-    specs = Specs()
-    weights = Weights(specs)
-    weights.add(model)
-    snapshot = Snapshot()
-    inputs = args, kwargs
-    snapshot.add(inputs)
-    given, inside = dict(snapshot.tensors), dict(snapshot.modules)
-    refuse_split("an input", map(type, given.values()))
-    if execute:
-        _require_values(weights, given)
-    else:
-        refuse_traced(weights.modules)
-    snapshot.add_modules(weights.modules, weights.tensors)
-    before = len(snapshot.tensors)
-    held = _held(step, weights, snapshot) if step is not None else []
-    real = list(filterfalse(attrgetter("is_meta"), snapshot.tensors.values()))
-    if asked is None:
-        scopes: ModuleScopes = MarkedScopes(weights.indices, specs, watch)
-        kind: type[Run] = MemoryRun if iterations else LiveTrainingRun if execute else TrainingRun
-        device = torch.device("cpu")  # on another device, autograd would work in threads of its own
-        dialect = (step is not None and step.device) or _device(given, real).type
-    else:
-        scopes = ModuleScopes(weights.indices, specs, watch)
-        kind = LiveRun if execute else StoragesRun if storages else AbstractRun
-        device = _device(given, real)
-    run = kind(specs=specs, weights=weights, scopes=scopes, device=device)
-    run.priced = priced
-    run.own(real)
-    if isinstance(run, MemoryRun):
-        run.gpu = dialect == "cuda"
-        _hold(run.ledger, weights, [*given.values(), *islice(snapshot.tensors.values(), before, None)])
-    survivors = Survivors(weights.modules, snapshot)
-    if step is not None and step.whole is None:
-        weights.add(step.criterion, LOSS_PATH, 0)
-    made = Made(weights, scopes)
-    try:
-        with Interrupts() as interrupts, ExitStack() as stack:
-            stack.enter_context(switches_kept())
-            stack.enter_context(random_state_kept(lambda: run.drew))
-            stack.enter_context(preserved(snapshot, _mode(model, train or step is not None)))
-            stack.callback(run.finish)
-            reshaped = stack.enter_context(data_preserved(real))
-            if asked is not None:
-                stack.enter_context(backward_passes(asked.note))
-                stack.enter_context(below_autograd())
-            else:
-                stack.enter_context(torch.set_grad_enabled(step is not None or graph or not iterations))
-                if not execute:
-                    stack.enter_context(stood_in_for([*weights.tensors.values(), *held], specs, run.device))
-                    stack.enter_context(spoken(dialect, scopes.belongs))
-            stack.enter_context(handed_out(run.save, scopes.belongs))
-            if isinstance(run, AbstractRun):
-                stack.enter_context(boxes_cover_pictures(run))
-                stack.enter_context(types_told({*map(type, weights.modules)}))
-                if reuse_layers and asked is not None:
-                    stack.enter_context(LayerCache(run, scopes, weights))
-            stack.enter_context(made)
-            stack.enter_context(scopes)
-            args, kwargs = entered(inputs, given, inside, run.enter)
-            unread = Unread(model, kwargs, specs)
-            stack.callback(run.end)
-            stack.enter_context(run.entered())
-            try:
-                with interrupts.let_through():
-                    # A copy of the context keeps what the forward sets in context variables.
-                    copy_context().run(_call, model, args, kwargs, scopes, step, run, iterations)
-            except Exception as error:
-                if lacks_memory(error) and not execute:
-                    raise DataDependentError(
-                        f"the code {run.where()} reads the memory of a tensor, as torch.tensor([x, y]) and "
-                        "x.storage()[0] do, and this run computes only shapes: tensors have no memory. execute=True "
-                        "counts it on real tensors."
-                    ) from error
-                if scopes.strangers and isinstance(error, DataDependentError):
-                    raise InputError(
-                        "a thread that existed before the run worked on its tensors, and thoplw cannot follow it. "
-                        "It follows threads that the forward starts, and work that the forward gives to a "
-                        "ThreadPoolExecutor."
-                    ) from error
-                _say_where(error, run)
-                raise
-            finally:
-                del args, kwargs
-            made.settle(model)
-        used = weights.used(run.used, scopes.scopes)
-        never_read = unread.names(run)
-    finally:
-        made.forget()
-        left = survivors.forget(specs, run.made, watch)
-    again = asked is not None and asked.by_somebody  # capture() then runs once more under autograd, and warns there
-    for lost in snapshot.lost if not again else ():
-        warnings.warn(f"the forward {lost}, and this cannot be put back", RuntimeWarning, stacklevel=2)
-    if run.refusals and not again:
-        caught = run.refusals[0]
-        raise type(caught)(
-            f"{caught} The forward caught this error and went another way than on real tensors."
-        ) from caught
-    if names := names_of(left):
-        raise InputError(
-            f"the forward kept a tensor of this run in {', '.join(names[:3])}, and thoplw does not know what was "
-            "there before: set it again before the model runs. thoplw restores the attributes of modules, and the "
-            "variables of the file that defines the class of the model."
-        )
-    # Tensors that are not weights have values, and the run follows what is assigned to them.
-    reshaped = [tensor for tensor in reshaped if id(tensor) in weights.tensors]
-    if reshaped and not execute:
-        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in reshaped[:5])
-        raise InputError(
-            f"the forward assigned .data of another shape or dtype to tensors of the model, of shape {shapes}, and a "
-            "run that computes only shapes cannot follow that. execute=True counts it on real tensors."
-        )
-    phases = b"" if asked is not None else phases_of(run.steps)
-    return Trace(
-        modules=tuple(weights.infos),
-        scopes=tuple(scopes.scopes),
-        steps=tuple(run.steps),
-        used=used,
-        assumptions=tuple(run.assumptions),
-        torch=VERSION,
-        phases=phases,
-        unread=never_read,
-        given=tuple(map(specs.of, given.values())),
-        lifetimes=run.ledger.lifetimes(phases or bytes(len(run.steps))) if isinstance(run, MemoryRun) else None,
-        trained=run.trained if isinstance(run, WithGradients) and step is not None else (),
-    )
-
-
-def _mode(model: torch.nn.Module, train: bool) -> bool | None:
-    """Return the mode to put all modules in: false for evaluation, true for training; ``None`` changes no module.
-
-    A model that is in training mode already is not changed for training: some of its modules, such as frozen norms, may
-    be in evaluation mode on purpose.
-    """
-    return None if train and getattr(model, "training", True) else train
-
-
-def _held(step: Step, weights: Weights, snapshot: Snapshot) -> list[torch.Tensor]:
-    """Return the tensors of a training step that are not the model's. They are abstract in the run, as weights are."""
-    before = snapshot.tensors.keys() | weights.tensors.keys()
-    snapshot.add([step.loss, step.targets, step.optimizer, step.whole, *step.named()])
-    return [
-        tensor
-        for key, tensor in snapshot.tensors.items()
-        if key not in before and tensor.is_floating_point() and tensor.numel() > 1 and weights.hold(tensor)
-    ]
-
-
-def _hold(ledger: Ledger, weights: Weights, others: Iterable[torch.Tensor]) -> None:
-    """Note in the ledger what exists before a run: weights, buffers, and the other tensors of model and step."""
-    parameters = {weight.key for info in weights.infos for weight in info.parameters}
-    buffers = {weight.key for info in weights.infos for weight in info.buffers}
-    for keys, kind in ((parameters, Kind.WEIGHTS), (buffers, Kind.BUFFERS)):
-        ledger.hold((tensor for key, tensor in weights.tensors.items() if key in keys), kind)
-    ledger.hold(others, Kind.INPUTS)
+        return Attempt(model, *given, options, None).record()
 
 
 def expand(call: Call) -> tuple[Call, ...] | None:
@@ -317,63 +107,6 @@ def expand(call: Call) -> tuple[Call, ...] | None:
     args, kwargs = run.thaw((call.args, dict(call.kwargs)))
     with outside(), below_autograd():
         return run.take_apart(func, args, kwargs)[1]
-
-
-def _call(
-    model: torch.nn.Module,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    scopes: ModuleScopes,
-    step: Step | None,
-    run: Run,
-    iterations: int,
-) -> None:
-    """Call a model, or run the training step, and consume the generators in its output.
-
-    All of this is in the scope of the model. Hooks alone would not do: they do not fire for a class with a ``__call__``
-    of its own, and do not cover what a generator runs later.
-    """
-    with scopes.root(model, args, kwargs) as returned:
-        if step is None:
-            returned.append(model(*args, **kwargs))
-        elif isinstance(run, MemoryRun):
-            ledger = run.ledger
-            returned.append(step.repeat(model, args, kwargs, iterations, began=ledger.begin, returned=run.returned))
-        else:
-            returned.append(step.run(model, args, kwargs))
-        exhaust(returned[0])
-        if step is None and isinstance(run, MemoryRun):
-            run.returned(returned[0])
-
-
-def exhaust(output: Any) -> None:
-    """Consume every generator in an output, at any depth: a generator runs only while items are taken from it.
-
-    Raises:
-        InputError: a generator does not end, or the forward is asynchronous.
-    """
-    if isinstance(output, Coroutine):
-        output.close()
-        raise InputError(
-            "the forward is asynchronous (async def), and a run does not await it: give a module with a plain forward."
-        )
-    if isinstance(output, AsyncIterator):
-        raise InputError(
-            "the forward is an asynchronous generator (async def with yield), and a run does not await it: give a "
-            "module with a plain forward."
-        )
-    if isinstance(output, (tuple, list, Mapping)):
-        for each in output.values() if isinstance(output, Mapping) else output:
-            exhaust(each)
-    if not isinstance(output, Iterator):
-        return
-    for _ in islice(output, _MOST_ITEMS):
-        pass
-    if next(output, output) is not output:
-        raise InputError(
-            f"the forward returns a generator that has more than {_MOST_ITEMS:,} items: profile a module that takes as "
-            "many from it as you need."
-        )
 
 
 def _given(args: Sequence[Any], kwargs: Mapping[str, Any], execute: bool) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -394,34 +127,3 @@ def _shape_of(tensor: torch.Tensor) -> torch.Tensor:
     if not is_transformed(tensor):
         return tensor
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-
-
-def _require_values(weights: Weights, given: Mapping[int, torch.Tensor]) -> None:
-    """Refuse weights and inputs on the meta device: a real run needs values."""
-    name = weights.on_meta()
-    if name is not None:
-        raise InputError(f"execute=True needs real weights, and {name!r} is on the meta device; leave execute out.")
-    if any(tensor.is_meta for tensor in given.values()):
-        raise InputError("execute=True needs real inputs, and one is on the meta device; leave execute out.")
-
-
-def _say_where(error: Exception, run: Run) -> None:
-    """Add notes to an error of the forward: the innermost module that was running, and what was assumed before."""
-    if isinstance(error, ThoplwError):
-        return
-    if where := run.where():
-        add_note(error, f"raised {where}")
-    if run.refusals:
-        add_note(error, f"The forward had caught this: {run.refusals[0]}")
-    for assumption in dict.fromkeys((assumed.statement, assumed.target) for assumed in run.assumptions):
-        add_note(
-            error,
-            f"Assumed before: {assumption[0]} ({assumption[1]}). If that made a shape wrong, execute=True counts the "
-            "model on real tensors.",
-        )
-
-
-def _device(given: Mapping[int, torch.Tensor], real: Sequence[torch.Tensor]) -> torch.device:
-    """Return the device of the inputs, else that of the weights; the CPU if all are on the meta device."""
-    known = next(filterfalse(attrgetter("is_meta"), chain(given.values(), real)), None)
-    return torch.device("cpu") if known is None else known.device

@@ -368,12 +368,15 @@ class Specs:
 
 def abstract(spec: TensorSpec, device: torch.device) -> AbstractTensor:
     """Return a new abstract tensor with a spec, on a device; a dense one for the spec of a sparse tensor."""
-    strides = spec.strides or dense(spec.shape)
-    arguments = wrapper_arguments(spec.shape, strides, dtype_of(spec), device)
-    tensor: AbstractTensor = make_wrapper(AbstractTensor, *arguments)
+    tensor: AbstractTensor = make_wrapper(AbstractTensor, *wrapper_of(spec, device))
     tensor.spec = spec
     tensor.token = id(spec)
     return tensor
+
+
+def wrapper_of(spec: TensorSpec, device: torch.device) -> tuple[Any, ...]:
+    """The arguments of ``make_wrapper`` for an abstract tensor with a spec."""
+    return wrapper_arguments(spec.shape, spec.strides or dense(spec.shape), dtype_of(spec), device)
 
 
 def dtype_of(spec: TensorSpec) -> torch.dtype:

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from thoplw.capture.abstract import PLAIN, AbstractTensor, abstract
+from thoplw.capture.abstract import PLAIN, AbstractTensor, wrapper_of
 from thoplw.capture.abstract_run import AbstractRun
 from thoplw.capture.scopes import ModuleScopes
 from thoplw.capture.torch_internals import (
@@ -36,6 +36,7 @@ from thoplw.capture.torch_internals import (
     hooks_of,
     is_autocast_on,
     is_below_autograd,
+    make_wrapper,
     method_of_calls,
 )
 from thoplw.capture.weights import Weights
@@ -73,10 +74,17 @@ class _Layer:
 
 
 class _Answer(NamedTuple):
-    """The operators that a layer ran, and the spec of its output; ``None`` if it returned its input."""
+    """What a call of a layer did.
+
+    Attributes:
+        calls: the operators that it ran.
+        output: the spec of its output; ``None`` if it returned its input.
+        wrapper: the arguments of ``make_wrapper`` for a new output.
+    """
 
     calls: tuple[Call, ...]
-    output: TensorSpec | None
+    output: TensorSpec | None = None
+    wrapper: tuple[Any, ...] = ()
 
 
 class LayerCache:
@@ -144,7 +152,11 @@ class LayerCache:
         if answer is None:
             return self._learn(module, index, layer, key, x)
         self._run.used.update(used)
-        output = x if answer.output is None else abstract(answer.output, self._run.device)
+        output = x
+        if answer.output is not None:
+            output = make_wrapper(AbstractTensor, *answer.wrapper)
+            output.spec = answer.output
+            output.token = id(answer.output)
         scope = self._scopes.passed(index, module, x, output)
         for call in answer.calls:
             self._run.steps.append((call, scope))
@@ -174,7 +186,11 @@ class LayerCache:
         plain = output is x or (type(output) is AbstractTensor and output.assumed is None)
         alike = len(run.assumptions) == assumed and all(at == scope and run.memo.repeats(call) for call, at in steps)
         if plain and alike:
-            layer.answers[key] = _Answer(tuple([call for call, _ in steps]), None if output is x else output.spec)
+            calls = tuple([call for call, _ in steps])
+            if output is x:
+                layer.answers[key] = _Answer(calls)
+            else:
+                layer.answers[key] = _Answer(calls, output.spec, wrapper_of(output.spec, run.device))
         return output
 
 

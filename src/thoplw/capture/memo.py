@@ -7,14 +7,13 @@ from typing import Any
 import torch
 
 from thoplw import shapes
-from thoplw.capture.abstract import dtype_of
+from thoplw.capture.abstract import wrapper_of
 from thoplw.capture.data_dependent import VALUES, values_after
 from thoplw.capture.density import DENSITIES
 from thoplw.capture.nested import makes_nested
 from thoplw.capture.operators import decides_on_values, fills_out, is_mutable, overload_of, target_of
 from thoplw.capture.refusals import OF_SHAPES, OF_VALUES
 from thoplw.capture.sparse import makes_sparse
-from thoplw.capture.torch_internals import wrapper_arguments
 from thoplw.formulas.attention import PACKED
 from thoplw.record import Call, TensorSpec
 
@@ -98,7 +97,7 @@ class Answer:
             self.spec = spec = call.output
             self.token = id(spec)
             if same is None and not writes and self.assumed is None:
-                self.wrapper = wrapper_arguments(spec.shape, spec.strides, dtype_of(spec), device)
+                self.wrapper = wrapper_of(spec, device)
 
 
 class Memo:
