@@ -4,7 +4,8 @@ For example, the second ``nn.ReLU()`` of a network, on an input of the same shap
 This would be wrong for modules in general, because the forward of a module may read anything that Python can hold. The
 forward of each class in :data:`LAYERS` is torch's own: it reads its input and what the table names, nothing else. So
 the first call is run and recorded as usual, and a layer with the same class, attributes, specs of weights and spec of
-input repeats that record.
+input repeats that record. If only sizes differ, the layer would run the same operator on other specs: the shape rule of
+the operator then tells the output.
 
 A layer is run as usual when anything might make a difference: hooks, methods or weights that the instance overrides,
 training mode (batch norm counts batches there), keyword arguments, autocast, or a dispatch mode of the user. Calls
@@ -41,6 +42,7 @@ from thoplw.capture.torch_internals import (
 )
 from thoplw.capture.weights import Weights
 from thoplw.record import Call, TensorSpec
+from thoplw.shapes import SAME
 
 _Weights = Callable[[dict[str, Any]], tuple[torch.Tensor | None, ...]]
 _Attributes = Callable[[Any], tuple[Any, ...]]
@@ -61,9 +63,10 @@ class _Layer:
         weights: returns the parameters and buffers that forward reads, given the ``__dict__`` of a module.
         reads: returns the attributes that forward reads, given a module.
         answers: what each call did, by everything that could make a difference to it.
+        templates: the operator that calls run, by everything but sizes.
     """
 
-    __slots__ = ("answers", "cls", "forward", "reads", "weights")
+    __slots__ = ("answers", "cls", "forward", "reads", "templates", "weights")
 
     def __init__(self, cls: type[nn.Module], weights: _Weights, reads: _Attributes) -> None:
         self.cls = cls
@@ -71,6 +74,7 @@ class _Layer:
         self.weights = weights
         self.reads = reads
         self.answers: dict[tuple[Any, ...], _Answer] = {}
+        self.templates: dict[tuple[Any, ...], _Template] = {}
 
 
 class _Answer(NamedTuple):
@@ -85,6 +89,34 @@ class _Answer(NamedTuple):
     calls: tuple[Call, ...]
     output: TensorSpec | None = None
     wrapper: tuple[Any, ...] = ()
+
+
+class _Template(NamedTuple):
+    """The one operator that a layer runs, whatever the sizes of its input and weights.
+
+    Attributes:
+        call: a record of it.
+        places: where each tensor stands: its position among the arguments, and among the input and the weights.
+        rule: the shape rule of the operator.
+    """
+
+    call: Call
+    places: tuple[tuple[int, int], ...]
+    rule: Callable[..., Any]
+
+
+class _Asked(NamedTuple):
+    """A call of a layer.
+
+    Attributes:
+        key: everything that could make a difference to it.
+        alike: the same, without sizes.
+        tensors: the specs of the input and the weights; ``None`` for a missing weight.
+    """
+
+    key: tuple[Any, ...]
+    alike: tuple[Any, ...]
+    tensors: tuple[TensorSpec | None, ...]
 
 
 class LayerCache:
@@ -145,12 +177,17 @@ class LayerCache:
         (x,) = args
         try:
             used = [0 if tensor is None else id(tensor) for tensor in layer.weights(module.__dict__)]
-            key = (x.token, *layer.reads(module), *map(self._tokens.__getitem__, used))
+            reads = layer.reads(module)
+            key = (x.token, *reads, *map(self._tokens.__getitem__, used))
             answer = layer.answers.get(key)
         except (AttributeError, KeyError, TypeError):  # a missing attribute, an unknown weight, an unhashable attribute
             return call_as_usual(module, x)
         if answer is None:
-            return self._learn(module, index, layer, key, x)
+            alike = (len(x.spec.shape), *reads, *map(bool, used))
+            asked = _Asked(key, alike, (x.spec, *map(self._weights.specs.get, used)))
+            answer = self._derive(layer, asked)
+            if answer is None:
+                return self._learn(module, index, layer, asked, x)
         self._run.used.update(used)
         output = x
         if answer.output is not None:
@@ -174,7 +211,30 @@ class LayerCache:
             or dispatch_modes() != self._modes
         )
 
-    def _learn(self, module: nn.Module, index: int, layer: _Layer, key: tuple[Any, ...], x: AbstractTensor) -> Any:
+    def _derive(self, layer: _Layer, asked: _Asked) -> _Answer | None:
+        """Return what a call does that differs from one before in sizes alone; ``None`` if that is not known."""
+        template = layer.templates.get(asked.alike)
+        if template is None:
+            return None
+        like = template.call
+        args: Any = [*like.args]
+        for place, which in template.places:
+            args[place] = asked.tensors[which]
+        args = tuple(args)
+        shaped = template.rule(*args, **like.kwargs)
+        if shaped is SAME:
+            call = Call(target=like.target, overload=like.overload, args=args, kwargs=like.kwargs, output=args[0])
+            answer = _Answer((call,))
+        elif type(shaped) is TensorSpec:
+            spec = self._run.specs.intern(shaped)
+            call = Call(target=like.target, overload=like.overload, args=args, kwargs=like.kwargs, output=spec)
+            answer = _Answer((call,), spec, wrapper_of(spec, self._run.device))
+        else:  # the rule does not know such shapes, or torch refuses them
+            return None
+        layer.answers[asked.key] = answer
+        return answer
+
+    def _learn(self, module: nn.Module, index: int, layer: _Layer, asked: _Asked, x: AbstractTensor) -> Any:
         """Run a layer, and remember its record if another call can repeat it."""
         run, scopes = self._run, self._scopes
         before, assumed = len(run.steps), len(run.assumptions)
@@ -188,10 +248,29 @@ class LayerCache:
         if plain and alike:
             calls = tuple([call for call, _ in steps])
             if output is x:
-                layer.answers[key] = _Answer(calls)
+                layer.answers[asked.key] = _Answer(calls)
             else:
-                layer.answers[key] = _Answer(calls, output.spec, wrapper_of(output.spec, run.device))
+                layer.answers[asked.key] = _Answer(calls, output.spec, wrapper_of(output.spec, run.device))
+            if len(calls) == 1 and not _looks_at_sizes(layer.cls, asked.tensors):
+                rule = run.memo.rule_alone(calls[0])
+                places = _places(calls[0], asked.tensors)
+                if rule is not None and places is not None:
+                    layer.templates[asked.alike] = _Template(calls[0], places, rule)
         return output
+
+
+def _places(call: Call, tensors: tuple[TensorSpec | None, ...]) -> tuple[tuple[int, int], ...] | None:
+    """Return where the tensors of a layer stand in a call; ``None`` if it does not take each once, in their order."""
+    at = [place for place, value in enumerate(call.args) if type(value) is TensorSpec]
+    there = [which for which, spec in enumerate(tensors) if spec is not None]
+    if [call.args[place] for place in at] != [tensors[which] for which in there]:
+        return None
+    return tuple(zip(at, there, strict=True))
+
+
+def _looks_at_sizes(cls: type[nn.Module], tensors: tuple[TensorSpec | None, ...]) -> bool:
+    """Return whether a forward refuses some sizes: norms refuse to take statistics of a single value."""
+    return cls is nn.GroupNorm or (cls in _BATCH_NORMS and None in tensors[3:])
 
 
 # -- what the forward of each class reads ------------------------------------------------------------------------------
@@ -271,6 +350,8 @@ FUNCTIONS = (
     *"layer_norm linear pad relu relu6 silu softmax".split(),
 )
 _functions = attrgetter(*FUNCTIONS)
+
+_BATCH_NORMS = frozenset({nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d})
 
 #: The methods and functions as they were at import. If somebody has replaced one since, the cache does not apply.
 _METHODS = {cls: _methods(cls) for cls in LAYERS}

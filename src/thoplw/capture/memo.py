@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -109,7 +110,7 @@ class Memo:
 
     def __init__(self) -> None:
         self.operators: dict[int, Operator] = {}
-        self._repeatable: set[int] = set()
+        self._by_call: dict[int, Operator] = {}  # identity of a record -> its operator
 
     def meet(self, func: Any) -> Operator:
         """Return what is known of an operator that is met for the first time, and remember it."""
@@ -119,8 +120,15 @@ class Memo:
     def remember(self, operator: Operator, key: tuple[Any, ...], answer: Answer) -> None:
         """Keep an answer for arguments with this key."""
         operator.answers[key] = answer
-        self._repeatable.add(id(answer.call))  # the answer keeps the call, so no other object can get its identity
+        # The answer keeps the call, so no other object can get its identity.
+        self._by_call[id(answer.call)] = operator
 
     def repeats(self, call: Call) -> bool:
         """Return whether a call with the same specs would have this record again."""
-        return id(call) in self._repeatable
+        return id(call) in self._by_call
+
+    def rule_alone(self, call: Call) -> Callable[..., Any] | None:
+        """Return the shape rule of the operator of a remembered call, if nothing but the rule decides on its output."""
+        operator = self._by_call[id(call)]
+        more = operator.decides or operator.packed or operator.refuses or operator.density or operator.unusual
+        return None if more or operator.target in VALUES else operator.rule
