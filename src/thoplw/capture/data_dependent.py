@@ -25,6 +25,7 @@ from thoplw.capture.run import Run
 from thoplw.capture.torch_internals import real_type
 from thoplw.errors import DataDependentError
 from thoplw.record import TensorSpec
+from thoplw.traffic.usage import EVENLY
 
 Assume = Callable[..., Any]
 
@@ -276,13 +277,10 @@ _EVERY = "every candidate is kept"
 
 _DISTINCT = "all values are distinct"
 
-#: Assumed in its place of a mask whose density is known.
-_EVENLY = "routing is spread evenly"
-
 
 def kept(mask: torch.Tensor) -> str:
-    """Return the assumption about the positions at which a mask is true, in words."""
-    return _EVERY if density_of(mask) == 1 else _EVENLY
+    """Return the assumption about the positions at which a mask is true, in words; its density may be known."""
+    return _EVERY if density_of(mask) == 1 else EVENLY
 
 
 #: The most positions that are returned as real tensors: each takes 8 bytes for each dimension.
@@ -306,7 +304,7 @@ def _counts(mask: TensorSpec, output: TensorSpec) -> Taken:
     if not is_mask or output.dtype != "int64" or not 0 < output.numel <= _FEW:
         return None
     counts = _spread(round(mask.numel * mask.density), output.numel)
-    return _EVERY if mask.density == 1 else _EVENLY, counts.view(output.shape)
+    return _EVERY if mask.density == 1 else EVENLY, counts.view(output.shape)
 
 
 def _everywhere(mask: TensorSpec, output: TensorSpec) -> Taken:
@@ -317,7 +315,7 @@ def _everywhere(mask: TensorSpec, output: TensorSpec) -> Taken:
 
 def _somewhere(mask: TensorSpec, output: TensorSpec) -> Taken:
     """Assume that every expert gets a token."""
-    return (_EVENLY, torch.tensor(True, device=_HERE)) if mask.density != 1 and not output.shape else None
+    return (EVENLY, torch.tensor(True, device=_HERE)) if mask.density != 1 and not output.shape else None
 
 
 #: Operator -> the values that are assumed of its output.
@@ -336,7 +334,7 @@ ASSUMPTIONS: Mapping[str, tuple[str, Assume]] = MappingProxyType(
         "aten._pack_padded_sequence": ("", _packed),
         "aten._pad_packed_sequence": ("", _padded),
         "aten._unique2": (_DISTINCT, _distinct),
-        "aten.bincount": (_EVENLY, _histogram),
+        "aten.bincount": (EVENLY, _histogram),
         "aten.linalg_lstsq": ("", _least_squares),
         "aten.unique_consecutive": (_DISTINCT, _distinct_neighbours),
         "aten.unique_dim": (_DISTINCT, _distinct_slices),
