@@ -19,9 +19,7 @@ from thoplw.report.views import DEFAULT, column_names, sort_names
 NUMBERS = ("macs", "flops", "params", "trainable", "bytes")
 
 #: What a report without a device and without memory can be sorted by.
-SORTS = tuple(
-    name for name in sort_names() if name not in FIGURES or not (FIGURES[name].on_device or FIGURES[name].lacking)
-)
+SORTS = tuple(name for name in sort_names() if name not in FIGURES or not FIGURES[name].needs)
 
 
 class Block(nn.Module):
@@ -107,12 +105,12 @@ def test_cumulative_figures_end_at_a_depth() -> None:
 # -- columns ---------------------------------------------------------------------------------------------------------
 
 
-#: Columns of a report that names a device, and of one that was asked for memory.
-OF_DEVICES, OF_MEMORY = ("bound", "floor", "eager"), ("peak", "saved")
+#: Columns of a report that names a device, of one that was asked for memory, and of a training step.
+OF_OTHERS = ("bound", "floor", "eager", "peak", "saved", "phases")
 
 
 def test_what_every_column_says() -> None:
-    table = profile().table(columns=[name for name in column_names() if name not in (*OF_DEVICES, *OF_MEMORY)])
+    table = profile().table(columns=[name for name in column_names() if name not in OF_OTHERS])
     shown = dict(zip(table.columns, table.rows[1], strict=True))
     assert shown == {
         "Name": "0.first",
