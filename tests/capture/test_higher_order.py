@@ -179,6 +179,90 @@ def test_a_loop_on_a_value_sends_to_a_real_run_that_counts_it() -> None:
     assert thoplw.profile(model, X, convention="macs", execute=True, verbose=False)[0] == LINEAR
 
 
+# -- under autograd ---------------------------------------------------------------------------------------------------
+
+
+class Flows:
+    """Control flow by torch's operators."""
+
+    cond, while_loop, scan, map = torch.cond, hops.while_loop, hops.scan, hops.map
+
+
+class Python:
+    """The same in plain words."""
+
+    @staticmethod
+    def cond(holds: Any, if_true: Any, if_false: Any, operands: Any) -> Any:
+        return (if_true if holds else if_false)(*operands)
+
+    @staticmethod
+    def while_loop(goes_on: Any, body: Any, carried: Any) -> Any:
+        while goes_on(*carried):
+            carried = body(*carried)
+        return carried
+
+    @staticmethod
+    def scan(body: Any, carry: Any, xs: Any) -> Any:
+        outs = []
+        for x in xs:
+            carry, out = body(carry, x)
+            outs.append(out)
+        return carry, torch.stack(outs)
+
+    @staticmethod
+    def map(body: Any, xs: Any) -> Any:
+        return torch.stack([body(x) for x in xs])
+
+
+TRAINED: dict[str, Callable[..., Any]] = {  # the model, how it is written, steps of [2, 8]
+    "cond": lambda m, f, x: f.cond(torch.tensor(True), m.a, lambda x: double(m, x), (x[0],)),
+    "cond of what is trained": lambda m, f, x: f.cond(torch.tensor(False), m.a, lambda x: double(m, x), (m.a(x[0]),)),
+    "cond in cond": lambda m, f, x: f.cond(
+        torch.tensor(True), lambda x: f.cond(torch.tensor(False), m.a, m.b, (x,)), m.a, (m.b(x[0]),)
+    ),
+    "cond in while_loop": lambda m, f, x: f.while_loop(
+        lambda i, x: i < 3, lambda i, x: (i + 1, f.cond(i % 2 == 0, m.a, m.b, (x,))), (torch.tensor(0), x[0])
+    )[1],
+    "map": lambda m, f, x: f.map(m.a, m.b(x)),
+    "scan": lambda m, f, x: f.scan(lambda c, e: (torch.tanh(m.a(c) + m.b(e)), c * 2), x[0], x)[0],
+    "map in scan": lambda m, f, x: f.scan(lambda c, e: (torch.tanh(f.map(m.a, c) + m.b(e)), c * 2), x[0], x)[1],
+}
+
+
+@pytest.mark.parametrize("convention", ["macs", "flops"])
+@pytest.mark.parametrize("case", TRAINED)
+def test_a_step_through_control_flow_costs_what_it_does_in_plain_words(case: str, convention: str) -> None:
+    def phases(how: Any) -> dict[str, int]:
+        model = Two(lambda m, x: TRAINED[case](m, how, x))
+        given = {"loss": "sum", "optimizer": "sgd", "convention": convention, "verbose": False}
+        return thoplw.profile_training(model, torch.ones(3, 2, 8), **given).by_phase()
+
+    assert phases(Flows) == phases(Python)
+
+
+@pytest.mark.parametrize("case", TRAINED)
+def test_a_step_that_is_counted_trains_what_its_branches_hold(case: str) -> None:
+    trained = []
+    for how in (Flows, Python):
+        torch.manual_seed(0)
+        model = Two(lambda m, x: TRAINED[case](m, how, x))  # noqa: B023 # it is called here
+        with thoplw.count("macs") as counted:
+            model(torch.ones(3, 2, 8)).sum().backward()
+        trained.append((counted.total_macs, [weight.grad for weight in model.parameters()]))
+    assert trained[0][0] == trained[1][0]
+    assert torch.utils._pytree.tree_all(
+        lambda pair: pair[0] is pair[1] is None or torch.equal(*pair),
+        list(zip(trained[0][1], trained[1][1], strict=True)),
+        is_leaf=lambda each: isinstance(each, tuple),
+    )
+
+
+def test_torch_has_its_own_gradients_of_control_flow_afterwards() -> None:
+    before = dict(torch.ops.higher_order.cond.py_kernels)
+    thoplw.profile_training(Two(lambda m, x: TRAINED["cond"](m, Flows, x)), torch.ones(3, 2, 8), loss="sum")
+    assert dict(torch.ops.higher_order.cond.py_kernels) == before
+
+
 # -- prices of their own ----------------------------------------------------------------------------------------------
 
 

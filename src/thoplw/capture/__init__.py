@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from contextvars import copy_context
 from itertools import chain, filterfalse, islice
 from operator import attrgetter
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from thoplw.capture.criterion import LOSS_PATH
 from thoplw.capture.detection import boxes_cover_pictures
 from thoplw.capture.dialects import spoken
 from thoplw.capture.distributed import refuse_split
+from thoplw.capture.higher_order import differentiated
 from thoplw.capture.inputs import entered
 from thoplw.capture.interrupts import Interrupts
 from thoplw.capture.layer_cache import LayerCache
@@ -190,6 +192,7 @@ def _capture(
                 stack.enter_context(below_autograd())
             else:
                 stack.enter_context(torch.set_grad_enabled(step is not None or graph or not iterations))
+                stack.enter_context(differentiated(lambda: scopes.belongs(get_ident())))
                 if not execute:
                     stack.enter_context(stood_in_for([*weights.tensors.values(), *held], specs, run.device))
                     stack.enter_context(spoken(dialect, scopes.belongs))

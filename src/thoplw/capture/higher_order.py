@@ -12,7 +12,7 @@ Flex attention stays whole: its record says which part of the scores is computed
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from fractions import Fraction
 from types import MappingProxyType
@@ -24,7 +24,7 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 from thoplw.capture.nesting import map_tensors
 from thoplw.capture.operators import target_of
 from thoplw.capture.run import Run
-from thoplw.capture.torch_internals import kernel_in_python
+from thoplw.capture.torch_internals import flows_before_autograd, kernel_in_python
 from thoplw.formulas import FORMULAS
 from thoplw.record import ZERO, Call, Work
 
@@ -149,6 +149,11 @@ CONTROL_FLOW: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "higher_order.while_loop": _while_loop,
     }
 )
+
+
+def differentiated(when: Callable[[], bool]) -> AbstractContextManager[None]:
+    """Have autograd see what the functions of control flow run, and not the operator as one, while ``when`` says so."""
+    return flows_before_autograd([target.removeprefix("higher_order.") for target in CONTROL_FLOW], when)
 
 
 def _costliest(run: Run, func: Any, branches: Sequence[Any], operands: Sequence[Any]) -> Any:

@@ -14,7 +14,7 @@ import sys
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial, wraps
 from importlib import import_module
@@ -740,6 +740,57 @@ def _choosing(kernel: Callable[..., Any], composite: Any, when: Callable[[], boo
         return as_usual(*args, **kwargs) if made is NotImplemented else made
 
     return choose
+
+
+@contextmanager
+def flows_before_autograd(names: Iterable[str], when: Callable[[], bool]) -> Iterator[None]:
+    """Have control flow reach the innermost mode before autograd takes it, while that is ours and ``when`` says so.
+
+    Torch's own gradients of ``torch.cond`` and its like are of the tensors that it is given: of weights that its
+    functions hold there are none, unless it was compiled, which hands them over.
+
+    Args:
+        names: of operators that take functions; those that this torch does not have, or not loaded, are left out.
+        when: asked at each call, as all threads come here. Since 2.1.
+    """
+    with ExitStack() as undo:
+        for name in names:
+            operator = getattr(torch.ops.higher_order, name, None)
+            for key in _AUTOGRAD if hasattr(operator, "_dispatch_cache") else ():
+                _take_before(operator, key, when, undo)
+        yield
+
+
+#: What autograd is called for, by device.
+_AUTOGRAD = tuple(
+    getattr(torch._C.DispatchKey, f"Autograd{device}")
+    for device in ("CPU", "CUDA", "XPU", "MPS", "Meta")
+    if hasattr(torch._C.DispatchKey, f"Autograd{device}")
+)
+
+
+def _take_before(operator: Any, key: Any, when: Callable[[], bool], undo: ExitStack) -> None:
+    kernels = operator.py_kernels
+    before = kernels.get(key)
+    as_usual = before or kernels.get(torch._C.DispatchKey.Autograd)
+    if as_usual is None:
+        return
+
+    def choose(*args: Any, **kwargs: Any) -> Any:
+        if when() and isinstance(running_mode(), DispatchMode):
+            return operator.dispatch(torch._C.DispatchKey.Python, *args, **kwargs)
+        return as_usual(*args, **kwargs)
+
+    def put_back() -> None:
+        if before is None:
+            del kernels[key]
+        else:
+            kernels[key] = before
+        operator._dispatch_cache.pop(key, None)
+
+    undo.callback(put_back)
+    kernels[key] = choose
+    operator._dispatch_cache.pop(key, None)
 
 
 @contextmanager
