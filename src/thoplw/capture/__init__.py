@@ -25,7 +25,7 @@ from thoplw.capture.backward import MarkedScopes
 from thoplw.capture.criterion import LOSS_PATH
 from thoplw.capture.detection import boxes_cover_pictures
 from thoplw.capture.dialects import spoken
-from thoplw.capture.distributed import refuse_split
+from thoplw.capture.distributed import refuse_copies, refuse_split
 from thoplw.capture.higher_order import differentiated
 from thoplw.capture.inputs import entered
 from thoplw.capture.interrupts import Interrupts
@@ -157,6 +157,7 @@ def _capture(
         _require_values(weights, given)
     else:
         refuse_traced(weights.modules)
+        refuse_copies({*map(type, weights.modules)})
     snapshot.add_modules(weights.modules, weights.tensors)
     before = len(snapshot.tensors)
     held = _held(step, weights, snapshot) if step is not None else []
