@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -63,6 +64,13 @@ def test_a_real_run_needs_values(part: str) -> None:
         capture(model, (x,), {}, execute=True)
 
 
+@dataclass
+class Kept:
+    """What a forward returns."""
+
+    items: Any
+
+
 class Linear(nn.Module):
     """32 MACs, in a forward that does what ``way`` says."""
 
@@ -82,10 +90,21 @@ class Linear(nn.Module):
         (lambda linear, x: map(linear, [x, x]), 64),
         (lambda linear, x: iter([linear(x)]), 32),
         (lambda linear, x: {"a": [x, (linear(x) for _ in range(3))]}, 96),
+        (lambda linear, x: ((linear(x) for _ in range(2)) for _ in range(2)), 128),
+        (lambda linear, x: Kept(linear(x) for _ in range(3)), 96),
         (lambda linear, x: (thoplw.profile(linear, torch.ones(2, 4), verbose=False, execute=True), linear(x))[1], 32),
         (lambda linear, x: (thoplw.profile(linear, (2, 4), verbose=False), linear(x))[1], 32),
     ],
-    ids=["generator", "map", "iterator", "generator inside", "nested and executed", "nested"],
+    ids=[
+        "generator",
+        "map",
+        "iterator",
+        "generator inside",
+        "generators in one",
+        "in a dataclass",
+        "nested and executed",
+        "nested",
+    ],
 )
 def test_what_a_forward_puts_off_is_counted_and_a_run_inside_is_not(way: Any, macs: int, execute: bool) -> None:
     info = thoplw.profile(Linear(way), (2, 4), convention="macs", verbose=False, execute=execute)[2]

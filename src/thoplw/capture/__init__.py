@@ -12,6 +12,7 @@ import warnings
 from collections.abc import AsyncIterator, Container, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from contextvars import copy_context
+from dataclasses import fields, is_dataclass
 from itertools import chain, filterfalse, islice
 from operator import attrgetter
 from threading import get_ident
@@ -361,13 +362,20 @@ def exhaust(output: Any) -> None:
             "the forward gives its items asynchronously (async def with yield), and nobody asks for them: give a "
             "module with a plain forward."
         )
-    if isinstance(output, (tuple, list, Mapping)):
-        for each in output.values() if isinstance(output, Mapping) else output:
-            exhaust(each)
+    if isinstance(output, (tuple, list)):
+        held: Iterable[Any] = output
+    elif isinstance(output, Mapping):
+        held = output.values()
+    elif is_dataclass(output) and not isinstance(output, type):
+        held = [getattr(output, field.name, None) for field in fields(output)]
+    elif isinstance(output, Iterator):
+        held = islice(output, _MOST_ITEMS)
+    else:
+        return
+    for each in held:
+        exhaust(each)
     if not isinstance(output, Iterator):
         return
-    for _ in islice(output, _MOST_ITEMS):
-        pass
     if next(output, output) is not output:
         raise InputError(
             f"the forward returns a generator that goes on after {_MOST_ITEMS:,} items: profile a module that takes "
