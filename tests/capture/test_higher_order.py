@@ -442,3 +442,85 @@ assert torch._dynamo.eval_frame._stance.stance == "default"
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.split() == [str(4 * 64 * 16)], done.stderr
+
+
+SCORES = {  # a function of scores -> what more a step costs: of the table t @ h, a product forward and two backward
+    "as they are": (None, 0),
+    "scaled by a weight": (lambda m: lambda score, b, h, i, j: score * m.scale[h], 0),
+    "scaled by what a layer makes": (lambda m: _scaled_by(m.a(m.scale)), 64),
+}
+
+
+def _scaled_by(table: torch.Tensor) -> Callable[..., Any]:
+    return lambda score, b, h, i, j: score * table[h]
+
+
+class Trained(Two):
+    """Attention of 8 heads over 256 positions of 4, whose input is trained."""
+
+    def __init__(self, scores: Any, mask: Any = None) -> None:
+        super().__init__(lambda m, q: q)
+        self.scale, self.b = nn.Parameter(torch.ones(8)), nn.Linear(4, 4, bias=False)
+        self.scores, self.mask = scores, mask
+
+    def forward(self, q: torch.Tensor) -> torch.Tensor:
+        from torch.nn.attention.flex_attention import flex_attention
+
+        q = self.b(q)
+        return flex_attention(q, q, q, score_mod=self.scores and self.scores(self), block_mask=self.mask)
+
+
+@pytest.mark.parametrize("memory", [False, True])
+@pytest.mark.parametrize("case", SCORES)
+def test_flex_attention_is_trained_as_on_cuda(case: str, memory: bool) -> None:
+    scores, more = SCORES[case]
+    layer, once = 8 * 256 * 4 * 4, 8 * 256**2 * 8
+    given = {"loss": "sum", "device": "cuda", "optimizer": "sgd", "verbose": False, "memory": memory}
+    info = thoplw.profile_training(Trained(scores), torch.ones(1, 8, 256, 4), **given)
+    # The backward of attention is five products of which one repeats the forward's first.
+    phases = {"forward": layer + once + more, "recomputation": once // 2, "backward": layer + 2 * once + 2 * more}
+    assert info.by_phase() == {**phases, "update": 0}
+    assert (dict(info.uncounted), dict(info.assumptions)) == ({}, {})
+    trained = [weight for weight in ("scale",) if scores is not None]
+    flops = thoplw.profile_training(Trained(scores), torch.ones(1, 8, 256, 4), **given, convention="flops")
+    assert flops.by_phase()["update"] == 16 + 8 * len(trained) + (72 if more else 0)
+
+
+def test_flex_attention_is_trained_in_the_blocks_of_its_mask() -> None:
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    mask = create_block_mask(causal, None, None, 256, 256, device="cpu")
+    given = {"loss": "sum", "device": "cuda", "convention": "macs-causal", "verbose": False}
+    info = thoplw.profile_training(Trained(None, mask), torch.ones(1, 8, 256, 4), **given)
+    layer, once = 8 * 256 * 4 * 4, 8 * 3 * 128**2 * 8
+    assert info.by_phase() == {
+        "forward": layer + once,
+        "recomputation": once // 2,
+        "backward": layer + 2 * once,
+        "update": 0,
+    }
+
+
+def test_flex_attention_is_as_before_a_step_on_cuda() -> None:
+    model, q = Trained(None), torch.ones(1, 8, 256, 4)
+    thoplw.profile_training(model, q, loss="sum", device="cuda", verbose=False)
+    for way in (model, lambda q: thoplw.profile_training(model, q, loss="sum", device="cpu")):
+        with pytest.raises(NotImplementedError, match="does not support backward on CPU"):
+            way(q)
+
+
+@pytest.mark.parametrize("rows", [2, 300], ids=["known", "unknown"])
+def test_what_is_rehearsed_takes_no_memory(rows: int) -> None:
+    def peak(forward: Callable[..., Any]) -> int:
+        info = thoplw.profile(Two(forward), torch.ones(rows, 8), memory=True, verbose=False)[2]
+        return int(info.memory.peak)
+
+    branched = peak(lambda m, x: torch.cond(x.sum() > 100, m.a, lambda x: double(m, x), (x,)))
+    assert 0 <= branched - peak(double) <= 8  # for what decides
+
+
+def test_the_memory_of_flex_attention_is_that_of_its_outputs() -> None:
+    (model, inputs) = flex(*[(2, 2, 16, 8)] * 3)
+    info = thoplw.profile(model, inputs, memory=True, verbose=False)[2]
+    weights, output, rows = 2 * 72 * 4, 2 * 2 * 16 * 8 * 4, 2 * 2 * 16 * 4
+    assert weights + 4 * output + 2 * rows <= info.memory.peak <= weights + 4 * output + 2 * rows + 64

@@ -304,7 +304,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
     def whole(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What a shape rule says."""
         target = target_of(func)
-        shaped = shapes.RULES[target](*self.freeze(args[:3])) if target in shapes.RULES else None
+        shaped = shapes.RULES[target](*self.freeze(args)) if target in shapes.RULES else None
         if shaped is None:
             raise self.refuse(
                 InputError(

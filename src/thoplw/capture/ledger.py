@@ -26,7 +26,7 @@ import torch
 
 from thoplw.capture.abstract import AbstractTensor
 from thoplw.capture.nesting import tensors_in
-from thoplw.capture.operators import target_of
+from thoplw.capture.operators import is_higher_order, target_of
 from thoplw.capture.sparse import makes_sparse
 from thoplw.capture.torch_internals import SPARSE, memory_of, schema_of, stored_in, without_modes
 from thoplw.errors import InputError
@@ -323,6 +323,8 @@ def _viewed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[to
 @cache
 def place_of_viewed(func: Any) -> tuple[int, str]:
     """Position and name of the argument that an operator returns views of; ``-1, ""`` where there is none."""
+    if is_higher_order(func):  # flex attention: all that it returns is new
+        return -1, ""
     schema = schema_of(func)
     if target_of(func) in _VIEWS:
         return 0, schema.arguments[0].name

@@ -17,7 +17,7 @@ from thoplw.capture.nesting import tensors_in
 from thoplw.capture.operators import target_of
 from thoplw.capture.torch_internals import current_node, graph_task, is_held_once, number_of_node
 from thoplw.capture.training_run import TrainingRun
-from thoplw.record import Kind
+from thoplw.record import Kind, Step
 
 #: What cuBLAS is given to work in, from the first product of matrices of a thread on: by default 2 buffers of 4,096 KiB
 #: and 8 of 16 KiB, as ``CUBLAS_WORKSPACE_CONFIG=:4096:2:16:8`` says it ("Reproducibility" in torch's documentation). On
@@ -70,6 +70,7 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         super().__init__(**shared)
         self.ledger = Ledger(self._all)
         self._workspaces: set[tuple[int, bool]] = set()  # those that there are, and whether for backward passes
+        self._rehearses = False
         self._node = -1  # the number of the node of the graph that a backward pass is at
         self._since = 0  # the step with which that began
 
@@ -83,6 +84,16 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         """Note what the model returned, and keys and values among that."""
         self.ledger.note(tensors_in(output), Kind.OUTPUTS)
         self.ledger.note(_in_caches(output), Kind.CACHE)
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[list[Step]]:
+        """Run something without counting it, nor the memory that it takes."""
+        before, self._rehearses = self._rehearses, True
+        try:
+            with super().rehearsal() as seen:
+                yield seen
+        finally:
+            self._rehearses = before
 
     def handed_on(self, tensors: Iterable[torch.Tensor]) -> None:
         """Note what one call of a model leaves to the next."""
@@ -108,6 +119,8 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
     def _run_one(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         self._look_at_node()
         output = super()._run_one(func, types, args, kwargs)
+        if self._rehearses:
+            return output
         if func is _SUM and self._is_added_in_place(args, output):
             output.memory = args[0].memory
         self.ledger.record(func, args, kwargs or {}, output)

@@ -757,8 +757,48 @@ def flows_before_autograd(names: Iterable[str], when: Callable[[], bool]) -> Ite
         for name in names:
             operator = getattr(torch.ops.higher_order, name, None)
             for key in _AUTOGRAD if hasattr(operator, "_dispatch_cache") else ():
-                _take_before(operator, key, when, undo)
+                _take_before(operator, key, partial(_to_the_mode, operator), when, undo)
         yield
+
+
+@contextmanager
+def flex_attention_trained(when: Callable[[], bool], read: Callable[..., tuple[Any, ...]]) -> Iterator[None]:
+    """Have flex attention make gradients of tensors of the CPU, while ``when`` says so, as it does on CUDA. Since 2.5.
+
+    Torch has no kernel for them on the CPU, and refuses; here none is run, nor is the function of scores traced.
+
+    Args:
+        when: asked at each call, as all threads come here.
+        read: ``read(query, score_mod)`` returns what stands for all that the function reads and that is trained.
+    """
+    public, private = map(
+        sys.modules.get, ("torch.nn.attention.flex_attention", "torch._higher_order_ops.flex_attention")
+    )
+    replaced = {"_validate_device": public, "create_fw_bw_graph": private}
+    if not all(hasattr(module, name) for name, module in replaced.items()):
+        yield
+        return
+
+    def with_read(as_usual: Callable[..., Any], query: Any, key: Any, value: Any, score_mod: Any, *rest: Any) -> Any:
+        mask, scale, options, buffers, *more = (*rest, ()) if len(rest) == 3 else rest
+        return as_usual(query, key, value, score_mod, mask, scale, options, (*buffers, *read(query, score_mod)), *more)
+
+    with ExitStack() as undo:
+        for name, module in replaced.items():
+            undo.callback(setattr, module, name, getattr(module, name))
+            setattr(module, name, _unless(when, getattr(module, name)))
+        for key in _AUTOGRAD:
+            _take_before(torch.ops.higher_order.flex_attention, key, with_read, when, undo)
+        yield
+
+
+def _unless(when: Callable[[], bool], function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that does nothing, and returns its first argument and nothing else, while ``when`` says so."""
+    return lambda *args: (args[0], None) if when() else function(*args)
+
+
+def _to_the_mode(operator: Any, as_usual: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return operator.dispatch(torch._C.DispatchKey.Python, *args, **kwargs)
 
 
 #: What autograd is called for, by device.
@@ -769,7 +809,10 @@ _AUTOGRAD = tuple(
 )
 
 
-def _take_before(operator: Any, key: Any, when: Callable[[], bool], undo: ExitStack) -> None:
+def _take_before(
+    operator: Any, key: Any, instead: Callable[..., Any], when: Callable[[], bool], undo: ExitStack
+) -> None:
+    """Call ``instead(kernel of autograd, *arguments)``, while a mode of ours is the innermost and ``when`` says so."""
     kernels = operator.py_kernels
     before = kernels.get(key)
     as_usual = before or kernels.get(torch._C.DispatchKey.Autograd)
@@ -778,7 +821,7 @@ def _take_before(operator: Any, key: Any, when: Callable[[], bool], undo: ExitSt
 
     def choose(*args: Any, **kwargs: Any) -> Any:
         if when() and isinstance(running_mode(), DispatchMode):
-            return operator.dispatch(torch._C.DispatchKey.Python, *args, **kwargs)
+            return instead(as_usual, *args, **kwargs)
         return as_usual(*args, **kwargs)
 
     def put_back() -> None:
