@@ -39,6 +39,8 @@ from thoplw.capture.torch_internals import (
     current_node,
     dispatch_modes,
     exchange,
+    flex_attention_trained,
+    flows_before_autograd,
     foreach_on_cpu,
     function_modes,
     graph_task,
@@ -779,3 +781,37 @@ def test_composites_call_other_kernels() -> None:
         answers[0] = False
         assert torch.dropout(x, 1.0, True).tolist() == [0, 0]
     assert torch.dropout(x, 1.0, True).tolist() == [0, 0]
+
+
+class Branches(DispatchMode):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
+    """Takes the first branch of ``torch.cond``, as plain Python."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.higher_order.cond:
+            return args[1](*args[3])
+        return func(*args, **(kwargs or {}))
+
+
+@since("2.6", "what it is called with is another before")
+def test_control_flow_reaches_a_mode_before_autograd() -> None:
+    cond, layer, x = torch.ops.higher_order.cond, nn.Linear(2, 2), torch.ones(1, 2)
+    before = dict(cond.py_kernels)
+    for when in (True, False):
+        with flows_before_autograd(["cond", "no_such_flow"], lambda when=when: when), Branches():
+            assert cond(torch.tensor(True), layer, layer, (x,)).requires_grad == when
+    assert dict(cond.py_kernels) == before
+
+
+@since("2.14", "its check goes by another name")
+def test_flex_attention_is_not_refused_for_the_cpu() -> None:
+    from torch.nn.attention import flex_attention
+
+    check, q = flex_attention._validate_device, torch.ones(1, 1, 4, 4, requires_grad=True)
+    for when in (True, False):
+        with flex_attention_trained(lambda when=when: when, lambda query, score_mod: ()):
+            if when:
+                flex_attention._validate_device(q, q, q)
+                continue
+            with pytest.raises(NotImplementedError, match="backward on CPU"):
+                flex_attention._validate_device(q, q, q)
+    assert flex_attention._validate_device is check
