@@ -29,9 +29,9 @@ from typing import Any
 
 import torch
 
-from thoplw.capture import exhaust
 from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.clocks import Cuda, Processor, clock_for
+from thoplw.capture.generators import exhaust
 from thoplw.capture.inputs import copied, entered
 from thoplw.capture.interrupts import Interrupts
 from thoplw.capture.memories import Memories, sums_of
