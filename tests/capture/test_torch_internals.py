@@ -35,6 +35,7 @@ from thoplw.capture.torch_internals import (
     call_as_usual,
     caller_of_instead,
     calling_instead,
+    constructs_subclass,
     copy_of_memory,
     current_node,
     dispatch_modes,
@@ -187,6 +188,16 @@ def test_words_for_a_tensor_without_memory() -> None:
             read()
         assert lacks_memory(raised.value)
     assert not lacks_memory(RuntimeError("else"))
+
+
+def test_a_class_of_tensors_is_not_constructed_in_a_mode() -> None:
+    class Marked(torch.Tensor):
+        pass
+
+    with pytest.raises(RuntimeError) as raised, Silent():
+        Marked(2, 3)
+    assert constructs_subclass(raised.value)
+    assert not constructs_subclass(RuntimeError("else"))
 
 
 def test_an_operator_that_reads_a_value() -> None:

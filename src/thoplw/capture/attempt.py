@@ -43,7 +43,14 @@ from thoplw.capture.step import Step
 from thoplw.capture.storages_run import StoragesRun
 from thoplw.capture.survivors import Survivors, names_of
 from thoplw.capture.switches import switches_kept
-from thoplw.capture.torch_internals import VERSION, backward_passes, below_autograd, handed_out, lacks_memory
+from thoplw.capture.torch_internals import (
+    VERSION,
+    backward_passes,
+    below_autograd,
+    constructs_subclass,
+    handed_out,
+    lacks_memory,
+)
 from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, WithGradients, phases_of
 from thoplw.capture.types_told import types_told
 from thoplw.capture.unread import Unread
@@ -272,6 +279,12 @@ class Attempt:
                 f"the code {self._run.where()} reads the memory of a tensor, as torch.tensor([x, y]) and "
                 "x.storage()[0] do, and this run computes only shapes: tensors have no memory. execute=True counts it "
                 "on real tensors."
+            )
+        if constructs_subclass(error):
+            return InputError(
+                f"the code {self._run.where()} calls the constructor of a class of tensors, such as CausalBias of "
+                "torch.nn.attention.bias, and torch cannot do that while operators are recorded. Make the tensor "
+                "before the model runs, in __init__ say, or with tensor.as_subclass(cls)."
             )
         if self._scopes.strangers and isinstance(error, DataDependentError):
             return InputError(

@@ -102,6 +102,14 @@ def lacks_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
 
 
+def constructs_subclass(error: Exception) -> bool:
+    """Whether torch raised this because a mode is on, and the constructor of a class of tensors was called. Since 2.0.
+
+    It makes a plain tensor first, which the mode has handed to Python when it is to become one of the class.
+    """
+    return isinstance(error, RuntimeError) and "Creating a new Tensor subclass" in str(error)
+
+
 def reads_values(error: NotImplementedError) -> bool:
     """Whether torch raised this because an operator reads a value where there is none. Since 2.0, up to 2.3."""
     return "aten::_local_scalar_dense" in str(error)
