@@ -78,7 +78,7 @@ class AbstractTensor(torch.Tensor):
             return NotImplemented
         raise DataDependentError(
             f"{func} was called, outside of the run, on a tensor of the run, which has a shape but no values. "
-            "Inside custom_ops, read shapes only (x.shape, x.numel()). A thread that was there before the run cannot "
+            "Inside custom_ops, read shapes only (x.shape, x.numel()). A thread that existed before the run cannot "
             "take part in it. execute=True gives real tensors."
         )
 

@@ -1,6 +1,6 @@
-"""One attempt to run a model and record it: read the model, run it, put everything back, and tell what ran.
+"""One attempt to run a model and record it: read the model, run it, put everything back, and return what ran.
 
-For example the forward of most models is recorded below autograd, at the first attempt. A forward that asks for
+For example, the forward of most models is recorded below autograd, at the first attempt. A forward that asks for
 gradients itself needs autograd: :func:`thoplw.capture.capture` then makes a second attempt, with it.
 """
 
@@ -93,7 +93,7 @@ class Attempt:
             args: positional inputs.
             kwargs: keyword inputs.
             options: how to run it.
-            asked: is told whether the forward asks for gradients, in a run below autograd; ``None`` for a run under it.
+            asked: notes whether the forward asks for gradients, in a run below autograd; ``None`` for a run under it.
 
         Raises:
             InputError: a parameter is not initialised yet, a tensor or module is split over processes, or a real run
@@ -163,7 +163,7 @@ class Attempt:
         finally:
             self._made.forget()
             left = self._survivors.forget(self._specs, run.made, self._options.watch)
-        if self._asked is None or not self._asked.by_somebody:  # else there is another attempt, which tells these
+        if self._asked is None or not self._asked.by_somebody:  # else another attempt follows, and reports these
             for lost in self._snapshot.lost:
                 warnings.warn(f"the forward {lost}, and this cannot be put back", RuntimeWarning, stacklevel=3)
             if run.refusals:
@@ -273,7 +273,7 @@ class Attempt:
                 run.returned(returned[0])
 
     def _better(self, error: Exception) -> ThoplwError | None:
-        """Return what says more than an error of the forward, where a run without values or threads caused it."""
+        """Return an error that says more than that of the forward, if missing values or a strange thread caused it."""
         if lacks_memory(error) and not self._options.execute:
             return DataDependentError(
                 f"the code {self._run.where()} reads the memory of a tensor, as torch.tensor([x, y]) and "
@@ -288,7 +288,7 @@ class Attempt:
             )
         if self._scopes.strangers and isinstance(error, DataDependentError):
             return InputError(
-                "a thread that was there before the run worked on its tensors, and thoplw cannot follow it. It follows "
+                "a thread that existed before the run worked on its tensors, and thoplw cannot follow it. It follows "
                 "threads that the forward starts, and work that the forward gives to a ThreadPoolExecutor."
             )
         return None
@@ -327,8 +327,8 @@ def _refuse_kept(places: list[str]) -> None:
     """Refuse a forward that kept a tensor of the run in a place whose content before the run is not known."""
     if places:
         raise InputError(
-            f"the forward kept a tensor of this run in {', '.join(places[:3])}, and thoplw cannot put back what was "
-            "there before: set it anew before the model runs. thoplw puts back the attributes of modules, and the "
+            f"the forward kept a tensor of this run in {', '.join(places[:3])}, and thoplw does not know what was "
+            "there before: set it again before the model runs. thoplw restores the attributes of modules, and the "
             "variables of the file that defines the class of the model."
         )
 

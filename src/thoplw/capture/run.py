@@ -31,9 +31,9 @@ from thoplw.capture.weights import Weights
 from thoplw.errors import ThoplwError
 from thoplw.record import Assumption, Call, Step, TensorSpec
 
-_UNFINISHED = "what threads do that the forward started and did not wait for is no part of it"
+_UNFINISHED = "work in threads that the forward did not wait for is not counted"
 
-_STRANGERS = "what threads did with its modules that were there before is no part of it"
+_STRANGERS = "calls of modules by threads that existed before the run are not counted"
 
 #: How many seconds to wait for a thread that the forward started and that may have to end yet.
 _MOMENT = 0.2
