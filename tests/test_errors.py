@@ -34,7 +34,7 @@ def test_names_that_go_on_from_it_come_first() -> None:
         ("Qwen3", "qwen3"),
         ("dt_sd", "DT_SD"),
         ("bert-base-uncased", "bert"),
-        ("org/GPT-2-large", "gpt-2"),
+        ("org/GPT-2-xl", "gpt-2"),
     ],
 )
 def test_case_and_what_follows_a_name_do_not_count(typed: str, meant: str) -> None:

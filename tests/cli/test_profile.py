@@ -316,7 +316,8 @@ def test_help_is_readable_at_80_columns(command: str) -> None:
     shown = [sys.executable, "-m", "thoplw", command, "--help"]
     text = subprocess.run(shown, env=environment, capture_output=True, text=True, check=True).stdout
     assert max(map(len, text.splitlines())) <= 80
-    assert "<bool>" not in text
+    assert not re.search(r"<(bool|str|list)", text)
+    assert not re.search(r"\[\[|\.\.\.\}|\]\.\.\.\]", text)  # [[WORDS]...]
     assert "BOOLEAN" not in text
     # What an option does has at least half of the line, and its name is never broken.
     starts = [len(line) - len(line.lstrip("│ ")) for line in text.splitlines() if re.match(r"│ {30,}\w", line)]
@@ -342,6 +343,10 @@ def test_help_is_readable_at_80_columns(command: str) -> None:
         ["profile", "resnet18", "--execute", "--sort", "peak"],
         ["train", "resnet18", "--sort", "floor"],
         ["train", "resnet18", "--clip", "0"],
+        ["train", "resnet18", "--optimizer", "sgdd"],
+        ["memory", "resnet18", "--optimizer", "adamv"],
+        ["check", "resnet18", "--max-macs", "1G", "--solve", "batch=0:4"],
+        ["survey", "resnet18", "--scheduler", "cluster"],
         ["train", "resnet18", "--scaler"],
         ["memory", "resnet18", "--device", "cuda"],
         ["generate", "hf:gpt2", "--kv-dtype", "fp9"],
@@ -406,6 +411,18 @@ def test_arguments_in_messages_are_options(message: str, expected: str) -> None:
 def test_what_a_model_says_is_left_as_it_is(run: Run, write: Write) -> None:
     name = write("def build(): raise ValueError('depth=3 is odd\\x1b[31m\\a')")
     assert run("profile", f"{name}:build").stderr == "error: ValueError: depth=3 is odd\\x1b[31m\\x07\n"
+
+
+def test_who_types_a_model_for_a_command_is_told(run: Run) -> None:
+    result = run("resnet18")
+    assert result.exit_code == 2
+    assert "For a model write: thoplw profile resnet18" in " ".join(result.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("command", [(), ("profile",), ("survey",)])
+def test_a_short_option_shows_the_help_too(command: tuple[str, ...], run: Run) -> None:
+    assert run(*command, "-h").stdout == run(*command, "--help").stdout
+    assert not re.search(r"<(bool|str|list)", run(*command, "-h").stdout)
 
 
 def test_version(run: Run) -> None:

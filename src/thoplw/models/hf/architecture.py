@@ -61,12 +61,10 @@ def configuration(name: str) -> Any:
         config = CONFIG_MAPPING[name](**COMPLETE.get(name, {}))
         _bring_into_vocabulary(config)
     else:
-        error = UnknownNameError("model type of transformers (or folder with a config.json)", name, CONFIG_MAPPING)
+        unknown = UnknownNameError("model type of transformers (or folder with a config.json)", name, CONFIG_MAPPING)
         if "/" in name:
-            error.args = (
-                f"{error} thoplw downloads nothing: put the config.json of a model into a folder, and name it",
-            )
-        raise error
+            unknown.args = (f"{unknown} thoplw downloads nothing: put a config.json into a folder, and name that",)
+        raise unknown
     return config
 
 
