@@ -29,10 +29,10 @@ class InputError(ThoplwError, ValueError):
     """An argument cannot be used: the message quotes it, and says what to give instead."""
 
 
-#: Of so many names the other is told too: who writes "gpu" does not mean "cpu".
+#: If so few names are known, the message lists them all, besides the similar one: "gpu" is not meant to be "cpu".
 _FEW = 2
 
-#: So many names are listed, where none is similar.
+#: If no name is similar, the message lists all names, up to this many.
 _LISTED = 24
 
 #: A part of what was typed that has no more characters than this is not taken for a name.
@@ -95,7 +95,7 @@ class NoFormulaError(ThoplwError):
 
 
 class MissingExtraError(ThoplwError, ImportError):
-    """An optional package is not installed, or does not work with what is."""
+    """An optional package is not installed, or does not work with the packages that are."""
 
     def __init__(self, package: str, purpose: str, problem: str = "") -> None:
         problem = problem or f"which is not installed: pip install {package}"
