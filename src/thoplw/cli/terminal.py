@@ -68,6 +68,7 @@ _OPTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"\bfmt, columns, sort, top and own\b", "--fmt, --columns, --sort, --top and --cumulative"),
     (r"\bsort, top and own\b", "--sort, --top and --cumulative"),
     (r"\b(only|use) depth\b", r"\1 --depth"),
+    (r"\bof a training step: thoplw\.profile_training$", "of a training step: thoplw train shows them"),
 )
 
 

@@ -174,6 +174,8 @@ class View:
 def _refuse_lacking(where: str, figure: Figure, profile: Profile) -> None:
     if figure.is_lacking(profile.total):
         raise InputError(f"{where}: this report has no {figure.label.lower()}: {figure.lacking}")
+    if figure.name == "phases" and not profile.has_phases:
+        raise InputError(f"{where}: this report has no phases, which are of a training step: thoplw.profile_training")
 
 
 def total_line(profile: Profile) -> str:
