@@ -271,7 +271,7 @@ const figureOf = (component, figure) => moduleOf(component)[view.scope][figure];
 const pen = document.createElement("canvas").getContext("2d");
 const family = getComputedStyle(document.body).fontFamily;
 const { fontFamily: mono } = getComputedStyle(document.querySelector("#trail"));
-const WIDEST = 440, NARROWEST_NAME = 170, NARROWEST_SHAPES = 76, CELL = 20, ARROW = 32, SCROLLBAR = 18;
+const WIDEST = 440, NARROWEST_NAME = 140, CELL = 20, ARROW = 32, SCROLLBAR = 18;
 
 function measured(text, font) {
   pen.font = font;
@@ -348,7 +348,7 @@ const columns = [
 ];
 const needed = columns.reduce((sum, { minWidth }) => sum + minWidth, SCROLLBAR);
 let lacking = Math.max(0, needed - $("modules").parentElement.clientWidth);
-for (const [column, narrowest] of [[columns[0], NARROWEST_NAME], [given, NARROWEST_SHAPES], [returned, NARROWEST_SHAPES]]) {
+for (const [column, narrowest] of [[columns[0], NARROWEST_NAME], [given, widthOf("Input", [])], [returned, widthOf("Output", [])]]) {
   const saved = Math.max(0, Math.min(lacking, column.minWidth - narrowest));
   column.minWidth -= saved;
   lacking -= saved;
