@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
@@ -20,11 +22,11 @@ from thoplw.capture.training_run import TrainingRun
 from thoplw.record import Kind
 
 #: What cuBLAS is given to work in, from the first product of matrices of a thread on: by default 2 buffers of 4,096 KiB
-#: and 8 of 16 KiB, as ``CUBLAS_WORKSPACE_CONFIG=:4096:2:16:8`` says it ("Reproducibility" in torch's documentation). On
-#: a GPU of the generation of Hopper it is 32 MiB. Backward passes run in a thread of their own.
+#: and 8 of 16 KiB. On a GPU of the generations of Hopper and Blackwell it is 32 MiB. Backward passes run in a thread of
+#: their own.
 CUBLAS_WORKSPACE = 2 * 4096 * 1024 + 8 * 16 * 1024
 
-#: The same of cuBLASLt, which products with a bias go to (``CUBLASLT_WORKSPACE_SIZE``).
+#: The same of cuBLASLt, which products with a bias go to.
 CUBLASLT_WORKSPACE = 1024 * 1024
 
 #: Operators that cuBLAS computes.
@@ -55,6 +57,19 @@ _SCRATCH: Mapping[str, Callable[..., int]] = {
 }
 
 
+def cublas_workspaces() -> tuple[int, int]:
+    """What cuBLAS and cuBLASLt are given, in bytes, as the environment says to torch: ``aten/src/ATen/cuda``.
+
+    Example: ``CUBLAS_WORKSPACE_CONFIG=:4096:2:16:8`` is the default, 2 buffers of 4,096 KiB and 8 of 16 KiB; ``:0:0``
+    is none, and ``:4096:8`` what a GPU of the generation of Hopper has. ``CUBLASLT_WORKSPACE_SIZE=1024`` is the default
+    of the other, in KiB, which has at most as much as the first.
+    """
+    buffers = re.findall(r":(\d+):(\d+)", os.environ.get("CUBLAS_WORKSPACE_CONFIG", ""))
+    cublas = sum(1024 * int(size) * int(count) for size, count in buffers) if buffers else CUBLAS_WORKSPACE
+    size = os.environ.get("CUBLASLT_WORKSPACE_SIZE", "")
+    return cublas, min(cublas, 1024 * int(size) if size.isdecimal() else CUBLASLT_WORKSPACE)
+
+
 class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
     """Answer every operator from shapes alone, and have a ledger of the memory that its output would take.
 
@@ -69,7 +84,8 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         """Take what :class:`Run` takes."""
         super().__init__(**shared)
         self.ledger = Ledger(self._all)
-        self._workspaces: set[tuple[int, bool]] = set()  # those that there are, and whether for backward passes
+        self._cublas = cublas_workspaces()
+        self._workspaces: set[tuple[bool, bool]] = set()  # those that there are: of cuBLASLt, and for backward passes
         self._node = -1  # the number of the node of the graph that a backward pass is at
         self._since = 0  # the step with which that began
 
@@ -118,8 +134,8 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
     def _work(self, target: str, args: tuple[Any, ...]) -> None:
         """Note what the kernel of an operator on a GPU works in, which it takes after its outputs."""
         if target in _PRODUCTS:
-            for size in (CUBLAS_WORKSPACE, CUBLASLT_WORKSPACE)[: 1 + (target == "aten.addmm")]:
-                if (workspace := (size, graph_task() >= 0)) not in self._workspaces:
+            for lt, size in enumerate(self._cublas[: 1 + (target == "aten.addmm")]):
+                if size and (workspace := (bool(lt), graph_task() >= 0)) not in self._workspaces:
                     self._workspaces.add(workspace)
                     self.ledger.keep(size, Kind.WORKSPACES)
         elif target in _SCRATCH and (size := _SCRATCH[target](*args)):
