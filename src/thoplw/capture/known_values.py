@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.operators import written
@@ -24,7 +25,7 @@ class KnownValues:
     def __init__(self, specs: Specs, weights: Weights) -> None:
         self._specs = specs
         self._weights = weights
-        self._lost: dict[int, torch.UntypedStorage] = {}  # kept, a memory keeps its identity
+        self._lost: dict[int, StorageWeakRef] = {}  # an identity stays as long as that, though the memory goes
 
     @cached_property
     def _owned(self) -> frozenset[int]:
@@ -45,7 +46,8 @@ class KnownValues:
         """Note that the real tensors among the arguments lack what an operator should have written."""
         for tensor in written(func, args, kwargs):
             if type(tensor) is not AbstractTensor and not tensor.is_meta and tensor.layout is torch.strided:
-                self._lost[memory_of(tensor)] = tensor.untyped_storage()
+                storage = tensor.untyped_storage()
+                self._lost[memory_of(tensor)] = StorageWeakRef(storage)  # type: ignore[no-untyped-call] # torch's own
 
     def keep(self, tensor: torch.Tensor) -> None:
         """Note that a tensor holds what it held, whatever an operator should have written to it."""
