@@ -13,6 +13,7 @@ import pytest
 import torch
 from checks.memory_profiler import profiled_peak
 from checks.storage_tracker import StorageTracker, tracked
+from checks.training_variants import Calls
 from torch import nn
 
 import thoplw
@@ -224,6 +225,15 @@ def scratch(memory: Memory) -> set[tuple[str, int]]:
 def test_the_gradient_of_an_embedding_has_partial_sums(rows: int, count: int, dtype: torch.dtype, size: int) -> None:
     memory = of(nn.Embedding(rows, 8, dtype=dtype), torch.zeros(count, dtype=torch.long))
     assert scratch(memory) == ({("aten.embedding_dense_backward", size)} if size else set())
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "smooth_l1_loss"])
+@pytest.mark.parametrize(("reduction", "size"), [("mean", 4 * 5 * 4), ("sum", 4 * 5 * 4), ("none", 0)])
+def test_one_number_is_made_of_the_losses_of_all_elements(name: str, reduction: str, size: int) -> None:
+    loss = getattr(nn.functional, name)
+    model = Calls(lambda self, x: loss(x, torch.zeros(4, 5), reduction=reduction))
+    memory = of(model, torch.randn(4, 5, requires_grad=True))
+    assert scratch(memory) == ({(f"aten.{name}", size)} if size else set())
 
 
 class Masked(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,6 +21,7 @@ from thoplw.capture.operators import target_of
 from thoplw.capture.torch_internals import current_node, graph_task, is_held_once, number_of_node
 from thoplw.capture.training_run import TrainingRun
 from thoplw.record import Kind
+from thoplw.shapes.layouts import broadcast
 
 #: What cuBLAS is given to work in, from the first product of matrices of a thread on: by default 2 buffers of 4,096 KiB
 #: and 8 of 16 KiB. On a GPU of the generations of Hopper and Blackwell it is 32 MiB. Backward passes run in a thread of
@@ -46,14 +48,21 @@ def _of_embedding(gradient: torch.Tensor, indices: torch.Tensor, rows: int, padd
     return (count // 10 + min(count, rows)) * gradient.shape[-1] * max(gradient.element_size(), 4)
 
 
+def _of_loss(x: torch.Tensor, target: torch.Tensor, reduction: int = 1, *_: Any) -> int:
+    """The loss of every element, of which the kernel makes one number."""
+    return math.prod(broadcast(x.shape, target.shape) or ()) * x.element_size() if reduction else 0
+
+
 #: Up to so many indices have the kernel of an embedding's gradient that does not sort them.
 _UNSORTED = 3072
 
-#: What kernels give back before they end, by operator: ``transformers/cuda/attention_backward.cu`` and
-#: ``cuda/EmbeddingBackwardKernel.cu`` in ``aten/src/ATen/native``.
+#: What kernels give back before they end, by operator: ``transformers/cuda/attention_backward.cu``,
+#: ``cuda/EmbeddingBackwardKernel.cu`` and ``Loss.cpp`` in ``aten/src/ATen/native``.
 _SCRATCH: Mapping[str, Callable[..., int]] = {
     "aten._scaled_dot_product_efficient_attention_backward": _of_attention,
     "aten.embedding_dense_backward": _of_embedding,
+    "aten.mse_loss": _of_loss,
+    "aten.smooth_l1_loss": _of_loss,
 }
 
 
