@@ -28,10 +28,10 @@ class InputError(ThoplwError, ValueError):
     """An argument cannot be used: the message quotes it, and says what to give instead."""
 
 
-#: Of so many names the other is told too: who writes "gpu" does not mean "cpu".
+#: If so few names are known, the message lists them all, besides the similar one: "gpu" is not meant to be "cpu".
 _FEW = 2
 
-#: So many names are listed, where none is similar.
+#: If no name is similar, the message lists all names, up to this many.
 _LISTED = 24
 
 
@@ -41,7 +41,7 @@ class UnknownNameError(InputError):
     def __init__(self, what: str, name: object, known: Iterable[str]) -> None:
         names = sorted(known)
         near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.6)
-        near = sorted(near, key=lambda each: not each.startswith(str(name)))  # names that go on from it come first
+        near = sorted(near, key=lambda each: not each.startswith(str(name)))  # names that begin with it come first
         part = str(name).lower()
         family = sorted((each for each in names if each.lower().startswith(f"{part}-")), key=len)  # A100: a100-sxm
         near = sorted(dict.fromkeys([*near, *family]), key=lambda each: each not in family)[:3]
@@ -78,7 +78,7 @@ class NoFormulaError(ThoplwError):
 
 
 class MissingExtraError(ThoplwError, ImportError):
-    """An optional package is not installed, or does not work with what is."""
+    """An optional package is not installed, or does not work with the packages that are."""
 
     def __init__(self, package: str, extra: str, purpose: str, problem: str = "") -> None:
         problem = problem or f"which is not installed: pip install 'thoplw[{extra}]'"

@@ -137,7 +137,7 @@ def test_a_limit_of_memory(run: Run) -> None:
         (("--fit", "0"), "and 0 B are allowed"),
         (("--fit", "1M"), "a batch of 1 takes"),
         (("--reserved",), "give --fit"),
-        (("--device", "cuda"), "--device says whose kernels a training step runs: add --train or --optimizer"),
+        (("--device", "cuda"), "--device chooses the kernels of a training step: add --train or --optimizer"),
         (("--train", "--device", "gpu"), "Known: cpu, cuda"),
         (("--optimizer", ""), "unknown optimizer ''"),
         (("--context", "500MB"), "give --fit"),

@@ -67,8 +67,8 @@ def measure(
             raise InputError(f"{name}={value!r}: give {least} or more runs")
     if isinstance(device, str) and device.partition(":")[0] in ("cpu", "cuda", "mps", "xpu"):
         raise InputError(
-            f"device={device!r} is where a model runs, and device= is for peaks to compare with, such as 'h100-sxm': "
-            f"move the model with model.to({device!r}), and leave it out"
+            f"device= names a device to compare with, such as 'h100-sxm', and {device!r} is where a model runs: move "
+            f"the model with model.to({device!r}), and leave device= out"
         )
     roof = None if device is None else find_device(device)
     table = find(convention)

@@ -1,4 +1,4 @@
-"""Record whatever runs, of any number of models."""
+"""Record everything that runs in a ``with`` block, of any number of models: the engine of ``thoplw.count``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from thoplw.record import Trace
 class Session:
     """A context in which every operator is recorded, under a root module that stands for the context.
 
-    Models become known when they are called. Nothing of what they do to themselves is undone.
+    A model becomes known when it is called. Unlike :func:`thoplw.capture.capture`, a session undoes nothing that a
+    model changes.
     """
 
     def __init__(self, watch: Watch | None = None, priced: Container[str] = ()) -> None:
@@ -43,7 +44,7 @@ class Session:
         with ExitStack() as stack:
             stack.enter_context(ONE_PATH)
             if not torch.is_grad_enabled():
-                # It may hold copies of weights that were made without autograd, which no training step can use.
+                # The autocast cache may hold copies of weights made without autograd. No training step can use those.
                 stack.callback(torch.clear_autocast_cache)
                 stack.enter_context(below_autograd())  # composite operators arrive whole
             stack.enter_context(self._made)
@@ -77,7 +78,7 @@ class Session:
         )
 
     def _discover(self, module: torch.nn.Module, scope: int) -> None:
-        """Register a model that is called outside of any other, and modules that a forward makes."""
+        """Register a model that is called outside of any other model, or a module that a forward has made."""
         if scope != 0:
             self._made.discover(module, scope)
             return

@@ -14,7 +14,7 @@ from thoplw.cli.run import run
 from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.estimate import notation
-from thoplw.report.figures import FIGURES, shown_in
+from thoplw.report.figures import FIGURES, need_memory, shown_in
 
 if TYPE_CHECKING:
     from thoplw.api.budget import Budget, Verdict
@@ -151,9 +151,9 @@ def check(
         raise typer.BadParameter("nothing to check; add --max-macs, --max-params, --max-memory, --max or --baseline")
     if tolerance and baseline is None:
         raise typer.BadParameter("--tolerance is of what a saved profile allows: name it with --baseline")
-    if execute and "peak" in limits:
+    if execute and need_memory(limits):
         raise typer.BadParameter(
-            "--execute runs on real tensors, and a limit of memory (--max-memory, --max peak=) is told of abstract "
+            "--execute runs on real tensors, and a limit of memory (--max-memory, --max peak=) needs a run on abstract "
             "ones: leave one of them out"
         )
     if solve is not None and (baseline is not None or inputs or execute or len(solve) != 1):
@@ -178,7 +178,7 @@ def check(
             allow_uncounted=allow_uncounted,
         )
         if solve is None:
-            options: dict[str, Any] = {"convention": counted, "execute": execute, "memory": "peak" in limits}
+            options: dict[str, Any] = {"convention": counted, "execute": execute, "memory": need_memory(limits)}
             found = run(model, inputs, seq=seq, batch=batch, **options)
         else:
             found = _solved(model, solve, budget, fixed, counted)
@@ -233,7 +233,7 @@ def _solved(
     if variable == "batch" and sizes is None:
         sizes = range(1, MOST_BATCH + 1)
     wanted = {variable: sizes, **{name: range(size, size + 1) for name, size in fixed.items()}}
-    memory = "peak" in budget.limits
+    memory = need_memory(budget.limits)
     found = natural(at, wanted, convention=convention, memory=memory)
     known = found.domain[0].ranges[variable]
     try:

@@ -112,8 +112,8 @@ def memory(
     of_training = train or optimizer is not None or any((autocast, freeze, lora, checkpoint, accumulate > 1))
     if device is not None and not of_training:
         raise typer.BadParameter(
-            "--device says whose kernels a training step runs: add --train or --optimizer. Inference is told of those "
-            "of the CPU"
+            "--device chooses the kernels of a training step: add --train or --optimizer. The memory of inference is "
+            "always that of kernels for the CPU"
         )
     fixed = batch is not None or bool(inputs)
     if fit is not None and fixed and not of_training:

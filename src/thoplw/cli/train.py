@@ -169,7 +169,7 @@ def train(
         View(fmt=fmt or "raw", **view).check(kind)
     check_device(on, dtype, columns, sort)
     if scaler and optimizer is None:
-        raise typer.BadParameter("--scaler makes gradients smaller again for an update: add --optimizer")
+        raise typer.BadParameter("--scaler unscales gradients for an optimizer, and there is none: add --optimizer")
     with told():
         from thoplw.api import fine_tuning
         from thoplw.api.training import profile_training

@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from string import ascii_letters, digits
 
-from thoplw.formulas import FORMULAS
 from thoplw.formulas.common import Formula, elements
 from thoplw.pricing.convention import Convention
-from thoplw.pricing.mirrors.common import PRODUCTS_INSIDE, blind_but, contraction_alone
+from thoplw.pricing.mirrors.common import PRODUCTS_INSIDE, blind_but, contraction_of
 from thoplw.pricing.mirrors.layers import LAYERS
 from thoplw.pricing.mirrors.multihead import is_one_kernel
 from thoplw.pricing.parameters import every
@@ -27,12 +26,6 @@ _MULTIPLIED = (
 
 #: Equations whose count is not rounded, with indices named in order of appearance.
 _EXACT = frozenset({"abc,abd->acd", "abc,adc->adb"})
-
-
-def _macs_alone(target: str) -> Formula:
-    formula = FORMULAS[target]
-    assert formula is not None  # of every contraction
-    return lambda call: contraction_alone(formula, call)
 
 
 def _matmul(call: Call) -> Work:
@@ -116,7 +109,7 @@ CONVENTION = Convention(
     blind_but(
         {
             **dict.fromkeys(PRODUCTS_INSIDE),
-            **{target: _macs_alone(target) for target in (f"aten.{name}" for name in _MULTIPLIED.split())},
+            **{target: contraction_of(target) for target in (f"aten.{name}" for name in _MULTIPLIED.split())},
             **{f"aten.conv{rank}d.padding": None for rank in (1, 2, 3)},  # with "same" or "valid": another operator
             "aten.matmul": _matmul,
             "aten.linalg_matmul": _matmul,

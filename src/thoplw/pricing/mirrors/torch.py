@@ -16,10 +16,9 @@ from typing import Any
 
 from thoplw.formulas import FORMULAS
 from thoplw.formulas.attention import PACKED
-from thoplw.formulas.common import Formula
 from thoplw.pricing.convention import Convention, Price
 from thoplw.pricing.keys import is_operator, operator_name
-from thoplw.pricing.mirrors.common import blind_but, contraction_alone
+from thoplw.pricing.mirrors.common import blind_but, contraction_alone, contraction_of
 from thoplw.record import ZERO, Call, TensorSpec, Work, as_work
 
 _MULTIPLIED = (
@@ -32,13 +31,6 @@ _MULTIPLIED = (
     "_scaled_dot_product_flash_attention_backward _scaled_dot_product_efficient_attention_backward "
     "_scaled_dot_product_cudnn_attention_backward"
 )
-
-
-def _without_additions(target: str) -> Formula:
-    """Two operations for each multiply-accumulate; biases, softmax and gates are free."""
-    formula = FORMULAS[target]
-    assert formula is not None  # of every contraction
-    return lambda call: contraction_alone(formula, call)
 
 
 def _matmul(call: Call) -> Work:
@@ -72,7 +64,7 @@ def _convolution_backward(call: Call) -> Work:
     return each * times
 
 
-_product = _without_additions("aten.matmul")
+_product = contraction_of("aten.matmul")
 
 
 def registered() -> Mapping[str, Price]:
@@ -138,9 +130,9 @@ CONVENTION = Convention(
     "torch",
     blind_but(
         {
-            **{target: _without_additions(target) for target in (f"aten.{name}" for name in _MULTIPLIED.split())},
-            "higher_order.flex_attention": _without_additions("higher_order.flex_attention"),
-            "higher_order.flex_attention_backward": _without_additions("higher_order.flex_attention_backward"),
+            **{target: contraction_of(target) for target in (f"aten.{name}" for name in _MULTIPLIED.split())},
+            "higher_order.flex_attention": contraction_of("higher_order.flex_attention"),
+            "higher_order.flex_attention_backward": contraction_of("higher_order.flex_attention_backward"),
             "aten.matmul": _matmul,
             "aten.convolution_backward": _convolution_backward,
             **dict.fromkeys(PACKED.keys() - {"aten._flash_attention_forward_no_dropout_inplace"}, _packed),
