@@ -357,6 +357,15 @@ def test_weights_of_other_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert repeated(monkeypatch, nn.Sequential(nn.Linear(6, 5), nn.Linear(4, 3)), X) == 0  # torch refuses
 
 
+@pytest.mark.filterwarnings("ignore:Sparse")  # torch says that they are a prototype
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+def test_a_sparse_weight_is_no_other_size(layout: torch.layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 5))
+    model[1].weight = nn.Parameter(torch.eye(5).to_sparse(layout=layout))
+    assert repeated(monkeypatch, model, X[:1, 0, 0]) == 0
+    assert thoplw.profile(model, X[:1, 0, 0], convention="macs", verbose=False)[0] == 6 * 5 + 5
+
+
 def test_modes_of_the_user_see_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
     mode = Counting()
     called.clear()

@@ -254,12 +254,6 @@ def test_a_limit_of_memory_is_not_kept_by_a_report_that_does_not_know_it() -> No
         check(layers().profile, Budget(limits={"peak": 10**12}))
 
 
-def test_phases_are_of_training_alone() -> None:
-    assert layers().profile.total.phases == {}
-    with pytest.raises(thoplw.InputError, match=r"column 'phases': this report has no phases: thoplw\.profile"):
-        layers().summary(columns=["name", "phases"])
-
-
 def test_a_known_zero_is_not_an_unknown_figure() -> None:
     saved, figures = FIGURES["saved"], dict(layers().profile.total.figures)
     rows = [Row(name="", cls="Linear", depth=0, figures=each) for each in (figures, {**figures, "saved": 0})]

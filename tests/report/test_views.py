@@ -144,6 +144,12 @@ def test_a_column_that_is_not_known_says_what_to_do() -> None:
         profile().table(columns=["name", "peak"])
 
 
+@pytest.mark.parametrize("asked", [{"columns": ["name", "phases"]}, {"columns": ["phases"]}, {"sort": "phases"}])
+def test_phases_are_of_a_training_step(asked: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"has no phases: they are of a training step: thoplw\.profile_training$"):
+        profile().table(**asked)
+
+
 def test_columns_stand_in_the_order_asked_for() -> None:
     assert profile().table(columns=["params", "name"]).columns == ("Params", "Name")
 

@@ -214,8 +214,8 @@ class LayerCache:
     def _derive(self, layer: _Layer, asked: _Asked) -> _Answer | None:
         """Return what a call does that differs from one before in sizes alone; ``None`` if that is not known."""
         template = layer.templates.get(asked.alike)
-        if template is None:
-            return None
+        if template is None or any(spec is not None and spec.shape and not spec.strides for spec in asked.tensors):
+            return None  # sparse tensors have no strides, and kernels of their own
         like = template.call
         args: Any = [*like.args]
         for place, which in template.places:

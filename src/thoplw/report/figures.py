@@ -514,7 +514,7 @@ FIGURES: dict[str, Figure] = {
             of=lambda charge: charge.phases or None,
             parts="phase",
             needs=frozenset({"training"}),
-            lacking="thoplw.profile_training counts a training step",
+            lacking="they are of a training step: thoplw.profile_training",
             places=frozenset({"table", "document", "totals"}),
         ),
         Figure(

@@ -183,7 +183,8 @@ def total_line(profile: Profile) -> str:
         phases = (f"{quantity(size, f'{unit}s')} {phase}" for phase, size in profile.by_phase().items() if size)
         costs = [", ".join(phases)]
     trainable = "all" if model.trainable == model.params else clever_format(model.trainable)
-    parameters = f"{clever_format(model.params)} parameters ({trainable} trainable)"
+    count = f"{clever_format(model.params)} parameters ({trainable} trainable)"
+    parameters = count if model.params else "no parameters"
     size = quantity(FIGURES["bytes"].number(model), "B", "%.1f")
     return ", ".join((*costs, quantity(model.flops, "FLOPs"), parameters, size))
 
