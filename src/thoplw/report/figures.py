@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from thoplw.errors import InputError
 from thoplw.estimate.roofline import Times
 from thoplw.record import Weight, Work
-from thoplw.render.units import aligned
+from thoplw.render.units import aligned, share
 from thoplw.traffic.usage import Active
 
 if TYPE_CHECKING:
@@ -238,11 +238,6 @@ def need_memory(names: Iterable[str]) -> bool:
 def shown_in(place: str) -> tuple[Figure, ...]:
     """The figures that a place shows, in the order of the registry."""
     return tuple(figure for figure in FIGURES.values() if place in figure.places)
-
-
-def share(value: int, total: int) -> str:
-    """A figure as a part of the total: ``12.34 %``."""
-    return f"{100 * value / total if total else 0:.2f} %"
 
 
 def _raw(value: int, total: int) -> str:

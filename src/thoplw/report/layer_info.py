@@ -19,9 +19,10 @@ from thoplw.render.grid import hypertext
 from thoplw.render.plots import bars
 from thoplw.render.table import Table
 from thoplw.render.tree import drawing
+from thoplw.render.units import share
 from thoplw.report.attribution import Attribution
 from thoplw.report.document import Document, to_document, to_layer
-from thoplw.report.figures import FIGURES, share, shown_in
+from thoplw.report.figures import FIGURES, shown_in
 from thoplw.report.notes import notes
 from thoplw.report.profile import Profile
 from thoplw.report.rollup import cumulative
