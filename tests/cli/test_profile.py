@@ -205,7 +205,7 @@ def test_what_never_ran_is_said_once(run: Run) -> None:
         (["resnet18", "--input", "1,3:uint3"], "--input: torch cannot make a tensor 1,3:uint3; give another"),
         (["model.pt"], "model.pt is a file of weights"),
         (["mynet.Kw"], "mynet.Kw is not a model of torchvision; for Kw in the Python module mynet write mynet:Kw"),
-        (["./mynet.py:Kw"], "unknown file 'mynet.py'. There is none."),
+        (["./mynet.py:Kw"], "unknown file 'mynet.py'. There is none"),
         (["resnet18", "--input", "1,3,224,224", "--batch", "2"], "--input already sets the shape that --batch would"),
         (["resnet18", "--seq", "4"], "--seq: only for hf: models"),
         (["torch.nn:Identity", "--batch", "4"], "--batch: only for models of a zoo"),
@@ -383,13 +383,13 @@ def test_errors_name_the_options_of_the_command_line(run: Run, write: Write) -> 
     name = write("class Net(nn.Module):\n    def forward(self, x): return x if x.sum() > 0 else -x")
     result = run("profile", f"{name}:Net", "--input", "1,3")
     assert result.exit_code == 1
-    assert result.stderr.endswith("--execute counts it on real tensors.\n")
+    assert result.stderr.endswith("--execute counts it on real tensors\n")
 
 
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ("execute=True counts it on real tensors.", "--execute counts it on real tensors."),
+        ("execute=True counts it on real tensors", "--execute counts it on real tensors"),
         ("execute=True needs real weights; leave execute out.", "--execute needs real weights; leave --execute out."),
         (
             "columns=[]: give a list, such as columns=['name', 'macs']",
@@ -399,8 +399,8 @@ def test_errors_name_the_options_of_the_command_line(run: Run, write: Write) -> 
         ("depth=-1: 0 is the model itself", "--depth -1: 0 is the model itself"),
         ("my_depth=3 and top5 stay", "my_depth=3 and top5 stay"),
         (
-            "unknown timm model 'zz'. None of the 99 known names is similar.",
-            "unknown timm model 'zz'. None of the 99 known names is similar: thoplw models lists them.",
+            "unknown timm model 'zz'. None of the 99 known names is similar",
+            "unknown timm model 'zz'. None of the 99 known names is similar: thoplw models lists them",
         ),
     ],
 )
