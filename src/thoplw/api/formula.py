@@ -377,7 +377,7 @@ def formula(
     the ranges among others. Where none does, sizes are taken by residue, or ranges are cut; ``domain`` says for which
     sizes the formula holds.
 
-    Example::
+    For example::
 
         f = thoplw.formula(
             model, lambda B, S: {"input_ids": torch.zeros(B, S, dtype=torch.long)}, B=(1, 64), S=(1, 8192)

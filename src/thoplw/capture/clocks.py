@@ -15,22 +15,22 @@ from thoplw.capture.torch_internals import keep_busy
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.render.words import count
 
-#: Clock -> nanoseconds that it shows.
+#: Name of a clock -> a function that reads it, in nanoseconds.
 CLOCKS: Mapping[str, Callable[[], int]] = MappingProxyType(
     {"wall": time.perf_counter_ns, "process": time.process_time_ns}
 )
 
 
-#: Cycles of a second of a GPU, or more.
+#: Cycles that a GPU does in a second, or more.
 _CYCLES = 2e9
 
 
 class Processor:
-    """Seconds on the wall, or seconds that the process has computed, which other programs do not disturb.
+    """A clock of the CPU: of the wall, or of what the process has computed, which other programs do not disturb.
 
     Attributes:
-        hardware: what it is the clock of, in words.
-        cost: seconds that a stamp takes: what lies between two stamps has that much too much.
+        hardware: the CPU, in words.
+        cost: seconds that a stamp takes, by which the time between two stamps is too long.
     """
 
     def __init__(self, clock: str = "wall") -> None:
@@ -40,24 +40,24 @@ class Processor:
         self.cost = median(self.seconds(*pair) for pair in pairwise(stamps))
 
     def of(self, run: Callable[[], Any]) -> float:
-        """The seconds that something takes."""
+        """Return the seconds that ``run`` takes."""
         before = self.stamp()
         run()
         return self.seconds(before, self.stamp()) - self.cost
 
     def wait(self) -> None:
-        """Wait for what was begun; nothing was."""
+        """Do nothing: a CPU has done all that was begun."""
 
     def lag(self, seconds: float) -> None:
-        """Have the device begin later than Python: they are one here."""
+        """Do nothing: Python runs on the CPU itself."""
 
     def seconds(self, since: int, until: int) -> float:
-        """What lies between two stamps."""
+        """Return the seconds between two stamps."""
         return (until - since) / 1e9
 
 
 class Cuda:
-    """Events on the stream of the device: they cost it next to nothing, and what it waits for counts."""
+    """Events on the stream of a GPU, which cost it next to nothing. The time that the GPU waits counts."""
 
     cost = 0.0
 
@@ -66,13 +66,13 @@ class Cuda:
         self.hardware = torch.cuda.get_device_name(device)
 
     def stamp(self) -> Any:
-        """An event that the device passes when it gets there."""
+        """Return an event, whose time is when the GPU gets to it."""
         event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call] # torch's own gap
         event.record(torch.cuda.current_stream(self._device))
         return event
 
     def of(self, run: Callable[[], Any]) -> float:
-        """The seconds that something takes."""
+        """Return the seconds that ``run`` takes."""
         self.wait()
         before = self.stamp()
         run()
@@ -81,25 +81,25 @@ class Cuda:
         return self.seconds(before, after)
 
     def wait(self) -> None:
-        """Wait for what was begun."""
+        """Wait until the GPU has done all that was begun."""
         torch.cuda.synchronize(self._device)
 
     def lag(self, seconds: float) -> None:
-        """Have the device begin so much later than Python, so that it never waits for a launch."""
+        """Keep the GPU busy for some seconds, so that Python is ahead and the GPU never waits for a launch."""
         with torch.cuda.device(self._device):
             keep_busy(int(seconds * _CYCLES))
 
     def seconds(self, since: Any, until: Any) -> float:
-        """What lies between two stamps."""
+        """Return the seconds between two stamps."""
         milliseconds: float = since.elapsed_time(until)
         return milliseconds / 1e3
 
 
 def place(name: str) -> torch.device:
-    """A device that has a clock, by its name: ``cpu``, ``cuda`` or ``cuda:1``.
+    """Return a device that has a clock, by its name: ``cpu``, ``cuda`` or ``cuda:1``.
 
     Raises:
-        InputError: it has none, or is not on this machine.
+        InputError: the device has no clock, or this machine has no such device.
     """
     if name.partition(":")[0] not in ("cpu", "cuda"):
         raise InputError(f"runs are timed on cpu, cuda or cuda:1, and not on {name!r}")
@@ -113,11 +113,11 @@ def place(name: str) -> torch.device:
 
 
 def clock_for(device: torch.device, clock: str = "wall") -> Processor | Cuda:
-    """The clock of a device.
+    """Return a clock for a device.
 
     Raises:
         UnknownNameError: there is no such clock.
-        InputError: there is none for the device.
+        InputError: the device does not have that clock.
     """
     if clock not in CLOCKS:
         raise UnknownNameError("clock", clock, CLOCKS)

@@ -1,4 +1,4 @@
-"""Boxes that torchvision's detection models read: masks are pasted, and keypoints sought, at the size of a box."""
+"""Give values to the boxes of torchvision's detection models, which paste masks and seek keypoints at their size."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _STATEMENT = "boxes that are found cover their picture"
 
 @contextmanager
 def boxes_cover_pictures(run: Run) -> Iterator[None]:
-    """Have torchvision's Mask R-CNN and Keypoint R-CNN find boxes of the size of a picture, for want of values.
+    """Let torchvision's Mask R-CNN and Keypoint R-CNN find boxes of the size of a picture.
 
-    They get values where the model has chosen among its candidates. Before that boxes stay without, as candidates that
-    are alike would be dropped.
+    An abstract run has no values of its own. Boxes get values once the model has chosen among its candidates, and not
+    before: the model would drop candidates that are alike.
     """
     heads = sys.modules.get("torchvision.models.detection.roi_heads")
     if heads is None:

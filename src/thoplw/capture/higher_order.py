@@ -1,12 +1,13 @@
 """Answer operators that take functions, such as ``torch.cond``, ``scan`` and flex attention.
 
-Control flow stands for Python, so it is run as Python: what its functions run is recorded like anything else, in the
-module that runs it, as often as it runs. So a run for real counts the branch that was taken, and every turn of a loop.
-An operator that has a price of its own is one record instead, with all that it ran as its parts.
-In an abstract run lengths and shapes are known, and small integers: what depends on these needs no assumption. Of a
-branch that depends on a value the costliest is taken, and listed as an assumption.
+Control flow is run as the Python that it stands for: all that its functions run is recorded in the module that calls
+them, as often as it runs. So a real run counts the branch that was taken, and every turn of a loop. If the operator has
+a price of its own, it is one record instead, and all that it ran are the parts of that record.
 
-Flex attention stays whole: its record says which part of the scores is computed, where its block mask is known.
+An abstract run knows shapes, lengths and small integers, and needs no assumption where these decide. If a value that it
+does not know decides between branches, it takes the costliest one, and lists that as an assumption.
+
+Flex attention stays one record. If its block mask is known, the record says which part of the scores is computed.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ def answer(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     """Answer an operator that takes functions; the run is not entered when this is called.
 
     Raises:
-        DataDependentError: a loop goes on for as long as a value says that does not exist.
-        InputError: an abstract run meets one that is not known.
+        DataDependentError: the length of a loop depends on a value that does not exist.
+        InputError: an abstract run meets an operator that it does not know.
     """
     target = target_of(func)
     flow = CONTROL_FLOW.get(target)
@@ -136,7 +137,7 @@ def _one(run: Run, func: Any, body: Any, *operands: Any, **options: Any) -> Any:
     return body(*operands)
 
 
-#: Operator -> what it does, in the words of Python.
+#: Operator -> a function that does the same in Python.
 CONTROL_FLOW: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "higher_order.associative_scan": _as_torch_does,
@@ -155,16 +156,16 @@ CONTROL_FLOW: Mapping[str, Callable[..., Any]] = MappingProxyType(
 
 
 def differentiated(when: Callable[[], bool]) -> AbstractContextManager[None]:
-    """Have autograd see what the functions of control flow run, and not the operator as one, while ``when`` says so."""
+    """While ``when`` is true, show autograd what the functions of control flow run, in place of the operator."""
     return flows_before_autograd([target.removeprefix("higher_order.") for target in CONTROL_FLOW], when)
 
 
 def _costliest(run: Run, func: Any, branches: Sequence[Any], operands: Sequence[Any]) -> Any:
-    """Rehearse every branch, and run the costliest; the first of equal ones."""
+    """Rehearse every branch, and run the costliest; of equal ones, run the first."""
     costs = []
     for branch in branches:
         with run.rehearsal() as steps:
-            # A branch may write to what it is given; what has no values loses nothing.
+            # A branch may write to its operands, so those with values are cloned.
             branch(*map_tensors(tuple(operands), lambda tensor: tensor.clone() if run.knows(tensor) else tensor))
         work = sum((_work(call) for call, _ in steps), ZERO)
         costs.append((work.macs, work.flops))
@@ -173,7 +174,7 @@ def _costliest(run: Run, func: Any, branches: Sequence[Any], operands: Sequence[
 
 
 def _work(call: Call) -> Work:
-    """Return the cost of a call by thoplw's formulas; zero where there is none."""
+    """Return the cost of a call by thoplw's formulas; zero if there is none."""
     for target in (call.target, call.target.removesuffix("_")):
         if target in FORMULAS:
             formula = FORMULAS[target]
@@ -185,9 +186,9 @@ def _work(call: Call) -> Work:
 
 
 def _note_weights(run: Run, query: torch.Tensor, of_scores: Callable[..., Any]) -> None:
-    """Note as used the weights that a function of scores reads, such as a table of biases: nothing else runs it."""
+    """Record the weights that a function of scores reads, such as a table of biases. Nothing else runs the function."""
     read, refused = set[int](), len(run.refusals)
-    # The function may refuse plain numbers, as torch calls it under vmap: then its weights stay unknown.
+    # torch calls the function under vmap, and it may refuse plain numbers: then its weights stay unknown.
     with run.rehearsal(), suppress(Exception), run:
         of_scores(query.new_zeros(()), *torch.zeros(4, dtype=torch.int64).unbind())
         read = run.used.copy()
@@ -196,7 +197,7 @@ def _note_weights(run: Run, query: torch.Tensor, of_scores: Callable[..., Any]) 
 
 
 def trained_of_scores(query: torch.Tensor, of_scores: Callable[..., Any]) -> tuple[torch.Tensor, ...]:
-    """Return one score, if gradients flow through the function of scores, into a table of biases say, else nothing."""
+    """Return one score if gradients flow through the function of scores, as into a table of biases; else nothing."""
     run = running_mode()
     with run.rehearsal(), suppress(Exception):  # the function may refuse plain numbers, as above
         score = of_scores(query.new_zeros(()), *torch.zeros(4, dtype=torch.int64).unbind())
@@ -217,13 +218,13 @@ def _with_sparsity(run: Run, call: Call, args: tuple[Any, ...]) -> Call:
 
 
 def _computed(run: Run, target: str, mask: tuple[Any, ...], queries: int, keys: int) -> Fraction | int:
-    """Return the part of the scores whose blocks a mask keeps, in part or in full.
+    """Return the part of the scores in blocks that a mask keeps, in part or in full.
 
-    Where the mask depends on values, or is too large to be kept, every score is taken for computed, as an assumption.
+    If the mask depends on values, or is too large to be kept, this assumes that every score is computed.
 
-    ``mask`` is ``BlockMask.as_tuple()``, which has [B, H, rows of blocks] counts of blocks in a row, and [B, H, rows of
-    blocks, columns of blocks] indices of columns, of which as many are meant as the counts say. Both are there for
-    blocks that are masked in part, and for full ones. Blocks at the edges are cut.
+    ``mask`` is ``BlockMask.as_tuple()``. It has counts of blocks in a row, [B, H, rows of blocks], and indices of their
+    columns, [B, H, rows of blocks, columns of blocks], of which only the first ones count, as many as the counts say.
+    It has both for blocks that are masked in part, and for full blocks. Blocks at the edges are smaller.
     """
     tensors = [tensor for tensor in mask[2:6] if tensor is not None]
     if not queries * keys:

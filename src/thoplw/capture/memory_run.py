@@ -69,7 +69,7 @@ _SCRATCH: Mapping[str, Callable[..., int]] = {
 def cublas_workspaces() -> tuple[int, int]:
     """The workspaces of cuBLAS and cuBLASLt, in bytes, which torch reads from the environment.
 
-    Example: ``CUBLAS_WORKSPACE_CONFIG=:4096:2:16:8`` sets the default, 2 buffers of 4,096 KiB and 8 of 16 KiB;
+    For example, ``CUBLAS_WORKSPACE_CONFIG=:4096:2:16:8`` sets the default, 2 buffers of 4,096 KiB and 8 of 16 KiB;
     ``:0:0`` sets none, and ``:4096:8`` the size on a Hopper GPU. ``CUBLASLT_WORKSPACE_SIZE=1024`` sets the default of
     cuBLASLt, in KiB. It gets no more than cuBLAS. Source: ``CUDABlas.cpp`` and ``CublasHandlePool.cpp`` in
     ``aten/src/ATen/cuda``.

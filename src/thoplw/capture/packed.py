@@ -1,4 +1,4 @@
-"""Look into packed weights of quantised modules, and into the indices of sparse matrices."""
+"""Read packed weights of quantised modules, and the indices of sparse matrices."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def weights_of(packed: Any) -> tuple[torch.Tensor | None, ...]:
 
 
 def geometry_of(packed: Any) -> tuple[Any, ...]:
-    """Return stride, padding, dilation and groups of a convolution; nothing for other layers."""
+    """Return stride, padding, dilation and groups of a convolution; an empty tuple for other layers."""
     names = ("stride", "padding", "dilation", "groups")
     if not set(names) <= set(methods_of(packed)):
         return ()

@@ -1,6 +1,6 @@
 """Run on abstract tensors that know in which storage they lie: for what outlives a call, such as a cache.
 
-Example: ``keys, values = product.chunk(2)`` are two views of one storage, and a cache that holds both holds that::
+For example, ``keys, values = product.chunk(2)`` are two views of one storage, and a cache that holds both holds that::
 
     storage_of(keys) == storage_of(values) == (identity of the product's, bytes of the product)
 """

@@ -1,9 +1,9 @@
-"""What the caching allocator of CUDA makes of the bytes that a run requests.
+"""Compute how much memory the caching allocator of CUDA takes for the bytes that a run requests.
 
-Example: 600 bytes take a block of 1,024, cut from a segment of 2 MiB that the allocator asked the driver for and keeps.
-``torch.cuda.max_memory_allocated()`` tells of blocks, and ``max_memory_reserved()`` of segments. The sizes below are
-those of ``c10/cuda/CUDACachingAllocator`` in PyTorch's source, described in "CUDA semantics: memory management" of its
-documentation, with the settings that it has by default.
+For example, 600 bytes take a block of 1,024, cut from a segment of 2 MiB that the allocator gets from the driver and
+keeps. ``torch.cuda.max_memory_allocated()`` counts blocks, and ``max_memory_reserved()`` counts segments. The sizes
+below are the defaults of ``c10/cuda/CUDACachingAllocator`` in PyTorch's source, which "CUDA semantics: memory
+management" in its documentation describes.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from typing import NamedTuple
 
 from thoplw.record import Lifetimes
 
-#: Blocks are a multiple of this.
+#: The sizes of blocks are multiples of this.
 BLOCK = 512
 
-#: Blocks up to this come from small segments, and others from large ones; what is left over of a large one is a block
-#: of its own above this.
+#: Blocks up to this come from small segments, and others from large ones. The rest of a block of a large segment is a
+#: block of its own if it is larger than this.
 SMALL = 1 << 20
 
-#: The size of a small segment, and that of a large one for blocks below ``LARGE``; those for others are a multiple of
-#: the first.
+#: The size of a small segment, and that of a large one for blocks below ``LARGE``. For larger blocks the size of a
+#: segment is a multiple of the first.
 SMALL_SEGMENT, LARGE_SEGMENT, LARGE = 2 << 20, 20 << 20, 10 << 20
 
 
 class Allocated(NamedTuple):
-    """What an allocator has at most at a time, in bytes.
+    """The most bytes that an allocator has at any time.
 
     Attributes:
         allocated: in blocks that are in use, as ``torch.cuda.max_memory_allocated()`` tells it.
@@ -41,16 +41,16 @@ class Allocated(NamedTuple):
 
 
 class NoRoomError(Exception):
-    """A segment is needed that is larger than what is left of the capacity."""
+    """A segment is needed, and is larger than the rest of the capacity."""
 
 
 @dataclass(slots=True, eq=False)
 class Block:
-    """A part of a segment; those before and after it are parts of the same one.
+    """A part of a segment. The blocks before and after it are parts of the same segment.
 
     Attributes:
-        place: tells blocks of one size apart, as addresses do: of those that fit equally well the lowest is taken. A
-            driver puts a new segment below those that there are.
+        place: stands for the address: of blocks of one size the lowest is taken. A driver puts a new segment below the
+            existing ones.
     """
 
     size: int
@@ -65,13 +65,13 @@ _Free = list[tuple[int, tuple[int, int], Block]]
 
 @dataclass(slots=True)
 class CachingAllocator:
-    """Segments, and blocks in them: those of one size, in use or free, are merged with what is free beside them.
+    """Segments, and blocks in them. A block that is given back is merged with free blocks beside it.
 
     Attributes:
-        capacity: bytes that segments may take; ``None`` where there is no limit.
+        capacity: bytes that segments may take; ``None`` for no limit.
         allocated: bytes of blocks in use, now.
         reserved: bytes of segments, now.
-        most: of both, at most so far.
+        most: the largest of both so far.
     """
 
     capacity: int | None = None
@@ -82,10 +82,10 @@ class CachingAllocator:
     _segments: count[int] = field(default_factory=lambda: count(0, -1))
 
     def take(self, size: int) -> Block:
-        """A block for some bytes.
+        """Return a block for some bytes.
 
         Raises:
-            NoRoomError: there is no room for it, not even without the segments that nobody uses.
+            NoRoomError: there is no room for it, even after all unused segments are released.
         """
         size = max(BLOCK, _up(size, BLOCK))
         small = size <= SMALL
@@ -115,7 +115,7 @@ class CachingAllocator:
         self._keep(block, small)
 
     def _merged(self, first: Block, second: Block, free: Block, small: bool) -> Block:
-        """The first of two blocks with the second in it; ``free`` is that of them which was free before."""
+        """Return the first of two blocks with the second merged into it; ``free`` is the one that was free before."""
         known = self._free[small]
         known.pop(bisect_left(known, (free.size, free.place)))
         first.size += second.size
@@ -138,7 +138,7 @@ class CachingAllocator:
         return Block(size, (next(self._segments), 0))
 
     def _let_go(self) -> None:
-        """Give the driver back every segment that nobody uses."""
+        """Give all unused segments back to the driver."""
         for small, free in self._free.items():
             whole = [each for each in free if each[2].before is None and each[2].after is None]
             self.reserved -= sum(size for size, *_ in whole)
@@ -146,11 +146,11 @@ class CachingAllocator:
 
 
 def allocated(lifetimes: Lifetimes, capacity: int | None = None) -> Allocated:
-    """What the caching allocator has at most while storages come and go.
+    """Return the most that the caching allocator has while storages come and go.
 
     Args:
         lifetimes: the storages.
-        capacity: bytes that it may reserve; without it there is no limit.
+        capacity: bytes that it may reserve; ``None`` for no limit.
 
     Raises:
         NoRoomError: the storages do not fit.
@@ -166,7 +166,7 @@ def allocated(lifetimes: Lifetimes, capacity: int | None = None) -> Allocated:
 
 
 def _sized(lifetimes: Lifetimes) -> Iterable[int]:
-    """The events of storages that take some bytes."""
+    """Return the events of storages that are not empty."""
     return (event for event in lifetimes.events if lifetimes.storages[max(event, ~event)].size)
 
 

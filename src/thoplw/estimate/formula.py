@@ -1,11 +1,11 @@
-"""Find how a cost depends on sizes: a polynomial that goes through some runs, and is checked at others.
+"""Find how a cost depends on sizes: fit a polynomial to some runs, and check it at others.
 
-Example: a cost of ``3*B*S^2`` is measured at 2 * 3 places, which settle a polynomial of degree 1 in ``B`` and 2 in
-``S``. Ten runs more, at the ends of the ranges and between, have to give what it says; else it is no formula.
+For example, a cost of ``3*B*S^2`` is measured at 2 * 3 points, which settle a polynomial of degree 1 in ``B`` and 2 in
+``S``. Ten more runs, at the ends of the ranges and between, must have the cost that it gives; else there is no formula.
 
-The degree in each variable rises until two runs that it was not made of agree. Where no degree does, the sizes are
-taken by residue: a network that halves its maps five times has one formula for each residue of its resolution by 32.
-Where that does not help either, the range is cut where the formula of one part ends.
+The degree in each variable rises until the polynomial agrees with two more runs. If no degree does, the search splits
+sizes by residue: a network that halves its maps five times has one formula for each residue of its resolution by 32. If
+that does not help either, it cuts the range where the formula of one part ends.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from random import Random
 
 from thoplw.estimate.polynomial import Point, Polynomial, through
 
-#: The highest degree in one variable that is tried. Attention among all places of a picture is of degree 4 in its edge,
-#: and among all places of a volume of degree 6.
+#: The highest degree in one variable that is tried. Attention among all places of a picture has degree 4 in its edge,
+#: and among all places of a volume degree 6.
 MOST_DEGREE = 6
 
-#: A formula is checked at no fewer runs than this, if its ranges have so many; each of its pieces at no fewer than two.
+#: A formula is checked at this many runs or more, if its ranges have so many; each of its pieces at two or more.
 HELD_OUT = 10
 
-#: A cost that has no formula after so many measurements has none.
+#: After this many measurements the search gives up.
 MOST_RUNS = 1000
 
-#: With a larger modulus than this, only one residue gets a formula.
+#: If the modulus is larger than this, only one residue gets a formula.
 MOST_RESIDUES = 32
 
-#: The fewest sizes of a residue, or of half a range, that are worth a formula: they settle and check one of degree 4.
+#: The fewest sizes of a residue, or of half a range, that are worth a formula: they settle and check a degree of 4.
 _FEWEST = 7
 
 
@@ -42,7 +42,7 @@ class Piece:
         ranges: the sizes of each variable.
         polynomial: the cost.
         grid: the sizes of each variable in the runs that settle it.
-        held_out: the runs that it was checked at, and agreed with.
+        held_out: the runs that it was checked at, and agrees with.
     """
 
     ranges: tuple[range, ...]
@@ -74,7 +74,7 @@ class Measure:
 
     Attributes:
         at: gives the cost at a point.
-        known: the points at which it was measured, for whatever purpose.
+        known: returns the points at which it was measured for any purpose.
     """
 
     at: Callable[[Point], int]
@@ -84,10 +84,10 @@ class Measure:
 def solve(
     measure: Measure, ranges: Sequence[range], hints: Hints | None = None, *, whole: bool = False
 ) -> tuple[Piece, ...]:
-    """The pieces of a formula, none of which overlap; the largest first. There are none where nothing holds.
+    """Return the pieces of a formula, the largest first. They do not overlap. There are none if nothing holds.
 
     Args:
-        measure: the cost at a point; it is asked at many, and at some of them often.
+        measure: the cost at a point. It is called for many points, for some of them often.
         ranges: the sizes of each variable.
         hints: sizes at which the cost may change its form.
         whole: try only one polynomial for the whole ranges, which takes few measurements.
@@ -129,9 +129,9 @@ class _Search:
         return tuple(found)
 
     def _piece(self, lines: Sequence[_Line], cell: tuple[range, ...], count: int, cuts: int) -> Piece | None:
-        """The polynomial of a cell, or of a part of it, that agrees with all runs there; so many are held out.
+        """Return the polynomial of a cell, or of a part of it, that agrees with ``count`` or more held-out runs.
 
-        A miss halves the cell, so that the run that it missed is left out.
+        If it misses a run, the cell is halved, and the half without that run is tried.
         """
         degrees = [line.degree(sizes) for line, sizes in zip(lines, cell, strict=True)]
         grid = tuple(tuple(spread(sizes)[: degree + 1]) for sizes, degree in zip(cell, degrees, strict=True))
@@ -152,11 +152,11 @@ class _Search:
         return None
 
     def _held_out(self, cell: tuple[range, ...], grid: tuple[tuple[int, ...], ...], count: int) -> Iterator[Point]:
-        """Points of a cell outside of the grid: those that are known anyway, and others until there are enough."""
+        """Return points of a cell outside the grid: all that are known already, and others until there are enough."""
         own = set(product(*grid))
         known = (point for point in self._measure.known() if _inside(point, cell))
         chosen = dict.fromkeys(point for point in known if point not in own)
-        # The corners are among them, whatever is known already: of a maximum, another part may be the larger one there.
+        # The corners are always among them: if the cost is a maximum of two terms, the other may be larger there.
         corners = 2 ** len(cell) if count == HELD_OUT or len(cell) > 1 else 0
         for at, point in enumerate(self._places(cell)):
             if at >= corners and len(chosen) >= count:
@@ -166,7 +166,7 @@ class _Search:
         return iter(chosen)
 
     def _places(self, cell: tuple[range, ...]) -> Iterator[Point]:
-        """Points at which a formula that does not hold is likely to be found out: corners first."""
+        """Yield points at which a wrong formula is likely to fail, corners first."""
         yield from dict.fromkeys(product(*((sizes[0], sizes[-1]) for sizes in cell)))
         random = Random(0)
         for axis, sizes in enumerate(cell):
@@ -177,7 +177,7 @@ class _Search:
 
 
 class _Line:
-    """How a cost depends on one variable, while the others have a fixed size."""
+    """How a cost depends on one variable, with fixed sizes for the others."""
 
     def __init__(self, measure: Callable[[Point], int], base: Point, axis: int, hints: Hints) -> None:
         self._measure = measure
@@ -190,18 +190,18 @@ class _Line:
         return self._measure((*self._base[: self._axis], size, *self._base[self._axis + 1 :]))
 
     def degree(self, sizes: range) -> int:
-        """The degree of the polynomial of a part."""
+        """Return the degree of the polynomial of a part."""
         found = self._degree(sizes)
         assert found is not None  # it is a part that was found
         return found
 
     def parts(self, sizes: range, cuts: int = 2, *, whole: bool = False) -> list[range]:
-        """Parts of a range, in each of which one polynomial holds; none of them overlap.
+        """Return parts of a range in each of which one polynomial holds. They do not overlap.
 
         Args:
             sizes: the range.
             cuts: how many times it may be cut.
-            whole: give the range itself, or nothing.
+            whole: return the range itself, or nothing.
         """
         if not sizes:
             return []
@@ -210,17 +210,17 @@ class _Line:
         if whole:
             return []
         found = self._by_residue(sizes)
-        # All residues but a few: these are not what the cost depends on.
+        # If a formula holds for several residues but not for all, the cost does not depend on the residue.
         if found and (len(found) == 1 or sum(map(len, found)) == len(sizes)):
             return found
         cut = self._by_cut(sizes, cuts) if cuts and len(sizes) >= 2 * _FEWEST else []
         return max(found, cut, key=lambda parts: sum(map(len, parts)))
 
     def _by_residue(self, sizes: range, most: int = MOST_RESIDUES) -> list[range]:
-        """The residues by one modulus for which a polynomial holds; only one of them where they are more than so many.
+        """Return the residues of one modulus for which a polynomial holds; only one if there are more than ``most``.
 
-        A residue for which none holds may be several by a larger modulus: where a cost is another at 1, 5, 9 than at
-        3, 7, 11, and at even sizes all alike.
+        If no polynomial holds for a residue, it is split by a larger modulus: a cost may have one form at 1, 5, 9,
+        another at 3, 7, 11, and a third at all even sizes.
         """
         part = self._residue(sizes)
         if part is None:
@@ -237,7 +237,7 @@ class _Line:
         return found
 
     def _by_cut(self, sizes: range, cuts: int) -> list[range]:
-        """The part, from one half on, as far as its polynomial holds; and the parts below and above."""
+        """Return the part around one half in which the polynomial of that half holds, and the parts below and above."""
         middle = len(sizes) // 2
         for half in (sizes[middle:], sizes[:middle]):
             part = half if self._degree(half) is not None else self._residue(half)
@@ -249,7 +249,7 @@ class _Line:
         return []
 
     def _degree(self, sizes: range, at_least: int = 0) -> int | None:
-        """The degree of the polynomial that holds in a range, or None."""
+        """Return the degree of the polynomial that holds in a range, or None."""
         if sizes not in self._degrees:
             self._degrees[sizes] = self._found_degree(sizes, at_least)
         return self._degrees[sizes]
@@ -272,7 +272,7 @@ class _Line:
         return self._through(spread(part)[: self.degree(part) + 1])
 
     def _residue(self, sizes: range) -> range | None:
-        """The sizes of one residue, by the smallest modulus with which a polynomial holds for them."""
+        """Return the sizes of one residue by the smallest modulus for which a polynomial holds."""
         for modulus in self._moduli(len(sizes)):
             part = residue(sizes, modulus)
             if self._degree(part) is not None:
@@ -280,7 +280,7 @@ class _Line:
         return None
 
     def _moduli(self, length: int) -> list[int]:
-        """Moduli to try, the coarsest first: what holds with 64 is soon found to hold with 32."""
+        """Return moduli to try, the largest first: a formula that holds by 64 is soon found to hold by 32."""
         most = length // _FEWEST
         found = []
         for base in sorted({1, *(each for each in self._hints.moduli if 1 < each <= most)}):
@@ -291,7 +291,7 @@ class _Line:
         return [each for each in dict.fromkeys(reversed(found)) if each > 1]
 
     def _widened(self, sizes: range, modulus: int) -> range:
-        """The sizes of one residue by the smallest divisor of a modulus with which the same polynomial holds."""
+        """Return the sizes of one residue by the smallest divisor of a modulus for which the same polynomial holds."""
         part = residue(sizes, modulus)
         for prime in (2, 3, 5, 7, 11, 13):
             while modulus % prime == 0:
@@ -304,7 +304,7 @@ class _Line:
         return part
 
     def _grown(self, part: range, sizes: range) -> range:
-        """As much more of a range, at both ends, as the polynomial of a part holds for."""
+        """Extend a part at both ends of a range as far as its polynomial holds."""
         polynomial = self._polynomial(part)
         whole = residue_of(sizes, part)
         low, high = whole.index(part[0]), whole.index(part[-1])
@@ -315,7 +315,7 @@ class _Line:
         return grown if self._degree(grown, self.degree(part)) is not None else part
 
     def _last(self, polynomial: Polynomial, whole: range, good: int, bad: int) -> int:
-        """The last place from a good one on towards a bad one at which a polynomial holds, by bisection."""
+        """Return the last place on the way from a good to a bad one at which a polynomial holds, by bisection."""
         while abs(good - bad) > 1:
             middle = (good + bad) // 2
             if polynomial((whole[middle],)) == self.at(whole[middle]):
@@ -326,9 +326,9 @@ class _Line:
 
 
 def spread(sizes: range) -> list[int]:
-    """Up to a dozen sizes of a range, far from each other and from the ends, more of them small; in this order.
+    """Return up to a dozen sizes of a range, far from each other and from the ends, more of them small.
 
-    A polynomial goes through the first few, and is checked at those that follow.
+    A polynomial goes through the first few, and is checked at the next ones.
     """
     golden = (5**0.5 - 1) / 2
     places = (int(len(sizes) * ((0.3 + golden * turn) % 1) ** 2) for turn in range(200))
@@ -336,10 +336,10 @@ def spread(sizes: range) -> list[int]:
 
 
 def tests(sizes: range, hints: Hints) -> list[int]:
-    """Sizes at which a formula that does not hold is likely to be found out: the ends, and both sides of thresholds.
+    """Return sizes at which a wrong formula is likely to fail: the ends, and both sides of thresholds.
 
-    The last and those at thresholds come with the one next to them: what depends on the remainder of a division
-    changes there.
+    The last size, and those at thresholds, come with their neighbour, because a cost that depends on the remainder of a
+    division differs there.
     """
     found = [sizes[0], sizes[-1], *sizes[-2:-1]]
     for threshold in hints.thresholds:
@@ -350,14 +350,14 @@ def tests(sizes: range, hints: Hints) -> list[int]:
 
 
 def residue(sizes: range, modulus: int) -> range:
-    """Every so many of a range: its multiples of the modulus, where it has any, and else the first and so on."""
+    """Return every ``modulus``-th size of a range: the multiples of the modulus if any, else from the first on."""
     step = sizes.step * modulus
     first = next((place for place in range(min(modulus, len(sizes))) if sizes[place] % step == 0), 0)
     return sizes[first::modulus]
 
 
 def residue_of(sizes: range, part: range) -> range:
-    """All of a range that has the residue of a part of it."""
+    """Return all sizes of a range that have the same residue as a part of it."""
     modulus = part.step // sizes.step
     return sizes[sizes.index(part[0]) % modulus :: modulus]
 
@@ -365,7 +365,7 @@ def residue_of(sizes: range, part: range) -> range:
 def is_whole(piece: Piece) -> bool:
     """Whether a polynomial gives whole numbers at all sizes of a piece.
 
-    It does if it gives whole numbers at one place more, side by side, than its degree, in each variable.
+    It does if it gives whole numbers at neighbouring places, in each variable one more than its degree.
     """
     places = (sizes[: len(own)] for sizes, own in zip(piece.ranges, piece.grid, strict=True))
     return all(piece.polynomial(point).denominator == 1 for point in product(*places))
@@ -383,7 +383,7 @@ def _size(cell: tuple[range, ...]) -> int:
 
 
 def refit(piece: Piece, measure: Callable[[Point], int]) -> Piece | None:
-    """The polynomial of another cost, from the same runs; None where it does not agree with those held out."""
+    """Return the polynomial of another cost from the same runs; None if it disagrees with a held-out run."""
     polynomial = through(piece.grid, {point: measure(point) for point in product(*piece.grid)})
     other = replace(piece, polynomial=polynomial)
     agrees = all(polynomial(point) == measure(point) for point in piece.held_out)

@@ -1,8 +1,8 @@
 """Add up what many steps cost from a few of them, exactly.
 
-Example: step ``L`` of a Llama costs ``a*L + b``, as it attends to ``L`` positions. Steps 4096, 4097 and 4098 settle and
-check the line; two more, at the end and in between, have to lie on it. Of Gemma each second layer attends to 1024
-positions at most: steps below and above that are two parts, and bisection finds where one ends.
+For example, step ``L`` of a Llama costs ``a*L + b``, as it attends to ``L`` positions. Steps 4096, 4097 and 4098 settle
+and check the line; two more, at the end and in between, must lie on it. Every second layer of Gemma attends to at most
+1024 positions: steps below and above that are two parts, and bisection finds where the first ends.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from math import comb, floor
 
 from thoplw.estimate.polynomial import Polynomial, through
 
-#: What is known of a step: costs, bytes, times; each is a polynomial of its own.
+#: The figures of a step: costs, bytes, times. Each has a polynomial of its own.
 Figures = tuple[int | Fraction, ...]
 
-#: A model without a cache runs over all positions again, which may attend to each other.
+#: The highest degree: a model without a cache runs all positions again, and they may attend to each other.
 MOST_DEGREE = 2
 
-#: Where there are more parts than this, steps are no formula, and all of them are to be run.
+#: If there are more parts than this, steps have no formula, and all of them must run.
 MOST_PARTS = 32
 
-#: With fewer steps than this, all of them are run.
+#: If there are fewer steps than this, all of them run.
 FEWEST = 8
 
 
@@ -37,7 +37,7 @@ class Part:
         first: the first step.
         last: the last one.
         polynomials: one for each figure.
-        held_out: steps that the polynomials were not made of, and agree with.
+        held_out: steps at which the polynomials were checked, and agree.
     """
 
     first: int
@@ -46,7 +46,7 @@ class Part:
     held_out: tuple[int, ...] = ()
 
     def at(self, position: int) -> tuple[Fraction, ...]:
-        """The figures of a step."""
+        """Return the figures of a step."""
         return tuple(each((position,)) for each in self.polynomials)
 
     @property
@@ -60,7 +60,7 @@ class Part:
     def total_of_largest(self) -> Fraction:
         """The sum of the largest figure of each step.
 
-        Between two steps at which figures change places, one is the largest throughout, and so is its sum.
+        Between two steps at which figures change their order, one is the largest throughout, and so is its sum.
         """
         ends = sorted({self.first, self.last + 1, *self._crossings()})
         return sum(
@@ -69,12 +69,12 @@ class Part:
         )
 
     def _crossings(self) -> Iterator[int]:
-        """Steps that begin a stretch in which one figure is above another, or no longer is."""
+        """Yield steps at which one figure begins to be above another, or ceases to be."""
         for one, other in combinations(self.polynomials, 2):
             steep, slope = (one.terms.get((power,), 0) - other.terms.get((power,), 0) for power in (2, 1))
             turn = floor(-Fraction(slope) / (2 * steep)) + 1 if steep else self.first
             turn = min(max(turn, self.first), self.last + 1)
-            # Before the turn, and from there on, the difference does not change direction.
+            # The difference is monotonic before the turn, and from there on.
             for first, after in pairwise((self.first, turn, self.last + 1)):
                 if first < after:
                     above = one((first,)) > other((first,))
@@ -84,7 +84,7 @@ class Part:
 
 
 def _sum(polynomial: Polynomial, first: int, last: int) -> Fraction:
-    """A sum of values in a row, by Newton's forward differences: of ``k``-th ones, ``comb(n, k + 1)`` each."""
+    """Return the sum of ``n`` values in a row by forward differences: the ``k``-th counts ``comb(n, k + 1)`` times."""
     degree = max((powers[0] for powers in polynomial.terms), default=0)
     differences = [polynomial((first + place,)) for place in range(degree + 1)]
     count, total = last - first + 1, Fraction(0)
@@ -95,12 +95,12 @@ def _sum(polynomial: Polynomial, first: int, last: int) -> Fraction:
 
 
 def known_first(first: int, last: int) -> tuple[int, ...]:
-    """The steps that :func:`parts` asks for in any case, of no fewer than :data:`FEWEST`."""
+    """Return the steps that :func:`parts` always asks for, of :data:`FEWEST` or more."""
     return (first, first + 1, last, _between(first, last))
 
 
 def parts(at: Callable[[int], Figures], first: int, last: int) -> tuple[Part, ...] | None:
-    """Cut steps into parts in which polynomials hold; None where there are too many parts.
+    """Cut steps into parts in which polynomials hold; return None if there are too many parts.
 
     Args:
         at: the figures of a step, which may be asked for several times.
@@ -116,7 +116,7 @@ def parts(at: Callable[[int], Figures], first: int, last: int) -> tuple[Part, ..
 
 
 def _part(at: Callable[[int], Figures], first: int, last: int) -> Part:
-    """The longest part that begins with a step."""
+    """Return the longest part that begins with a step."""
     for degree in range(1, MOST_DEGREE + 1):
         settled = first + degree
         if settled >= last:
@@ -125,7 +125,7 @@ def _part(at: Callable[[int], Figures], first: int, last: int) -> Part:
         grown = _grown(part, at, last)
         if grown.last > settled:
             return grown
-    # Too few steps are left to check anything, or nothing holds here: as many as settle it, or one.
+    # Too few steps are left to check anything, or nothing holds here: return two steps, or one.
     places = range(first, last + 1) if last - first <= 1 else range(first, first + 1)
     return Part(first=first, last=places[-1], polynomials=_through(at, places))
 
@@ -137,7 +137,7 @@ def _through(at: Callable[[int], Figures], places: range) -> tuple[Polynomial, .
 
 
 def _grown(part: Part, at: Callable[[int], Figures], last: int) -> Part:
-    """A part with as many steps more as its polynomials hold for, by bisection."""
+    """Extend a part as far as its polynomials hold, by bisection."""
     held_out: set[int] = set()
 
     def holds(place: int) -> bool:
@@ -145,10 +145,10 @@ def _grown(part: Part, at: Callable[[int], Figures], last: int) -> Part:
         return part.at(place) == at(place)
 
     bad = last + 1
-    # Most often it holds to the end: ask there first, and in between.
+    # A part most often holds to the end, so check there first, and in between.
     while (missed := _missed(holds, part, bad - 1)) is not None:
         good, bad = part.last, missed
-        if bad > good + 1 and not holds(good + 1):  # most often where nothing holds
+        if bad > good + 1 and not holds(good + 1):  # the usual case if nothing holds
             bad = good + 1
         while bad - good > 1:
             middle = (good + bad) // 2
@@ -158,21 +158,21 @@ def _grown(part: Part, at: Callable[[int], Figures], last: int) -> Part:
 
 
 def _missed(holds: Callable[[int], bool], part: Part, end: int) -> int | None:
-    """A step up to some end at which a part does not hold, if one of two is such."""
+    """Return a step at which a part does not hold, out of the end and one before it; None if it holds at both."""
     places = (end, _between(part.first, end))
     return next((place for place in places if place > part.last and not holds(place)), None)
 
 
 def _between(first: int, last: int) -> int:
-    """A step within a part, far from its ends, and from what is a multiple of anything."""
+    """Return a step within a part, far from its ends, and unlikely to be a multiple of a size."""
     return first + int((last - first) * (5**0.5 - 1) / 2)
 
 
 def total(found: Sequence[Part]) -> tuple[int, ...]:
-    """The sums of the figures of all steps of some parts."""
+    """Return the sums of the figures of all steps of some parts."""
     return tuple(map(sum, zip(*(part.total for part in found), strict=True)))
 
 
 def total_of_largest(found: Sequence[Part]) -> Fraction:
-    """The sum of the largest figure of each step of some parts."""
+    """Return the sum of the largest figure of each step of some parts."""
     return sum((part.total_of_largest for part in found), start=Fraction(0))

@@ -1,6 +1,6 @@
 """The other way round: up to which size a polynomial in one variable stays within a limit, exactly.
 
-Example: ``x^2 - 10*x`` is at most 24 up to 12, although it is less at 5 than at 1.
+For example, ``x^2 - 10*x`` is at most 24 up to 12, although it is less at 5 than at 1.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a step costs that keeps latent attention latent.
 
-Example: a layer of DeepSeek-V3 caches 512 numbers a position, and each step expands all positions to 128 heads of 256
-before it attends: ``n * 512 * 128 * 256`` multiply-accumulates for ``n`` positions. An engine multiplies the query by
-the weight of the keys instead, attends to the 512 numbers themselves, and multiplies the sum by the weight of the
+For example, a layer of DeepSeek-V3 caches 512 numbers a position, and each step expands all positions to 128 heads of
+256 before it attends: ``n * 512 * 128 * 256`` multiply-accumulates for ``n`` positions. An engine multiplies the query
+by the weight of the keys instead, attends to the 512 numbers themselves, and multiplies the sum by the weight of the
 values: the same result, and each weight is used once.
 """
 

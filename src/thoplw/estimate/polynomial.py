@@ -1,6 +1,6 @@
-"""Polynomials with rational coefficients, through known values, exactly.
+"""Fit polynomials with rational coefficients to known values, exactly.
 
-Example: the values 7, 13 and 21 at 2, 3 and 4 give ``x^2 + x + 1``::
+For example, the values 7, 13 and 21 at 2, 3 and 4 give ``x^2 + x + 1``::
 
     >>> dict(through([(2, 3, 4)], {(2,): 7, (3,): 13, (4,): 21}).terms)
     {(2,): Fraction(1, 1), (1,): Fraction(1, 1), (0,): Fraction(1, 1)}
@@ -32,11 +32,11 @@ class Polynomial:
     terms: Mapping[Powers, Fraction]
 
     def __call__(self, point: Sequence[int]) -> Fraction:
-        """The value at a point."""
+        """Return the value at a point."""
         return sum((factor * _monomial(powers, point) for powers, factor in self.terms.items()), start=Fraction(0))
 
     def along(self, axis: int, point: Sequence[int]) -> Polynomial:
-        """The polynomial in one variable that is left when the others have the sizes of a point."""
+        """Return the polynomial in one variable, with the others fixed at the sizes of a point."""
         found: dict[Powers, Fraction] = {}
         for powers, factor in self.terms.items():
             rest = [0 if at == axis else power for at, power in enumerate(powers)]
@@ -45,11 +45,11 @@ class Polynomial:
         return polynomial(found)
 
     def __sub__(self, other: int) -> Polynomial:
-        """The polynomial less a number; of one variable."""
+        """Subtract a number from a polynomial in one variable."""
         return polynomial({**self.terms, (0,): self.terms.get((0,), Fraction(0)) - other})
 
     def grown(self, step: int) -> Polynomial:
-        """How much a polynomial in one variable ``x`` grows from ``x`` to ``x + step``."""
+        """Return how much a polynomial in one variable ``x`` grows from ``x`` to ``x + step``."""
         degree = max((powers[0] for powers in self.terms), default=0)
         places = range(max(degree, 1))
         return through([places], {(at,): self((at + step,)) - self((at,)) for at in places})
@@ -61,7 +61,7 @@ class Polynomial:
 
 
 def polynomial(terms: Mapping[Powers, Fraction]) -> Polynomial:
-    """A polynomial of these terms, put in order: by degree, then by the powers of the last variable."""
+    """Return the polynomial of these terms, sorted by degree, then by the powers of the last variable."""
     known = {powers: factor for powers, factor in terms.items() if factor}
     return Polynomial({powers: known[powers] for powers in sorted(known, key=_rank, reverse=True)})
 
@@ -75,13 +75,13 @@ def _monomial(powers: Sequence[int], point: Sequence[int]) -> int:
 
 
 def through(grid: Sequence[Sequence[int]], values: Mapping[Point, int | Fraction]) -> Polynomial:
-    """The polynomial with given values on a grid, of a lower degree in each variable than the grid has places there.
+    """Return the polynomial with given values on a grid; its degree in a variable is below the number of sizes there.
 
     Args:
         grid: for each variable, the sizes at which the value is known.
-        values: every combination of them -> value.
+        values: each combination of sizes -> value.
     """
-    # One variable after the other, values at its places become coefficients of its powers.
+    # For one variable after the other, turn the values at its sizes into coefficients of its powers.
     known = {place: Fraction(values[point]) for place, point in zip(_places(grid), product(*grid), strict=True)}
     for axis, sizes in enumerate(grid):
         found: dict[Point, Fraction] = {}
@@ -98,7 +98,7 @@ def _places(grid: Sequence[Sequence[int]]) -> Iterator[Point]:
 
 
 def _coefficients(sizes: Sequence[int], values: Sequence[Fraction]) -> list[Fraction]:
-    """The coefficients of the powers 0, 1, 2, ... of a polynomial in one variable, by Newton's divided differences."""
+    """Return the coefficients of the powers 0, 1, 2, ... of one variable, by Newton's divided differences."""
     differences = list(values)
     for order in range(1, len(sizes)):
         for at in range(len(sizes) - 1, order - 1, -1):

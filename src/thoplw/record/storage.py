@@ -79,7 +79,7 @@ class Lifetimes:
     def between(self, first: int, end: int) -> Lifetimes:
         """What the steps from one to before another saw, as if nothing had run before, and nothing after.
 
-        Example: a storage that step 3 made and that went before step 8 was there all the time for steps 5 to 7.
+        For example, a storage that step 3 made and that went before step 8 was there all the time for steps 5 to 7.
         """
         there = [
             index for index, (_, _, step, gone) in enumerate(self.storages) if step < first and not 0 <= gone <= first

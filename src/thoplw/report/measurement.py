@@ -471,7 +471,7 @@ SORTS = tuple(_NUMBERS)
 def _called(modules: Sequence[Row], called: Mapping[str, Any]) -> tuple[Row, ...]:
     """The modules that were called; the others count for the nearest one around them that was.
 
-    Example: the fast path of an encoder layer computes all at once, and calls none of the modules in it.
+    For example, the fast path of an encoder layer computes all at once, and calls none of the modules in it.
     """
     groups: dict[int, list[Row]] = {}
     path: list[int] = []  # depth -> the module there that was called, or that around it

@@ -1,8 +1,8 @@
-"""How what an operator returns lies in memory, as torch's kernels for the CPU lay it out.
+"""Tell how the output of an operator lies in memory, as torch's kernels for the CPU lay it out.
 
-Most kernels go one of four ways: contiguous whatever came in; channels last where the input suggests it; like the
-input without its gaps; and, of several operands, the order that they have in common. Where torch's meta kernel says
-something else than its kernel for the CPU, :data:`LAYOUTS` has the last word.
+Most kernels do one of four things. They write a contiguous output whatever the input; channels last if the input
+suggests it; the layout of the input without its gaps; or the order that several operands have in common. If torch's
+meta kernel differs from its kernel for the CPU, :data:`LAYOUTS` decides.
 """
 
 from __future__ import annotations
@@ -19,27 +19,28 @@ from thoplw.shapes.common import Shape, contiguous, dense
 
 
 def suggested(x: TensorSpec, shape: Shape) -> Shape:
-    """Strides of ``shape`` with channels last where ``x`` suggests it, else contiguous."""
+    """Return strides of ``shape`` with channels last if ``x`` suggests it, else contiguous ones."""
     return channels_last(shape) if suggests_channels_last(x) and len(shape) == len(x.shape) else dense(shape)
 
 
 def preserved(x: TensorSpec) -> Shape:
-    """Strides like those of ``x`` without gaps and repetitions, as ``empty_like`` has them."""
-    if x.strides == dense(x.shape) or is_dense(x):  # most are the first, which is the faster to tell
+    """Return strides like those of ``x`` without gaps and repetitions, as ``empty_like`` does."""
+    if x.strides == dense(x.shape) or is_dense(x):  # most are contiguous, which is faster to check
         return x.strides
     return in_order_of(x.shape, [x.strides])
 
 
 def iterated(shape: Shape, *operands: TensorSpec) -> Shape:
-    """Strides of an elementwise result, by the rules of torch's ``TensorIterator``; operands are broadcast to a shape.
+    """Return strides of an elementwise output by the rules of torch's ``TensorIterator``, which broadcasts operands.
 
-    Example: of an image with channels last and one number for each channel, ``[N, C, H, W] [C, 1, 1]``, channels last.
+    For example, an image with channels last and one number for each channel, ``[N, C, H, W] [C, 1, 1]``, give channels
+    last.
     """
     for each in operands:
         if each.strides != dense(each.shape):
             break
     else:
-        return dense(shape)  # as most are: no operand has its dimensions in another order
+        return dense(shape)  # the usual case: all operands are contiguous
     first = operands[0]
     if all(each.shape == first.shape for each in operands):
         for like in (dense, channels_last) if len(first.shape) == 4 else (dense,):
@@ -51,10 +52,10 @@ def iterated(shape: Shape, *operands: TensorSpec) -> Shape:
 
 
 def in_order_of(shape: Shape, strides: list[Shape]) -> Shape:
-    """Strides without gaps, with dimensions in the order in which they lie in memory.
+    """Return strides without gaps, with dimensions in the order in which they lie in memory.
 
-    The first operand that tells two dimensions apart decides between them; dimensions that none tells apart stay in the
-    order that they have in a contiguous tensor. The order need not be transitive, so the way of sorting is torch's.
+    The first operand whose strides differ for two dimensions decides their order. If no operand does, they stay in the
+    order of a contiguous tensor. The order need not be transitive, so this sorts in the same way as torch.
     """
     order = list(reversed(range(len(shape))))  # the innermost first
     for position in range(1, len(order)):
@@ -74,7 +75,7 @@ def in_order_of(shape: Shape, strides: list[Shape]) -> Shape:
 
 
 def _compared(inner: int, outer: int, shape: Shape, strides: list[Shape]) -> int:
-    """Positive where two dimensions are to change places, negative where they are in order, zero where none can say."""
+    """Return a positive number if two dimensions must change places, a negative one if not, 0 if no operand tells."""
     for steps in strides:
         a, b = steps[inner], steps[outer]
         if a == 0 or b == 0:
@@ -87,7 +88,7 @@ def _compared(inner: int, outer: int, shape: Shape, strides: list[Shape]) -> int
 
 
 def broadcast(*shapes: Shape) -> Shape | None:
-    """The shape of an elementwise result; ``None`` where operands do not fit together."""
+    """Return the shape of an elementwise output, or ``None`` if the operands do not fit together."""
     joined, *others = shapes
     for shape in others:
         if shape != joined:
@@ -103,7 +104,7 @@ def broadcast(*shapes: Shape) -> Shape | None:
 
 
 def _stretched(x: TensorSpec, shape: Shape) -> Shape:
-    """Strides of an operand that is broadcast: nothing where it has one element for many."""
+    """Return strides of an operand that is broadcast: 0 in dimensions in which one element stands for many."""
     new = len(shape) - len(x.shape)
     steps = zip(x.shape, x.strides, shape[new:], strict=True)
     return (0,) * new + tuple(0 if size == 1 != wanted else step for size, step, wanted in steps)
@@ -113,7 +114,7 @@ def _stretched(x: TensorSpec, shape: Shape) -> Shape:
 
 
 def channels_last(shape: Shape) -> Shape:
-    """Strides of images or volumes with their channels last in memory; of other tensors, contiguous ones."""
+    """Return strides of images or volumes with channels last in memory, and contiguous ones of other tensors."""
     if len(shape) not in (4, 5):
         return dense(shape)
     images, *space, channel = dense((shape[0], *shape[2:], shape[1]))
@@ -121,13 +122,13 @@ def channels_last(shape: Shape) -> Shape:
 
 
 def suggests_channels_last(x: TensorSpec) -> bool:
-    """Whether torch takes an image or a volume for one with channels last, from strides alone, gaps or not.
+    """Whether torch takes an image or a volume for one with channels last, by its strides alone, with gaps or without.
 
-    As ``suggest_memory_format`` has it: strides of dimensions of one element have a say in it.
+    This follows ``suggest_memory_format``, which also looks at strides of dimensions of one element.
     """
     rank, strides = len(x.shape), x.strides
     if rank not in (4, 5) or strides[-1] < strides[1] * x.shape[1] or strides[1] == 0 or 0 in x.shape:
-        return False  # most have the last dimension inside of the channels
+        return False  # the usual case: the last dimension lies within the channels
     least = 0
     for dim in (1, *range(rank - 1, 1, -1), 0):
         if strides[dim] < least or (dim == 0 and least == strides[1]):
@@ -137,7 +138,7 @@ def suggests_channels_last(x: TensorSpec) -> bool:
 
 
 def is_dense(x: TensorSpec) -> bool:
-    """Whether elements lie side by side without gaps or repetitions, in whatever order."""
+    """Whether elements lie side by side without gaps or repetitions, in any order."""
     step = 1
     for stride, size in sorted(zip(x.strides, x.shape, strict=True)):
         if size != 1:
@@ -148,7 +149,7 @@ def is_dense(x: TensorSpec) -> bool:
 
 
 def _lies(x: TensorSpec, strides: Shape) -> bool:
-    """Whether a tensor has these strides where it has more than one element."""
+    """Whether a tensor has these strides in all dimensions of more than one element."""
     return x.strides == strides or all(
         size == 1 or have == want for size, have, want in zip(x.shape, x.strides, strides, strict=True)
     )
@@ -158,13 +159,13 @@ def _lies(x: TensorSpec, strides: Shape) -> bool:
 
 
 def convolution(x: TensorSpec, weight: TensorSpec, out: Shape, groups: int) -> Shape:
-    """Channels last where the input or the weight lies so; signals are images of one row.
+    """Return channels last if the input or the weight has it; a signal counts as an image of one row.
 
-    Of volumes only oneDNN keeps the layout. Which it takes depends on sizes, and on the machine: bfloat16 and not
-    float16 here, as on processors with AVX-512 but without AMX, and there is more than one thread.
+    Only oneDNN keeps the layout of volumes. Whether oneDNN computes one depends on sizes and on the machine. This
+    assumes a processor with AVX-512 and without AMX (so bfloat16, not float16), and more than one thread.
     """
     if len(out) == 3:
-        whole = x if _lies(x, dense(x.shape)) else contiguous(x.shape, x.dtype)  # torch packs signals beforehand
+        whole = x if _lies(x, dense(x.shape)) else contiguous(x.shape, x.dtype)  # torch packs signals first
         images, channel, _, each = convolution(_image(whole), _image(weight), (*out[:2], 1, out[2]), groups)
         return images, channel, each
     last = suggests_channels_last(x) or suggests_channels_last(weight)
@@ -172,19 +173,19 @@ def convolution(x: TensorSpec, weight: TensorSpec, out: Shape, groups: int) -> S
 
 
 def _image(x: TensorSpec) -> TensorSpec:
-    """A signal as an image of one row."""
+    """Return a signal as an image of one row."""
     (samples, channels, size), (outer, middle, step) = x.shape, x.strides
     return TensorSpec(shape=(samples, channels, 1, size), dtype=x.dtype, strides=(outer, middle, size * step, step))
 
 
 def _takes_volume(x: TensorSpec, weight: TensorSpec, groups: int) -> bool:
-    """Whether oneDNN has a say in the convolution of a volume."""
+    """Whether oneDNN computes the convolution of a volume."""
     many = groups > 1 or min(weight.shape[-2:]) > 3 or x.shape[0] > 1 or math.prod(x.shape[:4]) > 20480
     return x.dtype == "bfloat16" or (x.dtype == "float32" and many)
 
 
 def batch_norm(x: TensorSpec, *options: Any) -> Shape:
-    """Contiguous or channels last where that is how they lie, else as the strides suggest."""
+    """Return the strides of the input if it is contiguous or channels last, else those that it suggests."""
     for way in (dense, channels_last):
         strides = way(x.shape)
         if _lies(x, strides):
@@ -193,23 +194,23 @@ def batch_norm(x: TensorSpec, *options: Any) -> Shape:
 
 
 def joined(tensors: Sequence[TensorSpec], shape: Shape) -> Shape:
-    """Channels last where every tensor suggests it."""
+    """Return channels last if every tensor suggests it, else contiguous strides."""
     return channels_last(shape) if all(map(suggests_channels_last, tensors)) else dense(shape)
 
 
 # -- where meta kernels say something else -----------------------------------------------------------------------------
 
-#: From an output's shape and the arguments, positional ones first, to its strides.
+#: A function from the shape of an output and the arguments of the operator to the strides of the output.
 Layout = Callable[..., Shape]
 
 
 def layout_of(target: str, overload: str, elementwise: bool) -> Layout | None:
-    """How an operator lays its outputs out, where that is not what its meta kernel says.
+    """Return how an operator lays its outputs out, or ``None`` if its meta kernel tells that.
 
     Args:
         target: the operator, such as ``"aten.flip"``.
-        overload: the rest of its name.
-        elementwise: whether it is marked as such.
+        overload: the name of its overload, such as ``"Scalar"``.
+        elementwise: whether torch tags it as elementwise.
     """
     layout = LAYOUTS.get(target)
     if layout is None and elementwise:
@@ -224,7 +225,7 @@ def _elementwise(shape: Shape, *operands: Any, **options: Any) -> Shape:
 
 
 def _elementwise_with_number(shape: Shape, *operands: Any, **options: Any) -> Shape:
-    """A number is a tensor of one element to these kernels."""
+    """Treat a number as a tensor of one element, as these kernels do."""
     return _elementwise(shape, *operands, contiguous((), "float32"))
 
 
@@ -266,7 +267,7 @@ def _glu(shape: Shape, x: TensorSpec, dim: int = -1) -> Shape:
 def _pad(shape: Shape, x: TensorSpec, amounts: Shape, mode: Any = "constant", *value: Any) -> Shape:
     if mode == "circular":
         return dense(shape)
-    if max(amounts, default=0) <= 0 and mode not in ("reflect", "replicate"):  # nothing is added: a copy of a part
+    if max(amounts, default=0) <= 0 and mode not in ("reflect", "replicate"):  # a copy of a part
         return preserved(TensorSpec(shape=shape, dtype=x.dtype, strides=x.strides))
     return suggested(x, shape)
 
@@ -303,7 +304,7 @@ def _convolution(
     return convolution(batch, weight, (1, *shape), groups)[1:]
 
 
-#: Operators -> how they lay their outputs out.
+#: Names of operators -> how these lay their outputs out.
 _BY_NAMES: Mapping[str, Layout] = {
     "batch_norm native_batch_norm _native_batch_norm_legit": _batch_norm,
     "_prelu_kernel binary_cross_entropy deg2rad flip hardtanh huber_loss rad2deg relu6 sort": _preserved,

@@ -1,26 +1,27 @@
-"""What a model moves between memory and processor, from its record: two figures that are never mixed.
+"""Compute the bytes that a model moves between memory and processor, from its record: two figures, never mixed.
 
-*Moved* is what the operators move as they ran, one after the other: each reads its inputs from memory and writes its
-outputs there. *Compulsory* is what any way to run the model must move: of its weights what is used, of its inputs
-(a cache among them) what is read, and its outputs, each once. Between the two lies what fusing operators can save.
+*Moved* bytes are those of the operators as they ran, one after the other: each reads its inputs from memory and writes
+its outputs there. *Compulsory* bytes are those that any way to run the model must move: the used part of its weights,
+the read part of its inputs (a cache is one of them), and its outputs, each once. The difference is what fusing
+operators can save.
 
-Of a training step *compulsory* counts only what must be moved whatever the order in which it is computed. With ``W``
-bytes of weights that the forward reads, ``X`` of inputs, and of the weights that are trained ``T``, as much of their
-gradients, and ``S`` of what the optimizer keeps for them::
+*Compulsory* bytes of a training step are only those that must be moved in any order of computation. The forward reads
+``W`` bytes of weights and ``X`` of inputs. ``T`` bytes of the weights are trained, their gradients take ``T`` too, and
+the optimizer keeps ``S`` for them::
 
                 read                            written
-    forward     W + X                           0, as what comes out may go straight into the loss
+    forward     W + X                           0, as the output may go straight into the loss
     backward    B                               T, the gradients
     update      T, the gradients, + T + S       T + S
     all         W + X + S, with T inside W      T + S; without an update T
 
-``B`` are the weights that gradients go back through, as products and convolutions of the backward pass take them. A row
-is what a phase moves that begins when the one before has ended, and the last row what a step moves in any case: an
-update may take each gradient as it comes, which then is never written. Of a table of embeddings the forward reads some
-rows, but an update of dense gradients all.
+``B`` are the bytes of weights that products and convolutions of the backward pass take. Each row assumes that a phase
+begins when the one before has ended. The last row assumes nothing: an update may take each gradient as it comes, and
+then gradients are never written. The forward reads some rows of a table of embeddings, but an update of dense gradients
+reads all rows.
 
-Not counted is what the forward keeps for the backward pass. A run may keep something else, in fewer bytes, or compute
-it again.
+The tensors that the forward keeps for the backward pass are not counted. A run may keep others, in fewer bytes, or
+compute them again.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from thoplw.record import NOTHING, Assumption, Call, Phase, Step, TensorSpec, Tr
 from thoplw.traffic import EMBEDDINGS, UNREAD, elements, is_view, part_of, taken, traffic
 from thoplw.traffic.common import size as size_of
 
-#: The assumption about tokens that are sent to experts, in words; runs and bytes both rest on it.
+#: The assumption about tokens that are sent to experts, in words. Runs and bytes both rest on it.
 EVENLY = "routing is spread evenly"
 
 
@@ -45,9 +46,9 @@ class Active(NamedTuple):
     """Parameters that the work for one token touches.
 
     Attributes:
-        computed: those that it computes with.
-        looked_up: those of tables of embeddings, in full, of which it only looks rows up.
-        routed: whether that rests on tokens that are spread over experts.
+        computed: parameters that it computes with.
+        looked_up: parameters of whole tables of embeddings, in which it only looks up rows.
+        routed: whether the figures rest on how tokens are spread over experts.
     """
 
     computed: int = 0
@@ -56,13 +57,13 @@ class Active(NamedTuple):
 
 
 class _Use(NamedTuple):
-    """How operators of a scope, and of those inside, use a tensor that came from outside.
+    """How operators of a scope, and of scopes inside, use a tensor from outside.
 
     Attributes:
         read: distinct elements that are read.
         active: elements that the work for one token touches.
         looked_up: whether rows are only looked up.
-        routed: whether tokens are spread over it.
+        routed: whether tokens are spread over several such tensors.
     """
 
     read: Fraction | int = 0
@@ -76,8 +77,8 @@ class _Effects(NamedTuple):
 
     Attributes:
         made: tensors that they write.
-        changed: those of these that were there before.
-        shown: a view -> the tensors that it may be of.
+        changed: tensors among these that existed before.
+        shown: a view -> the tensors whose view it may be.
     """
 
     made: set[TensorSpec]
@@ -85,7 +86,7 @@ class _Effects(NamedTuple):
     shown: dict[TensorSpec, set[TensorSpec]]
 
     def add(self, other: _Effects) -> None:
-        """Take in those of other operators."""
+        """Add the effects of other operators."""
         self.made.update(other.made)
         self.changed.update(other.changed)
         for spec, sources in other.shown.items():
@@ -97,15 +98,15 @@ _UNUSED = _Use()
 #: Operators of a backward pass that multiply gradients with weights.
 _PRODUCTS = frozenset(f"aten.{name}" for name in ("mm", "addmm", "bmm", "baddbmm", "mv"))
 
-#: One that does so where its mask asks for the gradient of the input.
+#: An operator that does so if its mask asks for the gradient of the input.
 _CONVOLUTION = "aten.convolution_backward"
 
-#: Calls that take a tensor in one scope, and how often.
+#: Calls that take a tensor in one scope -> how often.
 _Takers = Mapping[Call, int]
 
 
 class Usage:
-    """What the modules of a trace move and touch; each figure is worked out when it is asked for."""
+    """The bytes that the modules of a trace move, and the parameters that they touch, each computed on demand."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
@@ -113,13 +114,13 @@ class Usage:
         self._forward = self._counted if not trace.phases else Counter(_steps_of(trace, Phase.FORWARD))
         self._trained = {each.key: each for each in trace.trained}
         self._uses: dict[tuple[int, TensorSpec, int], _Use] = {}
-        self._open: set[tuple[int, TensorSpec]] = set()  # what is being worked out
+        self._open: set[tuple[int, TensorSpec]] = set()  # uses that are being computed
 
     # -- as the operators ran ------------------------------------------------------------------------------------------
 
     @cached_property
     def by_scope(self) -> tuple[Traffic, ...]:
-        """What the operators of each scope move, without those of the scopes inside."""
+        """The bytes that the operators of each scope move, without those of scopes inside."""
         found = [NOTHING] * len(self._trace.scopes)
         for (call, scope), times in self._counted.items():
             moved = self._traffic[call]
@@ -135,11 +136,10 @@ class Usage:
 
     @cached_property
     def compulsory(self) -> tuple[Traffic, ...]:
-        """Of each module, with all modules inside: weights, what its calls are given and return, and what inputs hold.
+        """The bytes of each module, with all modules inside: weights, inputs, outputs, and tensors that inputs hold.
 
-        Weights count once however often a module is called, as it may keep them; each call has inputs and outputs of
-        its own. Those of a training step are as the head of this file says; modules in the model hand on what they
-        return.
+        Weights count once, however often a module is called, as it may keep them. Inputs and outputs count for each
+        call. The head of this file tells about a training step. Modules inside the model pass on their outputs.
         """
         return tuple(
             Traffic(read=forward.read + more.read, written=forward.written + more.written)
@@ -147,7 +147,7 @@ class Usage:
         )
 
     def of_phase(self, phase: Phase) -> tuple[Traffic, ...]:
-        """The same of one phase of a training step, which begins when the one before has ended."""
+        """The same for one phase of a training step, which begins when the one before has ended."""
         if phase is Phase.FORWARD:
             return self._of_forward
         return tuple(self._of_later(phase, read) for read in self._weights_inside)
@@ -172,7 +172,7 @@ class Usage:
         return tuple(Traffic(read=each, written=other) for each, other in zip(read, written, strict=True))
 
     def _of_training(self, weights: Mapping[int, int]) -> Traffic:
-        """What a step moves besides what its forward does, given what that reads of which weights."""
+        """Return what a step moves besides its forward, given the bytes that the forward reads of each weight."""
         read = written = 0
         for key, size in weights.items():
             if key in self._trained:
@@ -197,17 +197,17 @@ class Usage:
         return Traffic(read=read, written=written)
 
     def _sizes(self, trained: Trained) -> tuple[int, int]:
-        """The bytes of a gradient, which are those of its weight, and of states; 0 where the gradient is sparse."""
+        """Return the bytes of a gradient, as many as of its weight, and of states; 0 if the gradient is sparse."""
         if trained.gradient.shape and not trained.gradient.strides:
             return 0, 0
         return size_of(trained.gradient), sum(map(size_of, trained.states))
 
     @cached_property
     def _back_through(self) -> Mapping[int, int]:
-        """The bytes of each weight that gradients go back through.
+        """The bytes of each weight that the backward pass reads.
 
-        A product takes the weight as it is or transposed. Where a tensor that the module is given, makes or returns has
-        as many elements, that may be what the product takes: then the weight counts as not read.
+        A product takes the weight as it is or transposed. If another tensor of the module has as many elements, the
+        product may take that one instead: then the weight counts as not read.
         """
         taken: dict[int, set[TensorSpec]] = defaultdict(set)  # module -> what products take in its backward pass
         for call, scope in {*_steps_of(self._trace, Phase.BACKWARD)}:
@@ -226,9 +226,9 @@ class Usage:
         return found
 
     def _written(self, index: int) -> list[TensorSpec]:
-        """The outputs of a scope that it has written: each tensor once, and no views of what it was given.
+        """Return the outputs that a scope has written: each tensor once, and no views of its inputs.
 
-        An input that it returns counts if some operator writes to one like it, as ``relu_`` does.
+        An input that it returns counts if some operator writes to a tensor like it, as ``relu_`` does.
         """
         scope, effects = self._trace.scopes[index], self._effects[index]
         count, again = len(scope.inputs), dict(scope.again)
@@ -242,7 +242,7 @@ class Usage:
         return changed + made
 
     def _is_made(self, effects: _Effects, spec: TensorSpec, returned: set[TensorSpec]) -> bool:
-        """Whether an output that no operator makes, but perhaps shows, is of memory that was written for it alone."""
+        """Whether an output that no operator makes, but perhaps views, lies in memory that was written for it alone."""
         if spec not in effects.shown:
             return spec not in self._lying_there
         seen, waiting = {spec}, [spec]
@@ -258,13 +258,13 @@ class Usage:
 
     @cached_property
     def _lying_there(self) -> frozenset[TensorSpec]:
-        """How weights look, and what the model was given."""
+        """The specs of weights and of the inputs of the model."""
         weights = (weight.spec for info in self._trace.modules for weight in (*info.parameters, *info.buffers))
         return frozenset([*weights, *self._trace.given, *self._trace.inputs])
 
     @cached_property
     def _effects(self) -> list[_Effects]:
-        """What the operators of each scope, and of those inside, do to memory."""
+        """What the operators of each scope, and of scopes inside, do to memory."""
         found = [_Effects(set(), set(), {}) for _ in self._trace.scopes]
         for (call, scope), _ in self._forward.items():
             effects = found[scope]
@@ -295,7 +295,7 @@ class Usage:
 
     @cached_property
     def _weights_inside(self) -> list[dict[int, int]]:
-        """For each module its weights and those inside: key -> the bytes that the forward reads of it."""
+        """For each module its weights, and those of modules inside: key -> the bytes that the forward reads of it."""
         modules = self._trace.modules
         inside: list[dict[int, int]] = [{} for _ in modules]
         for index, info in enumerate(modules):
@@ -309,10 +309,10 @@ class Usage:
         return inside
 
     def _held_inside(self) -> Mapping[int, int]:
-        """For each module the bytes that it reads of tensors that objects among the inputs hold: of a cache.
+        """Return for each module the bytes that it reads of tensors that objects among its inputs hold: of a cache.
 
-        Modules are not given these one by one: a tensor that an operator takes is one of them if it looks like one. An
-        operator may take several in one layer, such as keys and values; other operators take the same ones again.
+        Modules do not get these tensors as arguments: a tensor that an operator takes is one of them if it looks like
+        one. An operator may take several in one layer, such as keys and values; other operators take the same again.
         """
         found: Counter[int] = Counter()
         for spec, many in (Counter(self._trace.given) - Counter(self._trace.inputs)).items():
@@ -331,9 +331,9 @@ class Usage:
     # -- what one token touches ----------------------------------------------------------------------------------------
 
     def active(self, weight: Weight) -> Active:
-        """What the work for one token touches of a weight.
+        """Return the part of a weight that the work for one token touches.
 
-        Experts count by the rows that they are sent, for each token: with 2 of 8 experts a quarter of them all.
+        Experts count by the rows that they get for each token: with 2 of 8 experts, a quarter of them all.
         """
         if weight.key not in self._trace.used:
             return Active()
@@ -362,7 +362,7 @@ class Usage:
 
     @cached_property
     def _inner(self) -> list[dict[TensorSpec, list[int]]]:
-        """For each scope: tensor -> the scopes that it opened and gave one like it."""
+        """For each scope: tensor -> the scopes that it opened with one like it as an input."""
         found: list[dict[TensorSpec, list[int]]] = [{} for _ in self._trace.scopes]
         for index, scope in enumerate(self._trace.scopes):
             if scope.parent >= 0:
@@ -372,7 +372,7 @@ class Usage:
 
     @cached_property
     def _owners(self) -> Mapping[int, list[int]]:
-        """The modules that hold each weight: several, where embeddings are tied."""
+        """The modules that hold each weight; several if embeddings are tied."""
         found: dict[int, list[int]] = defaultdict(list)
         for index, info in enumerate(self._trace.modules):
             for weight in (*info.parameters, *info.buffers):
@@ -388,22 +388,22 @@ class Usage:
         return found
 
     def _scopes_around(self, scope: int) -> Iterator[int]:
-        """A scope, and those that hold it."""
+        """Yield a scope, and those that hold it."""
         while scope >= 0:
             yield scope
             scope = self._trace.scopes[scope].parent
 
     def _modules_around(self, module: int) -> Iterator[int]:
-        """A module, and those that hold it."""
+        """Yield a module, and those that hold it."""
         while module >= 0:
             yield module
             module = self._trace.modules[module].parent
 
     def _use_of(self, module: int, weight: Weight) -> _Use:
-        """How a weight is used: by the module that owns it, or else by one that holds this, or else by any.
+        """Return how a weight is used by the module that owns it; else by a module that holds that one; else by any.
 
-        Of one that a module only shows to others, as ``self.table[:n]``, the views count as others use them. One that
-        no operator seems to take, such as packed weights, is read as a whole by what did take it.
+        If a module only gives views of the weight to others, such as ``self.table[:n]``, the use of the views counts.
+        A weight that no operator seems to take, such as a packed one, counts as read as a whole.
         """
         spec = weight.spec
         for at in self._modules_around(module):
@@ -427,34 +427,34 @@ class Usage:
         return shown._replace(read=min(whole, shown.read), active=min(whole, shown.active))
 
     def _anywhere(self, spec: TensorSpec) -> _Use:
-        """How a tensor is used, wherever that is."""
+        """Return how a tensor is used in any scope."""
         return _largest([self._use(scope, spec) for scope in range(len(self._trace.scopes))])
 
     def _use_beyond(self, module: int, weight: Weight, use: _Use) -> _Use:
-        """How a weight is used in a module, if that of its owner only looks rows up in it.
+        """Return how a module uses a weight, if the owner of the weight only looks up rows.
 
-        Models whose embeddings are tied take the table for a matrix without a module: ``x @ self.wte.weight.T``.
+        Models with tied embeddings use the table as a matrix without a module: ``x @ self.wte.weight.T``.
         """
         if not use.looked_up or weight.spec in self._effects[0].made or self._alike[weight.spec] > 1:
-            return use  # which tensor operators take there, nothing tells
+            return use  # nothing tells which tensor the operators take there
         return _largest([use, *(self._use(scope, weight.spec) for scope in self._calls.get(module, ()))])
 
     @cached_property
     def _alike(self) -> Mapping[TensorSpec, int]:
-        """How many weights in use look alike."""
+        """How many used weights have the same spec."""
         weights = (weight for info in self._trace.modules for weight in (*info.parameters, *info.buffers))
         used = {weight.key: weight.spec for weight in weights if weight.key in self._trace.used}
         return Counter(used.values())
 
     def _use(self, scope: int, spec: TensorSpec, pieces: int = 1) -> _Use:
-        """How a tensor is used in a scope, and in the scopes inside that are given it.
+        """Return how a tensor is used in a scope, and in the scopes inside that get it.
 
-        Of several pieces of one tensor that look alike, as the weights of experts do, how each is used on average.
+        If several pieces of one tensor look alike, as the weights of experts do, this is the average use of a piece.
         """
         key = scope, spec, pieces
         known = self._uses.get(key)
         if known is None:
-            if (scope, spec) in self._open:  # a view of a view may look like what it shows
+            if (scope, spec) in self._open:  # a view of a view may look like the tensor
                 return _UNUSED
             self._open.add((scope, spec))
             known = self._uses[key] = self._work_out(scope, spec, pieces)
@@ -467,7 +467,7 @@ class Usage:
         if any(not self._shows(call) and part_of(call) is None for call in takers):
             return self._as_a_whole(scope, spec, pieces, takers)
         uses = [self._use(at, spec) for at in self._inner[scope].get(spec, ())]
-        # A view that looks like the tensor, as of detach(), is used where the tensor is.
+        # A view that looks like the tensor, such as from detach(), is used where the tensor is.
         shown = Counter(piece for call in takers if self._shows(call) for piece in call.outputs if piece != spec)
         parts = [self._use(scope, piece, pieces * many) for piece, many in shown.items() for _ in range(many)]
         parts += [self._looked_up(scope, call, times) for call, times in takers.items() if not self._shows(call)]
@@ -476,13 +476,13 @@ class Usage:
         return _largest(uses)
 
     def _shows(self, call: Call) -> bool:
-        """Whether a call moves nothing, as its output is another view of its input."""
+        """Whether a call moves nothing, because its output is a view of its input."""
         return is_view(call) and self._traffic[call] is NOTHING
 
     def _looked_up(self, scope: int, call: Call, times: int) -> _Use:
-        """How a call, made several times, uses the argument that it reads a part of.
+        """Return how some equal calls use the argument of which they read a part.
 
-        Those that are routed read for each token as much as comes out; those to which rows are sent compute with the
+        A lookup of experts reads, for each token, as much as it puts out. A product of routed rows computes with the
         part of the matrices that one row meets.
         """
         part = part_of(call)
@@ -500,10 +500,10 @@ class Usage:
         return _Use(part.elements * times, min(whole, active), looked_up=False, routed=routed)
 
     def _as_a_whole(self, scope: int, spec: TensorSpec, pieces: int, takers: _Takers) -> _Use:
-        """How a tensor is used that some operator reads as a whole.
+        """Return how a tensor is used that some operator reads as a whole.
 
-        Fewer than all tokens meet it where experts share them: in a module that chooses experts by assumption, or where
-        a weight is taken apart into pieces, of which an operator is given one for each expert.
+        Not all tokens meet it if experts share them: in a module that chooses experts by assumption, or if a weight is
+        split into pieces, and an operator gets one piece for each expert.
         """
         whole = elements(spec)
         chooser = next((at for at in self._scopes_around(scope) if at in self._choosers), None)
@@ -524,7 +524,7 @@ class Usage:
         return frozenset(each.scope for each in self._trace.assumptions if each.statement == EVENLY)
 
     def _tokens(self, scope: int) -> int:
-        """How many rows of numbers a module is given."""
+        """Return how many rows of floating-point numbers a module gets."""
         given = (spec for spec in self._trace.scopes[scope].inputs if "float" in spec.dtype)
         return _rows(tuple(given))
 
@@ -539,12 +539,12 @@ def _transposed(spec: TensorSpec) -> TensorSpec:
 
 
 def _rows(specs: tuple[TensorSpec, ...]) -> int:
-    """``[*, D]``: the product of all dimensions but the last, of the first of some tensors; 0 where there is none."""
+    """``[*, D]``: the product of all dimensions but the last, of the first tensor; 0 if there is none."""
     return specs[0].numel // (specs[0].shape[-1] or 1) if specs and specs[0].shape else 0
 
 
 def _together(uses: list[_Use]) -> _Use:
-    """Several uses of different parts of one tensor."""
+    """Return the sum of several uses of different parts of one tensor."""
     return _Use(
         sum([use.read for use in uses]),
         sum([use.active for use in uses]),
@@ -554,7 +554,7 @@ def _together(uses: list[_Use]) -> _Use:
 
 
 def _largest(uses: list[_Use]) -> _Use:
-    """The largest of several uses of one tensor."""
+    """Return the largest of several uses of one tensor."""
     uses = [use for use in uses if use.read]
     if not uses:
         return _UNUSED
@@ -572,7 +572,7 @@ def _chooses(call: Call) -> bool:
 
 
 def doubts(trace: Trace) -> list[Assumption]:
-    """What the bytes of a trace rest on, beside what its run assumed: how many experts are sent a row."""
+    """Return the assumptions of bytes that the run did not make: how many experts get a row."""
     routed = {call for call in {call for call, _ in trace.steps} if (part := part_of(call)) is not None and part.routed}
     if not routed:
         return []

@@ -66,8 +66,8 @@ class Sizes(NamedTuple):
 def sizes(trace: Trace) -> Sizes:
     """The sizes by torchinfo: of inputs, of what layers with parameters return, twice, and of the parameters of layers.
 
-    Example: ``Sequential(Linear(4, 4), ReLU())`` on two samples of float32 has an input of 32 bytes, passes of 64, as
-    the ReLU has no parameters, and parameters of 80.
+    For example, ``Sequential(Linear(4, 4), ReLU())`` on two samples of float32 has an input of 32 bytes, passes of 64,
+    as the ReLU has no parameters, and parameters of 80.
 
     Args:
         trace: the record of a forward.
