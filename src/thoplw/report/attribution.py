@@ -1,4 +1,4 @@
-"""Charge modules for calls, work and parameters: from priced scopes to one row per module."""
+"""Charge modules for calls, work and parameters: turn priced scopes into one row per module."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Attribution:
     """
 
     def __init__(self, priced: Priced, roof: Roof | None = None, memory: Memory | None = None) -> None:
-        """Add up the totals of a priced trace; times are of the device of ``roof``, ``memory`` is of a second run."""
+        """Add up the totals of a priced trace; ``roof`` gives times on a device, ``memory`` comes from a second run."""
         assert priced.convention.parameters is not None  # it was found, so it is complete
         self._priced = priced
         self._roof = roof
@@ -56,11 +56,11 @@ class Attribution:
         )
 
     def on(self, roof: Roof) -> Attribution:
-        """The same with times on a device."""
+        """Return the same with times on a device."""
         return Attribution(self._priced, roof, self._memory)
 
     def main_peak(self, roof: Roof) -> Peak | None:
-        """The peak of a device that most contractions meet."""
+        """Return the peak of a device that bounds most contractions."""
         return Roofline(self._trace, self._usage, roof).main
 
     def profile(self) -> Profile:
@@ -88,7 +88,7 @@ class Attribution:
         )
 
     def _modules(self) -> tuple[Row, ...]:
-        """A row for each module that ran or holds one that ran, in definition order.
+        """Return a row for each module that ran or holds one that ran, in definition order.
 
         A module that was priced as a whole counts as having no children.
         """
@@ -140,7 +140,7 @@ class Attribution:
         )
 
     def _phases(self, scopes: Sequence[int], whole: Work) -> dict[str, int]:
-        """Phase -> its part of the work of some scopes; empty where there is no phase but the forward."""
+        """Phase -> its part of the work of some scopes; empty if there is only a forward."""
         if not self._trace.phases:
             return {}
         parts = dict.fromkeys(Phase, ZERO)
@@ -154,19 +154,19 @@ class Attribution:
 
     @cached_property
     def _activations(self) -> Counter[int]:
-        """How many elements convolutions and matrix products put out in the forward, by module."""
+        """The number of elements that convolutions and matrix products put out in the forward, by module."""
         found: Counter[int] = Counter()
         known: dict[Call, int] = {}
         phases = self._trace.phases or bytes(len(self._trace.steps))
         for (call, scope), phase in zip(self._trace.steps, phases, strict=True):
             if phase == Phase.FORWARD:
-                while scope in self._priced.covered:  # a module that was priced as a whole has all that is in it
+                while scope in self._priced.covered:  # a module that was priced as a whole counts for all inside
                     scope = self._trace.scopes[scope].parent
                 found[self._trace.scopes[scope].module] += _elements(call, known)
         return found
 
     def _has_unbatched_convolution(self) -> bool:
-        """Whether a convolution had an input without a batch: with one dimension less than its weight."""
+        """Whether a convolution had an input without a batch: one with a dimension less than its weight."""
         return any(
             call.target.startswith("aten.conv") and len(call.inputs[0].shape) == len(call.inputs[1].shape) - 1
             for call in {call for call, _ in self._trace.steps}
@@ -179,7 +179,7 @@ class Attribution:
 
     def _where(self, chosen: Callable[[Leaf], bool]) -> dict[str, Uncounted]:
         calls: Counter[str] = Counter()
-        modules: dict[str, dict[str, None]] = defaultdict(dict)  # in the order in which they came
+        modules: dict[str, dict[str, None]] = defaultdict(dict)  # in the order of the run
         shapes: dict[str, dict[Any, None]] = defaultdict(dict)
         for leaf, scope, times, _ in self._priced.entries:
             if chosen(leaf):
@@ -256,7 +256,7 @@ class Attribution:
                 parent = self._trace.modules[parent].parent
         return found
 
-    # Worked out when these figures are asked for.
+    # Computed when these figures are asked for.
 
     @cached_property
     def _usage(self) -> Usage:
@@ -268,7 +268,7 @@ class Attribution:
         return self._by_module(moved.total for moved in self._usage.by_scope)
 
     def _by_module(self, by_scope: Iterable[int]) -> Mapping[int, int]:
-        """Sums of numbers of scopes, by module; what runs in a module that was priced as a whole is its own."""
+        """Add up numbers of scopes by module. A module that was priced as a whole counts for all that runs inside."""
         found: Counter[int] = Counter()
         for index, size in enumerate(by_scope):
             while index in self._priced.covered:
@@ -300,7 +300,7 @@ class Attribution:
             found[payer] = Active(before.computed + more.computed, before.looked_up + more.looked_up)
         return found
 
-    # Worked out when rows are asked for: totals alone do not need these.
+    # Computed when rows are asked for: totals alone do not need these.
 
     @cached_property
     def _scopes(self) -> dict[int, list[int]]:
@@ -340,7 +340,7 @@ class Attribution:
 
 
 def _elements(call: Call, known: dict[Call, int]) -> int:
-    """How many elements an operator puts out, if it is a convolution or matrix product, or made of such."""
+    """Return how many elements an operator puts out, if it is a convolution or matrix product, or made of these."""
     if call not in known:
         if FAMILIES.get(call.target) in ("convolution", "matmul"):
             known[call] = sum(output.numel for output in call.outputs)

@@ -39,7 +39,7 @@ Value = int | Mapping[str, int]
 #: How a figure is written, given the figure and the total of the model.
 Formatter = Callable[[int, int], str]
 
-#: What a run must have been told for a figure to be known: a device, to watch the memory, to train.
+#: What a run needs for a figure to be known: a device, a look at the memory, a training step.
 Need = Literal["device", "memory", "training"]
 
 #: The places that can show a figure: columns of tables; JSON and data frames; the comparison of two profiles; limits;
@@ -65,7 +65,7 @@ class Timed(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """What one module itself costs, without its children.
+    """The cost of one module by itself, without its children.
 
     Attributes:
         cost: its work, in the unit of the convention.
@@ -106,11 +106,11 @@ class Figure:
         description: a sentence, for the schema and for help.
         of: computes the figure of a module from its charge, or says None where it is not known; None for a figure that
             follows from others.
-        late: whether that takes so long that it waits until the figure is asked for.
+        late: whether that takes so long that it is done only when the figure is asked for.
         shows: name of the other figure, for one that only shows its values in another way (share shows macs).
         over: names of two figures, for one that is the first divided by the second.
         parts: what tells its parts apart, such as ``dtype``; empty where it is one number.
-        needs: what a run must have been told for it to be known; reports on other runs lack it.
+        needs: what a run needs for the figure to be known; reports on other runs lack it.
         optional: whether reports may lack it for another reason, such as documents that were saved before it existed.
         lacking: what to do if a report lacks it.
         adds_up: whether the figure of a module that holds others is the sum of its own and theirs, and the model has
@@ -143,12 +143,12 @@ class Figure:
 
     @property
     def has_total(self) -> bool:
-        """Whether the model as a whole has it."""
+        """Whether the model as a whole has the figure."""
         return self.adds_up or self.inclusive
 
     @property
     def on_device(self) -> bool:
-        """Whether reports lack it that name no device."""
+        """Whether reports that name no device lack it."""
         return "device" in self.needs
 
     @property
@@ -200,8 +200,8 @@ class Figure:
         return (self.label or self.heading or self.name).lower()
 
     def ratio(self, row: Row) -> float:
-        """The figure of a row that is one figure divided by another; 0 where the latter is."""
-        assert self.over is not None  # its callers asked
+        """The figure of a row that is one figure divided by another; 0 if the latter is 0."""
+        assert self.over is not None  # its callers check that
         top, bottom = (FIGURES[name].number(row) for name in self.over)
         return top / bottom if bottom else 0.0
 
@@ -220,7 +220,7 @@ def number(value: Value) -> int:
 
 
 def total(values: Iterable[Value]) -> Value:
-    """The sum of figures, part by part where they have parts."""
+    """Return the sum of figures, part by part if they have parts."""
     first, *rest = values
     if isinstance(first, Mapping):
         parts: Counter[str] = Counter(first)
@@ -274,7 +274,7 @@ def _active(found: Active) -> dict[str, int]:
 
 
 class Figures(dict[str, Value]):
-    """The figures of a module. Late ones are worked out when they are asked for, each time, and not kept."""
+    """The figures of a module. Late ones are computed each time that they are asked for, and not kept."""
 
     def __init__(self, known: Mapping[str, Value], late: Callable[[str], Value]) -> None:
         super().__init__(known)
@@ -305,7 +305,7 @@ class Figures(dict[str, Value]):
 
 
 def figures_of(charge: Charge) -> Figures:
-    """The figures of a module that are known, given what it is charged for."""
+    """Return the figures of a module that are known from its charge."""
     computed = [(figure.name, figure.of(charge)) for figure in FIGURES.values() if figure.of and not figure.late]
     return Figures({name: value for name, value in computed if value is not None}, partial(_late, charge))
 
@@ -321,7 +321,7 @@ def _late(charge: Charge, name: str) -> Value:
 
 
 def _timed(charge: Charge) -> Timed:
-    assert charge.timed is not None  # or nobody asks
+    assert charge.timed is not None  # callers check that
     return charge.timed()
 
 

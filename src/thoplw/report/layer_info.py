@@ -78,7 +78,7 @@ class LayerInfo:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """One per layer, in definition order; their ``macs`` and ``params`` add up to the totals.
+        """One row per layer, in definition order; their ``macs`` and ``params`` add up to the totals.
 
         A layer is a module that ran and in which no other ran, or that has MACs or parameters of its own.
         """
@@ -91,7 +91,7 @@ class LayerInfo:
 
     @property
     def total_frozen(self) -> int:
-        """Parameters of the whole model that require none."""
+        """Parameters of the whole model that require no gradient."""
         return self.total_params - self.total_trainable
 
     @property
@@ -115,7 +115,7 @@ class LayerInfo:
 
     @property
     def compulsory(self) -> int:
-        """Bytes that any way to run the model moves: weights that are used, inputs that are read, and outputs, once."""
+        """Bytes that any way to run the model moves: used weights, inputs that are read, and outputs, each once."""
         return self.profile.total.compulsory
 
     @property
@@ -125,12 +125,12 @@ class LayerInfo:
 
     @property
     def active_params(self) -> int:
-        """Parameters that the work for one token touches, with embeddings: of experts those that it is sent to."""
+        """Parameters that the work for one token touches, with embeddings; of experts only those that get the token."""
         return FIGURES["active"].number(self.profile.total)
 
     @property
     def active_params_without_embeddings(self) -> int:
-        """The same without tables of which rows are only looked up."""
+        """The same without tables in which rows are only looked up."""
         return FIGURES["active"].parts_of(self.profile.total).get("computed", 0)
 
     def on(self, device: str | Device, dtype: object = None) -> LayerInfo:
@@ -138,7 +138,7 @@ class LayerInfo:
 
         For example::
 
-            layers.on("h100-sxm").floor  # 0.00464 seconds, below which no run gets
+            layers.on("h100-sxm").floor  # 0.00464 seconds, and no run is faster
             profile_training(...).on("h100-sxm").floor_by_phase()  # {"forward": ..., "backward": ..., ...}
 
         Args:
@@ -176,7 +176,7 @@ class LayerInfo:
 
     @property
     def eager(self) -> float:
-        """How long its operators take there one after the other, by an estimate that is no bound, in seconds.
+        """How long its operators take there one after the other, in seconds: an estimate, and no bound.
 
         Raises:
             InputError: no device was named.
@@ -189,7 +189,7 @@ class LayerInfo:
         return self.profile.total.bound
 
     def mfu(self, seconds: float, device: str | Device, dtype: object = None) -> Utilisation:
-        """What part of a device's peak a run of the model reached, which took so many seconds.
+        """Return the part of a device's peak that a run of the model reached, given its seconds.
 
         The numerator is the cost by the convention of this report, without recomputation: of multiply-accumulates, two
         operations each. Of a mixture of experts, only those count that tokens are sent to. The answer names numerator
@@ -234,7 +234,7 @@ class LayerInfo:
     def by_phase(self) -> dict[str, int]:
         """The total cost by phase: ``forward``, ``recomputation``, ``backward`` and ``update``.
 
-        Of a report on a forward alone all of it is ``forward``.
+        In a report on a forward alone, all of it is ``forward``.
         """
         return self.profile.by_phase()
 
@@ -290,7 +290,7 @@ class LayerInfo:
         return hypertext(self.table("clever"))
 
     def _repr_markdown_(self) -> str:
-        """The display where HTML does not serve."""
+        """The display of notebooks without HTML."""
         return self.summary("md", "clever")
 
     def summary(
@@ -372,7 +372,7 @@ class LayerInfo:
     def _tree(self, fmt: str, depth: int | None, columns: Sequence[str] | None) -> Table:
         usual = ("name", "class", *(("phases",) if self.profile.has_phases else ()), "macs", "params")
         chosen = View(fmt=fmt, columns=usual if columns is None else columns)
-        columns = ("name", *(name for name in chosen.columns or () if name != "name"))  # what is drawn as a tree
+        columns = ("name", *(name for name in chosen.columns or () if name != "name"))  # the name is drawn as a tree
         return replace(chosen, depth=depth, columns=columns, own=False, fold=True).table(self.profile)
 
     def to_dict(self, *, depth: int | None = None) -> Document:
@@ -446,7 +446,7 @@ class LayerInfo:
 
 
 def _record(row: Row, total: Row) -> dict[str, Any]:
-    """A row of a data frame: a figure with parts, such as bytes for each dtype, becomes one column for each part."""
+    """Return a row of a data frame, with one column for each part of a figure that has parts, such as bytes."""
     record = to_layer(row)
     record.pop("other_calls", None)
     operators = record.pop("operators")

@@ -64,7 +64,7 @@ class TimedRow:
 
     @property
     def of_roof(self) -> float:
-        """How long it takes on the device at least, as a part of the time that it took; both with what it called.
+        """The least time on the device, as a part of the time that it took; both with all that it called.
 
         Raises:
             InputError: the measurement is beside no device.
@@ -105,13 +105,13 @@ class Measurement:
 
     @cached_property
     def _middle(self) -> tuple[tuple[Span, ...], ...]:
-        """The runs with timers without the fastest quarter and the slowest: of their means, all add up."""
+        """The runs with timers, without the fastest and the slowest quarter: the means of these add up."""
         ordered = sorted(self.timed, key=lambda spans: spans[0].seconds)
         quarter = len(ordered) // 4
         return tuple(ordered[quarter : len(ordered) - quarter])
 
     def _mean(self, of: Callable[[Span], float]) -> dict[str, float]:
-        """Module -> what its calls have together, in the mean of the middle runs."""
+        """Module -> the sum over its calls, in the mean of the middle runs."""
         found: dict[str, float] = {}
         for spans in self._middle:
             for span in spans:
@@ -129,7 +129,7 @@ class Measurement:
 
     @cached_property
     def rows(self) -> tuple[TimedRow, ...]:
-        """One per layer, in definition order.
+        """One row per layer, in definition order.
 
         A layer is a module that was called and called no other, or that has cost or parameters of its own.
         """
@@ -148,20 +148,20 @@ class Measurement:
 
     @cached_property
     def between(self) -> float:
-        """Seconds between layers in a run: Python, launches, and what modules that hold others do without cost."""
+        """Seconds between layers in a run: Python, launches, and work without cost in modules that hold others."""
         shown = {row.name for row in self.rows}
         return sum(seconds for name, seconds in self._own.items() if name not in shown) + self._waiting
 
     @property
     def _waiting(self) -> float:
-        """Seconds in which a GPU waits for launches; in the runs with timers it has all of them before it begins."""
+        """Seconds in which a GPU waits for launches. In runs with timers it gets all launches before it begins."""
         if self.on == "cpu":
             return 0.0
         return max(0.0, self.latency - sum(spans[0].seconds for spans in self._middle) / len(self._middle))
 
     @property
     def accounted(self) -> float:
-        """Seconds of all rows and between them: what ``latency`` would be, were there no noise."""
+        """Seconds of all rows and between them: ``latency`` would be the same without noise."""
         return sum(row.latency for row in self.rows) + self.between
 
     @property
@@ -180,7 +180,7 @@ class Measurement:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was measured, and by how much the rows miss the untouched run."""
+        """Say what was measured, and how far the rows are from the untouched run."""
         off = self.accounted / self.latency - 1
         lines = [
             f"{count(len(self.untouched), 'run')} of each kind on {self.hardware}. The rows and what lies between them "
@@ -285,7 +285,7 @@ class Measurement:
         )
 
     def plot(self) -> Plot:
-        """The roofline: FLOP/s over FLOPs per byte that operators move, a dot a layer.
+        """The roofline: FLOP/s over FLOPs per byte that operators move, one dot for each layer.
 
         The slowest ten have their names.
 
@@ -353,7 +353,7 @@ class Measurement:
         }
 
     def to_chrome(self) -> dict[str, Any]:
-        """A trace in the format of Chrome: every call of a module in a run of middling time."""
+        """A trace in the format of Chrome: every call of a module in a run that took a middling time."""
         spans = self._middle[len(self._middle) // 2]
         rows = {row.name: row for row in self._called}
         head = [
@@ -389,11 +389,11 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class _Sum:
-    """A line of the table: some rows together, or none and a time.
+    """A line of the table: the sum of some rows, or a time without rows.
 
     Attributes:
-        rows: those.
-        seconds: a time besides theirs.
+        rows: the rows.
+        seconds: a time to add to theirs.
     """
 
     rows: Sequence[TimedRow]
@@ -404,7 +404,7 @@ class _Sum:
         return self.seconds + sum(row.latency for row in self.rows)
 
     def value(self, column: str) -> float | None:
-        """The figure in a column; None for what no module did."""
+        """Return the figure in a column; None if the line has no rows."""
         if column == "latency":
             return self.latency
         if not self.rows:
@@ -420,7 +420,7 @@ class _Sum:
         return self.rows[0].row.floor if column == "floor" else self.rows[0].of_roof
 
     def whole(self, column: str) -> int:
-        """The figure as a whole number, as tables have them: times in nanoseconds, parts in thousandths."""
+        """Return the figure as a whole number, as tables need it: times in nanoseconds, parts in thousandths."""
         value = self.latency if column == "share" else self.value(column)
         return round((value or 0) * {"latency": 1e9, "share": 1e9, "floor": 1e9, "of roof": 1e3}.get(column, 1))
 
@@ -464,17 +464,17 @@ _NUMBERS: Mapping[str, Callable[[TimedRow], float]] = {
 }
 
 
-#: Names of those.
+#: Names of these columns.
 SORTS = tuple(_NUMBERS)
 
 
 def _called(modules: Sequence[Row], called: Mapping[str, Any]) -> tuple[Row, ...]:
-    """The modules that were called; the others count for the nearest one around them that was.
+    """Return the modules that were called. The others count for the nearest called module around them.
 
     For example, the fast path of an encoder layer computes all at once, and calls none of the modules in it.
     """
     groups: dict[int, list[Row]] = {}
-    path: list[int] = []  # depth -> the module there that was called, or that around it
+    path: list[int] = []  # depth -> the called module there, or around it
     for index, row in enumerate(modules):
         del path[row.depth :]
         path.append(index if row.name in called or not path else path[-1])
@@ -495,7 +495,7 @@ def _counts(row: Row | None) -> dict[str, Any]:
 
 
 def _within(spans: Sequence[Span]) -> Iterator[tuple[Span, float]]:
-    """Calls in the order in which they began, and how long each is to be shown: no longer than what made it.
+    """Yield calls in the order in which they began, with the time to show: no longer than that of the caller.
 
     What timers cost is an estimate, so that a call that does nothing itself may seem shorter than what it calls.
     """

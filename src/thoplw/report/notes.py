@@ -38,7 +38,7 @@ def notes(gaps: Gaps, convention: str) -> tuple[str, ...]:
 
 
 def on_device(roof: str, floors: Mapping[str, int], *, assumed: bool) -> tuple[str, ...]:
-    """What times are of, in lines; none where no device was named.
+    """Say what device times are of, in lines; there are none if no device was named.
 
     Args:
         roof: the device and its peaks.

@@ -1,4 +1,4 @@
-"""A profile: every module of a model with its figures, and notes on what these leave out. Plain values, no torch."""
+"""A profile: every module of a model with its figures, and notes on what these leave out, in plain values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from thoplw.version import __version__
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What was counted, and by what.
+    """What was counted, and how.
 
     Attributes:
         model: name of the model's class.
@@ -26,7 +26,7 @@ class About:
         unit: what the convention counts: ``MAC`` or ``FLOP``.
         torch: version of torch that ran the model.
         thoplw: version of thoplw that counted.
-        device: name of the device that times are of; empty where there are none.
+        device: name of the device that times are of; empty if there are none.
         roof: the peaks of that device, in words.
     """
 
@@ -77,7 +77,7 @@ class Profile:
 
     @cached_property
     def layers(self) -> tuple[Row, ...]:
-        """The modules in which no other ran, and of the others those with cost or parameters of their own."""
+        """The modules in which no other ran, and others with cost or parameters of their own."""
         return layers(self.modules, FIGURES["macs"].number, FIGURES["params"].number)
 
     @property
@@ -89,7 +89,7 @@ class Profile:
 
     @property
     def on_device(self) -> tuple[str, ...]:
-        """What times are of, and the floors of phases: a line for each, or none."""
+        """The device that times are of, and the floors of phases, a line for each; nothing without a device."""
         floors = FIGURES["phase_floors"].parts_of(self.total)
         return on_device(self.about.roof, floors, assumed=bool(self.gaps.assumptions or self.gaps.of_bytes))
 
@@ -100,7 +100,7 @@ class Profile:
 
     @property
     def cost(self) -> int:
-        """Of the whole model, in the unit of the convention."""
+        """The cost of the whole model, in the unit of the convention."""
         return self.total.macs
 
     @property
@@ -138,7 +138,7 @@ class Profile:
 
     @property
     def has_phases(self) -> bool:
-        """Whether this is of more than a forward."""
+        """Whether this is about a training step, not about a forward alone."""
         return not FIGURES["phases"].is_lacking(self.total)
 
     def by_phase(self) -> dict[str, int]:
@@ -146,7 +146,7 @@ class Profile:
         return dict(self.total.phases) or {"forward": self.cost, "recomputation": 0, "backward": 0, "update": 0}
 
     def outline(self) -> Outline:
-        """The modules as a tree with figures, as pages and flame graphs take it."""
+        """Return the modules as a tree with figures, for pages and flame graphs."""
         unit = self.about.unit
         parents: list[int] = []
         path: list[int] = []
@@ -207,7 +207,7 @@ class Profile:
         return [f"The whole takes {in_seconds(FIGURES['floor'].number(self.total))} at least."]
 
     def _totals(self) -> list[OutlineTotal]:
-        """Every total, by part where a figure has parts; one of FLOPs where the convention counts in these too."""
+        """Return every total, by part if a figure has parts; only one of FLOPs if the convention counts in FLOPs."""
         found: dict[str, OutlineTotal] = {}
         for figure in shown_in("totals"):
             if figure.is_lacking(self.total):
@@ -221,7 +221,7 @@ class Profile:
 
 
 def batch_of(inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> int | None:
-    """The batch size, where all tensors that a model was given and returned begin with it; None where they do not.
+    """Return the batch size, if all inputs and outputs of a model begin with it; else None.
 
     ``(8, 3, 32, 32)`` to ``(8, 10)`` is a batch of 8; ``(8,)`` to ``(4,)`` and ``(3, 32, 32)`` to ``(16, 30, 30)`` are
     none.

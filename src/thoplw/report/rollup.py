@@ -26,12 +26,12 @@ def rolled_up(modules: Iterable[Row], depth: int) -> tuple[Row, ...]:
     for row in modules:
         if row.depth <= depth:
             groups.append([])
-        groups[-1].append(row)  # what is deeper follows what holds it
+        groups[-1].append(row)  # a module follows the one that holds it
     return tuple(summed(group) for group in groups)
 
 
 def cumulative(modules: Sequence[Row]) -> tuple[Row, ...]:
-    """Add to the figures of every module those of all modules in it."""
+    """Add the figures of all modules inside to those of every module."""
     done: list[Row] = []
     waiting: list[Row] = []  # of any depth, the last first
     for row in reversed(modules):
@@ -104,7 +104,7 @@ _all_but_name = attrgetter(*(field.name for field in fields(Row) if field.name n
 
 
 def _looks(row: Row) -> tuple[Any, ...]:
-    """All that a row shows but its name. Late figures follow from the rest, in blocks of one model."""
+    """Return all that a row shows except its name. Late figures follow from the rest, within one model."""
     return *_all_but_name(row), dict(row.figures)
 
 

@@ -14,7 +14,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What one module costs by itself, its children left out, summed over its calls.
+    """The cost of one module by itself, without its children, summed over its calls.
 
     ``row["macs"]`` is any figure by name; those that are always there are attributes as well. What is late, such as
     ``moved``, is worked out when it is asked for.
@@ -44,7 +44,7 @@ class Row:
 
     @property
     def macs(self) -> int:
-        """In the unit of the convention."""
+        """The cost in the unit of the convention."""
         return number(self.figures["macs"])
 
     @property
@@ -59,12 +59,12 @@ class Row:
 
     @property
     def trainable(self) -> int:
-        """Those of the parameters that require a gradient."""
+        """Parameters that require a gradient."""
         return number(self.figures["trainable"])
 
     @property
     def bytes(self) -> Mapping[str, int]:
-        """Dtype -> what the parameters take."""
+        """Dtype -> the bytes of the parameters."""
         size = self.figures["bytes"]
         assert isinstance(size, Mapping)  # it has parts
         return size
@@ -131,7 +131,7 @@ class Row:
 
     @property
     def calls(self) -> int:
-        """How many times it was called: never, for a module that only holds others, such as an ``nn.ModuleList``."""
+        """How many times it was called; 0 for a module that only holds others, such as an ``nn.ModuleList``."""
         return number(self.figures["calls"])
 
 

@@ -16,10 +16,10 @@ from thoplw.report.profile import Profile
 from thoplw.report.rollup import cumulative, folded, layers, rolled_up, summed
 from thoplw.report.rows import Row, Shape
 
-#: What a table shows unless told otherwise.
+#: The columns of a table by default.
 DEFAULT = ("name", "class", "inputs", "outputs", "macs", "params")
 
-#: The same for a report with phases, which need the room.
+#: The same for a report with phases, which need more room.
 OF_TRAINING = ("name", "class", "phases", "macs", "params")
 
 #: The same for a report on a device.
@@ -98,7 +98,7 @@ class View:
 
     @property
     def _needs_late(self) -> bool:
-        """Whether a column shows bytes, or what else is worked out late."""
+        """Whether a column shows bytes, or another late figure."""
         shown = [FIGURES[name] for name in self.columns or () if name in FIGURES]
         return any(figure.late or figure.over for figure in shown)
 
@@ -157,7 +157,7 @@ class View:
             def written(row: Row) -> str:
                 try:
                     return cell(number(row.figures[name]), size)
-                except KeyError:  # it is of several modules
+                except KeyError:  # the row is the sum of several modules
                     return ""
 
             return [_Words(heading, written, foot(size, size) if size else "")]
@@ -217,7 +217,7 @@ class _Figures:
 
 
 def _ratio(value: float) -> str:
-    """``0.98``, ``124``: three digits that matter."""
+    """``0.98``, ``124``: three significant digits."""
     return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
@@ -240,7 +240,7 @@ def _order(sort: str) -> Callable[[Row], Any]:
 
 
 def _more(rest: Sequence[Row]) -> Row:
-    """Sum many rows in one, ``(12 more)``, which is not a module: it has no figure of what modules have inside."""
+    """Sum many rows in one, ``(12 more)``. It is not a module, so it has no inclusive figures."""
     whole = summed(rest)
     calls = sum(row.calls for row in rest)
 
@@ -261,7 +261,7 @@ def _more(rest: Sequence[Row]) -> Row:
 
 
 def _shapes(several: Iterable[tuple[Shape, ...]], batch: int | None) -> str:
-    """Shapes without the batch: ``3 x 224 x 224, 10``; those of other calls behind a bar: ``64 x 7 | 32 x 7``."""
+    """Shapes without the batch: ``3 x 224 x 224, 10``; those of other calls follow after a bar: ``64 x 7 | 32 x 7``."""
     known = dict.fromkeys(several)
     words = (shapes_in_words(_without(shape, batch) for shape in shapes) for shapes in known)
     return some(words, SHAPES, " | ")
