@@ -38,18 +38,18 @@ VERSION = str(torch.__version__)
 
 # -- tensors -----------------------------------------------------------------------------------------------------------
 
-#: ``make_wrapper(cls, shape, strides, dtype=, device=)``: a tensor of a class of its own, without storage. Since 2.0.
+#: ``make_wrapper(cls, shape, strides, dtype=, device=)``: makes a tensor of a subclass, without storage. Since 2.0.
 make_wrapper: Callable[..., Any] = torch.Tensor._make_wrapper_subclass
 
 
 def wrapper_arguments(
     shape: tuple[int, ...], strides: tuple[int, ...], dtype: torch.dtype, device: torch.device
 ) -> tuple[Any, ...]:
-    """The ``arguments`` of ``make_wrapper(cls, *arguments)``: it takes a quarter more time to read names. Since 2.0."""
+    """The ``arguments`` of ``make_wrapper(cls, *arguments)``: names would take a quarter more time. Since 2.0."""
     return shape, strides, None, None, dtype, torch.strided, device  # offset and memory format are the usual ones
 
 
-#: As ``__torch_function__`` of a class: torch's functions take its tensors as plain ones. Since 2.0.
+#: As ``__torch_function__`` of a class, it makes torch's functions take its tensors as plain ones. Since 2.0.
 no_torch_function: Any = torch._C._disabled_torch_function_impl
 
 
@@ -60,7 +60,7 @@ SPARSE: frozenset[torch.layout] = _COMPRESSED | {torch.sparse_coo}
 
 
 def stored_in(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """The tensors that a sparse one consists of, indices and values; of a dense one itself. Since 2.0."""
+    """Return the indices and values of a sparse tensor; of a dense one, the tensor itself. Since 2.0."""
     if tensor.layout is torch.sparse_coo:
         return tensor._indices(), tensor._values()
     if tensor.layout in _COMPRESSED:
@@ -73,27 +73,27 @@ def stored_in(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 
 def stored_elements(tensor: torch.Tensor) -> int:
-    """How many elements a tensor without strides stores: not all of them, if it is sparse. Since 2.0."""
+    """Return how many elements a tensor without strides stores; a sparse one stores some. Since 2.0."""
     if tensor.layout is torch.sparse_coo:
         return tensor._values().numel()
     return tensor.values().numel() if tensor.layout in _COMPRESSED else tensor.numel()
 
 
 def version_of(tensor: torch.Tensor) -> int:
-    """How many times a tensor was written to in place; inference mode does not tell. Since 2.0."""
+    """Return how many times a tensor was written to in place, which inference mode does not count. Since 2.0."""
     return 0 if tensor.is_inference() else tensor._version
 
 
 def memory_of(tensor: torch.Tensor) -> int:
-    """What tensors have in common that are views of one memory; 0 where there is none. Since 2.0."""
+    """Return a number that all views of one memory share; 0 for a tensor without memory. Since 2.0."""
     try:
-        # Not that of a class of its own, which may refuse.
+        # A subclass may refuse to give its own.
         return int(torch.Tensor.untyped_storage(tensor)._cdata)
     except (NotImplementedError, RuntimeError):  # sparse, for instance
         return 0
 
 
-#: In words of torch: something reads the memory of a tensor that has none. Since 2.2, and since 2.0.
+#: How torch says that something reads the memory of a tensor without memory. Since 2.2, and since 2.0.
 _NO_MEMORY = ("data is not allocated yet", "data pointer on an invalid python storage", "Cannot access data pointer of")
 
 
@@ -111,12 +111,12 @@ def constructs_subclass(error: Exception) -> bool:
 
 
 def reads_values(error: NotImplementedError) -> bool:
-    """Whether torch raised this because an operator reads a value where there is none. Since 2.0, up to 2.3."""
+    """Whether torch raised this because an operator reads a value that does not exist. Since 2.0, up to 2.3."""
     return "aten::_local_scalar_dense" in str(error)
 
 
 def is_jagged(tensor: torch.Tensor) -> bool:
-    """Whether a tensor is a nested one of a class of its own, which keeps rows of all lengths in one. Since 2.1."""
+    """Whether a tensor is a jagged one: a subclass that keeps rows of all lengths in one tensor. Since 2.1."""
     return tensor.layout is _JAGGED
 
 
@@ -124,13 +124,13 @@ _JAGGED = getattr(torch, "jagged", None)
 
 
 def rows_of(jagged: Any) -> torch.Tensor:
-    """The rows of a jagged tensor, one after the other. Since 2.1."""
+    """Return the rows of a jagged tensor, one after the other. Since 2.1."""
     rows: torch.Tensor = jagged._values
     return rows
 
 
 def unknown_to_jagged(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether the class of jagged tensors has no way of its own to run an operator.
+    """Whether the class of jagged tensors does not know how to run an operator.
 
     Releases since 2.7 then take the operator apart, if it is written in others; older ones refuse it. Since 2.1.
     """
@@ -148,7 +148,7 @@ def sizes_of_nested(nested: torch.Tensor) -> torch.Tensor:
 
 
 def make_nested_wrapper(cls: Any, like: torch.Tensor) -> Any:
-    """A tensor of a class of its own that says to be nested, and asks the mode about its sizes. Since 2.1."""
+    """Make a tensor of a subclass that claims to be nested, and asks the mode for its sizes. Since 2.1."""
     return make_wrapper(
         cls,
         like.shape,
@@ -160,7 +160,7 @@ def make_nested_wrapper(cls: Any, like: torch.Tensor) -> Any:
 
 
 def with_other_rows(jagged: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    """A jagged tensor with other rows of the same lengths, which it shares, and so goes with the first. Since 2.3."""
+    """Make a jagged tensor with other rows. Both share their lengths, so that they can be combined. Since 2.3."""
     names, context = jagged.__tensor_flatten__()
     inner = {
         name: change(value) if value is rows_of(jagged) else value
@@ -172,13 +172,13 @@ def with_other_rows(jagged: Any, change: Callable[[torch.Tensor], torch.Tensor])
 
 
 def become(tensor: torch.Tensor, other: torch.Tensor) -> None:
-    """Give a tensor the shape, strides and type of another, unseen by any mode. Since 2.0."""
+    """Give a tensor the shape, strides and dtype of another, without any mode. Since 2.0."""
     with no_dispatch():
         tensor.data = other
 
 
 def is_parameter(tensor: torch.Tensor) -> bool:
-    """Whether a tensor of a class of its own was made a parameter. Since 2.0."""
+    """Whether a tensor of a subclass was made a parameter. Since 2.0."""
     return bool(getattr(tensor, "_is_param", False))
 
 
@@ -191,7 +191,7 @@ def _bytes_of(owner: Any) -> torch.Tensor:
 
 
 class _Watched:
-    """Methods that hand out memory or change it, for as long as some run wants to know whose that is."""
+    """Watch methods that hand out memory or change it, while some run asks for that."""
 
     def __init__(self, *methods: tuple[type, str]) -> None:
         self.watches: list[tuple[Callable[[torch.Tensor], None], Callable[[int], bool]]] = []
@@ -199,7 +199,7 @@ class _Watched:
         self._methods = [(cls, name, vars(cls).get(name), self._telling(getattr(cls, name))) for cls, name in methods]
 
     def _telling(self, method: Any) -> Any:
-        """The same method, which tells the runs before it answers."""
+        """Return the same method, which tells the runs before it answers."""
 
         @wraps(method)
         def tell(owner: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -216,7 +216,7 @@ class _Watched:
             setattr(cls, name, telling)
 
     def leave(self) -> None:
-        """Put back torch's own, most of which are of the class that theirs is derived from."""
+        """Restore torch's own methods, most of which belong to a base class."""
         for cls, name, before, _ in self._methods:
             if before is not None:
                 setattr(cls, name, before)
@@ -261,18 +261,18 @@ _LATE_HOOKS = "_post_accumulate_grad_hooks"
 #: What scales losses in reduced precision. Since 2.0, and up to 2.2 for CUDA only.
 GradScaler: type = torch.amp.GradScaler if hasattr(torch.amp, "GradScaler") else torch.cuda.amp.GradScaler
 
-#: Where a tensor keeps the hooks of the user's. Since 2.1; up to 2.0 there is but the first, which is named twice.
+#: Where a tensor keeps the user's hooks. Since 2.1; 2.0 has only the first, so it is named twice.
 TENSOR_HOOKS = ("_backward_hooks", _LATE_HOOKS if hasattr(torch.Tensor, _LATE_HOOKS) else "_backward_hooks")
 
 
 def copy_of_memory(storage: torch.UntypedStorage) -> torch.UntypedStorage:
-    """A copy that no mode sees. Since 2.0."""
+    """Return a copy, without any mode. Since 2.0."""
     with no_dispatch():
         return storage.clone()  # type: ignore[no-untyped-call,no-any-return] # torch's own gap
 
 
 def sum_of_memory(tensor: torch.Tensor) -> int:
-    """The sum of the whole numbers that the memory of a tensor holds, which no mode sees. Since 2.0."""
+    """Return the sum of the memory of a tensor, read as whole numbers, without any mode. Since 2.0."""
     storage = tensor.untyped_storage()
     many, rest = divmod(storage.nbytes(), 4)
     with no_dispatch():
@@ -281,12 +281,12 @@ def sum_of_memory(tensor: torch.Tensor) -> int:
         return int(numbers.sum(dtype=torch.int64))
 
 
-#: Whether a traced module ends the process when it is run on tensors without memory: up to 2.0 it does. Since 2.0.
+#: Whether a traced module crashes the process on tensors without memory, as it does up to 2.0. Since 2.0.
 TRACED_NEEDS_MEMORY: bool = not hasattr(torch, "compiler")
 
 
 def real_type(dtype: torch.dtype) -> torch.dtype:
-    """The type of the real part of numbers of a type. Since 2.0; ``dtype.to_real()`` since 2.1."""
+    """Return the dtype of the real part of numbers of a dtype. Since 2.0; ``dtype.to_real()`` since 2.1."""
     return _REAL_TYPES.get(dtype, dtype)
 
 
@@ -298,7 +298,7 @@ _REAL_TYPES = {
 
 
 def methods_of(packed: Any) -> tuple[str, ...]:
-    """The names of the methods of an object that is written in C++, such as packed weights. Since 2.0."""
+    """Return the names of the methods of a C++ object, such as packed weights. Since 2.0."""
     return tuple(packed._method_names())
 
 
@@ -314,12 +314,12 @@ def is_overload(func: Any) -> bool:
 
 
 def schema_of(func: Any) -> Any:
-    """The schema of an operator: its ``name`` (``aten::add``), its ``arguments``, ``is_mutable``. Since 2.0."""
+    """Return the schema of an operator: its ``name`` (``aten::add``), its ``arguments``, ``is_mutable``. Since 2.0."""
     return func._schema
 
 
 def overload_name(func: Any) -> str:
-    """The name of an overload: ``Tensor`` of ``torch.ops.aten.add.Tensor``. Since 2.0."""
+    """Return the name of an overload: ``Tensor`` of ``torch.ops.aten.add.Tensor``. Since 2.0."""
     return str(func._overloadname)
 
 
@@ -330,7 +330,7 @@ def is_written_in_operators(func: Any) -> bool:
 
 
 def kernel_in_python(func: Any) -> Callable[..., Any]:
-    """The kernel of an operator that takes functions, which is written in other operators. Since 2.6."""
+    """Return the kernel of an operator that takes functions, a Python function of other operators. Since 2.6."""
     kernel: Callable[..., Any] = func.py_kernels[torch._C.DispatchKey.CompositeExplicitAutograd]
     return kernel
 
@@ -339,7 +339,7 @@ def kernel_in_python(func: Any) -> Callable[..., Any]:
 
 
 class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leaves its modes untyped
-    """A mode that is given every operator, those that take functions among them. Since 2.0."""
+    """A mode that gets every operator, also those that take functions. Since 2.0."""
 
     supports_higher_order_operators = True
 
@@ -357,7 +357,7 @@ _MODE_FLAGS = [name for name in vars(dispatch_globals) if name.startswith("_is_i
 
 @contextmanager
 def mode_flags_kept() -> Iterator[None]:
-    """Put back what torch remembers, for all threads alike, of whether there are modes. Since 2.7.
+    """Restore torch's flag, one for all threads, that tells whether there are modes. Since 2.7.
 
     Each mode keeps what it found and puts it back, which goes wrong where modes of two threads overlap: left last, the
     second puts back that there is one.
@@ -374,7 +374,7 @@ def mode_flags_kept() -> Iterator[None]:
 
 @contextmanager
 def with_mode(mode: Any) -> Iterator[None]:
-    """Give a mode the operators of this thread, without telling other threads that there is one. Since 2.0."""
+    """Give a mode the operators of this thread, and let no other thread notice. Since 2.0."""
     dispatch_globals._push_mode(mode)
     try:
         yield
@@ -384,7 +384,7 @@ def with_mode(mode: Any) -> Iterator[None]:
 
 @contextmanager
 def without_modes(unwanted: Callable[[Any], bool]) -> Iterator[list[Any]]:
-    """Take some dispatch modes of this thread out of the stack; give them. Since 2.0."""
+    """Take some dispatch modes of this thread off the stack, and return them. Since 2.0."""
     stack = dispatch_globals._get_current_dispatch_mode_stack()
     chosen = list(filter(unwanted, stack))
     if not chosen:
@@ -407,7 +407,7 @@ def _replace_modes(modes: list[Any]) -> None:
 
 @contextmanager
 def without_transforms() -> Iterator[None]:
-    """Leave what ``vmap``, ``grad`` and their like do to operators. Since 2.0."""
+    """Leave the transforms ``vmap``, ``grad`` and their like. Since 2.0."""
     if not in_transforms():
         yield
         return
@@ -432,7 +432,7 @@ is_transformed: Callable[[torch.Tensor], bool] = torch._C._functorch.is_functorc
 
 @contextmanager
 def below_autograd() -> Iterator[None]:
-    """Have operators pass autograd by, as in inference mode, but make ordinary tensors. Since 2.0.
+    """Make operators skip autograd, as in inference mode, but return ordinary tensors. Since 2.0.
 
     Composite operators then reach a dispatch mode whole. A tensor made in inference mode is refused by every later
     training step, and a model may keep one: a table of positions in a cache, say.
@@ -443,7 +443,7 @@ def below_autograd() -> Iterator[None]:
 
 @contextmanager
 def _past_autograd_by_hand() -> Iterator[None]:
-    """Pass by what computes gradients, and what counts changes in place. Needed up to 2.0."""
+    """Skip the kernels that compute gradients, and those that count changes in place. Needed up to 2.0."""
     guards: Any = torch._C
     outer = guards._AutoDispatchBelowAutograd()
     inner = guards.ExcludeDispatchKeyGuard(torch._C.DispatchKeySet(torch._C.DispatchKey.ADInplaceOrView))
@@ -457,37 +457,37 @@ def _past_autograd_by_hand() -> Iterator[None]:
 _past_autograd: Any = getattr(torch._C, "_AutoDispatchBelowADInplaceOrView", _past_autograd_by_hand)
 
 
-#: ``is_below_autograd()``: whether operators pass autograd by now. Since 2.0.
+#: ``is_below_autograd()``: whether operators skip autograd now. Since 2.0.
 is_below_autograd: Callable[[], bool] = partial(
     torch._C._dispatch_tls_is_dispatch_key_excluded, torch._C.DispatchKey.AutogradFunctionality
 )
 
 
-#: ``dispatch_modes()``: how many modes are given every operator now. Since 2.0.
+#: ``dispatch_modes()``: how many modes get every operator now. Since 2.0.
 dispatch_modes: Callable[[], int] = torch._C._len_torch_dispatch_stack
 
-#: ``running_mode()``: the mode that is given the next operator, or ``None``. Since 2.0.
+#: ``running_mode()``: the mode that gets the next operator, or ``None``. Since 2.0.
 running_mode: Callable[[], Any] = _get_current_dispatch_mode
 
 
 def leave_modes(count: int) -> None:
-    """Leave all modes that are given every operator, but for the first ``count``. Since 2.0."""
+    """Leave all modes that get every operator, except the first ``count``. Since 2.0."""
     while dispatch_modes() > count:
         mode = running_mode()  # held, as torch up to 2.2 ends the process where nobody else holds it
         _pop_mode()
         del mode
 
 
-#: ``function_modes()``: how many modes are given every function of torch now. Since 2.0.
+#: ``function_modes()``: how many modes get every function of torch now. Since 2.0.
 function_modes: Callable[[], int] = torch._C._len_torch_function_stack
 
-#: ``is_autocast_on()``: whether functions choose the type that they compute in, on any device. Since 2.0.
+#: ``is_autocast_on()``: whether functions choose the dtype that they compute in, on any device. Since 2.0.
 is_autocast_on: Callable[[], bool] = torch._C._is_any_autocast_enabled
 
 
 @contextmanager
 def attention_unfused() -> Iterator[None]:
-    """Have attention layers of torch run their operators one by one. Since 2.0."""
+    """Make attention layers of torch run their operators one by one. Since 2.0."""
     with _unfused():
         yield
 
@@ -505,7 +505,7 @@ def _switched_off() -> Iterator[None]:
 
 @contextmanager
 def _with_functions_of_others() -> Iterator[None]:
-    """Have attention layers take their tensors for ones with functions of their own, as there is no switch.
+    """Make attention layers believe that their tensors are of a subclass, as there is no switch.
 
     Needed up to 2.2.
     """
@@ -528,7 +528,7 @@ _unfused = _switched_off if hasattr(torch.backends, "mha") else _with_functions_
 
 @contextmanager
 def uncompiled() -> Iterator[None]:
-    """Run what was compiled as it was before, and what is compiled meanwhile as well. Since 2.0.
+    """Run compiled code as it was before, and code that is compiled meanwhile too. Since 2.0.
 
     ``torch.cond`` and flex attention, for instance, compile themselves when they are called.
     """
@@ -536,7 +536,7 @@ def uncompiled() -> Iterator[None]:
         # Nothing can have been compiled before the compiler was imported, which takes a second.
         if "torch._dynamo" in sys.modules:
             undo.enter_context(_eager())
-            # A compiled submodule warns that global hooks fire once more, for its wrapper: a module of its own.
+            # A compiled submodule warns that global hooks fire once more, for its wrapper, which is a module too.
             undo.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", "Using `torch.compile.module.` when there are global hooks")
         else:
@@ -549,14 +549,14 @@ def uncompiled() -> Iterator[None]:
 
 
 def _rules_of_cond() -> dict[Any, Callable[..., Any]]:
-    """What ``vmap`` and its like do to ``torch.cond``, which there is since 2.1."""
+    """The rule of ``vmap`` and its like for ``torch.cond``, which exists since 2.1."""
     rules: dict[Any, Callable[..., Any]] = getattr(getattr(torch.ops.higher_order, "cond", None), "functorch_table", {})
     return rules
 
 
 @contextmanager
 def _eager_frames() -> Iterator[None]:
-    """Have the compiler leave every frame alone, those included that it has compiled. Needed up to 2.5."""
+    """Make the compiler leave every frame alone, also those that it has compiled. Needed up to 2.5."""
     frames: Any = import_module("torch._dynamo.eval_frame")
     name = "_maybe_set_eval_frame" if hasattr(frames, "_maybe_set_eval_frame") else "set_eval_frame"  # up to 2.4
     set_eval_frame = getattr(frames, name)
@@ -568,13 +568,13 @@ def _eager_frames() -> Iterator[None]:
 
 
 def _eager() -> Any:
-    """A context in which the compiler does nothing. Since 2.6 in words of torch's own."""
+    """Return a context in which the compiler does nothing. torch has one since 2.6."""
     set_stance = getattr(getattr(torch, "compiler", None), "set_stance", None)
     return _eager_frames() if set_stance is None else set_stance("force_eager")
 
 
 def _compile_later(undo: ExitStack) -> Callable[..., Any]:
-    """A stand-in for ``torch.compile``, to have what it compiles run as before; the first call puts that back."""
+    """Stand in for ``torch.compile``, so that compiled code runs as before; the first call restores the original."""
     compile_ = torch.compile
 
     def compile_eagerly(*args: Any, **kwargs: Any) -> Any:
@@ -625,12 +625,12 @@ next_node_number: Callable[[], int] = vars(torch.autograd).get("_get_sequence_nr
 
 
 def keep_busy(cycles: int) -> None:
-    """Have the current CUDA device do nothing for so many cycles, while Python goes on. Since 2.0."""
+    """Keep the current CUDA device idle for so many cycles, while Python goes on. Since 2.0."""
     torch.cuda._sleep(cycles)  # type: ignore[no-untyped-call] # torch types no private names
 
 
 def number_of_node(node: Any) -> int:
-    """The number that a node was given when it was made; that of what adds to ``.grad`` is the highest. Since 2.0."""
+    """Return the number that a node got when it was made; nodes that add to ``.grad`` have the highest. Since 2.0."""
     return int(node._sequence_nr())
 
 
@@ -645,7 +645,7 @@ def is_held_once(tensor: torch.Tensor) -> bool:
 
 @contextmanager
 def backward_passes(around: Callable[[bool], AbstractContextManager[None]]) -> Iterator[None]:
-    """Be in ``around(create_graph)`` during each backward pass that any thread begins. Since 2.0.
+    """Enter ``around(create_graph)`` during each backward pass that any thread begins. Since 2.0.
 
     ``loss.backward()``, ``torch.autograd.backward`` and ``torch.autograd.grad`` all go through one function, and
     ``torch.autograd.functional`` through another, which begins no pass where nothing requires a gradient.
@@ -661,7 +661,7 @@ def backward_passes(around: Callable[[bool], AbstractContextManager[None]]) -> I
 
 
 def _telling(around: Callable[[bool], AbstractContextManager[None]], plain: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that begins a pass, and tells of it; its fourth argument says whether the pass makes a graph."""
+    """Wrap a function that begins a pass; its fourth argument says whether the pass makes a graph."""
 
     def begin(*args: Any, **kwargs: Any) -> Any:
         with around(bool(args[3] if len(args) > 3 else kwargs.get("create_graph"))):
@@ -671,7 +671,7 @@ def _telling(around: Callable[[bool], AbstractContextManager[None]], plain: Call
 
 
 class _TellingEngine:
-    """What runs passes, as a method, and tells of them. Needed up to 2.2."""
+    """Wrap the method that runs passes. Needed up to 2.2."""
 
     def __init__(self, around: Callable[[bool], AbstractContextManager[None]], plain: Any) -> None:
         self.run_backward = _telling(around, plain.run_backward)
@@ -681,7 +681,7 @@ class _TellingEngine:
         return getattr(self._plain, name)
 
 
-#: What begins backward passes: where it is, its name, and what makes one that tells of them.
+#: The functions that begin backward passes: where each is, its name, and what wraps it.
 _PASSES: tuple[tuple[Any, str, Any], ...] = (
     (torch.autograd, "_engine_run_backward", _telling)
     if hasattr(torch.autograd, "_engine_run_backward")
@@ -711,7 +711,7 @@ def optimizer_steps(before: Callable[..., None], after: Callable[..., None]) -> 
 
 @contextmanager
 def foreach_on_cpu() -> Iterator[None]:
-    """Have optimizers work on lists of weights by default, as they do on accelerators. Since 2.1."""
+    """Make optimizers work on lists of weights by default, as they do on accelerators. Since 2.1."""
     devices = "_get_foreach_kernels_supported_devices"
     plain = getattr(optimizer_globals, devices)
     setattr(optimizer_globals, devices, lambda: [*plain(), "cpu"])
@@ -723,7 +723,7 @@ def foreach_on_cpu() -> Iterator[None]:
 
 @contextmanager
 def kernels_instead(kernels: Mapping[str, Callable[..., Any]], when: Callable[[], bool]) -> Iterator[None]:
-    """Have composite operators call other kernels under autograd on the CPU, while ``when`` says so.
+    """While ``when`` is true, make composite operators call other kernels under autograd on the CPU.
 
     Args:
         kernels: by the name of the operator; one that returns ``NotImplemented`` leaves it as it is.
@@ -752,7 +752,7 @@ def _choosing(kernel: Callable[..., Any], composite: Any, when: Callable[[], boo
 
 @contextmanager
 def flows_before_autograd(names: Iterable[str], when: Callable[[], bool]) -> Iterator[None]:
-    """Have control flow reach the innermost mode before autograd takes it, while that is ours and ``when`` says so.
+    """While the innermost mode is ours and ``when`` is true, give it control flow before autograd gets it.
 
     Torch's own gradients of ``torch.cond`` and its like are of the tensors that it is given: of weights that its
     functions hold there are none, unless it was compiled, which hands them over.
@@ -771,7 +771,7 @@ def flows_before_autograd(names: Iterable[str], when: Callable[[], bool]) -> Ite
 
 @contextmanager
 def flex_attention_trained(when: Callable[[], bool], read: Callable[..., tuple[Any, ...]]) -> Iterator[None]:
-    """Have flex attention make gradients of tensors of the CPU, while ``when`` says so, as it does on CUDA. Since 2.5.
+    """While ``when`` is true, make flex attention compute gradients on the CPU, as it does on CUDA. Since 2.5.
 
     Torch has no kernel for them on the CPU, and refuses; here none is run, nor is the function of scores traced.
 
@@ -801,7 +801,7 @@ def flex_attention_trained(when: Callable[[], bool], read: Callable[..., tuple[A
 
 
 def _unless(when: Callable[[], bool], function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that does nothing, and returns its first argument and nothing else, while ``when`` says so."""
+    """Wrap a function so that, while ``when`` is true, it returns its first argument and ``None``."""
     return lambda *args: (args[0], None) if when() else function(*args)
 
 
@@ -809,7 +809,7 @@ def _to_the_mode(operator: Any, as_usual: Callable[..., Any], *args: Any, **kwar
     return operator.dispatch(torch._C.DispatchKey.Python, *args, **kwargs)
 
 
-#: What autograd is called for, by device.
+#: The dispatch keys of autograd, one for each kind of device.
 _AUTOGRAD = tuple(
     getattr(torch._C.DispatchKey, f"Autograd{device}")
     for device in ("CPU", "CUDA", "XPU", "MPS", "Meta")
@@ -820,7 +820,7 @@ _AUTOGRAD = tuple(
 def _take_before(
     operator: Any, key: Any, instead: Callable[..., Any], when: Callable[[], bool], undo: ExitStack
 ) -> None:
-    """Call ``instead(kernel of autograd, *arguments)``, while a mode of ours is the innermost and ``when`` says so."""
+    """While a mode of ours is the innermost and ``when`` is true, call ``instead(kernel of autograd, *arguments)``."""
     kernels = operator.py_kernels
     before = kernels.get(key)
     as_usual = before or kernels.get(torch._C.DispatchKey.Autograd)
@@ -846,7 +846,7 @@ def _take_before(
 
 @contextmanager
 def recomputations_stopped(note: Callable[[], None]) -> Iterator[None]:
-    """Call ``note()`` whenever checkpointing breaks a forward off that it repeats, as it has all that it needs.
+    """Call ``note()`` whenever checkpointing stops a forward that it repeats, because it has all that it needs.
 
     It does so by an exception, which no hook of a module tells of. Since 2.1.
     """
@@ -873,7 +873,7 @@ CAN_EXCHANGE = hasattr(torch.Tensor, "_use_count")
 
 
 def exchange(tensor: torch.Tensor, other: torch.Tensor) -> None:
-    """Have two tensors be each other in all but identity, class and attributes. Since 2.4.
+    """Swap two tensors in all but identity, class and attributes. Since 2.4.
 
     ``.grad``, history, memory, device and ``requires_grad`` go with what a tensor is. A second call undoes the first.
 
@@ -893,7 +893,7 @@ def _any_hooks() -> bool:
 
 _KINDS_OF_HOOKS = ("backward_pre", "backward", "forward", "forward_pre")
 
-#: ``any_module_hooks()``: whether somebody has hooks on the calls of all modules. Since 2.0.
+#: ``any_module_hooks()``: whether there are hooks on the calls of all modules. Since 2.0.
 any_module_hooks: Callable[[], bool] = getattr(module_globals, "_has_any_global_hook", _any_hooks)
 
 #: ``hooks_of(module.__dict__)``: four dictionaries, of the hooks on the calls of one module. Since 2.0.
@@ -918,7 +918,7 @@ def module_hooks(
     finally:
         for handle in handles:
             handle.remove()
-            # torch's own handle forgets this entry.
+            # torch's own handle does not remove this entry.
             _HOOKS_WITH_KEYWORDS.pop(handle.id, None)
 
 
@@ -928,7 +928,7 @@ def _register_with_keywords(after: Callable[..., None]) -> Any:
 
 
 def _register_beside_keywords(after: Callable[..., None]) -> Any:
-    """Read the keyword arguments where torch has them: in the method that calls the hook. Needed up to 2.5."""
+    """Read the keyword arguments from the frame of the method that calls the hook. Needed up to 2.5."""
 
     def with_keywords(module: torch.nn.Module, args: tuple[Any, ...], output: Any) -> None:
         after(module, args, sys._getframe(1).f_locals["kwargs"], output)
@@ -974,7 +974,7 @@ def is_compiled(module: torch.nn.Module) -> bool:
 
 @contextmanager
 def calling_instead(states: Sequence[dict[str, Any]], function: Callable[..., Any]) -> Iterator[None]:
-    """Have modules, given as their ``__dict__``, call a function instead of their forward and hooks. Since 2.0.
+    """Make modules, given as their ``__dict__``, call a function in place of their forward and hooks. Since 2.0.
 
     ``module.compile()`` does so, for good. What the forward itself sets meanwhile stays.
     """
@@ -996,14 +996,14 @@ _call_unwrapped: Callable[..., Any] = torch.nn.Module._call_impl
 
 
 def _call_wrapped(self: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-    """As ``torch.nn.Module.__call__``: call a module as releases since 2.1 do."""
+    """Stand in for ``torch.nn.Module.__call__``: call a module as releases since 2.1 do."""
     instead = self.__dict__.get(_INSTEAD)
     return _call_unwrapped(self, *args, **kwargs) if instead is None else instead(*args, **kwargs)
 
 
 @contextmanager
 def _calls_by_wrapper() -> Iterator[None]:
-    """Have modules look for what they are to call instead. Needed up to 2.0."""
+    """Make modules look for the function to call in their place. Needed up to 2.0."""
     cls: Any = torch.nn.Module
     if cls.__call__ is not _call_unwrapped:  # a run inside a run, or somebody else knows better
         yield
@@ -1018,7 +1018,7 @@ def _calls_by_wrapper() -> Iterator[None]:
 
 
 def _state_without_instead(self: torch.nn.Module) -> dict[str, Any]:
-    """What a copy of a module gets."""
+    """Return what a copy of a module gets."""
     return {name: value for name, value in self.__dict__.items() if name != _INSTEAD}
 
 
@@ -1026,7 +1026,7 @@ _calls_wrapped: Any = nullcontext if hasattr(torch.nn.Module, _INSTEAD) else _ca
 
 
 def caller_of_instead() -> Any:
-    """Which module is called, as seen in the function that it calls instead of its forward. Since 2.0.
+    """Return which module is called, for the function that it calls in place of its forward. Since 2.0.
 
     Nothing but the frame of torch's own method, two above this one, tells of it. It may be another one than those that
     the function was set on: ``torch.nn.parallel.replicate``, for example, makes modules so::
@@ -1038,7 +1038,7 @@ def caller_of_instead() -> Any:
 
 
 def asked_for_alignment() -> bool:
-    """Whether the method that asks this was called to know if memory is aligned, as all new memory is. Since 2.0.
+    """Whether torch calls the asking method to learn if memory is aligned, as all new memory is. Since 2.0.
 
     With torch up to 2.10, transformers asks ``weight.data_ptr() % 16`` before a grouped product.
     """
@@ -1046,7 +1046,7 @@ def asked_for_alignment() -> bool:
 
 
 def asked_by_torch() -> bool:
-    """Whether the method that asks this was called by torch's own code, or by ours. Since 2.0.
+    """Whether torch's own code, or ours, called the asking method. Since 2.0.
 
     ``torch.vmap``, for example, asks every tensor for its ``storage_offset()``, and hands it on.
     """
@@ -1054,7 +1054,7 @@ def asked_by_torch() -> bool:
 
 
 def swapped_with(tensor: torch.Tensor) -> torch.Tensor | None:
-    """Which tensor ``torch.utils.swap_tensors`` is about to swap with one, as seen where that is given a class.
+    """Return the tensor that ``torch.utils.swap_tensors`` is about to swap with one, which is given a class now.
 
     The function that assigns the class is an inner one, and knows the two as ``t1`` and ``t2``. Since 2.3.
     """
@@ -1066,18 +1066,18 @@ def swapped_with(tensor: torch.Tensor) -> torch.Tensor | None:
 
 
 def call_as_usual(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-    """Call a module with its hooks and its forward, whatever it calls instead. Since 2.0."""
+    """Call a module with its hooks and its forward, even if it has a function to call in their place. Since 2.0."""
     return module._call_impl(*args, **kwargs)  # type: ignore[no-untyped-call] # torch's own gap
 
 
 def method_of_calls(cls: type[torch.nn.Module]) -> Any:
-    """The method with which a class calls hooks and forward: torch's own, as a rule. Since 2.0."""
+    """Return the method with which a class calls hooks and forward; usually torch's own. Since 2.0."""
     return cls._call_impl
 
 
 # -- switches ----------------------------------------------------------------------------------------------------------
 
-#: Names of switches in C++, read by ``_get_NAME`` and set by ``_set_NAME``. Those that a release lacks are passed over.
+#: Names of switches in C++, read by ``_get_NAME`` and set by ``_set_NAME``. Names that a release lacks are skipped.
 _NAMED = (
     "cublas_allow_bf16_reduced_precision_reduction "
     "cublas_allow_fp16_accumulation cublas_allow_fp16_reduced_precision_reduction cublaslt_prefer_grouped_gemm "
@@ -1086,12 +1086,12 @@ _NAMED = (
     "nnpack_enabled qengine sdp_priority_order warnAlways"
 ).split()
 
-#: Kernels of attention, each of which may be allowed.
+#: Kernels of attention that can be allowed or forbidden.
 _ATTENTION = "cudnn fa3 flash math mem_efficient overrideable".split()
 
 _PARTS = ("all", "matmul", "conv", "rnn")
 
-#: Where the precision of float32 is chosen, from the whole to the parts, which follow it. Since 2.9.
+#: Where the precision of float32 is chosen: first for all, then for parts, which follow it. Since 2.9.
 _PRECISIONS = (("generic", "all"), *((place, part) for place in ("cuda", "mkldnn") for part in _PARTS))
 
 
@@ -1134,7 +1134,7 @@ _OVERRIDES: Any = torch.overrides  # torch leaves it untyped
 
 
 def _function_modes() -> tuple[Any, ...]:
-    """The modes that are given every function of torch, the default device among them."""
+    """The modes that get every function of torch; the default device is one of them."""
     stack = _OVERRIDES._get_current_function_mode_stack() if function_modes() else []
     return stack, _default_device(), vars(device_globals).get("CURRENT_DEVICE")
 
@@ -1195,7 +1195,7 @@ def _set_print_options(before: dict[str, Any]) -> None:
 
 
 def _with_each(put: Callable[..., Any]) -> Callable[[Any], Any]:
-    """A setter of what may be several values, as it is since 2.10."""
+    """Return a setter of one or several values; there may be several since 2.10."""
     return lambda value: put(*value) if type(value) is tuple else put(value)
 
 
@@ -1209,7 +1209,7 @@ def _pairs() -> Iterator[tuple[Callable[[], Any], Callable[[Any], Any]]]:
 
 
 def _autocast_depth() -> int:
-    """How many blocks of autocast are open: what they cast is kept until the outermost one ends."""
+    """How many blocks of autocast are open: casts are kept until the outermost block ends."""
     torch.autocast_increment_nesting()
     return int(torch.autocast_decrement_nesting())
 
@@ -1223,7 +1223,7 @@ def _set_autocast_depth(before: int) -> None:
 
 
 def _autocast() -> Iterator[Switch]:
-    """Whether functions choose the type that they compute in, and which, by kind of device."""
+    """Whether functions choose the dtype that they compute in, and which dtype, by kind of device."""
     yield torch.is_autocast_cache_enabled, torch.set_autocast_cache_enabled
     yield _autocast_depth, _set_autocast_depth
     if hasattr(torch, "get_autocast_dtype"):  # since 2.4
@@ -1249,11 +1249,11 @@ def _names_of_hooks(file: Any) -> list[str]:
     return [name for name, value in vars(file).items() if name.startswith("_global_") and isinstance(value, dict)]
 
 
-#: What is called at all modules, and at all optimizers: dictionaries, of which runs replace some.
+#: The hooks of all modules, and of all optimizers: dictionaries, of which runs replace some.
 _OF_ALL_MODULES = itemgetter(*_names_of_hooks(module_globals))
 _OF_ALL_OPTIMIZERS = itemgetter(*_names_of_hooks(optimizer_globals))
 
-#: Of which kind those on backward passes are, once there was one; torch refuses another.
+#: The kind of the hooks on backward passes, once there was one; torch refuses another kind.
 _FULL = "_global_is_full_backward_hook"
 
 
@@ -1267,7 +1267,7 @@ def _hooks_of_all() -> tuple[Any, list[Any]]:
 
 
 def _set_hooks_of_all(before: tuple[Any, list[Any]]) -> None:
-    """Put back all but ours: a run in another thread may have begun or ended meanwhile."""
+    """Restore all hooks except ours: a run in another thread may have begun or ended meanwhile."""
     vars(module_globals)[_FULL] = before[0]
     every = _dictionaries_of_hooks()
     for hooks, kept in zip(every, before[1] or [{}] * len(every), strict=True):
@@ -1282,7 +1282,7 @@ def _set_hooks_of_all(before: tuple[Any, list[Any]]) -> None:
 
 
 def _of_users(hooks: Any, lost: bool) -> dict[int, Any]:
-    """Those among hooks that no run has put there.
+    """Return the hooks that no run has added.
 
     Some dictionaries have ``True`` for hooks that another one has. ``lost`` adds those that it has no more.
     """
