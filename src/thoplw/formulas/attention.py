@@ -51,7 +51,7 @@ def attention(call: Call) -> Work:
     return contraction(call, count * query.shape[-1] + weights * value.shape[-1], count * per_score)
 
 
-#: How long each of some sequences is; a fraction where that is not known.
+#: The length of each of some sequences; a fraction if it is not known.
 Lengths = Sequence[int | Fraction]
 
 
@@ -62,7 +62,7 @@ class Packed(NamedTuple):
         query: position of the query; key and value follow.
         ends: position of where the sequences of the query begin and end, ``[N + 1]``; those of the keys follow.
         longest: position of the length of the longest one; that of the keys follows.
-        used: position or name of how many keys each sequence uses, ``[N]``; empty where it uses all.
+        used: position or name of how many keys each sequence uses, ``[N]``; empty if it uses all.
     """
 
     query: int
@@ -105,7 +105,7 @@ def packed_scores(call: Call) -> int:
 
 
 def packed_lengths(call: Call) -> tuple[Lengths, Lengths]:
-    """How many queries each of some packed sequences has, and how many keys."""
+    """Return how many queries and how many keys each packed sequence has."""
     where = PACKED[call.target]
     query, key = call.args[where.query : where.query + 2]
     queries = _lengths(call.arg(where.ends), query)
@@ -117,7 +117,7 @@ def packed_lengths(call: Call) -> tuple[Lengths, Lengths]:
 
 
 def _lengths(ends: TensorSpec | None, tokens: TensorSpec) -> Lengths:
-    """How long each sequence is."""
+    """Return the length of each sequence."""
     if ends is None:
         return [tokens.shape[-3]] * math.prod(tokens.shape[:-3])
     if ends.values is not None:

@@ -40,7 +40,7 @@ def convolution(call: Call) -> Work:
 
 
 def direct_convolution(call: Call) -> Work:
-    """``g x w kernel stride padding [mask]``: the same, never transposed; all gradients where there is no mask."""
+    """``g x w kernel stride padding [mask]``: the same, never transposed; all gradients if there is no mask."""
     gradient, weight = call.args[0], call.args[2]
     of_input, of_weight, of_bias = call.arg(6, (True, True, True))
     macs = gradient.numel * math.prod(weight.shape[1:])
@@ -171,14 +171,14 @@ _ATTENTION: dict[str, tuple[Callable[[Call], int], int]] = {
     "higher_order.flex_attention_backward": (attention.scores, 0),
 }
 
-#: Operator -> the part of its work that repeats what forward had computed, and did not keep.
+#: Operator -> the part of its work that repeats work of the forward, whose result was not kept.
 REPEATED: Mapping[str, Formula] = MappingProxyType(
     {target: partial(repeated_attention, *where) for target, where in _ATTENTION.items()}
 )
 
 
 def repeated(call: Call, work: Work) -> Work:
-    """The part of a backward operator's work that repeats the forward, such as attention scores computed anew.
+    """The part of a backward operator's work that repeats the forward, such as attention scores, computed again.
 
     Args:
         call: the operator.

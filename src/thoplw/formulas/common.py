@@ -48,7 +48,7 @@ def elements(call: Call) -> int:
 
 
 def per_output(flops: int, call: Call) -> Work:
-    """Work of so many floating-point operations for each element of all outputs."""
+    """Return work of some floating-point operations for each element of all outputs."""
     return Work(flops=flops * sum(map(stored_elements, call.outputs)))
 
 

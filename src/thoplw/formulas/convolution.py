@@ -25,7 +25,7 @@ def transposed(call: Call) -> Work:
 
 
 def kernel(call: Call) -> Work:
-    """The kernel behind both, whose seventh argument tells which it is."""
+    """The kernel behind both; its seventh argument tells which of them runs."""
     return transposed(call) if call.args[6] else direct(call)
 
 

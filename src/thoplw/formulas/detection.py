@@ -20,7 +20,7 @@ def suppression(call: Call) -> Work:
 
 
 def sampling(ratio: int) -> int:
-    """Operations for each value of a region that is sampled ``ratio^2`` times, 4 times where that adapts to the box."""
+    """Operations for each value of a region that is sampled ``ratio^2`` times, or 4 times if that adapts to the box."""
     return (ratio if ratio > 0 else 2) ** 2 * (_SAMPLE + 1)
 
 

@@ -51,7 +51,7 @@ _FACTORISATIONS: dict[Callable[[int, int], int], str] = {
 }
 
 
-#: Operators that leave out a part, where an argument says so: which, what it says, and the FLOPs that are left.
+#: Operators that leave out a part if an argument says so: the argument, its value, and the FLOPs that are left.
 _SHORTER: dict[str, tuple[int, object, Callable[[int, int], int]]] = {
     # 4 n^3 / 3: tridiagonal, and values alone; Golub & Van Loan, section 8.3
     "aten._linalg_eigh": (2, False, lambda m, n: 4 * n**3 // 3),
@@ -63,7 +63,7 @@ _SHORTER: dict[str, tuple[int, object, Callable[[int, int], int]]] = {
 
 
 def _half(call: Call, flops: int) -> Work:
-    """Work of so many floating-point operations, if they are of real numbers, of which half are multiplications."""
+    """Return work of some floating-point operations, given for real numbers; half of them are multiplications."""
     total = flops * real_products(call)
     return Work(macs=total // 2, flops=total)
 

@@ -37,7 +37,7 @@ def added_product(call: Call) -> Work:
 
 
 def sampled_product(call: Call) -> Work:
-    """``[L, M] [L, K] [K, M] -> [L, M]``, only where the first, sparse, argument has elements, which are added."""
+    """``[L, M] [L, K] [K, M] -> [L, M]``, only where the first, sparse argument has elements; these are added."""
     out, left = call.args[:2]
     count = int(out.numel * stored(out))
     return contraction(call, count * left.shape[-1], count)
@@ -67,7 +67,7 @@ def grouped(call: Call) -> Work:
 
 
 def classified(call: Call) -> Work:
-    """``[N, K] [V, K] [N]``: a linear layer, and the cross-entropy of what it says: a softmax and a likelihood.
+    """``[N, K] [V, K] [N]``: a linear layer, and the cross-entropy of its output: a softmax and a likelihood.
 
     The kernel can make the gradients of its input and its weight on the way, with a product each.
     """
@@ -89,7 +89,7 @@ def positions(call: Call) -> Work:
 
 
 def packed(call: Call) -> Work:
-    """``[*, K]`` with a packed weight: what comes out tells ``M``."""
+    """``[*, K]`` with a packed weight: the output tells ``M``."""
     return contraction(call, elements(call) * call.args[0].shape[-1])
 
 

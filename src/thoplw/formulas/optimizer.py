@@ -62,7 +62,7 @@ def _over_lists(name: str) -> Formula | None:
 
 
 def fused(operations: int, call: Call) -> Work:
-    """``parameters gradients states ...``: so many operations for each element, and what options add to them.
+    """``parameters gradients states ...``: some operations for each element, and those that options add.
 
     Each of weight decay, ``amsgrad`` (a maximum), ``maximize`` (a sign) and the division by a scale adds one.
     """

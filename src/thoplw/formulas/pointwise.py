@@ -104,13 +104,13 @@ def bags(call: Call) -> Work:
 
 
 def dropped(flops: int, call: Call) -> Work:
-    """``x p train``: so many operations for each element in training, and none else."""
+    """``x p train``: some operations for each element in training, else none."""
     probability, train = call.args[1], call.arg(2)
     return Work(flops=flops * elements(call) if probability and train is not False else 0)
 
 
 def put(call: Call) -> Work:
-    """``x indices values accumulate``: an addition for each value that is added to what is there."""
+    """``x indices values accumulate``: an addition for each value, if values are added."""
     return Work(flops=call.args[2].numel if call.arg(3, False) else 0)
 
 

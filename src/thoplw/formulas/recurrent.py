@@ -40,7 +40,7 @@ MODES = (_RNN, _RNN, _LSTM, _GRU)
 
 
 def weights(call: Call) -> tuple[TensorSpec, ...]:
-    """The weights and biases among the arguments, of all layers and directions."""
+    """Return the weights and biases among the arguments, of all layers and directions."""
     if call.target.endswith("_cell"):
         return tuple(specs_in(call.args[2:]))
     if call.target.endswith("_rnn"):
@@ -56,7 +56,7 @@ def steps(call: Call) -> int:
 
 
 def matrices(weights: Iterable[TensorSpec]) -> list[TensorSpec]:
-    """The weights without the biases."""
+    """Return the weights without the biases."""
     return [weight for weight in weights if len(weight.shape) == 2]
 
 
@@ -82,12 +82,12 @@ def recurrent(kind: Kind, call: Call) -> Work:
 
 
 def kernel(mode: int, call: Call) -> Work:
-    """The kernel behind a layer, or all of them; the argument at this position tells which kind it is."""
+    """The kernel behind one layer or all; the argument at this position tells its kind."""
     return recurrent(MODES[call.args[mode]], call)
 
 
 def cell(kind: Kind, call: Call) -> Work:
-    """``[N, G H] [N, G H] [N, H] bias bias``: what follows the products, which are made before."""
+    """``[N, G H] [N, G H] [N, H] bias bias``: the work after the products, which other operators compute."""
     size = call.args[2].numel
     return Work(flops=size * (kind.forward + kind.gates * sum(bool(call.arg(position)) for position in (3, 4))))
 

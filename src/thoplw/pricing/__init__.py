@@ -60,7 +60,7 @@ _KNOWN: Mapping[str, Convention] = MappingProxyType({**CONVENTIONS, **OF_TRAININ
 
 
 def conventions() -> tuple[Convention, ...]:
-    """All built-in conventions, but for those of training steps in :data:`OF_TRAINING`."""
+    """All built-in conventions, except those of training steps in :data:`OF_TRAINING`."""
     return tuple(CONVENTIONS.values())
 
 

@@ -1,4 +1,4 @@
-"""``macs-causal``: as ``macs``, but of causal attention only what the mask leaves: about half.
+"""``macs-causal``: as ``macs``, but causal attention counts only the scores that the mask leaves: about half.
 
 It holds for attention that torch is told to be causal (``is_causal=True``), also over packed sequences, where a window
 leaves less; and for flex attention with a block mask, of which the blocks count that are computed. A mask given as a
@@ -18,7 +18,7 @@ from thoplw.formulas.attention import packed_lengths
 from thoplw.pricing.convention import Convention
 from thoplw.record import Call, Work
 
-#: How long a sequence is; a fraction where that is not known.
+#: The length of a sequence; a fraction if it is not known.
 Length = int | Fraction
 
 #: Operator -> position of its argument ``is_causal``.
@@ -39,7 +39,7 @@ _IS_CAUSAL = {
 
 
 class Band(NamedTuple):
-    """The keys that a query sees: from ``left`` before its own to ``right`` behind it; ``None`` is without end.
+    """The keys that a query sees: from ``left`` before its own to ``right`` behind it; ``None`` for no end.
 
     Its own key is the one at its position, or, ``aligned_last``, the one as far from the last key as the query is from
     the last query.
@@ -136,7 +136,7 @@ def _in_band(target: str, band: Callable[[Call], Band]) -> Callable[[Call], Work
 
 
 def _part(work: Work, kept: Length, all_: Length) -> Work:
-    """The work of some of the scores."""
+    """Return the work of some of the scores."""
     return Work(macs=int(work.macs * kept // all_), flops=int(work.flops * kept // all_)) if all_ else work
 
 

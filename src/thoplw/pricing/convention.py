@@ -16,7 +16,7 @@ from thoplw.record import Call, ModuleCall, Trace, Work, class_names
 #: What an operator costs: a function, or ``None`` for one that is known and free.
 Price = Callable[[Call], Work | int] | None
 
-#: What a whole call of a module costs; where it returns ``None``, what ran inside is priced by itself.
+#: The price of a whole call of a module; if it returns ``None``, the operators inside are priced one by one.
 ModulePrice = Callable[[ModuleCall], Work | int | None]
 
 
@@ -35,7 +35,7 @@ class Convention:
 
     Attributes:
         name: as ``profile(convention=...)`` takes it.
-        prices: what things cost. A key is an operator (``"aten.linear"``, with its overload
+        prices: the costs of operators and modules. A key is an operator (``"aten.linear"``, with its overload
             ``"aten.linear.default"``, or ``torch.ops.aten.linear``), whose price is a function of a
             :class:`~thoplw.Call`, or ``None`` for free; or a class of modules, whose price is a function of a
             :class:`~thoplw.ModuleCall`. A class goes by its name, which can be given in its place where its library
@@ -117,7 +117,7 @@ class Convention:
         )
 
     def price_of(self, classes: tuple[str, ...]) -> ModulePrice | None:
-        """The price of a class of modules, or of the nearest class that it is derived from.
+        """Return the price of a class of modules, or of its nearest base class that has one.
 
         Args:
             classes: the names of both, the nearest first, as :class:`~thoplw.record.ModuleInfo` has them.

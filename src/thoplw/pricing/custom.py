@@ -86,7 +86,7 @@ class CustomOps:
         return replace(priced, unused=unused) if unused else priced
 
     def _function_for(self, module: Module) -> Callable[..., Any] | None:
-        """The function of the module's class, or of the nearest base of it that has one."""
+        """Return the function of the module's class, or of its nearest base class that has one."""
         return next((self._functions[cls] for cls in type(module).__mro__ if cls in self._functions), None)
 
     def _price(self, name: str, function: Callable[..., Any]) -> Price:
@@ -107,7 +107,7 @@ class CustomOps:
         return as_work(price, f"custom_ops: {what}", self.convention.unit or "MAC")
 
     def _unused(self, trace: Trace, expand: Expand) -> Iterator[str]:
-        """The keys for which nothing ran, not even inside a module or operator that another function prices."""
+        """Yield the keys for which nothing ran, not even inside a module or operator that another function prices."""
         calls = {call for call, _ in trace.steps} if self.operators else ()
         for name in self.operators:
             if name not in self._used and not any(map(Holds({name: None}, expand).at_all, calls)):
@@ -118,7 +118,7 @@ class CustomOps:
 
 
 def _hint(key: Any) -> str:
-    """What may have been meant by a key that is none."""
+    """Return what may have been meant by a wrong key."""
     if isinstance(key, str):
         if key.isidentifier():
             return f". Are these inputs by name? thoplw.Inputs(x, {key}=...) takes them"

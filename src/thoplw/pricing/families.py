@@ -42,7 +42,7 @@ _WORDS = {
     "dropout": "dropout feature_dropout alpha_dropout feature_alpha_dropout native_dropout",
 }
 
-#: Family of formulas -> words for its operators that have none of their own.
+#: Family of formulas -> the name for its operators without a name of their own.
 _BY_FAMILY: Mapping[str, str] = MappingProxyType(
     {
         "attention": "attention",
@@ -66,7 +66,7 @@ _BY_OPERATOR: Mapping[str, str] = MappingProxyType(
 )
 
 
-#: Backward operator -> the one that it is the gradient of, where that can be told by its name.
+#: Backward operator -> the operator whose gradient it computes, if its name tells.
 _FORWARD: Mapping[str, str] = MappingProxyType(
     {
         target: forward

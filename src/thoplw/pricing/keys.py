@@ -11,7 +11,7 @@ MODULE = "torch.nn.modules.module:Module"
 #: functions that ``torch.library.custom_op`` made operators of.
 _OPERATORS = frozenset({"OpOverload", "OpOverloadPacket", "HigherOrderOperator", "CustomOpDef"})
 
-#: How the name of an operator begins, where it is not written with ``::``.
+#: How the name of an operator begins if it is not written with ``::``.
 _LIBRARIES = ("torch.ops.", "aten.", "higher_order.")
 
 #: Control-flow operators, which run functions: a record holds the operators inside these functions, unless one has a

@@ -1,4 +1,4 @@
-"""What papers and training codes count for a training step, to say what part of a machine's FLOPs they use (MFU).
+"""Count a training step as papers and training codes do, to say what part of a machine's FLOPs they use (MFU).
 
 None of them looks at operators. Each has a formula of the parameters ``N``, the tokens ``D`` and the attention::
 
@@ -44,7 +44,7 @@ def _no_embeddings(weight: Weight, path: str, classes: tuple[str, ...]) -> bool:
 
 
 def _no_positions(weight: Weight, path: str, classes: tuple[str, ...]) -> bool:
-    """As nanoGPT has it: embeddings of tokens count, as their matrix is that of the output as well."""
+    """As nanoGPT does: embeddings of tokens count, because the output uses the same matrix."""
     return not (_EMBEDDING in classes and ("pos" in path or path.endswith("wpe")))
 
 

@@ -30,14 +30,14 @@ Entry = tuple[Leaf, int, int, Call]
 
 @dataclass(frozen=True, kw_only=True)
 class Priced:
-    """A trace with prices; what they come to in each scope is worked out when it is asked for.
+    """A trace with prices. The cost of each scope is computed when it is asked for.
 
     Attributes:
-        trace: what ran.
-        convention: what prices it.
+        trace: the record of the run.
+        convention: the convention that prices it.
         total: the work of the whole trace.
         known: every call outside of scopes that were priced as a whole -> its leaves.
-        terms: what the formula of the convention adds.
+        terms: the terms that the formula of the convention adds.
         whole: scopes that were priced as a whole -> their prices.
         covered: scopes inside those that were priced as a whole; their own work is zero.
         unseen: calls that multiply and accumulate, but are free in a convention that mirrors a tool.
@@ -56,7 +56,7 @@ class Priced:
 
     @cached_property
     def own(self) -> tuple[Work, ...]:
-        """For each scope, what its own operators cost, without those of the scopes it opened."""
+        """For each scope, the cost of its own operators, without those of the scopes that it opened."""
         own = [self.whole.get(index, ZERO) for index in range(len(self.trace.scopes))]
         for leaf, scope, times, _ in self.entries:
             if leaf.work is not None and leaf.work is not ZERO:
@@ -72,7 +72,7 @@ class Priced:
 
     @cached_property
     def later(self) -> Mapping[tuple[int, Phase], Work]:
-        """The parts of the own work of scopes that are of a later phase than the forward, by scope and phase."""
+        """The own work of scopes in phases after the forward, by scope and phase."""
         found: dict[tuple[int, Phase], Work] = {}
         if not self.trace.phases:
             return found
@@ -106,7 +106,7 @@ def price(
     """Price every operator of a trace.
 
     Args:
-        trace: what ran.
+        trace: the record of the run.
         convention: the table of prices.
         prices: prices of operators that override the convention's, also inside composite operators and modules: with
             a price for ``aten.addmm``, ``aten.linear`` is taken apart, and a module that the convention prices as a
@@ -150,7 +150,7 @@ def price(
 
 
 def _split(call: Call, work: Work, phase: Phase) -> Iterator[tuple[Phase, Work]]:
-    """The work of an operator by phase: some backward operators work out again what the forward did not keep."""
+    """The work of an operator by phase: some backward operators compute again what the forward did not keep."""
     again = repeated(call, work) if phase is Phase.BACKWARD else ZERO
     if again is not ZERO:
         yield Phase.RECOMPUTATION, again

@@ -11,7 +11,7 @@ from thoplw.pricing.families import family_of
 from thoplw.pricing.price import Priced, leaves
 from thoplw.record import Call, Expand, Trace, Work
 
-#: The term between a convention that counts FLOPs and one that counts MACs.
+#: The name of the term between a convention that counts FLOPs and one that counts MACs.
 TWO_FOR_ONE = "a multiply-accumulate counted as two operations"
 
 

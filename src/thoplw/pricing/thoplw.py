@@ -27,7 +27,7 @@ def _bias_per_sample(call: Call) -> int:
 
 
 def _bias_per_sample_time_first(call: Call) -> int:
-    """The same, where samples are the second dimension; the bias is always there."""
+    """The same with samples in the second dimension, and always with a bias."""
     return int(call.args[0].shape[1] * call.args[2].numel)
 
 
@@ -68,14 +68,14 @@ def _gradients_of_norm(factor: int) -> Term:
 
 
 def _gradients_of_batch_norm(call: Call) -> int:
-    """The same, where forward has 4 per element, 2 without affine; a kernel without a mask makes both gradients."""
+    """The same; the forward has 4 per element, 2 without affine. A kernel without a mask computes both gradients."""
     masks = [arg for arg in call.args if isinstance(arg, tuple) and len(arg) == 3]
     wanted = sum(masks[0][:2]) if masks else 2
     return int(call.args[0].numel) * (4 if call.args[2] is not None else 2) * wanted
 
 
 def _scores_twice(call: Call) -> int:
-    """The softmax inside, anew, and its gradient."""
+    """The softmax inside, computed again, and its gradient."""
     return 2 * backward.scores(call)
 
 

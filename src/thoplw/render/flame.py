@@ -1,4 +1,4 @@
-"""Flame graphs, for the viewers that draw them: a module is a frame, what it costs by itself is its weight."""
+"""Flame graphs for viewers: a module is a frame, and its own cost is the weight of the frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 
 
 def collapsed(outline: Outline) -> str:
-    """Collapsed stacks, as flamegraph.pl and its kin take them: a line for every module with cost of its own."""
+    """Collapsed stacks, for flamegraph.pl and similar tools: a line for every module with cost of its own."""
     figure = outline.figures[0].name
     modules = outline.modules
     names = [visible(_frame(module)).replace(";", ":") for module in modules]
@@ -63,7 +63,7 @@ def _profile(name: str, unit: str, stacks: list[list[int]], figures: list[int]) 
 
 
 def _stacks(outline: Outline) -> Iterator[list[int]]:
-    """For every module, the indices of those that hold it and its own."""
+    """Return for every module the indices of those that hold it, and its own."""
     stacks: list[list[int]] = []
     for index, module in enumerate(outline.modules):
         stacks.append([*(stacks[module.parent] if module.parent >= 0 else ()), index])

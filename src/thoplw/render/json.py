@@ -8,7 +8,7 @@ from typing import Any
 
 
 def json(document: Mapping[str, Any]) -> str:
-    """The document, a layer a line; figures are integers of any size."""
+    """Write the document, one layer on each line; figures are integers of any size."""
     *head, last = (
         f"  {standard.dumps(key)}: {_layers(value) if key == 'layers' else standard.dumps(value)}"
         for key, value in document.items()

@@ -1,4 +1,4 @@
-"""The modules of a profile as a tree with figures: what pages and flame graphs are drawn from."""
+"""The modules of a profile as a tree with figures, from which pages and flame graphs are drawn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class OutlineFigure:
 
     Attributes:
         name: the key in :attr:`OutlineModule.own`.
-        label: what it is called, such as ``Parameters``.
+        label: its name for people, such as ``Parameters``.
         unit: of what it counts, in the singular.
         on_page: whether the HTML page offers it.
         on_flame: whether flame graphs have it.
@@ -49,7 +49,7 @@ class OutlineModule:
         outputs: shapes of the tensors it returned in its first call.
         calls: how many times it was called.
         own: figure -> its own.
-        all: figure -> its own, and those of all modules inside of it.
+        all: figure -> the sum of its own and those of all modules inside.
         operators: operator -> its part of the cost.
     """
 

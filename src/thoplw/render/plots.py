@@ -56,7 +56,7 @@ def scatter(
     Args:
         families: family -> model -> MACs and parameters.
         unit: what the MACs are.
-        labels: whether names stand beside the points; one that finds no room, as it would hide another, is left out.
+        labels: whether names stand beside the points; a name that would hide another is left out.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -171,7 +171,7 @@ def curves(
 
 
 def _name(figure: Figure, axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
-    """Write a name at each point where it hides no point and no other name, inside of the axes."""
+    """Write a name at each point, inside the axes, if it hides no point and no other name."""
     from matplotlib.transforms import Bbox
 
     figure.draw_without_rendering()  # From here on it is known where a point lies, in dots.

@@ -25,12 +25,12 @@ _ITEMS = 3
 
 
 def width_of(table: Table) -> int:
-    """The width in characters at which nothing is cut."""
+    """Return the width in characters at which nothing is cut."""
     return _room(_widths(_short(printable(table))))
 
 
 def screen(table: Table, width: int, total: str = "") -> RenderableType:
-    """The table as rich draws it.
+    """Return the table as rich draws it.
 
     Args:
         table: any.
@@ -95,7 +95,7 @@ def _rows(table: Table) -> tuple[tuple[str, ...], ...]:
 
 
 def _cells(text: str) -> int:
-    """How many characters wide a text is: a Chinese character, or an emoji, takes two."""
+    """Return the width of a text in characters: a Chinese character, or an emoji, takes two."""
     from rich.cells import cell_len
 
     return cell_len(text)

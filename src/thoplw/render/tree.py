@@ -23,12 +23,12 @@ _INDENTED = 100
 
 
 def tree(table: Table) -> str:
-    """The tree as plain text; :func:`drawing` has colours."""
+    """Return the tree as plain text; :func:`drawing` has colours."""
     return _plain(drawing(table))
 
 
 def drawing(table: Table) -> RenderableType:
-    """The tree as rich draws it."""
+    """Return the tree as rich draws it."""
     from rich import box
     from rich.bar import Bar
     from rich.console import Group

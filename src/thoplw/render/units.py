@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import overload
 
-#: One per factor of 1000; below 1000 there is none.
+#: One for each factor of 1000; the first is for numbers below 1000.
 UNITS = (" ", "K", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")
 
 

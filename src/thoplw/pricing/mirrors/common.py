@@ -10,7 +10,7 @@ from thoplw.formulas import FORMULAS
 from thoplw.formulas.common import Formula, real_products
 from thoplw.record import Call, Work
 
-#: Functions that compute matrix products inside of torch: tools that replace functions in Python do not see those.
+#: Functions that compute matrix products inside of torch: tools that replace functions in Python do not see them.
 PRODUCTS_INSIDE = tuple(
     f"aten.{name}"
     for name in (
@@ -39,7 +39,7 @@ def contraction_of(target: str) -> Formula:
 
 
 def blind_but(prices: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    """The table of a tool that sees these prices and takes every other known operator for free.
+    """The table of a tool that sees these prices and counts every other known operator as free.
 
     What a tool counts as nothing is a price too: a report can say so. An operator that thoplw does not know either
     stays without a price.

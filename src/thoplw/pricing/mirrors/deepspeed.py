@@ -20,7 +20,7 @@ def _linear(call: Call) -> Work:
 
 
 def _convolution(call: Call) -> Work:
-    """The weight at every position; it takes ``same`` padding to be even, and so loses a position to an even kernel."""
+    """The weight at every position; it takes ``same`` padding for even, and so loses a position to an even kernel."""
     x, weight = call.args[:2]
     positions = call.outputs[0].shape[2:]
     if call.arg(4) == "same":

@@ -47,7 +47,7 @@ def _einsum(call: Call) -> Work:
 
 
 def _best_order(terms: Sequence[set[str]], output: set[str], sizes: Mapping[str, int]) -> int:
-    """Flops of contracting operands by pairs: one per combination of indices, and another where they are summed."""
+    """Flops of contracting operands by pairs: one per combination of indices, and another if they are summed."""
     indices = set().union(*terms)
     if len(terms) < 3 or indices == output:
         steps = max(1, len(terms) - 1) + (1 if indices - output else 0)

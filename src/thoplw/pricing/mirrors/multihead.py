@@ -1,4 +1,4 @@
-"""``torch.nn.MultiheadAttention``, as tools meet it that run a model without gradients."""
+"""``torch.nn.MultiheadAttention`` for tools that run a model without gradients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Heads(NamedTuple):
 
 
 def heads(seen: ModuleCall) -> Heads | None:
-    """What a call was made of; ``None`` where no attention is found in it."""
+    """Return the parts of a call; ``None`` if there is no attention in it."""
     call = seen.call_of("aten.scaled_dot_product_attention", "aten.bmm", "aten.baddbmm")
     if call is None:
         return None

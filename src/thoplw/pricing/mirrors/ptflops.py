@@ -1,4 +1,4 @@
-"""``ptflops``: layers by exact class, and functions besides, so that a layer made of such a function counts twice.
+"""``ptflops``: layers by exact class, and functions too, so that a layer that calls such a function counts twice.
 
 Facts are from its ``pytorch_ops.py`` and ``pytorch_engine.py`` (backend ``pytorch``).
 """
@@ -123,7 +123,7 @@ def _window(seen: ModuleCall, positions: tuple[int, ...]) -> int:
 
 
 def _deformable_convolution(seen: ModuleCall) -> int:
-    """At every place of the kernel, 24 for the interpolation, and 1 where there is a mask."""
+    """At every place of the kernel, 24 for the interpolation, and 1 for a mask."""
     (out, channels, *kernel), x = seen.info.parameters[0].spec.shape, seen.inputs[0]
     extra = 24 + (len(seen.inputs) == 3)
     bias = seen.outputs[0].numel if seen.weight("bias") else 0
@@ -132,12 +132,12 @@ def _deformable_convolution(seen: ModuleCall) -> int:
 
 
 def _upsampling(seen: ModuleCall) -> int:
-    """Of the first sample."""
+    """The work of the first sample."""
     return math.prod(seen.outputs[0].shape[1:])
 
 
 def _recurrent(gates: int, extra: int) -> ModulePrice:
-    """Forward weights and biases, and so many operations more, at every step; twice if it goes both ways."""
+    """At every step the forward weights and biases, and some operations more; twice if bidirectional."""
 
     def rule(seen: ModuleCall) -> int:
         specs = {weight.name: weight.spec for weight in seen.info.parameters}
@@ -153,7 +153,7 @@ def _recurrent(gates: int, extra: int) -> ModulePrice:
 
 
 def _multihead(seen: ModuleCall) -> Work | None:
-    """Projections, scores with a scale and a softmax, weighted values; what is patched counts again, if it runs."""
+    """Projections, scores with a scale and a softmax, weighted values; patched functions that run count again."""
     found = heads(seen)
     if found is None:
         return None
@@ -172,7 +172,7 @@ def _free(seen: ModuleCall) -> Work:
 
 
 def _timm_attention(seen: ModuleCall) -> Work | None:
-    """Attention alone: what it says of itself goes before what the linear layers inside say."""
+    """Attention alone: its own rule replaces those of the linear layers inside."""
     call = seen.call_of("aten.scaled_dot_product_attention", "aten.matmul")
     if call is None:
         return None

@@ -1,4 +1,4 @@
-"""``thop``: layers of classes that thop has a rule for, by exact class; what functions compute is not seen.
+"""``thop``: layers of classes that thop has a rule for, by exact class; the work of functions is not seen.
 
 Rules are in its ``profile.py``, ``vision/basic_hooks.py``, ``vision/calc_func.py`` and ``rnn_hooks.py``.
 """
@@ -65,7 +65,7 @@ def _average(seen: ModuleCall) -> Work:
 
 
 def _adaptive_average(seen: ModuleCall) -> Work:
-    """For each output element, the mean size of its window and a division; floats and their cut, as there."""
+    """For each output element, the mean size of its window and a division, in floats that are cut, as in thop."""
     x, y = seen.inputs[0], seen.outputs[0]
     window = math.prod(map(truediv, x.shape[2:], y.shape[2:]))
     return Work(macs=int((window + 1) * y.numel))
@@ -77,7 +77,7 @@ def _upsampling(seen: ModuleCall) -> Work:
 
 
 def _gates(gates: int, others: int) -> Callable[[int, int, bool], int]:
-    """One step of a cell of so many gates, with so many other operations per element of its state."""
+    """One step of a cell with some gates, and some other operations per element of its state."""
 
     def step(inputs: int, hidden: int, bias: bool) -> int:
         return gates * hidden * (inputs + hidden + 1 + 2 * bias) + others * hidden
@@ -156,7 +156,7 @@ _PRICES = {name: rule for rule, names in _RULES.items() for name in layers(names
 
 
 def _of_known_layers(trace: Trace) -> Iterator[tuple[int, Weight]]:
-    """Parameters of layers that ran and have a rule, in each layer anew; those of the model itself are not seen."""
+    """Parameters of layers that ran and have a rule, counted in each layer; those of the model itself are not seen."""
     for index in sorted({scope.module for scope in trace.scopes} - {0}):
         info = trace.modules[index]
         if info.classes[0] in _PRICES:

@@ -39,7 +39,7 @@ def _matmul(call: Call) -> Work:
 
 
 def _linear(call: Call) -> Work:
-    """With one output feature, a weight that is a vector, it is such a kernel too."""
+    """One output feature, a weight that is a vector, gives such a kernel too."""
     return ZERO if len(call.args[1].shape) == 1 else _product_of_layer(call)
 
 
@@ -74,7 +74,7 @@ _product_of_layer = contraction_of("aten.linear")
 
 
 def registered() -> Mapping[str, Price]:
-    """The formulas that were registered with torch's counter besides its own.
+    """Return the formulas that others registered with torch's counter.
 
     One for ``aten.relu`` says nothing of ``aten.relu_``. The counter is not imported for that: nothing can have been
     registered where it is not loaded.
@@ -109,7 +109,7 @@ def _price(name: str, formula: Callable[..., Any]) -> Price:
 
 
 def _shapes(value: Any) -> Any:
-    """Shapes for specs, as torch's own class has them."""
+    """Return shapes in place of specs, as torch's own class has them."""
     return _with(lambda spec: sys.modules["torch"].Size(spec.shape), value)
 
 

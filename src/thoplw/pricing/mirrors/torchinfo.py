@@ -17,7 +17,7 @@ from thoplw.record import ModuleCall, Trace, Weight, Work
 
 
 def _layer(seen: ModuleCall) -> Work | None:
-    """Every weight and bias, by its name, so many times as there are samples, or more."""
+    """Every weight and bias, by its name, as many times as there are samples, or more."""
     if not seen.leaf or not seen.info.parameters or not seen.outputs:
         return None
     shape = seen.outputs[0].shape
@@ -33,7 +33,7 @@ def _layer(seen: ModuleCall) -> Work | None:
 
 
 def _every_layers(trace: Trace) -> Iterator[tuple[int, Weight]]:
-    """All parameters of the model, once; those of a layer that ran, though another has them too."""
+    """All parameters of the model, once; those of a layer that ran, even if another has them too."""
     holders = {info.parent for info in trace.modules}
     layers = {scope.module for scope in trace.scopes} - holders
     counted = set()
@@ -64,7 +64,7 @@ class Sizes(NamedTuple):
 
 
 def sizes(trace: Trace) -> Sizes:
-    """The sizes by torchinfo: of inputs, of what layers with parameters return, twice, and of the parameters of layers.
+    """The sizes by torchinfo: of inputs, of the outputs of layers with parameters, twice, and of parameters of layers.
 
     For example, ``Sequential(Linear(4, 4), ReLU())`` on two samples of float32 has an input of 32 bytes, passes of 64,
     as the ReLU has no parameters, and parameters of 80.
