@@ -39,7 +39,7 @@ def at_rest(model: torch.nn.Module, convention: Convention) -> Profile:
 
 
 def _new(parameters: tuple[Weight, ...], seen: set[int]) -> tuple[Weight, ...]:
-    """The parameters that no earlier module has; they are added to ``seen``."""
+    """Return the parameters that no earlier module has, and add them to ``seen``."""
     first = []
     for weight in parameters:
         if weight.key not in seen:

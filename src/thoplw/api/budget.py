@@ -17,7 +17,7 @@ from thoplw.report.figures import Figure, shown_in
 from thoplw.report.notes import brief
 from thoplw.report.profile import Profile
 
-#: How many layers to name where a limit is broken.
+#: How many layers to name for a broken limit.
 LARGEST = 10
 
 
@@ -40,7 +40,7 @@ def amount(text: str | int) -> int:
 
 
 def size(text: str | int) -> int:
-    """A number of bytes: ``24GB``, ``24GiB``, which is of 1024 instead of 1000, or as :func:`amount` takes it; exact.
+    """A number of bytes: ``24GB``, ``24GiB`` (by 1024, not 1000), or anything that :func:`amount` takes; exact.
 
     Raises:
         InputError: the text is no number of bytes.
@@ -154,7 +154,7 @@ class Verdict:
         return (*(str(each) for each in self.findings if each.broken), *((unknown,) if self.uncounted else ()))
 
     def table(self) -> Table:
-        """Every limit beside what was measured."""
+        """Return every limit beside the measured figure."""
         return Table(
             columns=("Figure", "Measured", "Most", "By", "Left", "Kept"),
             rows=tuple(
@@ -173,7 +173,7 @@ class Verdict:
         )
 
     def report(self, kind: str = "text") -> str:
-        """All limits, and under them the layers of those that are broken.
+        """Return all limits, and below them the layers of broken ones.
 
         Args:
             kind: ``text`` or ``md``.
@@ -181,7 +181,7 @@ class Verdict:
         return "\n\n".join(part if isinstance(part, str) else render(part, kind) for part in self.parts())
 
     def parts(self) -> Iterator[str | Table]:
-        """The table of limits; then for each that is broken a line that says so, and the table of its layers."""
+        """Yield the table of limits; then, for each broken one, a line that says so, and the table of its layers."""
         yield self.table()
         for each in self.findings:
             if each.broken and each.layers is not None:

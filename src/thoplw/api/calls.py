@@ -22,10 +22,10 @@ from thoplw.pricing.custom import CustomOps
 from thoplw.record import Held, Trace
 from thoplw.report.layer_info import LayerInfo
 
-#: The first steps are run one after the other, as they would be.
+#: How many steps run one after the other, as in generation.
 _IN_A_ROW = 2
 
-#: Operators that a record of steps may have, some ten gigabytes.
+#: The most operators that a record of steps may have; they take some ten gigabytes.
 _MOST_RECORDED = 50_000_000
 
 
@@ -47,12 +47,12 @@ class Turn:
 
     @property
     def figures(self) -> Figures:
-        """Its cost, its FLOPs, the bytes that it leaves, and its cost where latent attention is not expanded."""
+        """Its cost, its FLOPs, the bytes that it leaves, and its cost if latent attention is not expanded."""
         macs = self.info.total_macs
         return macs, self.info.total_flops, sum(each.bytes for each in self.left), macs - self.saved
 
     def layers(self) -> Iterator[tuple[str, tuple[int, ...], int]]:
-        """The path, the shape of the first input, and the cost of each module with weights of its own that costs."""
+        """The path, the shape of the first input, and the cost of each module with weights and cost of its own."""
         trace, measure = self.priced.trace, self.priced.convention.measure
         for scope, work in zip(trace.scopes, self.priced.own, strict=True):
             info = trace.modules[scope.module]
@@ -65,7 +65,7 @@ Of = Callable[[Turn], Figures]
 
 
 class Calls:
-    """The prefill of a prompt and the steps after it, of which few are run.
+    """The prefill of a prompt, and the steps after it; only some of them run.
 
     Attributes:
         beside: path of a module -> its cost, for what ran outside of the calls.
@@ -87,7 +87,7 @@ class Calls:
         self._walked = False
 
     def paths_of(self, module: nn.Module) -> set[str]:
-        """The paths that a module has in reports: in those of functions the model is one of the modules."""
+        """The paths of a module in reports. In reports on functions, the model is one of the modules."""
         caller = self.caller
         start: nn.Module = caller.model if caller.turns == (caller.model,) else caller
         return {path for path, each in start.named_modules() if each is module}
@@ -99,7 +99,7 @@ class Calls:
         return self._prefills[length]
 
     def left_by_prefills(self, lengths: Sequence[int]) -> Iterator[tuple[Held, ...]]:
-        """What prefills of some lengths leave, each with a cache for its own length."""
+        """The bytes that prefills of some lengths leave, each with a cache for its own length."""
         longest = self.caller.longest
         try:
             for length in lengths:
@@ -109,7 +109,7 @@ class Calls:
             self.caller.longest = longest
 
     def step(self, position: int) -> Turn:
-        """A step with so many positions before it."""
+        """A step with some number of positions before it."""
         if position not in self._steps:
             if self.path_matters:
                 self._steps[position] = self._turns([(self.prompt, position - self.prompt + 1)])[0][-1]
@@ -132,7 +132,7 @@ class Calls:
         return LayerInfo(turn.priced, memory)
 
     def parts(self, last: int, of: Of = attrgetter("figures")) -> tuple[Part, ...]:
-        """All steps from the prompt to a last one, as parts in which figures are polynomials.
+        """Return all steps from the prompt to a last one, as parts in which figures are polynomials.
 
         Args:
             last: the positions before the last step.
@@ -154,7 +154,7 @@ class Calls:
             return self._each(last, of)
 
     def _path_matters(self, last: int) -> bool:
-        """Find out whether it does, by two steps in a row, and some others that are asked for in any case."""
+        """Find out whether it does, by two steps in a row, and some others that run anyway."""
         if not self._walked:
             self._walked, first = True, self.prompt
             ahead = [place for place in known_first(first, last) if place >= first + _IN_A_ROW]
@@ -181,7 +181,7 @@ class Calls:
         return tuple(part for place in found for part in parts(found.__getitem__, place, place) or ())
 
     def _run(self, plan: Sequence[tuple[int, int]]) -> list[list[Turn]]:
-        """Go through a plan, and remember its calls; the first of a position is kept."""
+        """Run a plan, and keep its calls; of several at one position, keep the first."""
         found = self._turns(plan)
         for (length, _), (prefill, *steps) in zip(plan, found, strict=True):
             self._prefills.setdefault(length, prefill)
@@ -190,7 +190,7 @@ class Calls:
         return found
 
     def _turns(self, plan: Sequence[tuple[int, int]]) -> list[list[Turn]]:
-        """Run what a plan asks for, and price it."""
+        """Run the calls of a plan, and price them."""
         custom = CustomOps(self._functions, self._convention)
         seen: list[States] = []
 
@@ -221,7 +221,7 @@ class Calls:
             ) from None
 
     def _called(self, trace: Trace) -> Iterator[tuple[tuple[int, ...], Trace]]:
-        """The calls that a record has, without those that ended as they began."""
+        """Return the calls of a record, without those that ended as they began."""
         for path, scopes, part in self._parts(trace):
             if path:
                 self.beside[path] = LayerInfo(price(part, self._convention, expand=expand)).total_macs
@@ -229,7 +229,7 @@ class Calls:
                 yield scopes, part
 
     def _parts(self, trace: Trace) -> Iterator[tuple[str, tuple[int, ...], Trace]]:
-        """The calls that a record has, of no path, and what else ran beside them, by its path."""
+        """Return the calls of a record that have no path, and all else that ran, by path."""
         paths = {path for path, module in self.caller.named_modules() if module in self.caller.turns}
         rounds = next(index for index, info in enumerate(trace.modules) if info.path == "round")
         for scopes, part in trace.parts(rounds):
@@ -254,4 +254,4 @@ class Calls:
 
 
 class _TooManyError(Exception):
-    """So many steps were run one by one that all could be."""
+    """So many steps ran one by one that all of them can."""

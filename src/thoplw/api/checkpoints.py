@@ -19,16 +19,16 @@ from thoplw.render.units import quantity
 from thoplw.report.layer_info import LayerInfo
 from thoplw.report.rollup import cumulative
 
-#: Containers that call what they hold one after the other, or are held for a forward that does so.
+#: Containers that call their modules one after the other, or whose modules a forward calls so.
 _LISTS = (torch.nn.Sequential, torch.nn.ModuleList)
 
-#: What checkpointing does not make smaller.
+#: Kinds of memory that checkpointing does not reduce.
 _FIXED = (Kind.WEIGHTS, Kind.BUFFERS, Kind.GRADIENTS, Kind.OPTIMIZER)
 
 _SMALLER = "take a smaller batch"
 _NO_BLOCK = f"as nn.Sequential and nn.ModuleList hold none that has modules itself: {_SMALLER}"
 
-#: How often a plan may turn out to take too much, and how often a block of it is left out to see whether it is needed.
+#: How many plans may turn out too large, and how many blocks of a plan are left out to see whether it needs them.
 _TRIES = 12
 
 
@@ -48,7 +48,7 @@ class Plan:
 
     @property
     def recomputation(self) -> float:
-        """What is computed once more, as a part of the forward."""
+        """The work that is computed again, as a part of the forward."""
         phases = self.report.by_phase()
         return phases["recomputation"] / phases["forward"] if phases["forward"] else 0.0
 
@@ -64,7 +64,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Block:
-    """What a block costs to compute once more, and the bytes that are not kept then."""
+    """The cost to compute a block again, and the bytes that need not be kept then."""
 
     path: str
     cost: int
@@ -125,7 +125,7 @@ def checkpoints(
 
 
 def _exceeds(report: LayerInfo, limit: int) -> str:
-    """What is taken, how much of it whatever the batch is, and what is allowed."""
+    """Say how much memory is taken, how much of it with any batch, and how much is allowed."""
     memory = report.memory
     fixed = quantity(sum(memory.by_kind.get(kind.label, 0) for kind in _FIXED), "B")
     return (
@@ -135,7 +135,7 @@ def _exceeds(report: LayerInfo, limit: int) -> str:
 
 
 def least(blocks: Sequence[_Block], wanted: int) -> list[str] | None:
-    """The blocks that save at least so many bytes and cost least; of equal ones the first, which save for longest.
+    """Return the cheapest blocks that save at least some bytes; of equal ones the first, which save for longest.
 
     ``None`` where all together save less.
     """
@@ -161,7 +161,7 @@ def _pruned(
     limit: int,
     run: Callable[[Sequence[str]], LayerInfo],
 ) -> Plan:
-    """The plan without blocks that turn out not to be needed, the most expensive first."""
+    """Leave out blocks that turn out not to be needed, the most expensive first."""
     costs = {block.path: block.cost for block in known}
     for path in sorted(chosen, key=lambda path: -costs[path])[:_TRIES]:
         others = [each for each in chosen if each != path]
@@ -172,7 +172,7 @@ def _pruned(
 
 
 def _blocks(model: torch.nn.Module) -> Iterator[str]:
-    """The modules in lists, as far as they are no lists themselves and hold modules; of nested ones the outermost."""
+    """Return the modules in lists that are not lists and hold modules; of nested ones, the outermost."""
     inside = ""
     for path, module in model.named_modules():
         if inside and path.startswith(inside):
@@ -184,7 +184,7 @@ def _blocks(model: torch.nn.Module) -> Iterator[str]:
 
 
 def _read(report: LayerInfo, paths: Sequence[str]) -> list[_Block]:
-    """What each block that ran once costs in the forward, and what it keeps but for its output."""
+    """Return for each block that ran once its cost in the forward, and the bytes that it keeps besides its output."""
     rows = {row.name: row for row in cumulative(report.modules)}
     memory = report.memory
     trace = memory.trace
@@ -205,7 +205,7 @@ def _read(report: LayerInfo, paths: Sequence[str]) -> list[_Block]:
 
 @contextmanager
 def _checkpointed(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
-    """Have modules keep their inputs only, and repeat their forward in the backward pass."""
+    """Make modules keep only their inputs, and repeat their forward in the backward pass."""
     with ExitStack() as undo:
         for module in modules:
             had = "forward" in vars(module)

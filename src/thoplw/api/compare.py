@@ -49,7 +49,7 @@ class Comparison:
         return len(self.conventions)
 
     def __getitem__(self, name: str) -> LayerInfo:
-        """The report by one of the conventions.
+        """Return the report by one of the conventions.
 
         Raises:
             UnknownNameError: the name is not one of them.
@@ -70,7 +70,7 @@ class Comparison:
         return hypertext(self.table("clever"))
 
     def _repr_markdown_(self) -> str:
-        """The display where HTML does not serve."""
+        """The display of notebooks without HTML."""
         return self.summary("md", "clever")
 
     def terms(self, left: str, right: str, *, by_layer: bool = False) -> tuple[Term, ...]:
@@ -193,7 +193,7 @@ class Comparison:
         }
 
     def explanation(self, left: str, right: str, fmt: str = "raw", *, by_layer: bool = False) -> Table:
-        """What :meth:`explain` writes, as a table."""
+        """Return the table of :meth:`explain`."""
         write = _written(fmt)
         terms = self.terms(left, right, by_layer=by_layer)
         totals = self[left].total_macs, self[right].total_macs

@@ -79,7 +79,7 @@ class Count:
             ) from error
 
     def __getattr__(self, name: str) -> Any:
-        """Say when the results are there, if it is one of these that is not."""
+        """Say when the results exist, if one of them is asked for too early."""
         if name in ("layer_info", "calls", "total_macs", "total_params"):
             raise AttributeError(f"{name} is there once the block of `with thoplw.count()` is over")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

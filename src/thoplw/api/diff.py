@@ -57,12 +57,12 @@ class Change:
 
     @property
     def macs(self) -> Pair:
-        """Its own, in the unit of the convention."""
+        """Its own cost, in the unit of the convention."""
         return self.figures["macs"]
 
     @property
     def params(self) -> Pair:
-        """Its own."""
+        """Its own parameters."""
         return self.figures["params"]
 
 
@@ -90,12 +90,12 @@ class Differences:
 
     @property
     def macs(self) -> Pair:
-        """Totals, in the unit of the convention."""
+        """Total costs, in the unit of the convention."""
         return self.totals["macs"]
 
     @property
     def params(self) -> Pair:
-        """Totals."""
+        """Total parameters."""
         return self.totals["params"]
 
     def table(self, fmt: str = "raw", *, narrow: bool = False) -> Table:
@@ -189,12 +189,12 @@ def differences(before: Profile, after: Profile) -> Differences:
 
 
 def _lacking(before: Profile, after: Profile, figure: Figure) -> list[str]:
-    """Which of two profiles lack a figure."""
+    """Return which of two profiles lack a figure."""
     return [when for when, each in (("before", before), ("after", after)) if figure.is_lacking(each.total)]
 
 
 def not_compared(before: Profile, after: Profile) -> tuple[str, ...]:
-    """A sentence for each figure that one of two profiles lacks."""
+    """Return a sentence for each figure that one of two profiles lacks."""
     found = ((figure, _lacking(before, after, figure)) for figure in shown_in("diff"))
     return tuple(
         f"Not compared: {figure.words}, which the profile {' and '.join(lacking)} lacks."

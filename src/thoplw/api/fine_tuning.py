@@ -15,7 +15,7 @@ from thoplw.errors import InputError, MissingExtraError, UnknownNameError
 def changed(
     model: torch.nn.Module, *, rank: int | None = None, frozen: Iterable[str] = (), checkpointed: bool = False
 ) -> torch.nn.Module:
-    """A model with adapters of a rank, frozen parameters, and checkpointing, as far as these are asked for."""
+    """A model with adapters of a rank, frozen parameters, and checkpointing, if these are asked for."""
     if rank is not None:
         model = adapt(model, rank)
     freeze(model, frozen)
@@ -25,7 +25,7 @@ def changed(
 
 
 def freeze(model: torch.nn.Module, patterns: Iterable[str]) -> None:
-    """Have the parameters require no gradient whose names match one of some patterns, such as ``layer[1-3].*``.
+    """Freeze the parameters whose names match one of some patterns, such as ``layer[1-3].*``.
 
     Raises:
         InputError: nothing matches a pattern.
@@ -44,7 +44,7 @@ def freeze(model: torch.nn.Module, patterns: Iterable[str]) -> None:
 
 
 def adapt(model: torch.nn.Module, rank: int) -> torch.nn.Module:
-    """The model with LoRA adapters on all its linear layers but the last, and all else frozen.
+    """Return the model with LoRA adapters on all linear layers except the last, and all else frozen.
 
     Raises:
         MissingExtraError: peft is not installed.
@@ -62,7 +62,7 @@ def adapt(model: torch.nn.Module, rank: int) -> torch.nn.Module:
 
 
 def checkpoint(model: torch.nn.Module) -> None:
-    """Have a model keep the inputs of its blocks only, and repeat their forward in the backward pass.
+    """Make a model keep only the inputs of its blocks, and repeat their forward in the backward pass.
 
     Raises:
         InputError: the model has no way to be told, as those of timm and transformers have.

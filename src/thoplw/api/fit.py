@@ -12,7 +12,7 @@ MOST = 1 << 20
 
 
 def largest(peak: Callable[[int], int], limit: int, most: int = MOST) -> tuple[int, dict[int, int]]:
-    """The largest size whose peak is within a limit, as far as the peak does not go down where the size goes up.
+    """Return the largest size whose peak is within a limit, if the peak never falls as the size grows.
 
     The peak of a training step is a line in the batch, or a few: so the next size to try is where a line through two
     known ones meets the limit. That the size fits, and the next one does not, is told by running both.
@@ -47,7 +47,7 @@ def largest(peak: Callable[[int], int], limit: int, most: int = MOST) -> tuple[i
 
 
 def _guess(known: dict[int, int], limit: int, low: int) -> int:
-    """Where a line through the two known sizes next to the limit meets it."""
+    """Return where a line through the two known sizes next to the limit meets it."""
     if len(known) == 1:
         return 2 * low
     (_, first), (_, second) = sorted((abs(size - low), size) for size in known)[:2]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
     from sympy import Expr
 
-#: Formats that are tables, and all of them.
+#: Formats that are tables, and all formats.
 _TABLES = ("text", "md", "csv")
 KINDS = (*_TABLES, "latex", "python", "json")
 
@@ -49,8 +49,8 @@ class Formula:
     """How the figures of a model, or of a module in it, depend on sizes. ``print`` shows all of them.
 
     ``f.macs``, ``f.flops``, ``f.params``, ``f.moved`` and so on are each an :class:`thoplw.Expression`;
-    ``f["encoder.layers.0"]`` has those of a module, with all that it holds. A call, and what is not said of which
-    figure, is of ``macs``: the convention's figure.
+    ``f["encoder.layers.0"]`` has those of a module, with all that it holds. A call, and all that names no
+    figure, is about ``macs``: the convention's figure.
 
     Attributes:
         path: of the module; empty for the model itself.
@@ -65,7 +65,7 @@ class Formula:
         pieces: Mapping[str, tuple[Piece, ...]],
         path: str = "",
     ) -> None:
-        """Take what was measured, and the pieces that were found for each figure."""
+        """Take the runs, and the pieces that were found for each figure."""
         self.path = path
         self._variables = variables
         self._ranges = ranges
@@ -76,7 +76,7 @@ class Formula:
 
     @cached_property
     def _rows(self) -> dict[Point, dict[str, Row]]:
-        """Of each run, all modules by their paths, with all that they hold."""
+        """For each run, all modules by path, each with all that it holds."""
         return {point: {row.name: row for row in cumulative(each.modules)} for point, each in self._runs.items()}
 
     def __getattr__(self, name: str) -> Expression:
@@ -159,7 +159,7 @@ class Formula:
 
     @property
     def evidence(self) -> tuple[Check, ...]:
-        """The runs that the formula of the convention's figure was made of, and those that it was checked at."""
+        """The runs to which the formula of the convention's figure was fitted, and those at which it was checked."""
         return self.macs.evidence
 
     def latex(self) -> str:
@@ -420,7 +420,7 @@ def search(
     whole: bool = False,
     figures: Collection[str] | None = None,
 ) -> Formula:
-    """What :func:`formula` does, for some figures beside the convention's; for all of them if none are named.
+    """Do as :func:`formula`, for some figures beside the convention's; for all of them if none are named.
 
     ``whole`` tries one polynomial alone for the ranges, which takes few runs.
     """
@@ -444,7 +444,7 @@ def search(
         if "memory" in figure.needs and not memory:
             continue
         measure = runs.measure(figure)
-        # Most often it holds where the cost does, and is of no higher degree: that takes no more runs.
+        # Most often a formula of the same pieces and degrees as that of the cost holds, which takes no more runs.
         same = [refit(piece, measure.at) for piece in pieces["macs"]]
         found_too = tuple(piece for piece in same if piece is not None)
         pieces[name] = found_too if len(found_too) == len(same) else solve(measure, ranges, known, whole=whole)
