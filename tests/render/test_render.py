@@ -137,7 +137,7 @@ def test_golden_of_documents(kind: str) -> None:
 
 
 def without_libraries(text: str) -> str:
-    """A page without its styles and programs: tests/test_page.py runs those."""
+    """A page without its styles and programs: tests/render/page/test_page.py runs those."""
     return re.sub(r"<(style|script)>.*?</\1>", r"<\1></\1>", text, flags=re.DOTALL)
 
 
