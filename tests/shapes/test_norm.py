@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from checks.laid_out import frozen, observable
+from checks.releases import since
 
 from thoplw.shapes import RULES
 
@@ -38,6 +39,7 @@ def test_a_layer_norm_is_contiguous_whatever_came_in(x: torch.Tensor) -> None:
     assert answer.strides == torch.empty(x.shape).stride()
 
 
+@since("2.14", "other sizes in evaluation before")
 @pytest.mark.parametrize("train", [True, False])
 def test_statistics_of_a_batch_norm_are_a_number_a_channel_in_training_alone(train: bool) -> None:
     args = (PICTURE, *CHANNELS, train, 0.1, 1e-5)
