@@ -93,6 +93,27 @@ def plain(model: nn.Module, x: torch.Tensor) -> None:
     total(model(x)).backward()
 
 
+def test_weights_that_are_given_other_memory() -> None:
+    def update(model: nn.Module, x: torch.Tensor) -> None:
+        plain(model, x)
+        for weight in model.parameters():
+            weight.data = weight.data - 0.1 * weight.grad
+            weight.grad = None
+
+    assert check(mlp(16, 64, 64, 4), ROWS, update) >= check(mlp(16, 64, 64, 4), ROWS, plain)
+
+
+def test_a_forward_that_gives_a_weight_other_memory() -> None:
+    class Doubles(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.weight.data = self.weight.data * 2
+            return super().forward(x)
+
+    model, x = nn.Sequential(Doubles(64, 64), Doubles(64, 64)), torch.ones(2, 64)
+    _, _, layers = thoplw.profile(model, x, verbose=False, memory=True)
+    assert layers.memory.peaks == tuple(storage_tracker.inference(model, x).peaks)
+
+
 def test_a_graph_that_is_retained() -> None:
     def twice(model: nn.Module, x: torch.Tensor) -> None:
         loss = total(model(x))

@@ -48,6 +48,7 @@ from thoplw.capture.torch_internals import (
     backward_passes,
     below_autograd,
     constructs_subclass,
+    data_assignments,
     handed_out,
     lacks_memory,
 )
@@ -243,6 +244,8 @@ class Attempt:
                 weights = [*self._weights.tensors.values(), *self._held]
                 stack.enter_context(stood_in_for(weights, self._specs, run.device))
                 stack.enter_context(spoken(self._dialect(), scopes.belongs))
+        if isinstance(run, MemoryRun):
+            stack.enter_context(data_assignments(run.ledger.assign))
         stack.enter_context(handed_out(run.save, scopes.belongs))
         if isinstance(run, AbstractRun):
             stack.enter_context(boxes_cover_pictures(run))
