@@ -100,7 +100,8 @@ def test_weights_that_are_given_other_memory() -> None:
             weight.data = weight.data - 0.1 * weight.grad
             weight.grad = None
 
-    assert check(mlp(16, 64, 64, 4), ROWS, update) >= check(mlp(16, 64, 64, 4), ROWS, plain)
+    (first, _) = check(nn.Linear(64, 64, bias=False), (torch.ones(1, 64),), update)
+    assert first > 3 * 4 * 64 * 64  # weight, gradient, their product with a number, and for a moment the new weight
 
 
 def test_a_forward_that_gives_a_weight_other_memory() -> None:
