@@ -93,15 +93,20 @@ def plain(model: nn.Module, x: torch.Tensor) -> None:
     total(model(x)).backward()
 
 
-def test_weights_that_are_given_other_memory() -> None:
-    def update(model: nn.Module, x: torch.Tensor) -> None:
+@pytest.mark.parametrize("keeps", [False, True], ids=["the old is freed", "the old is kept"])
+def test_weights_that_are_given_other_memory(keeps: bool) -> None:
+    def update(model: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
         plain(model, x)
+        kept = [weight.data for weight in model.parameters()] if keeps else []
         for weight in model.parameters():
             weight.data = weight.data - 0.1 * weight.grad
-            weight.grad = None
+        plain(model, x)
+        return kept
 
-    (first, _) = check(nn.Linear(64, 64, bias=False), (torch.ones(1, 64),), update)
-    assert first > 3 * 4 * 64 * 64  # weight, gradient, their product with a number, and for a moment the new weight
+    (first, second) = check(nn.Linear(64, 64, bias=False), (torch.ones(1, 64),), update)
+    # Weight, gradient, and for a moment its product with a number and the new weight; or the old one, to the end.
+    assert first > 4 * 4 * 64 * 64
+    assert second > first if keeps else second >= first
 
 
 def test_a_forward_that_gives_a_weight_other_memory() -> None:
