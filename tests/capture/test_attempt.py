@@ -26,3 +26,16 @@ def test_a_real_run_needs_values(part: str) -> None:
     model, x = (model.to("meta"), x) if part == "weights" else (model, x.to("meta"))
     with pytest.raises(thoplw.InputError, match="on the meta device; leave execute out"):
         capture(model, (x,), {}, execute=True)
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_a_class_of_tensors_is_made_before_the_run(execute: bool) -> None:
+    class Marked(torch.Tensor):
+        pass
+
+    class Makes(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x @ Marked(4, 4)
+
+    with pytest.raises(thoplw.InputError, match=r"the constructor of a class of tensors.*as_subclass"):
+        thoplw.profile(Makes(), torch.ones(2, 4), execute=execute)

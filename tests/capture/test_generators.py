@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -10,6 +11,13 @@ from torch import nn
 
 import thoplw
 from thoplw.errors import InputError
+
+
+@dataclass
+class Kept:
+    """What a forward returns."""
+
+    items: Any
 
 
 class Linear(nn.Module):
@@ -31,8 +39,10 @@ class Linear(nn.Module):
         (lambda linear, x: map(linear, [x, x]), 64),
         (lambda linear, x: iter([linear(x)]), 32),
         (lambda linear, x: {"a": [x, (linear(x) for _ in range(3))]}, 96),
+        (lambda linear, x: ((linear(x) for _ in range(2)) for _ in range(2)), 128),
+        (lambda linear, x: Kept(linear(x) for _ in range(3)), 96),
     ],
-    ids=["generator", "map", "iterator", "generator inside"],
+    ids=["generator", "map", "iterator", "generator inside", "generators in one", "in a dataclass"],
 )
 def test_what_a_forward_puts_off_is_counted(way: Any, macs: int, execute: bool) -> None:
     info = thoplw.profile(Linear(way), (2, 4), convention="macs", verbose=False, execute=execute)[2]

@@ -23,6 +23,7 @@ from thoplw.capture import higher_order, meta_kernel, nested, sparse
 from thoplw.capture.abstract import REAL_LIMIT, AbstractTensor, abstract, may_steer
 from thoplw.capture.data_dependent import Decisions, has_masks, take_for_granted
 from thoplw.capture.density import density_after, with_density
+from thoplw.capture.distributed import refuse_split
 from thoplw.capture.known_values import KnownValues
 from thoplw.capture.lengths import with_lengths
 from thoplw.capture.memo import Answer, Memo, Operator
@@ -198,6 +199,8 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 return _ABSTRACT
             if value.layout is not torch.strided or value.is_nested:
                 return _STRIDELESS
+            if spec is None:
+                refuse_split("a tensor that the forward takes", (cls,))
             parts.append(id(self.specs.of(value)))
             return _ABSTRACT if value.is_meta or self._values.are_lost(value) else _REAL
         else:
@@ -303,7 +306,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
     def whole(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the output that a shape rule gives for an operator that takes functions."""
         target = target_of(func)
-        shaped = shapes.RULES[target](*self.freeze(args[:3])) if target in shapes.RULES else None
+        shaped = shapes.RULES[target](*self.freeze(args)) if target in shapes.RULES else None
         if shaped is None:
             raise self.refuse(
                 InputError(

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from contextvars import copy_context
 from itertools import filterfalse, islice
 from operator import attrgetter
+from threading import get_ident
 from typing import Any, NamedTuple
 
 import torch
@@ -22,8 +23,9 @@ from thoplw.capture.backward import MarkedScopes
 from thoplw.capture.criterion import LOSS_PATH
 from thoplw.capture.detection import boxes_cover_pictures
 from thoplw.capture.dialects import spoken
-from thoplw.capture.distributed import refuse_split
+from thoplw.capture.distributed import refuse_copies, refuse_split
 from thoplw.capture.generators import exhaust
+from thoplw.capture.higher_order import differentiated
 from thoplw.capture.inputs import entered
 from thoplw.capture.interrupts import Interrupts
 from thoplw.capture.layer_cache import LayerCache
@@ -41,7 +43,15 @@ from thoplw.capture.step import Step
 from thoplw.capture.storages_run import StoragesRun
 from thoplw.capture.survivors import Survivors, names_of
 from thoplw.capture.switches import switches_kept
-from thoplw.capture.torch_internals import VERSION, backward_passes, below_autograd, handed_out, lacks_memory
+from thoplw.capture.torch_internals import (
+    VERSION,
+    backward_passes,
+    below_autograd,
+    constructs_subclass,
+    data_assignments,
+    handed_out,
+    lacks_memory,
+)
 from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, WithGradients, phases_of
 from thoplw.capture.types_told import types_told
 from thoplw.capture.unread import Unread
@@ -102,6 +112,7 @@ class Attempt:
             _require_values(weights, self._given)
         else:
             refuse_traced(weights.modules)
+            refuse_copies({*map(type, weights.modules)})
         snapshot.add_modules(weights.modules, weights.tensors)
         read = len(snapshot.tensors)
         self._held = _held(options.step, weights, snapshot) if options.step is not None else []
@@ -228,10 +239,13 @@ class Attempt:
             stack.enter_context(
                 torch.set_grad_enabled(options.step is not None or options.graph or not options.iterations)
             )
+            stack.enter_context(differentiated(lambda: scopes.belongs(get_ident())))
             if not options.execute:
                 weights = [*self._weights.tensors.values(), *self._held]
                 stack.enter_context(stood_in_for(weights, self._specs, run.device))
                 stack.enter_context(spoken(self._dialect(), scopes.belongs))
+        if isinstance(run, MemoryRun):
+            stack.enter_context(data_assignments(run.ledger.assign))
         stack.enter_context(handed_out(run.save, scopes.belongs))
         if isinstance(run, AbstractRun):
             stack.enter_context(boxes_cover_pictures(run))
@@ -268,6 +282,12 @@ class Attempt:
                 f"the code {self._run.where()} reads the memory of a tensor, as torch.tensor([x, y]) and "
                 "x.storage()[0] do, and this run computes only shapes: tensors have no memory. execute=True counts it "
                 "on real tensors."
+            )
+        if constructs_subclass(error):
+            return InputError(
+                f"the code {self._run.where()} calls the constructor of a class of tensors, such as CausalBias of "
+                "torch.nn.attention.bias, and torch cannot do that while operators are recorded. Make the tensor "
+                "before the model runs, in __init__ say, or with tensor.as_subclass(cls)."
             )
         if self._scopes.strangers and isinstance(error, DataDependentError):
             return InputError(

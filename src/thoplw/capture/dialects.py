@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from torch.nn.functional import pad
 
-from thoplw.capture.torch_internals import foreach_on_cpu, kernels_instead
+from thoplw.capture.higher_order import trained_of_scores
+from thoplw.capture.torch_internals import flex_attention_trained, foreach_on_cpu, kernels_instead
 
 #: From the arguments of a composite to the output of its kernels; ``NotImplemented`` if they are those of the CPU.
 Kernels = Callable[..., Any]
@@ -190,4 +191,5 @@ def spoken(device: str, belongs: Callable[[int], bool]) -> Iterator[None]:
         if dialect:
             stack.enter_context(foreach_on_cpu())
             stack.enter_context(kernels_instead(dialect, lambda: belongs(get_ident())))
+            stack.enter_context(flex_attention_trained(lambda: belongs(get_ident()), trained_of_scores))
         yield

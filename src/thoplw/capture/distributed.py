@@ -6,6 +6,7 @@ process.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from functools import cache
 
@@ -13,6 +14,9 @@ from thoplw.errors import InputError
 
 #: Classes of tensors that are a part of a whole.
 _TENSORS = frozenset({"DTensor"})
+
+#: Where the class is of modules that every process has a copy of: they are made equal when they are first called.
+_COPIES = "torch.distributed._composable.replicate"
 
 #: Classes of modules that gather their weights when they are called, and give them up again.
 _MODULES = frozenset({"FSDPModule", "FullyShardedDataParallel"})
@@ -25,6 +29,22 @@ def is_split(cls: type) -> bool:
         base.__module__.startswith("torch.distributed.") and base.__name__ in _TENSORS | _MODULES
         for base in cls.__mro__
     )
+
+
+def refuse_copies(classes: Iterable[type]) -> None:
+    """Refuse to run without arithmetic a model that first exchanges its weights, and cannot go on if that fails.
+
+    Raises:
+        InputError: ``replicate`` was applied to a module of one of these classes.
+    """
+    copies = getattr(sys.modules.get(_COPIES), "DDP", ())
+    for cls in classes:
+        if issubclass(cls, copies):
+            raise InputError(
+                f"a module is a {cls.__name__}, which exchanges its weights with other processes when it is first "
+                "called, and thoplw does not follow that in a run that computes only shapes. Profile the model before "
+                "replicate is applied, or count it on real tensors with execute=True."
+            )
 
 
 def refuse_split(what: str, classes: Iterable[type]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from itertools import islice
 from typing import Any
 
@@ -28,15 +29,21 @@ def exhaust(output: Any) -> None:
             "the forward is an asynchronous generator (async def with yield), and a run does not await it: give a "
             "module with a plain forward."
         )
-    if isinstance(output, (tuple, list, Mapping)):
-        for each in output.values() if isinstance(output, Mapping) else output:
-            exhaust(each)
-    if not isinstance(output, Iterator):
-        return
-    for _ in islice(output, _MOST_ITEMS):
-        pass
-    if next(output, output) is not output:
+    for each in _inside(output):
+        exhaust(each)
+    if isinstance(output, Iterator) and next(output, output) is not output:
         raise InputError(
             f"the forward returns a generator that has more than {_MOST_ITEMS:,} items: profile a module that takes as "
             "many from it as you need."
         )
+
+
+def _inside(output: Any) -> Iterable[Any]:
+    """What an output consists of, or the first items that it gives."""
+    if isinstance(output, (tuple, list)):
+        return output
+    if isinstance(output, Mapping):
+        return output.values()
+    if is_dataclass(output) and not isinstance(output, type):
+        return [getattr(output, field.name, None) for field in fields(output)]
+    return islice(output, _MOST_ITEMS) if isinstance(output, Iterator) else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -71,7 +71,35 @@ def arguments(
         if isinstance(tensor, list) and forward is not None and takes_list(forward, len(tensor)):
             return (tensor,), {}
         return tuple(tensor), {}
-    raise InputError(f"no input to run the model on: got {tensor!r}; give {FORMS}.")
+    raise InputError(f"no input to run the model on: got {shortened(tensor)}{_instead(tensor)}; give {FORMS}.")
+
+
+def _instead(given: Any) -> str:
+    """What to give in place of something that is often given for an input."""
+    kind = type(given)
+    if isinstance(given, torch.nn.Module):
+        return ", a module: the model comes first, and its input second"
+    if kind.__module__ == "numpy":
+        return f", a NumPy array of shape {given.shape}: pass torch.from_numpy(array)"
+    if isinstance(given, str):
+        return ", a text: a shape is a tuple, such as (1, 3, 224, 224)"
+    if given is None:
+        return ", and thoplw.profile(model) tells parameters alone"
+    if isinstance(given, int) and not isinstance(given, bool):
+        return f", a number: a shape is a tuple, such as ({given},)"
+    if isinstance(given, Iterable):
+        return ": make it a list"
+    return ", a function: pass what it returns" if inspect.isfunction(given) else ""
+
+
+def shortened(value: object) -> str:
+    """How a value is written in a message: on one line, and not long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONG else f"{text[: _LONG - 3]}..."
+
+
+#: The most characters of a value that a message quotes.
+_LONG = 60
 
 
 def _zeros(shape: Sequence[int], real: bool) -> torch.Tensor:

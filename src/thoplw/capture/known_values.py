@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.operators import written
@@ -25,7 +26,7 @@ class KnownValues:
     def __init__(self, specs: Specs, weights: Weights) -> None:
         self._specs = specs
         self._weights = weights
-        self._lost: dict[int, torch.UntypedStorage] = {}  # kept so that no new memory can get the address
+        self._lost: dict[int, StorageWeakRef] = {}  # weak, so that memory is freed and its address is not reused
 
     @cached_property
     def _owned(self) -> frozenset[int]:
@@ -46,7 +47,8 @@ class KnownValues:
         """Note that the real tensors to which an operator writes do not get the values that it should write."""
         for tensor in written(func, args, kwargs):
             if type(tensor) is not AbstractTensor and not tensor.is_meta and tensor.layout is torch.strided:
-                self._lost[memory_of(tensor)] = tensor.untyped_storage()
+                storage = tensor.untyped_storage()
+                self._lost[memory_of(tensor)] = StorageWeakRef(storage)  # type: ignore[no-untyped-call] # torch's own
 
     def keep(self, tensor: torch.Tensor) -> None:
         """Note that the values of a tensor are known after all."""

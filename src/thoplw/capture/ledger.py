@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import weakref
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache, partial
 from itertools import chain
+from math import prod
 from sys import getrefcount
 from types import SimpleNamespace
 from typing import Any
@@ -27,12 +28,13 @@ import torch
 
 from thoplw.capture.abstract import AbstractTensor
 from thoplw.capture.nesting import tensors_in
-from thoplw.capture.operators import target_of
+from thoplw.capture.operators import is_higher_order, target_of
 from thoplw.capture.sparse import makes_sparse
 from thoplw.capture.torch_internals import SPARSE, memory_of, schema_of, stored_in, without_modes
 from thoplw.errors import InputError
 from thoplw.record import Phase, Step, TensorSpec
 from thoplw.record.storage import Kind, Lifetimes, Storage
+from thoplw.shapes.layouts import broadcast
 
 #: Operators whose outputs share the memory of the first argument, although their schemas do not say so.
 _VIEWS = frozenset(
@@ -49,8 +51,29 @@ def _more_of_bags(place: int, args: tuple[Any, ...]) -> int:
     return 1 if place == 1 else int(place == 2 and len(args) > 7 and args[7])
 
 
-#: Operator that allocates more than it returns -> a function from the place of an output to how many elements more.
-_MORE = {f"aten._embedding_bag{end}": _more_of_bags for end in ("", "_forward_only")}
+def _more_of_losses(reduction: int, place: int, args: tuple[Any, ...]) -> int:
+    """A reduced loss keeps the memory of the loss of every element; ``reduction`` is the position of that argument."""
+    if len(args) > reduction and not args[reduction]:
+        return 0
+    return max(0, prod(broadcast(args[0].shape, args[1].shape) or ()) - 1)
+
+
+def _more_of_folded(place: int, args: tuple[Any, ...]) -> int:
+    """The image that ``fold`` makes keeps as much memory as the patches take."""
+    patches, size, kernel = args[:3]
+    folded = patches.numel() // max(1, patches.shape[-1] * prod(kernel)) * prod(size)
+    return int(max(0, patches.numel() - folded))
+
+
+#: Operator that allocates more than it returns -> a function from the place of an output and the arguments to how many
+#: elements more. Losses and ``col2im`` allocate their output in the size of an input, and resize it, on every device:
+#: ``Loss.cpp``, ``Loss.cu``, ``Col2Im.cpp`` and ``Col2Im.cu`` in ``aten/src/ATen/native``.
+_MORE: Mapping[str, Callable[[int, tuple[Any, ...]], int]] = {
+    **{f"aten._embedding_bag{end}": _more_of_bags for end in ("", "_forward_only")},
+    **{f"aten.{name}": partial(_more_of_losses, 2) for name in ("mse_loss", "smooth_l1_loss", "soft_margin_loss")},
+    "aten.binary_cross_entropy": partial(_more_of_losses, 3),
+    "aten.col2im": _more_of_folded,
+}
 
 
 class Block:
@@ -167,6 +190,14 @@ class Ledger:
         for index in chain.from_iterable(map(self._indices_of, tensors)):
             if self._born[index] >= 0 or kind is Kind.OPTIMIZER:
                 self._kinds[index] = kind
+
+    def assign(self, tensor: torch.Tensor, data: torch.Tensor) -> None:
+        """Note that a tensor of the user's lies in the memory of another one from now on, and lets go of its own."""
+        before, block = self._held.get(id(tensor)), self._memory_of(data)
+        if before is not None and isinstance(block, Block):
+            self._memories.clear()  # these addresses were for inputs, which have been entered
+            self._held[id(tensor)] = block
+            self.note([tensor], self._kinds[before.index])
 
     def keep(self, size: int, kind: Kind) -> None:
         """Note memory that the last recorded operator took and that stays to the end of the run."""
@@ -327,6 +358,8 @@ def _viewed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[to
 @cache
 def place_of_viewed(func: Any) -> tuple[int, str]:
     """Return position and name of the argument of which an operator returns views; ``-1, ""`` if it returns none."""
+    if is_higher_order(func):  # all that flex attention returns is new
+        return -1, ""
     schema = schema_of(func)
     if target_of(func) in _VIEWS:
         return 0, schema.arguments[0].name

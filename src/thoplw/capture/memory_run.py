@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
@@ -17,15 +20,15 @@ from thoplw.capture.nesting import tensors_in
 from thoplw.capture.operators import target_of
 from thoplw.capture.torch_internals import current_node, graph_task, is_held_once, number_of_node
 from thoplw.capture.training_run import TrainingRun
-from thoplw.record import Kind
+from thoplw.record import Kind, Step
+from thoplw.shapes.layouts import broadcast
 
 #: The workspace of cuBLAS, in bytes. Each thread has one from its first matrix product on; backward passes run in a
-#: thread of their own. By default it is 2 buffers of 4,096 KiB and 8 of 16 KiB, which torch writes as
-#: ``CUBLAS_WORKSPACE_CONFIG=:4096:2:16:8`` ("Reproducibility" in its documentation). On a GPU of the Hopper generation
-#: it is 32 MiB.
+#: thread of their own. By default it is 2 buffers of 4,096 KiB and 8 of 16 KiB ("CUDA semantics: cuBLAS workspaces" in
+#: torch's documentation). On a GPU of the Hopper or Blackwell generation it is 32 MiB.
 CUBLAS_WORKSPACE = 2 * 4096 * 1024 + 8 * 16 * 1024
 
-#: The workspace of cuBLASLt, which computes products with a bias (``CUBLASLT_WORKSPACE_SIZE``).
+#: The workspace of cuBLASLt, which computes products with a bias.
 CUBLASLT_WORKSPACE = 1024 * 1024
 
 #: Operators that cuBLAS computes.
@@ -45,15 +48,36 @@ def _of_embedding(gradient: torch.Tensor, indices: torch.Tensor, rows: int, padd
     return (count // 10 + min(count, rows)) * gradient.shape[-1] * max(gradient.element_size(), 4)
 
 
+def _of_loss(x: torch.Tensor, target: torch.Tensor, reduction: int = 1, *_: Any) -> int:
+    """The loss of every element, which the kernel computes before it reduces it."""
+    return math.prod(broadcast(x.shape, target.shape) or ()) * x.element_size() if reduction else 0
+
+
 #: With at most this many indices, the gradient of an embedding is computed without sorting them.
 _UNSORTED = 3072
 
-#: Operator -> the bytes that its kernel takes and frees again. Sources: ``transformers/cuda/attention_backward.cu`` and
-#: ``cuda/EmbeddingBackwardKernel.cu`` in ``aten/src/ATen/native``.
+#: Operator -> the bytes that its kernel takes and frees again. Sources: ``transformers/cuda/attention_backward.cu``,
+#: ``cuda/EmbeddingBackwardKernel.cu`` and ``Loss.cpp`` in ``aten/src/ATen/native``.
 _SCRATCH: Mapping[str, Callable[..., int]] = {
     "aten._scaled_dot_product_efficient_attention_backward": _of_attention,
     "aten.embedding_dense_backward": _of_embedding,
+    "aten.mse_loss": _of_loss,
+    "aten.smooth_l1_loss": _of_loss,
 }
+
+
+def cublas_workspaces() -> tuple[int, int]:
+    """The workspaces of cuBLAS and cuBLASLt, in bytes, which torch reads from the environment.
+
+    Example: ``CUBLAS_WORKSPACE_CONFIG=:4096:2:16:8`` sets the default, 2 buffers of 4,096 KiB and 8 of 16 KiB;
+    ``:0:0`` sets none, and ``:4096:8`` the size on a Hopper GPU. ``CUBLASLT_WORKSPACE_SIZE=1024`` sets the default of
+    cuBLASLt, in KiB. It gets no more than cuBLAS. Source: ``CUDABlas.cpp`` and ``CublasHandlePool.cpp`` in
+    ``aten/src/ATen/cuda``.
+    """
+    buffers = re.findall(r":(\d+):(\d+)", os.environ.get("CUBLAS_WORKSPACE_CONFIG", ""))
+    cublas = sum(1024 * int(size) * int(count) for size, count in buffers) if buffers else CUBLAS_WORKSPACE
+    size = os.environ.get("CUBLASLT_WORKSPACE_SIZE", "")
+    return cublas, min(cublas, 1024 * int(size) if size.isdecimal() else CUBLASLT_WORKSPACE)
 
 
 class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
@@ -70,7 +94,9 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         """Take what :class:`Run` takes."""
         super().__init__(**shared)
         self.ledger = Ledger(self._all)
-        self._workspaces: set[tuple[int, bool]] = set()  # size of each workspace, and whether it is for backward passes
+        self._cublas = cublas_workspaces()
+        self._workspaces: set[tuple[bool, bool]] = set()  # whether it is of cuBLASLt, and for backward passes
+        self._rehearses = False
         self._node = -1  # the number of the node that the backward pass evaluates
         self._since = 0  # the step at which this node began
 
@@ -84,6 +110,16 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         """Note what the model returned, and keys and values among that."""
         self.ledger.note(tensors_in(output), Kind.OUTPUTS)
         self.ledger.note(_in_caches(output), Kind.CACHE)
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[list[Step]]:
+        """Run something without counting it, nor the memory that it takes."""
+        before, self._rehearses = self._rehearses, True
+        try:
+            with super().rehearsal() as seen:
+                yield seen
+        finally:
+            self._rehearses = before
 
     def handed_on(self, tensors: Iterable[torch.Tensor]) -> None:
         """Note what one call of a model leaves to the next."""
@@ -109,6 +145,8 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
     def _run_one(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         self._look_at_node()
         output = super()._run_one(func, types, args, kwargs)
+        if self._rehearses:
+            return output
         if func is _SUM and self._is_added_in_place(args, output):
             output.memory = args[0].memory
         self.ledger.record(func, args, kwargs or {}, output)
@@ -119,8 +157,8 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
     def _work(self, target: str, args: tuple[Any, ...]) -> None:
         """Note the workspace of an operator's kernel on a GPU, which is allocated after the outputs."""
         if target in _PRODUCTS:
-            for size in (CUBLAS_WORKSPACE, CUBLASLT_WORKSPACE)[: 1 + (target == "aten.addmm")]:
-                if (workspace := (size, graph_task() >= 0)) not in self._workspaces:
+            for lt, size in enumerate(self._cublas[: 1 + (target == "aten.addmm")]):
+                if size and (workspace := (bool(lt), graph_task() >= 0)) not in self._workspaces:
                     self._workspaces.add(workspace)
                     self.ledger.keep(size, Kind.WORKSPACES)
         elif target in _SCRATCH and (size := _SCRATCH[target](*args)):

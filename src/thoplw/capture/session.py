@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container
 from contextlib import ExitStack
+from threading import get_ident
 from types import TracebackType
 
 import torch
 
 from thoplw.capture.abstract import Specs
 from thoplw.capture.backward import MarkedScopes
+from thoplw.capture.higher_order import differentiated
 from thoplw.capture.made import Made
 from thoplw.capture.process import ONE_PATH
 from thoplw.capture.scopes import Watch
@@ -47,6 +49,7 @@ class Session:
                 # The autocast cache may hold copies of weights made without autograd. No training step can use those.
                 stack.callback(torch.clear_autocast_cache)
                 stack.enter_context(below_autograd())  # composite operators arrive whole
+            stack.enter_context(differentiated(lambda: self._scopes.belongs(get_ident())))
             stack.enter_context(self._made)
             self._scopes.discover = self._discover
             stack.enter_context(self._scopes)

@@ -19,6 +19,7 @@ from thoplw.report.figures import FIGURES, need_memory, shown_in
 if TYPE_CHECKING:
     from thoplw.api.budget import Budget, Verdict
     from thoplw.report.layer_info import LayerInfo
+    from thoplw.report.profile import Profile
 
 
 #: The largest batch that --solve looks at, unless it is told.
@@ -160,6 +161,8 @@ def check(
         raise typer.BadParameter(
             "--solve takes one variable of a model of a zoo, and limits; leave --baseline, --input and --execute out"
         )
+    if any(sizes is not None and sizes[0] < 1 for sizes in (solve or {}).values()):
+        raise typer.BadParameter("--solve finds a size of 1 or more: begin its range there, as in batch=1:1024")
     fixed = {name: size for name, size in (("batch", batch), ("seq", seq)) if size is not None}
     for name in fixed.keys() & (solve or {}).keys():
         raise typer.BadParameter(f"--solve finds the {name}: leave --{name} out")
@@ -167,9 +170,8 @@ def check(
         from thoplw.api.budget import Budget
         from thoplw.api.budget import check as verdict_on
         from thoplw.render.screen import clever
-        from thoplw.report.document import read
 
-        before = None if baseline is None else read(baseline)
+        before = None if baseline is None else _read(baseline)
         counted = convention or ("thoplw" if before is None else before.about.convention)
         budget = Budget(
             limits=limits,
@@ -194,6 +196,20 @@ def check(
             _annotate(model, verdict)
         if verdict.problems:
             raise typer.Exit(1)
+
+
+def _read(baseline: Path) -> Profile:
+    """The saved profile.
+
+    Raises:
+        InputError: it cannot be read; the message begins with the option.
+    """
+    from thoplw.report.document import read
+
+    try:
+        return read(baseline)
+    except InputError as error:
+        raise InputError(f"--baseline: {error}") from error
 
 
 def _limits(given: list[tuple[str, int]]) -> dict[str, int]:

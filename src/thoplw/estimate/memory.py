@@ -218,10 +218,18 @@ class Memory:
             if not self.timeline:
                 raise InputError("no operator ran, so there is no chart to draw: kind='text' shows what memory holds")
             return timeline_page(self._for_page())
-        kinds = render(self._table("At the peak", self.by_kind, fmt), kind)
-        modules = render(self._table("Made in", self.by_module, fmt, MODULES), kind)
-        parts = (self._sentence(fmt), kinds, *((modules,) if self.by_module else ()), *self.notes)
-        return "\n\n".join(parts)
+        return "\n\n".join(render(part, kind) if isinstance(part, Table) else part for part in self.parts(fmt))
+
+    def parts(self, fmt: str = "clever") -> Iterator[str | Table]:
+        """The sentences and tables of :meth:`summary`."""
+        written = _WRITTEN[fmt]
+        yield self._sentence(fmt)
+        if self.timeline:
+            yield f"For that CUDA's caching allocator reserves {written(self.cuda.reserved)}B."
+        yield self._table("At the peak", self.by_kind, fmt)
+        if self.by_module:
+            yield self._table("Made in", self.by_module, fmt, MODULES)
+        yield from self.notes
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the timeline, as plain values."""

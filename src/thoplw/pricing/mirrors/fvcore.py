@@ -20,7 +20,7 @@ from thoplw.pricing.parameters import every
 from thoplw.record import ZERO, Call, ModuleCall, Work
 
 _MULTIPLIED = (
-    "mm bmm addmm linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
+    "mm bmm addmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
     "convolution _convolution lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"
 )
 
@@ -32,6 +32,11 @@ def _matmul(call: Call) -> Work:
     """A first operand that is broadcast over the batch of the second counts once; fvcore raises at a vector there."""
     second = call.args[1].shape
     return Work(macs=call.args[0].numel * (second[-1] if len(second) > 1 else 1))
+
+
+def _linear(call: Call) -> Work:
+    """As many features come out as the weight's first dimension says, though a weight that is a vector has one."""
+    return Work(macs=call.args[0].numel * call.args[1].shape[0])
 
 
 def _einsum(call: Call) -> Work:
@@ -111,6 +116,8 @@ CONVENTION = Convention(
             **dict.fromkeys(PRODUCTS_INSIDE),
             **{target: contraction_of(target) for target in (f"aten.{name}" for name in _MULTIPLIED.split())},
             **{f"aten.conv{rank}d.padding": None for rank in (1, 2, 3)},  # with "same" or "valid": another operator
+            **dict.fromkeys(("aten.addmm_", "aten.baddbmm_")),  # other operators
+            "aten.linear": _linear,
             "aten.matmul": _matmul,
             "aten.linalg_matmul": _matmul,
             "aten.einsum": _einsum,

@@ -38,6 +38,11 @@ def _matmul(call: Call) -> Work:
     return ZERO if len(call.args[1].shape) == 1 else _product(call)
 
 
+def _linear(call: Call) -> Work:
+    """With one output feature, a weight that is a vector, it is such a kernel too."""
+    return ZERO if len(call.args[1].shape) == 1 else _product_of_layer(call)
+
+
 def _packed(call: Call) -> Work:
     """On the meta device every packed sequence is as long as the longest."""
     where = PACKED[call.target]
@@ -65,20 +70,23 @@ def _convolution_backward(call: Call) -> Work:
 
 
 _product = contraction_of("aten.matmul")
+_product_of_layer = contraction_of("aten.linear")
 
 
 def registered() -> Mapping[str, Price]:
     """The formulas that were registered with torch's counter besides its own.
 
-    The counter is not imported for that: nothing can have been registered where it is not loaded.
+    One for ``aten.relu`` says nothing of ``aten.relu_``. The counter is not imported for that: nothing can have been
+    registered where it is not loaded.
     """
     counter = sys.modules.get(_COUNTER)
     registry: Mapping[Any, Any] = getattr(counter, "flop_registry", {})
-    return {
+    prices = {
         name: _price(name, formula)
         for name, formula in ((operator_name(key), each) for key, each in registry.items() if is_operator(key))
         if getattr(formula, "__module__", None) != _COUNTER
     }
+    return {**{f"{name}_": None for name in prices}, **prices}
 
 
 _COUNTER = "torch.utils.flop_counter"
@@ -133,7 +141,9 @@ CONVENTION = Convention(
             **{target: contraction_of(target) for target in (f"aten.{name}" for name in _MULTIPLIED.split())},
             "higher_order.flex_attention": contraction_of("higher_order.flex_attention"),
             "higher_order.flex_attention_backward": contraction_of("higher_order.flex_attention_backward"),
+            **dict.fromkeys(("aten.addmm_", "aten.baddbmm_")),
             "aten.matmul": _matmul,
+            "aten.linear": _linear,
             "aten.convolution_backward": _convolution_backward,
             **dict.fromkeys(PACKED.keys() - {"aten._flash_attention_forward_no_dropout_inplace"}, _packed),
         }
