@@ -89,7 +89,9 @@ def max_pool3d(
     windows = (window, pair(stride, 3) or window, pair(padding, 3), pair(dilation, 3))
     if len(x.shape) != 5 or x.dtype not in FLOATING or 0 in x.shape or not is_contiguous(x) or ceil_mode:
         return None
-    if any(2 * pad > each or pad < 0 for each, _, pad, _ in zip(*windows, strict=True)):
+    if any(
+        2 * pad > each or pad < 0 or min(each, step, reach) < 1 for each, step, pad, reach in zip(*windows, strict=True)
+    ):
         return None
     sizes = [
         (size + 2 * pad - reach * (each - 1) - 1) // step + 1

@@ -1,0 +1,121 @@
+"""Try calls on torch's own kernels: these refuse more than its meta kernels do.
+
+For example ``addmm`` of float32 and float64, ``select_scatter`` at an index that is not there, or a bias with too many
+dimensions: meta kernels answer all three. A kernel is tried with stand-ins for tensors that have no values, where that
+takes no time: with one element each where an operator works element by element, else where there are few of them. Of
+tensors of several dtypes there may be many, as kernels that refuse these do so before they compute.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+
+from thoplw.capture.abstract import REAL_LIMIT, AbstractTensor
+from thoplw.capture.nesting import map_tensors, tensors_in
+from thoplw.capture.operators import target_of, written
+
+#: Arguments and outputs of a call with one dtype have this many elements at most, all together.
+_FEW = 2**14
+
+#: And this many where that dtype is one that many kernels lack.
+_MORE = 2**18
+
+#: Kernels of others may do more than compute.
+_LIBRARIES = frozenset({"aten", "torchvision"})
+
+#: They look at memory around their argument, of which a stand-in has none; or they trust whoever calls them with sizes
+#: and types, and end the process where these are wrong. What is made of them checks, and is tried as a whole.
+_LEFT_OUT = frozenset(
+    f"aten.{name}"
+    for name in (
+        "as_strided as_strided_ as_strided_copy as_strided_scatter gru lstm mkldnn_rnn_layer rnn_relu rnn_tanh "
+        "native_batch_norm _batch_norm_with_update _native_batch_norm_legit _native_batch_norm_legit_no_training "
+        "segment_reduce _segment_reduce _scaled_dot_product_flash_attention_for_cpu"
+    ).split()
+)
+
+#: Operators with these tags draw numbers, or change what their argument is.
+_UNTRIED = frozenset({torch.Tag.nondeterministic_seeded, torch.Tag.inplace_view})
+
+#: What a stand-in is filled with: a probability and no zero to divide by; an index and a length.
+_VALUES: dict[torch.dtype, float] = {
+    **dict.fromkeys((torch.float16, torch.bfloat16, torch.float32, torch.float64), 0.5),
+    **dict.fromkeys((torch.complex64, torch.complex128), 0.5),
+    **dict.fromkeys((torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64), 1),
+}
+
+_SINGULAR: Any = torch.linalg.LinAlgError  # type: ignore[attr-defined] # torch documents it
+
+#: Kernels for the CPU lack some types that those for a GPU have, and a model may be meant for one.
+_OF_GPUS = re.compile(r"not implemented for '(Half|BFloat16|Float\d)")
+
+#: Errors that speak of types hold whatever the values are.
+_OF_TYPES = re.compile(r"not implemented|not supported|not support|dtype|scalar type|floating point|integral|complex")
+
+
+def refusal(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any = None) -> str | None:
+    """Return why torch's kernel for the CPU refuses a call, if it does and is tried.
+
+    Args:
+        func: the operator.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
+        output: what the meta kernel returned.
+    """
+    target = target_of(func)
+    if target.partition(".")[0] not in _LIBRARIES or target in _LEFT_OUT or not _UNTRIED.isdisjoint(func.tags):
+        return None
+    given = [*tensors_in(args), *tensors_in(kwargs)]
+    if not given or not all(map(_can_stand, given)) or any(map(_has_values, written(func, args, kwargs))):
+        return None
+    single = torch.Tag.pointwise in func.tags
+    if not single and sum(tensor.numel() for tensor in (*given, *tensors_in(output))) > _limit(target, given):
+        return None
+
+    def stand_in(tensor: torch.Tensor) -> torch.Tensor:
+        if _has_values(tensor) and not single:
+            return tensor
+        shape = (1,) * tensor.dim() if single else tensor.shape
+        twin = torch.empty_strided(shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
+        return twin.fill_(_VALUES[tensor.dtype])
+
+    args, kwargs = map_tensors(args, stand_in), map_tensors(kwargs, stand_in)
+    try:
+        func(*args, **kwargs)
+    except (_SINGULAR, Warning):  # a singular matrix, say; a warning, where these are errors
+        return None
+    except (RuntimeError, IndexError, ValueError) as error:
+        text = str(error).partition("\n")[0]
+        if _OF_GPUS.search(text) or not (all(map(_is_known, given)) or _OF_TYPES.search(text)):
+            return None
+        return text
+    return None
+
+
+def _limit(target: str, given: list[torch.Tensor]) -> int:
+    """How many elements a call may have that is tried."""
+    if any(tensor.dtype != given[0].dtype for tensor in given):
+        return REAL_LIMIT
+    return _FEW if given[0].dtype.is_floating_point or "linalg" in target else _MORE
+
+
+def _has_values(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is one of indices or conditions, which are real."""
+    return not (type(tensor) is AbstractTensor or tensor.is_meta or _is_continuous(tensor))
+
+
+def _is_known(tensor: torch.Tensor) -> bool:
+    """Whether a tensor has values, or those of its stand-in are as good."""
+    return _is_continuous(tensor) or _has_values(tensor)
+
+
+def _is_continuous(tensor: torch.Tensor) -> bool:
+    return tensor.dtype.is_floating_point or tensor.dtype.is_complex
+
+
+def _can_stand(tensor: torch.Tensor) -> bool:
+    plain = tensor.layout is torch.strided and not tensor.is_nested and tensor.device.type in ("cpu", "meta")
+    return plain and tensor.dtype in _VALUES
