@@ -410,6 +410,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         try:
             return meta_kernel.ask(func, args, kwargs, self._stand_in, self.where)
         except ThoplwError as error:
+            self._try(func, args, kwargs)  # which may say more
             self.refuse(error)
             raise
 

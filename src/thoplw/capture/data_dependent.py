@@ -65,6 +65,8 @@ class Decisions:
         if target in _READS_OF_WEIGHTS and all(map(partial(self._is_weight, run), args)):
             return run.execute(func, args, kwargs)
         if target == "aten.masked_select":
+            if args[1].dtype is not torch.bool:
+                raise RuntimeError(f"masked_select takes a mask of torch.bool, and this one is of {args[1].dtype}")
             with run:  # an index by a mask, which may be known
                 x, mask = torch.broadcast_tensors(*args[:2])  # type: ignore[no-untyped-call] # torch's own gap
                 return x[mask]

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from thoplw.shapes.common import pair
+
 #: Whether a tensor has values.
 HasValues = Callable[[torch.Tensor], bool]
 
@@ -49,6 +51,12 @@ def _rows(table: int, ids: int, has: HasValues, *args: Any, **kwargs: Any) -> Re
 def _places(has: HasValues, x: torch.Tensor, dim: int, index: torch.Tensor, *args: Any, **kwargs: Any) -> Reason:
     """Check indices into one dimension; a number has one of one element."""
     return _outside(index, x.shape[dim] if x.dim() else 1) if _is_real(index, has) and x.numel() else None
+
+
+def _filled(has: HasValues, x: torch.Tensor, dim: int, index: torch.Tensor, *args: Any, **kwargs: Any) -> Reason:
+    """The same of indices that may count from the end."""
+    size = x.shape[dim] if x.dim() else 1
+    return _outside(index, size, -size) if _is_real(index, has) and x.numel() else None
 
 
 def _positions(
@@ -113,10 +121,12 @@ OF_VALUES: Mapping[str, Callable[..., Reason]] = MappingProxyType(
         **{
             f"aten.{name}{in_place}": _places
             for name in (
-                "gather index_select scatter scatter_add scatter_reduce index_add index_copy index_fill index_reduce"
+                "gather index_select scatter scatter_add scatter_reduce index_add index_copy index_reduce"
             ).split()
             for in_place in ("", "_")
         },
+        "aten.index_fill": _filled,
+        "aten.index_fill_": _filled,
         "aten.index": _positions,
         "aten.index_put": _positions,
         "aten.index_put_": _positions,
@@ -182,7 +192,8 @@ def _transposed(
     channels = x.shape[1 - weight.dim()]
     if channels != weight.shape[0]:
         return f"the input has {channels} channels, and the weight takes {weight.shape[0]}"
-    for more, step, spread in zip(output_padding, stride, dilation, strict=False):
+    rank = weight.dim() - 2
+    for more, step, spread in zip(*(pair(each, rank) for each in (output_padding, stride, dilation)), strict=True):
         if more >= max(step, spread):
             return f"output_padding is {tuple(output_padding)}, and should be less than stride or dilation"
     reason = _convolution(x, weight, None, stride, padding, dilation, groups)
@@ -200,7 +211,7 @@ def _windows(
 
 
 def _random_windows(rank: int, x: Any, kernel: Any, size: Any, samples: Any) -> Reason:
-    return _steps(rank, kernel_size=(kernel, 1), output_size=(size, 1))
+    return _steps(rank, kernel_size=(kernel, 1), output_size=(size, 0))
 
 
 def _sorted(x: Any, dim: int = -1, *options: Any, **more: Any) -> Reason:
@@ -233,7 +244,8 @@ def _side(
 def _rows_alike(a: Any, b: Any, rcond: float | None = None, *, driver: str | None = None) -> Reason:
     if driver not in (None, *_DRIVERS):
         return f"driver is {driver!r}, and should be one of {', '.join(_DRIVERS)}"
-    rows = b.shape[-1 if b.dim() < a.dim() else -2]
+    vectors = b.dim() == 1 or tuple(b.shape) == tuple(a.shape[:-1])
+    rows = b.shape[-1 if vectors else -2]
     return None if rows == a.shape[-2] else f"there are {a.shape[-2]} equations and {rows} right sides"
 
 
@@ -265,6 +277,11 @@ def _nothing(dimensions: int, x: Any, *args: Any, **kwargs: Any) -> Reason:
     if 0 not in x.shape[-dimensions:]:
         return None
     return f"the input, of shape {tuple(x.shape)}, is empty in one of its last {dimensions} dimensions"
+
+
+def _pooled(dimensions: int, x: Any, size: Any, *args: Any, **kwargs: Any) -> Reason:
+    """The same, unless the mean of everything is asked for."""
+    return None if all(each == 1 for each in size) else _nothing(dimensions, x)
 
 
 def _no_steps(x: Any, *args: Any, **kwargs: Any) -> Reason:
@@ -339,8 +356,8 @@ OF_SHAPES: Mapping[str, Callable[..., Reason]] = MappingProxyType(
         "aten.complex": _parts,
         **{f"aten.{name}": _convolution for name in ("conv1d", "conv2d", "conv3d", "convolution")},
         **{f"aten.conv_transpose{rank}d": _transposed for rank in (1, 2, 3)},
-        **{f"aten.adaptive_avg_pool{rank}d": partial(_nothing, rank) for rank in (1, 2, 3)},
-        **{f"aten._adaptive_avg_pool{rank}d": partial(_nothing, rank) for rank in (2, 3)},
+        **{f"aten.adaptive_avg_pool{rank}d": partial(_pooled, rank) for rank in (1, 2, 3)},
+        **{f"aten._adaptive_avg_pool{rank}d": partial(_pooled, rank) for rank in (2, 3)},
         **{
             f"aten.upsample_{mode}{rank}d": partial(_nothing, rank + 1)
             for mode, rank in (("nearest", 1), ("nearest", 2), ("nearest", 3), ("linear", 1), ("trilinear", 3))

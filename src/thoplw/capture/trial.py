@@ -80,7 +80,10 @@ def refusal(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: An
             return tensor
         shape = (1,) * tensor.dim() if single else tensor.shape
         twin = torch.empty_strided(shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
-        return twin.fill_(_VALUES[tensor.dtype])
+        twin.fill_(_VALUES[tensor.dtype])
+        if "linalg" in target and twin.dim() > 1 and twin.stride(-1) and twin.stride(-2):
+            twin.diagonal(0, -2, -1).add_(twin.shape[-1])  # a matrix that has an inverse
+        return twin
 
     args, kwargs = map_tensors(args, stand_in), map_tensors(kwargs, stand_in)
     try:

@@ -73,7 +73,9 @@ def recurrent_backward(
 
 def unshuffled(x: TensorSpec, factor: int) -> TensorSpec | None:
     """``[*, C, H, W]`` of no elements comes back as it is."""
-    return x if 0 in x.shape and len(x.shape) >= 3 and factor > 0 and is_contiguous(x) else None
+    if 0 not in x.shape or len(x.shape) < 3 or factor < 1 or not is_contiguous(x):
+        return None
+    return x if not x.shape[-1] % factor and not x.shape[-2] % factor else None
 
 
 def max_pool3d(
@@ -117,6 +119,9 @@ def histogram(x: TensorSpec, bins: int | TensorSpec = 100, **options: Any) -> tu
     """``[*] -> [bins] [bins + 1]``: counts, and the edges of bins, which can be given."""
     count = bins if isinstance(bins, int) else bins.numel - 1
     if x.dtype not in FLOATING or count < 1 or (isinstance(bins, TensorSpec) and len(bins.shape) != 1):
+        return None
+    weight = options.get("weight")
+    if weight is not None and (weight.shape, weight.dtype) != (x.shape, x.dtype):
         return None
     return contiguous((count,), x.dtype), contiguous((count + 1,), x.dtype)
 
