@@ -150,12 +150,13 @@ def _convolution(
     **kwargs: Any,
 ) -> Reason:
     groups = kwargs.get("groups", args[-1] if args else 1)
+    turned = len(args) > 1 and args[0]  # the kernel is told whether it is transposed
     reason = _steps(weight.dim() - 2, stride=(stride, 1), padding=(padding, 0), dilation=(dilation, 1))
     if reason is not None:
         return reason
     if groups < 1 or weight.shape[0] % groups:
         return f"a weight of shape {tuple(weight.shape)} cannot be divided into {groups} groups"
-    return _bias(bias, weight.shape[0]) or _nothing(weight.dim() - 2, x)
+    return _bias(bias, weight.shape[1] * groups if turned else weight.shape[0]) or _nothing(weight.dim() - 2, x)
 
 
 def _steps(rank: int, **options: tuple[Any, int]) -> Reason:

@@ -26,16 +26,21 @@ _MORE = 2**18
 #: Kernels of others may do more than compute.
 _LIBRARIES = frozenset({"aten", "torchvision"})
 
-#: They look at memory around their argument, of which a stand-in has none; or they trust whoever calls them with sizes
-#: and types, and end the process where these are wrong. What is made of them checks, and is tried as a whole.
+#: They look at memory around their argument, of which a stand-in has none; or they end the process, given a batch of
+#: nothing.
 _LEFT_OUT = frozenset(
     f"aten.{name}"
     for name in (
-        "as_strided as_strided_ as_strided_copy as_strided_scatter gru lstm mkldnn_rnn_layer rnn_relu rnn_tanh "
-        "native_batch_norm _batch_norm_with_update _native_batch_norm_legit _native_batch_norm_legit_no_training "
-        "segment_reduce _segment_reduce _scaled_dot_product_flash_attention_for_cpu"
+        "as_strided as_strided_ as_strided_copy as_strided_scatter gru lstm rnn_relu rnn_tanh segment_reduce"
     ).split()
 )
+
+#: So begin the names of kernels that trust whoever calls them with sizes and types, and end the process where these are
+#: wrong. What is made of them checks, and is tried as a whole.
+_INNER = ("_", "native_", "mkldnn_", "cudnn_", "miopen_")
+
+#: Two that do check, and are called themselves where gradients are followed.
+_CHECKING = frozenset({"aten._softmax", "aten._log_softmax"})
 
 #: Operators with these tags draw numbers, or change what their argument is.
 _UNTRIED = frozenset({torch.Tag.nondeterministic_seeded, torch.Tag.inplace_view})
@@ -49,8 +54,8 @@ _VALUES: dict[torch.dtype, float] = {
 
 _SINGULAR: Any = torch.linalg.LinAlgError  # type: ignore[attr-defined] # torch documents it
 
-#: Kernels for the CPU lack some types that those for a GPU have, and a model may be meant for one.
-_OF_GPUS = re.compile(r"not implemented for '(Half|BFloat16|Float\d)")
+#: Kernels for the CPU lack some types that those for a GPU have, or there are none; and a model may be meant for one.
+_OF_GPUS = re.compile(r"not implemented for '(Half|BFloat16|Float\d)|Could not run|CUDA|cuDNN")
 
 #: Errors that speak of types hold whatever the values are.
 _OF_TYPES = re.compile(r"not implemented|not supported|not support|dtype|scalar type|floating point|integral|complex")
@@ -66,7 +71,7 @@ def refusal(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: An
         output: what the meta kernel returned.
     """
     target = target_of(func)
-    if target.partition(".")[0] not in _LIBRARIES or target in _LEFT_OUT or not _UNTRIED.isdisjoint(func.tags):
+    if not _may_be_tried(target) or not _UNTRIED.isdisjoint(func.tags):
         return None
     given = [*tensors_in(args), *tensors_in(kwargs)]
     if not given or not all(map(_can_stand, given)) or any(map(_has_values, written(func, args, kwargs))):
@@ -96,6 +101,13 @@ def refusal(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: An
             return None
         return text
     return None
+
+
+def _may_be_tried(target: str) -> bool:
+    library, _, name = target.partition(".")
+    if library not in _LIBRARIES or target in _LEFT_OUT:
+        return False
+    return target in _CHECKING or not (name.startswith(_INNER) or "backward" in name)
 
 
 def _limit(target: str, given: list[torch.Tensor]) -> int:

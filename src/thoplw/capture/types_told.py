@@ -1,9 +1,9 @@
 """``type(x) is torch.Tensor``: in a run without arithmetic, the answer that a real run gives.
 
 An abstract tensor is of a class of its own. ``isinstance`` and ``x.__class__`` hear what it stands for; ``type`` asks
-nobody, so that a forward which compares types would go another way, silently. So while a run lasts, the files in which
-a function of the model does that have a ``type`` of their own, which asks. Few files have such a function, and it is
-looked for once for each class.
+nobody, so that a forward which compares types, or looks something up by them, would go another way, silently. So while
+a run lasts, the files in which a function of the model speaks of types have a ``type`` of their own, which asks. Such
+functions are looked for once for each class.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ class _Asking(type):
     def __hash__(cls) -> int:
         return hash(type)
 
+    def __getitem__(cls, item: Any) -> Any:
+        return type[item]
+
 
 class Type(type, metaclass=_Asking):
     """``type``, which asks an abstract tensor for its class."""
@@ -72,16 +75,12 @@ def _files_of(cls: type) -> Iterator[dict[str, Any]]:
         found: dict[int, dict[str, Any]] = {}
         for value in (*vars(base).values(), *around.values()):
             function = getattr(value, "__func__", value)  # of a class method
-            if type(function) is types.FunctionType and _compares_types(function.__code__):
+            if type(function) is types.FunctionType and _asks_types(function.__code__):
                 found[id(function.__globals__)] = function.__globals__
         yield from found.values()
 
 
-def _compares_types(code: types.CodeType) -> bool:
-    """Whether a function, or one inside of it, speaks of types and of tensors."""
-    names = {*code.co_names, *code.co_freevars, *(each for each in code.co_consts if type(each) is str)}
+def _asks_types(code: types.CodeType) -> bool:
+    """Whether a function, or one inside of it, may speak of types."""
     inner = (each for each in code.co_consts if type(each) is types.CodeType)
-    return ("type" in names and not names.isdisjoint(_TENSORS)) or any(map(_compares_types, inner))
-
-
-_TENSORS = frozenset({"Tensor", "Parameter"})
+    return "type" in code.co_names or any(map(_asks_types, inner))
