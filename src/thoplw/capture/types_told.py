@@ -17,8 +17,8 @@ from weakref import WeakKeyDictionary
 
 from thoplw.capture.abstract import AbstractTensor
 
-#: Packages that know what is not theirs: their functions compare no types of tensors.
-_KNOWN = frozenset({"builtins", "torch"})
+#: Packages that know what is not theirs, or what abstract tensors are.
+_KNOWN = frozenset({"builtins", "thoplw", "torch"})
 
 #: Class -> the variables of files where ``type`` is to be another.
 _FILES: WeakKeyDictionary[type, list[dict[str, Any]]] = WeakKeyDictionary()
@@ -69,15 +69,21 @@ def types_told(classes: Iterable[type]) -> Iterator[None]:
 
 def _files_of(cls: type) -> Iterator[dict[str, Any]]:
     for base in cls.__mro__:
-        if base.__module__.partition(".")[0] in _KNOWN:
+        if _is_known(base.__module__):
             continue
         around = vars(sys.modules[base.__module__]) if base.__module__ in sys.modules else {}
         found: dict[int, dict[str, Any]] = {}
         for value in (*vars(base).values(), *around.values()):
             function = getattr(value, "__func__", value)  # of a class method
-            if type(function) is types.FunctionType and _asks_types(function.__code__):
+            if type(function) is not types.FunctionType or _is_known(function.__module__):
+                continue
+            if _asks_types(function.__code__):
                 found[id(function.__globals__)] = function.__globals__
         yield from found.values()
+
+
+def _is_known(module: str | None) -> bool:
+    return (module or "").partition(".")[0] in _KNOWN
 
 
 def _asks_types(code: types.CodeType) -> bool:
