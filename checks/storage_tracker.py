@@ -14,7 +14,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from sys import getrefcount
 from typing import Any
 
@@ -189,7 +189,8 @@ def training(
                 for parameter in trained:
                     parameter.grad = None
             for _ in range(accumulate):
-                with torch.autocast("cpu", autocast or torch.bfloat16, enabled=autocast is not None):
+                # One that is not enabled would still keep casts of the model's own until it ends.
+                with nullcontext() if autocast is None else torch.autocast("cpu", autocast):
                     output = model(*args, **(kwargs or {}))
                     value = loss(output)
                 if accumulate > 1:

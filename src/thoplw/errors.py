@@ -17,7 +17,8 @@ An error that the model's forward raises is not wrapped: it comes through as it 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 
 
 class ThoplwError(Exception):
@@ -28,11 +29,14 @@ class InputError(ThoplwError, ValueError):
     """An argument cannot be used: the message quotes it, and says what to give instead."""
 
 
-#: Of so many names the other is told too: who writes "gpu" does not mean "cpu".
+#: If so few names are known, the message lists them all, besides the similar one: "gpu" is not meant to be "cpu".
 _FEW = 2
 
-#: So many names are listed, where none is similar.
+#: If no name is similar, the message lists all names, up to this many.
 _LISTED = 24
+
+#: A part of what was typed that has no more characters than this is not taken for a name.
+_SHORT = 2
 
 
 class UnknownNameError(InputError):
@@ -40,14 +44,7 @@ class UnknownNameError(InputError):
 
     def __init__(self, what: str, name: object, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.6)
-        near = sorted(near, key=lambda each: not each.startswith(str(name)))  # names that go on from it come first
-        part = str(name).lower()
-        family = sorted((each for each in names if each.lower().startswith(f"{part}-")), key=len)  # A100: a100-sxm
-        near = sorted(dict.fromkeys([*near, *family]), key=lambda each: each not in family)[:3]
-        if not near and len(names) > _LISTED and len(str(name)) > 1:
-            holding = [each for each in names if part in each.lower()]
-            near = sorted(holding, key=lambda each: (not each.lower().startswith(part), len(each)))[:3]
+        near = _similar(str(name), names)
         if near:
             hint = f"Did you mean {' or '.join(map(repr, near))}?"
             if len(names) == _FEW:
@@ -59,6 +56,26 @@ class UnknownNameError(InputError):
         else:
             hint = f"None of the {len(names)} known names is similar."
         super().__init__(f"unknown {what} {name!r}. {hint}")
+
+
+def _similar(name: str, names: Sequence[str]) -> list[str]:
+    """Up to three of the names that somebody may have meant who typed another one, in upper or lower case."""
+    typed = name.lower()
+    by_lower: dict[str, list[str]] = {}
+    for each in names:
+        by_lower.setdefault(each.lower(), []).append(each)
+    lower = difflib.get_close_matches(typed, by_lower, n=3, cutoff=0.6)
+    lower.sort(key=lambda each: (each != typed, not each.startswith(typed)))  # names that go on from it come first
+    family = sorted((each for each in by_lower if each.startswith(f"{typed}-")), key=len)  # A100: a100-sxm
+    lower = sorted(dict.fromkeys([*lower, *family]), key=lambda each: (each != typed, each not in family))
+    if not lower and len(names) > _LISTED and len(name) > 1:
+        holding = [each for each in by_lower if typed in each]
+        lower = sorted(holding, key=lambda each: (not each.startswith(typed), len(each)))
+    if not lower:  # bert-base-uncased: bert
+        last = typed.rpartition("/")[2]
+        starts = (last[: found.start()] for found in reversed([*re.finditer(r"[-_. ]|$", last)]))
+        lower = [each for each in starts if len(each) > _SHORT and each in by_lower]
+    return [each for near in lower for each in by_lower[near]][:3]
 
 
 class CustomOpError(ThoplwError, TypeError):
@@ -78,10 +95,10 @@ class NoFormulaError(ThoplwError):
 
 
 class MissingExtraError(ThoplwError, ImportError):
-    """An optional package is not installed, or does not work with what is."""
+    """An optional package is not installed, or does not work with the packages that are."""
 
-    def __init__(self, package: str, extra: str, purpose: str, problem: str = "") -> None:
-        problem = problem or f"which is not installed: pip install 'thoplw[{extra}]'"
+    def __init__(self, package: str, purpose: str, problem: str = "") -> None:
+        problem = problem or f"which is not installed: pip install {package}"
         super().__init__(f"{purpose} needs {package}, {problem}")
 
 

@@ -60,6 +60,7 @@ def within(
     """
     from thoplw.api.budget import Budget, amount, check, size
     from thoplw.api.profile import profile
+    from thoplw.report.figures import need_memory
 
     given = {"macs": macs, "params": params, **limits}
     counts = {name: amount(most) for name, most in given.items() if most is not None}
@@ -67,7 +68,7 @@ def within(
         limits=counts if memory is None else {**counts, "peak": size(memory)},
         allow_uncounted=allow_uncounted,
     )
-    _, _, layers = profile(model, inputs, verbose=False, convention=convention, memory="peak" in budget.limits)
+    _, _, layers = profile(model, inputs, verbose=False, convention=convention, memory=need_memory(budget.limits))
     verdict = check(layers.profile, budget)
     if verdict.problems:
         pytest.fail("\n".join((*verdict.problems, "", verdict.report())), pytrace=False)

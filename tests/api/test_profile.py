@@ -145,11 +145,66 @@ def test_a_shape_that_no_tensor_has(shape: tuple[int, ...]) -> None:
         thoplw.profile(nn.Identity(), shape)
 
 
-@pytest.mark.parametrize("name", ["inputs", "input_size", "input_res", "example_inputs"])
+@pytest.mark.parametrize("name", ["inputs", "input_size", "input_res", "example_inputs", "input_constructor", "input"])
 def test_what_other_tools_call_the_input_is_refused_with_a_sentence(name: str) -> None:
     arguments: Any = {name: (torch.zeros(IMAGE),)}
     with pytest.raises(thoplw.InputError, match=rf"^profile has no {name}=; the input is its second argument, tensor="):
         thoplw.profile(small_net(), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("custom_op", "Did you mean 'custom_ops'"),
+        ("col_names", r"Tables are made of what it returns: layers\.summary"),
+        ("device", "It runs on no device"),
+        ("zzz", "Known: convention, custom_ops, .*, verbose"),
+    ],
+)
+def test_other_arguments_of_other_tools_are_told_what_to_type(name: str, hint: str) -> None:
+    with pytest.raises(TypeError, match=rf"unexpected keyword argument '{name}'\. {hint}"):
+        thoplw.profile(small_net(), IMAGE, **{name: 1})
+
+
+def test_an_input_of_the_forward_by_its_name_is_told_how() -> None:
+    class Net(nn.Module):
+        def forward(self, picture: torch.Tensor) -> torch.Tensor:
+            return picture
+
+    with pytest.raises(thoplw.InputError, match=r"^profile has no picture=; the input is its second argument"):
+        thoplw.profile(Net(), picture=torch.zeros(1))  # type: ignore[arg-type] # that is what is tried
+
+
+@pytest.mark.parametrize(
+    ("model", "hint"),
+    [
+        (torch.zeros(2, 3), "the model comes first, and its input second"),
+        ((1, 3, 6, 6), "the model comes first"),
+        (nn.Linear, r"call it first: Linear\(\.\.\.\)"),
+        (nn.Linear(3, 3).forward, "give the model itself, not a method of it"),
+        (nn.Linear(3, 3).state_dict(), "weights alone do not say how they are used"),
+        (torch.relu, r"what a function runs is counted by"),
+        ("resnet18", "only the command line takes names"),
+    ],
+)
+def test_what_is_no_module_is_told_what_to_give(model: Any, hint: str) -> None:
+    for verb in (thoplw.profile, thoplw.measure):
+        with pytest.raises(thoplw.InputError, match=rf"^thoplw takes a torch\.nn\.Module, not [^\n]*; {hint}"):
+            verb(model, IMAGE)
+
+
+def test_token_ids_need_a_type() -> None:
+    with pytest.raises(RuntimeError, match="'indices'") as caught:
+        thoplw.profile(nn.Embedding(10, 4), (2, 3))
+    assert any(
+        "torch.zeros((2, 3), dtype=torch.int64), or type --input 2,3:int64" in each for each in caught.value.__notes__
+    )
+
+
+def test_arrays_among_the_inputs_are_told_how() -> None:
+    with pytest.raises(TypeError) as caught:
+        thoplw.profile(nn.Linear(3, 3), [np.zeros((2, 3), "float32")])
+    assert any("torch.from_numpy(array)" in each for each in caught.value.__notes__)
 
 
 def test_an_unknown_argument_is_a_type_error() -> None:

@@ -548,7 +548,7 @@ class Decides(nn.Linear):
         ({"clip": "a"}, "clip=a: give a norm above 0"),
         ({"accumulate": "4"}, "accumulate='4': give 1 or more"),
         ({"scaler": 65536.0, "optimizer": "sgd"}, "scaler= is a float: give True"),
-        ({"scaler": True}, "scaler= makes the gradients smaller again"),
+        ({"scaler": True}, "scaler= unscales gradients for an optimizer, and there is none"),
     ],
     ids=str,
 )

@@ -15,8 +15,9 @@ import torch, warnings
 from torch import nn, distributed
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed._composable import replicate
 from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import Shard, distribute_tensor
+from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 import thoplw
 
@@ -56,6 +57,29 @@ for make, given in ((parallel, x), (sharded, x), (inside, x), (nn.ReLU, split)):
         model(given).sum()
         assert not torch.is_inference_mode_enabled()
 
+model = replicate(plain())
+for way in (thoplw.profile, lambda model, x: thoplw.profile_training(model, x, loss="sum")):
+    try:
+        print("COUNTED", way(model, x))
+    except thoplw.InputError as error:
+        print(str(error).split(",")[0])
+model(x)
+print(thoplw.profile(model, x, convention="macs", execute=True, verbose=False)[0])
+
+class Held(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = {"t": distribute_tensor(torch.ones(8, 8), mesh, [Shard(0)])}
+
+    def forward(self, x):
+        return (DTensor.from_local(x, mesh, [Replicate()]) @ self.table["t"]).to_local()
+
+for way in ways:
+    try:
+        print("COUNTED", way(Held(), x))
+    except thoplw.InputError as error:
+        print(str(error).split(",")[0])
+
 class Reduced(nn.Linear):
     def forward(self, x):
         y = super().forward(x)
@@ -86,6 +110,11 @@ def test_what_is_split_over_processes_is_refused() -> None:
         "module 'Sequential.2' is a FSDPLinear",
         *["an input is a DTensor"] * 2,
         "a tensor that aten.relu is given is a DTensor",
+        *["a module is a DDPSequential"] * 2,
+        "512",
+        "a tensor that the forward takes is a DTensor",
+        "a tensor that aten.matmul is given is a DTensor",
+        "a tensor that aten.mm is given is a DTensor",
         "c10d.allreduce_.default in the model itself (Reduced) exchanges tensors with other processes, and thoplw does "
         "not follow that in a run that computes only shapes. execute=True counts it on real tensors.",
         "128",

@@ -179,6 +179,90 @@ def test_a_loop_on_a_value_sends_to_a_real_run_that_counts_it() -> None:
     assert thoplw.profile(model, X, convention="macs", execute=True, verbose=False)[0] == LINEAR
 
 
+# -- under autograd ---------------------------------------------------------------------------------------------------
+
+
+class Flows:
+    """Control flow by torch's operators."""
+
+    cond, while_loop, scan, map = torch.cond, hops.while_loop, hops.scan, hops.map
+
+
+class Python:
+    """The same in plain words."""
+
+    @staticmethod
+    def cond(holds: Any, if_true: Any, if_false: Any, operands: Any) -> Any:
+        return (if_true if holds else if_false)(*operands)
+
+    @staticmethod
+    def while_loop(goes_on: Any, body: Any, carried: Any) -> Any:
+        while goes_on(*carried):
+            carried = body(*carried)
+        return carried
+
+    @staticmethod
+    def scan(body: Any, carry: Any, xs: Any) -> Any:
+        outs = []
+        for x in xs:
+            carry, out = body(carry, x)
+            outs.append(out)
+        return carry, torch.stack(outs)
+
+    @staticmethod
+    def map(body: Any, xs: Any) -> Any:
+        return torch.stack([body(x) for x in xs])
+
+
+TRAINED: dict[str, Callable[..., Any]] = {  # the model, how it is written, steps of [2, 8]
+    "cond": lambda m, f, x: f.cond(torch.tensor(True), m.a, lambda x: double(m, x), (x[0],)),
+    "cond of what is trained": lambda m, f, x: f.cond(torch.tensor(False), m.a, lambda x: double(m, x), (m.a(x[0]),)),
+    "cond in cond": lambda m, f, x: f.cond(
+        torch.tensor(True), lambda x: f.cond(torch.tensor(False), m.a, m.b, (x,)), m.a, (m.b(x[0]),)
+    ),
+    "cond in while_loop": lambda m, f, x: f.while_loop(
+        lambda i, x: i < 3, lambda i, x: (i + 1, f.cond(i % 2 == 0, m.a, m.b, (x,))), (torch.tensor(0), x[0])
+    )[1],
+    "map": lambda m, f, x: f.map(m.a, m.b(x)),
+    "scan": lambda m, f, x: f.scan(lambda c, e: (torch.tanh(m.a(c) + m.b(e)), c * 2), x[0], x)[0],
+    "map in scan": lambda m, f, x: f.scan(lambda c, e: (torch.tanh(f.map(m.a, c) + m.b(e)), c * 2), x[0], x)[1],
+}
+
+
+@pytest.mark.parametrize("convention", ["macs", "flops"])
+@pytest.mark.parametrize("case", TRAINED)
+def test_a_step_through_control_flow_costs_what_it_does_in_plain_words(case: str, convention: str) -> None:
+    def phases(how: Any) -> dict[str, int]:
+        model = Two(lambda m, x: TRAINED[case](m, how, x))
+        given = {"loss": "sum", "optimizer": "sgd", "convention": convention, "verbose": False}
+        return thoplw.profile_training(model, torch.ones(3, 2, 8), **given).by_phase()
+
+    assert phases(Flows) == phases(Python)
+
+
+@pytest.mark.parametrize("case", TRAINED)
+def test_a_step_that_is_counted_trains_what_its_branches_hold(case: str) -> None:
+    trained = []
+    for how in (Flows, Python):
+        torch.manual_seed(0)
+        model = Two(lambda m, x: TRAINED[case](m, how, x))  # noqa: B023 # it is called here
+        with thoplw.count("macs") as counted:
+            model(torch.ones(3, 2, 8)).sum().backward()
+        trained.append((counted.total_macs, [weight.grad for weight in model.parameters()]))
+    assert trained[0][0] == trained[1][0]
+    assert torch.utils._pytree.tree_all(
+        lambda pair: pair[0] is pair[1] is None or torch.equal(*pair),
+        list(zip(trained[0][1], trained[1][1], strict=True)),
+        is_leaf=lambda each: isinstance(each, tuple),
+    )
+
+
+def test_torch_has_its_own_gradients_of_control_flow_afterwards() -> None:
+    before = dict(torch.ops.higher_order.cond.py_kernels)
+    thoplw.profile_training(Two(lambda m, x: TRAINED["cond"](m, Flows, x)), torch.ones(3, 2, 8), loss="sum")
+    assert dict(torch.ops.higher_order.cond.py_kernels) == before
+
+
 # -- prices of their own ----------------------------------------------------------------------------------------------
 
 
@@ -358,3 +442,85 @@ assert torch._dynamo.eval_frame._stance.stance == "default"
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.split() == [str(4 * 64 * 16)], done.stderr
+
+
+SCORES = {  # a function of scores -> what more a step costs: of the table t @ h, a product forward and two backward
+    "as they are": (None, 0),
+    "scaled by a weight": (lambda m: lambda score, b, h, i, j: score * m.scale[h], 0),
+    "scaled by what a layer makes": (lambda m: _scaled_by(m.a(m.scale)), 64),
+}
+
+
+def _scaled_by(table: torch.Tensor) -> Callable[..., Any]:
+    return lambda score, b, h, i, j: score * table[h]
+
+
+class Trained(Two):
+    """Attention of 8 heads over 256 positions of 4, whose input is trained."""
+
+    def __init__(self, scores: Any, mask: Any = None) -> None:
+        super().__init__(lambda m, q: q)
+        self.scale, self.b = nn.Parameter(torch.ones(8)), nn.Linear(4, 4, bias=False)
+        self.scores, self.mask = scores, mask
+
+    def forward(self, q: torch.Tensor) -> torch.Tensor:
+        from torch.nn.attention.flex_attention import flex_attention
+
+        q = self.b(q)
+        return flex_attention(q, q, q, score_mod=self.scores and self.scores(self), block_mask=self.mask)
+
+
+@pytest.mark.parametrize("memory", [False, True])
+@pytest.mark.parametrize("case", SCORES)
+def test_flex_attention_is_trained_as_on_cuda(case: str, memory: bool) -> None:
+    scores, more = SCORES[case]
+    layer, once = 8 * 256 * 4 * 4, 8 * 256**2 * 8
+    given = {"loss": "sum", "device": "cuda", "optimizer": "sgd", "verbose": False, "memory": memory}
+    info = thoplw.profile_training(Trained(scores), torch.ones(1, 8, 256, 4), **given)
+    # The backward of attention is five products of which one repeats the forward's first.
+    phases = {"forward": layer + once + more, "recomputation": once // 2, "backward": layer + 2 * once + 2 * more}
+    assert info.by_phase() == {**phases, "update": 0}
+    assert (dict(info.uncounted), dict(info.assumptions)) == ({}, {})
+    trained = [weight for weight in ("scale",) if scores is not None]
+    flops = thoplw.profile_training(Trained(scores), torch.ones(1, 8, 256, 4), **given, convention="flops")
+    assert flops.by_phase()["update"] == 16 + 8 * len(trained) + (72 if more else 0)
+
+
+def test_flex_attention_is_trained_in_the_blocks_of_its_mask() -> None:
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    mask = create_block_mask(causal, None, None, 256, 256, device="cpu")
+    given = {"loss": "sum", "device": "cuda", "convention": "macs-causal", "verbose": False}
+    info = thoplw.profile_training(Trained(None, mask), torch.ones(1, 8, 256, 4), **given)
+    layer, once = 8 * 256 * 4 * 4, 8 * 3 * 128**2 * 8
+    assert info.by_phase() == {
+        "forward": layer + once,
+        "recomputation": once // 2,
+        "backward": layer + 2 * once,
+        "update": 0,
+    }
+
+
+def test_flex_attention_is_as_before_a_step_on_cuda() -> None:
+    model, q = Trained(None), torch.ones(1, 8, 256, 4)
+    thoplw.profile_training(model, q, loss="sum", device="cuda", verbose=False)
+    for way in (model, lambda q: thoplw.profile_training(model, q, loss="sum", device="cpu")):
+        with pytest.raises(NotImplementedError, match="does not support backward on CPU"):
+            way(q)
+
+
+@pytest.mark.parametrize("rows", [2, 300], ids=["known", "unknown"])
+def test_what_is_rehearsed_takes_no_memory(rows: int) -> None:
+    def peak(forward: Callable[..., Any]) -> int:
+        info = thoplw.profile(Two(forward), torch.ones(rows, 8), memory=True, verbose=False)[2]
+        return int(info.memory.peak)
+
+    branched = peak(lambda m, x: torch.cond(x.sum() > 100, m.a, lambda x: double(m, x), (x,)))
+    assert 0 <= branched - peak(double) <= 8  # for what decides
+
+
+def test_the_memory_of_flex_attention_is_that_of_its_outputs() -> None:
+    (model, inputs) = flex(*[(2, 2, 16, 8)] * 3)
+    info = thoplw.profile(model, inputs, memory=True, verbose=False)[2]
+    weights, output, rows = 2 * 72 * 4, 2 * 2 * 16 * 8 * 4, 2 * 2 * 16 * 4
+    assert weights + 4 * output + 2 * rows <= info.memory.peak <= weights + 4 * output + 2 * rows + 64

@@ -6,6 +6,7 @@ import typing
 from collections import UserDict
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -85,4 +86,21 @@ def test_a_shape_stands_for_a_tensor(real: bool, device: str) -> None:
 )
 def test_what_is_no_input(given: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
+        arguments(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        (np.zeros((2, 3)), r", a NumPy array of shape \(2, 3\): pass torch\.from_numpy\(array\)"),
+        ("1,3,8,8", r", a text: a shape is a tuple, such as \(1, 3, 224, 224\)"),
+        (8, r", a number: a shape is a tuple, such as \(8,\)"),
+        (None, r", and thoplw\.profile\(model\) tells parameters alone"),
+        ((each for each in [X]), ": make it a list"),
+        (torch.nn.ReLU(), ", a module: the model comes first, and its input second"),
+        (lambda: X, ", a function: pass what it returns"),
+    ],
+)
+def test_what_is_no_input_is_told_what_to_give(given: Any, hint: str) -> None:
+    with pytest.raises(InputError, match=rf"^no input to run the model on: got [^\n]*{hint}; give a tensor, a tuple"):
         arguments(given)

@@ -30,7 +30,7 @@ def outcome(model: nn.Module, args: Any, kwargs: Any, reuse_layers: bool = True)
     """What a run of a model comes to: its record, or torch's refusal."""
     try:
         return seen(capture(model, args, kwargs, reuse_layers=reuse_layers))
-    except (AttributeError, RuntimeError) as error:
+    except (AttributeError, RuntimeError, ValueError) as error:
         return type(error), str(error)
 
 
@@ -288,8 +288,6 @@ def _within(context: Callable[[], Any]) -> Callable[[nn.Module], Callable[..., A
         (convolution, lambda layer: layer.register_forward_hook(lambda *_: torch.ones(3).exp())),
         (convolution, lambda layer: layer.register_forward_pre_hook(lambda module, args: (args[0].relu(),))),
         (convolution, lambda layer: lambda x: layer(input=x)),
-        (convolution, lambda layer: lambda x: layer(x[:1])),
-        (convolution, lambda layer: lambda x: layer(x.to(memory_format=torch.channels_last))),
         (convolution, _within(lambda: torch.autocast("cpu", torch.bfloat16))),
         (convolution, _within(lambda: torch.inference_mode(False))),
         (
@@ -313,6 +311,59 @@ def test_what_is_not_like_before_is_run(
     make: Callable[[], nn.Module], change: Callable[[nn.Module], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert repeated(monkeypatch, Case(make, change), X) == 0
+
+
+class Sizes(nn.Module):
+    """A layer that is called with an input, and then with another one."""
+
+    def __init__(self, layer: nn.Module, other: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.layer, self.other = layer, other
+
+    def forward(self, x: torch.Tensor) -> Any:
+        self.layer(x)
+        return self.layer(self.other(x))
+
+
+#: Other inputs: of other sizes, layouts and dtypes, some of which torch refuses.
+OTHERS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "smaller": lambda x: x[:1],
+    "permuted": lambda x: x.transpose(0, -1).contiguous().transpose(0, -1),
+    "unbatched": lambda x: x[0],
+    "one value a channel": lambda x: x.new_ones(1, 8, *[1] * (x.dim() - 2)),
+    "of one group": lambda x: x.new_ones(1, 2, *[1] * (x.dim() - 2)),
+    "empty": lambda x: x[:0],
+    "without channels": lambda x: x[:, :0],
+    "integer": lambda x: x.int(),
+}
+
+#: What runs no operator, or two, or refuses some sizes.
+ALWAYS_RUN = {"Identity", "circular", "padding=same", "GroupNorm", "track_running_stats=False"}
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_layer_that_differs_in_sizes_is_not_run(
+    make: Callable[[], nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = make()
+    x = {"1d": X[..., 0], "3d": X[..., None]}.get(type(layer).__name__[-2:], X)
+    passed = {name: repeated(monkeypatch, Sizes(layer, other), x) for name, other in OTHERS.items()}
+    assert passed["smaller"] == (not any(name in repr(layer) for name in ALWAYS_RUN))
+
+
+def test_weights_of_other_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.Sequential(nn.Conv2d(8, 4, 3), nn.Conv2d(4, 2, 3), nn.BatchNorm2d(2), nn.Conv2d(2, 3, 1, bias=False))
+    assert repeated(monkeypatch, model, X) == 1
+    assert repeated(monkeypatch, nn.Sequential(nn.Linear(6, 5), nn.Linear(4, 3)), X) == 0  # torch refuses
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")  # torch says that they are a prototype
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+def test_a_sparse_weight_is_no_other_size(layout: torch.layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 5))
+    model[1].weight = nn.Parameter(torch.eye(5).to_sparse(layout=layout))
+    assert repeated(monkeypatch, model, X[:1, 0, 0]) == 0
+    assert thoplw.profile(model, X[:1, 0, 0], convention="macs", verbose=False)[0] == 6 * 5 + 5
 
 
 def test_modes_of_the_user_see_every_call(monkeypatch: pytest.MonkeyPatch) -> None:

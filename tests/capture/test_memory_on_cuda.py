@@ -13,15 +13,22 @@ import pytest
 import torch
 from checks.memory_profiler import profiled_peak
 from checks.storage_tracker import StorageTracker, tracked
+from checks.training_variants import Calls
 from torch import nn
 
 import thoplw
-from thoplw.capture.memory_run import CUBLAS_WORKSPACE, CUBLASLT_WORKSPACE
+from thoplw.capture.memory_run import CUBLAS_WORKSPACE, CUBLASLT_WORKSPACE, cublas_workspaces
 from thoplw.estimate.memory import Memory
 from thoplw.record import Kind
 
 #: Of a step whose products have a bias: that of the forward, that of cuBLASLt, that of the backward pass.
 WORKSPACES = 2 * CUBLAS_WORKSPACE + CUBLASLT_WORKSPACE
+
+
+@pytest.fixture(autouse=True)
+def _default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.delenv("CUBLASLT_WORKSPACE_SIZE", raising=False)
 
 
 def of(model: nn.Module, inputs: Any, device: str = "cuda", **options: Any) -> Memory:
@@ -167,6 +174,29 @@ def test_without_a_bias_nothing_goes_to_cublaslt() -> None:
     assert of(nn.Linear(8, 8, bias=False), (2, 8)).by_kind["workspaces"] == 2 * CUBLAS_WORKSPACE
 
 
+@pytest.mark.parametrize(
+    ("config", "lt", "expected"),
+    [
+        ("", "", (8_519_680, 1 << 20)),
+        (":4096:2:16:8", "1024", (8_519_680, 1 << 20)),
+        (":4096:8", "", (32 << 20, 1 << 20)),
+        (":16:8", "", (128 << 10, 128 << 10)),  # cuBLASLt has at most as much
+        (":0:0", "", (0, 0)),
+        ("nothing of the kind", "64", (8_519_680, 64 << 10)),
+        (":4096:2:16:8", "0", (8_519_680, 0)),
+        (":4096:2:16:8", "much", (8_519_680, 1 << 20)),
+    ],
+)
+def test_the_environment_says_how_large_workspaces_are(
+    config: str, lt: str, expected: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As torch documents it in "cuBLAS workspaces", and as ``CublasHandlePool.cpp`` reads it."""
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", config)
+    monkeypatch.setenv("CUBLASLT_WORKSPACE_SIZE", lt)
+    assert cublas_workspaces() == expected
+    assert of(nn.Linear(8, 8), (2, 8)).by_kind.get("workspaces", 0) == 2 * expected[0] + expected[1]
+
+
 def test_no_workspace_without_products() -> None:
     assert "workspaces" not in of(nn.Tanh(), torch.randn(4, 4, requires_grad=True)).by_kind
 
@@ -195,6 +225,15 @@ def scratch(memory: Memory) -> set[tuple[str, int]]:
 def test_the_gradient_of_an_embedding_has_partial_sums(rows: int, count: int, dtype: torch.dtype, size: int) -> None:
     memory = of(nn.Embedding(rows, 8, dtype=dtype), torch.zeros(count, dtype=torch.long))
     assert scratch(memory) == ({("aten.embedding_dense_backward", size)} if size else set())
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "smooth_l1_loss"])
+@pytest.mark.parametrize(("reduction", "size"), [("mean", 4 * 5 * 4), ("sum", 4 * 5 * 4), ("none", 0)])
+def test_one_number_is_made_of_the_losses_of_all_elements(name: str, reduction: str, size: int) -> None:
+    loss = getattr(nn.functional, name)
+    model = Calls(lambda self, x: loss(x, torch.zeros(4, 5), reduction=reduction))
+    memory = of(model, torch.randn(4, 5, requires_grad=True))
+    assert scratch(memory) == ({(f"aten.{name}", size)} if size else set())
 
 
 class Masked(nn.Module):

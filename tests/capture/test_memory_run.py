@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint_sequential
 
 import thoplw
 from thoplw.estimate.memory import Memory
+from thoplw.record import Kind
 
 #: Their kernel keeps a workspace, whose size oneDNN decides.
 WORKSPACES = {"recurrent: LSTM", "recurrent: LSTM, both ways"}
@@ -90,6 +91,33 @@ ROWS = (torch.ones(64, 16),)
 
 def plain(model: nn.Module, x: torch.Tensor) -> None:
     total(model(x)).backward()
+
+
+@pytest.mark.parametrize("keeps", [False, True], ids=["the old is freed", "the old is kept"])
+def test_weights_that_are_given_other_memory(keeps: bool) -> None:
+    def update(model: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
+        plain(model, x)
+        kept = [weight.data for weight in model.parameters()] if keeps else []
+        for weight in model.parameters():
+            weight.data = weight.data - 0.1 * weight.grad
+        plain(model, x)
+        return kept
+
+    (first, second) = check(nn.Linear(64, 64, bias=False), (torch.ones(1, 64),), update)
+    # Weight, gradient, and for a moment its product with a number and the new weight; or the old one, to the end.
+    assert first > 4 * 4 * 64 * 64
+    assert second > first if keeps else second >= first
+
+
+def test_a_forward_that_gives_a_weight_other_memory() -> None:
+    class Doubles(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.weight.data = self.weight.data * 2
+            return super().forward(x)
+
+    model, x = nn.Sequential(Doubles(64, 64), Doubles(64, 64)), torch.ones(2, 64)
+    _, _, layers = thoplw.profile(model, x, verbose=False, memory=True)
+    assert layers.memory.peaks == tuple(storage_tracker.inference(model, x).peaks)
 
 
 def test_a_graph_that_is_retained() -> None:
@@ -252,6 +280,100 @@ def test_activations_in_place(inplace: bool) -> None:
     check(model, ROWS, plain)
     memory = thoplw.profile(model, ROWS, verbose=False, memory=True)[2].memory
     assert memory.peaks == tuple(storage_tracker.inference(model, *ROWS).peaks)
+
+
+def of_outputs(memory: Memory) -> int:
+    """The bytes of what the model returned."""
+    return sum(storage.size for storage in memory.trace.lifetimes.storages if storage.kind is Kind.OUTPUTS)
+
+
+#: Losses, and of how many elements what they return has the memory, for 64 times 16 of them, where one is wanted.
+LOSSES = {
+    "mse_loss": 1024,
+    "smooth_l1_loss": 1024,
+    "soft_margin_loss": 1024,
+    "binary_cross_entropy": 1024,
+    "huber_loss": 1,
+    "l1_loss": 1,
+    "binary_cross_entropy_with_logits": 1,
+}
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_one_number_may_lie_in_the_memory_of_the_losses_of_all_elements(name: str, reduction: str) -> None:
+    """torch makes the output for every element first, and gives it another shape then."""
+    loss = partial(getattr(nn.functional, name), target=torch.ones(64, 16), reduction=reduction)
+    model = Calls(lambda self, x: loss(self.layer(x).sigmoid()), layer=nn.Linear(16, 16))
+    check(model, ROWS, plain)
+    memory = thoplw.profile(model, ROWS, verbose=False, memory=True)[2].memory
+    assert of_outputs(memory) == 4 * (1024 if reduction == "none" else LOSSES[name])
+    assert memory.peaks == tuple(storage_tracker.inference(model, *ROWS).peaks)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("name", ["mish", "silu"])
+def test_gradients_that_fall_apart_on_other_devices_only(name: str, dtype: torch.dtype) -> None:
+    """The CPU and CUDA have kernels for them, which need no memory for pieces."""
+    function = getattr(nn.functional, name)
+    check(
+        Calls(lambda self, x: function(self.layer(x)), layer=nn.Linear(16, 16, dtype=dtype)),
+        (ROWS[0].to(dtype),),
+        plain,
+    )
+
+
+def test_an_image_that_patches_are_added_up_to_has_their_memory() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.fold(self.layer(x), (8, 8), 3, padding=1)
+
+    model, patches = Calls(forward, layer=nn.Linear(64, 64)), torch.ones(2, 72, 64)
+    check(model, (patches,), plain)
+    memory = thoplw.profile(model, patches, verbose=False, memory=True)[2].memory
+    assert of_outputs(memory) == patches.nbytes  # and not 2 * 8 * 8 * 8 * 4
+    check(Calls(lambda self, x: nn.functional.unfold(self.layer(x), 3), layer=nn.Linear(9, 9)), (WIDE,), plain)
+
+
+WIDE = torch.ones(2, 3, 9, 9)
+
+
+def test_real_memory_that_was_to_be_written_something_abstract_goes_with_its_tensor() -> None:
+    """The run remembers that its values are lost, and keeps no more than that."""
+
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        y = torch.zeros(64, 16)
+        y[:32] = self.layer(x)[:32]
+        return y.tanh()
+
+    check(Calls(forward, layer=nn.Linear(16, 16)), ROWS, plain)
+
+
+def test_casts_of_a_model_that_enters_autocast_by_itself() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            y = self.second(self.first(x))
+        return y.float().softmax(1)
+
+    model = Calls(forward, first=nn.Linear(16, 16), second=nn.Linear(16, 16))
+    assert of_training(model, ROWS).peaks == tuple(storage_tracker.training(model, ROWS, loss=total).peaks)
+
+
+def test_losses_of_sequences_and_of_margins() -> None:
+    """torch has no meta kernels of their gradients."""
+
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        y = self.layer(x)
+        lengths = torch.full((4,), 3)
+        sequences = y.view(16, 4, 16).log_softmax(2)
+        aligned = nn.functional.ctc_loss(sequences, torch.ones(4, 3, dtype=torch.long), 16 - 0 * lengths, lengths)
+        classes = torch.zeros(64, dtype=torch.long)
+        return (
+            aligned
+            + nn.functional.multi_margin_loss(y, classes)
+            + nn.functional.multilabel_margin_loss(y, classes[:, None].expand(64, 16) - 1)
+        )
+
+    check(Calls(forward, layer=nn.Linear(16, 16)), ROWS, plain)
 
 
 def test_a_view_keeps_all_of_what_it_is_a_view_of() -> None:

@@ -302,7 +302,7 @@ def test_what_is_overwritten_and_not_known_is_said(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(functools, "keep_of_a_test", keep, raising=False)  # where nobody looks
     model = Keeping(lambda y: functools.keep_of_a_test(y))  # type: ignore[attr-defined]
-    with pytest.raises(thoplw.InputError, match=r"variable 'state' around test_what_is_over.*set it anew"):
+    with pytest.raises(thoplw.InputError, match=r"variable 'state' around test_what_is_over.*set it again"):
         thoplw.profile(model, (2, 4))
     assert state is not None
 
@@ -385,7 +385,7 @@ def test_what_is_held_by_something_that_was_there_is_said() -> None:
     NESTED["layers"][0] = keeper()
     next(NESTED["layers"][0])
     try:
-        with pytest.raises(thoplw.InputError, match=r"a tensor of this run in .*a list.*set it anew"):
+        with pytest.raises(thoplw.InputError, match=r"a tensor of this run in .*a list.*set it again"):
             thoplw.profile(Keeping(lambda y: NESTED["layers"][0].send(y)), (2, 4))
     finally:
         NESTED["layers"][0] = None

@@ -83,12 +83,12 @@ def test_a_pool_that_was_there_before_is_followed_for_as_long_as_the_work_takes(
 
 def test_threads_that_cannot_be_followed_are_told() -> None:
     with ThreadPool(1) as pool:
-        with pytest.raises(InputError, match="a thread that was there before the run worked on its tensors"):
+        with pytest.raises(InputError, match="a thread that existed before the run worked on its tensors"):
             thoplw.profile(Branches(pool.map), torch.ones(2, 4))
         with thoplw.count("macs") as counted:
             Branches(pool.map)(torch.ones(2, 4))
     assert counted.total_macs == 0
-    assert any("threads did with its modules" in statement for statement in counted.layer_info.assumptions)
+    assert any("calls of modules by threads that existed" in statement for statement in counted.layer_info.assumptions)
 
 
 def test_what_threads_do_that_nobody_waits_for_is_told() -> None:

@@ -35,10 +35,13 @@ from thoplw.capture.torch_internals import (
     call_as_usual,
     caller_of_instead,
     calling_instead,
+    constructs_subclass,
     copy_of_memory,
     current_node,
     dispatch_modes,
     exchange,
+    flex_attention_trained,
+    flows_before_autograd,
     foreach_on_cpu,
     function_modes,
     graph_task,
@@ -185,6 +188,16 @@ def test_words_for_a_tensor_without_memory() -> None:
             read()
         assert lacks_memory(raised.value)
     assert not lacks_memory(RuntimeError("else"))
+
+
+def test_a_class_of_tensors_is_not_constructed_in_a_mode() -> None:
+    class Marked(torch.Tensor):
+        pass
+
+    with pytest.raises(RuntimeError) as raised, Silent():
+        Marked(2, 3)
+    assert constructs_subclass(raised.value)
+    assert not constructs_subclass(RuntimeError("else"))
 
 
 def test_an_operator_that_reads_a_value() -> None:
@@ -779,3 +792,50 @@ def test_composites_call_other_kernels() -> None:
         answers[0] = False
         assert torch.dropout(x, 1.0, True).tolist() == [0, 0]
     assert torch.dropout(x, 1.0, True).tolist() == [0, 0]
+
+
+class Branches(DispatchMode):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
+    """Takes the first branch of ``torch.cond``, as plain Python."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.higher_order.cond:
+            return args[1](*args[3])
+        return func(*args, **(kwargs or {}))
+
+
+@since("2.6", "what it is called with is another before")
+def test_control_flow_reaches_a_mode_before_autograd() -> None:
+    cond, layer, x = torch.ops.higher_order.cond, nn.Linear(2, 2), torch.ones(1, 2)
+    before = dict(cond.py_kernels)
+    for when in (True, False):
+        with flows_before_autograd(["cond", "no_such_flow"], lambda when=when: when), Branches():
+            assert cond(torch.tensor(True), layer, layer, (x,)).requires_grad == when
+    assert dict(cond.py_kernels) == before
+
+
+@since("2.14", "its check goes by another name")
+def test_flex_attention_is_not_refused_for_the_cpu() -> None:
+    from torch.nn.attention import flex_attention
+
+    check, q = flex_attention._validate_device, torch.ones(1, 1, 4, 4, requires_grad=True)
+    for when in (True, False):
+        with flex_attention_trained(lambda when=when: when, lambda query, score_mod: ()):
+            if when:
+                flex_attention._validate_device(q, q, q)
+                continue
+            with pytest.raises(NotImplementedError, match="backward on CPU"):
+                flex_attention._validate_device(q, q, q)
+    assert flex_attention._validate_device is check
+
+
+def test_assignments_of_data_are_noted() -> None:
+    noted: list[Any] = []
+    weight, x = nn.Parameter(torch.zeros(2)), torch.ones(2)
+    with torch_internals.data_assignments(lambda tensor, data: noted.append((tensor, data))):
+        weight.data = x
+        assert weight.data.tolist() == [1, 1]
+    weight.data = torch.zeros(2)
+    assert len(noted) == 1
+    assert noted[0][0] is weight
+    assert noted[0][1] is x
+    assert "data" not in vars(torch.Tensor)

@@ -126,8 +126,8 @@ def test_assumptions_are_said(run: Run, write: Write) -> None:
     ("arguments", "message"),
     [
         (["resnet19", "--max-macs", "2G"], "unknown torchvision model 'resnet19'"),
-        (["resnet18", "--baseline", "none.json"], "cannot read none.json: No such file or directory"),
-        (["resnet18", "--baseline", "old.json"], "old.json has schema 2, but this version of thoplw reads schema 1"),
+        (["resnet18", "--baseline", "none.json"], "--baseline: cannot read none.json: No such file"),
+        (["resnet18", "--baseline", "old.json"], "--baseline: old.json has schema 2, but this version of"),
         (["torch.nn:Identity", "--max-macs", "2G"], "torch.nn:Identity has no default inputs"),
         (["resnet18", "--max-macs", "2G", "--input", "1,4,9,9"], "RuntimeError: Given groups=1"),
     ],
@@ -246,3 +246,11 @@ def test_solve_names_no_option_that_check_has_not(run: Run) -> None:
     assert result.exit_code == 2
     assert "thoplw.formula(...).largest(...) takes a model of your own" in result.stderr
     assert "--vars" not in result.stderr
+
+
+@pytest.mark.parametrize("forward", ["import sys; sys.exit(1)", "import os, signal; raise SystemExit(0)"])
+def test_a_model_that_ends_the_process_is_no_verdict(forward: str, run: Run, write: Write) -> None:
+    name = write(f"class Net(nn.Module):\n    def forward(self, x):\n        {forward}")
+    result = run("check", f"{name}:Net", "--input", "1,3", "--max-macs", "1G")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: the code of the model ends the process, with sys.exit(")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,7 +138,7 @@ def test_a_limit_of_memory(run: Run) -> None:
         (("--fit", "0"), "and 0 B are allowed"),
         (("--fit", "1M"), "a batch of 1 takes"),
         (("--reserved",), "give --fit"),
-        (("--device", "cuda"), "--device says whose kernels a training step runs: add --train or --optimizer"),
+        (("--device", "cuda"), "--device chooses the kernels of a training step: add --train or --optimizer"),
         (("--train", "--device", "gpu"), "Known: cpu, cuda"),
         (("--optimizer", ""), "unknown optimizer ''"),
         (("--context", "500MB"), "give --fit"),
@@ -149,3 +150,15 @@ def test_what_is_wrong_is_said(arguments: tuple[str, ...], message: str, run: Ru
     result = run("memory", "resnet18", *arguments)
     assert result.exit_code
     assert message in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_tables_are_drawn_on_a_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(sys.modules["thoplw.cli.memory"], "is_terminal", lambda: True)
+    lines = run("memory", "resnet18").stdout.splitlines()
+    assert not any(line.startswith("|") for line in lines)
+    (weights,) = (line.rstrip() for line in lines if line.startswith("weights"))
+    (inputs,) = (line.rstrip() for line in lines if line.startswith("inputs"))
+    assert (len(weights), weights[-8:]) == (len(inputs), " 86.88 %")  # figures to the right
+    memory = resnet18()
+    assert f"allocator reserves {memory.cuda.reserved / 10**6:.2f} MB." in " ".join(lines)

@@ -76,7 +76,7 @@ def test_checkpointing_repeats_most_of_the_forward(run: Run) -> None:
         (("--device", "cudaa"), "cuda"),
         (("--freeze", "layer9.*"), "error: --freeze: no parameter has a name like 'layer9.*'"),
         (("--freeze", "layerr1"), "layer1"),
-        (("--scaler",), "--scaler makes gradients smaller again for an update: add --optimizer"),
+        (("--scaler",), "--scaler unscales gradients for an optimizer, and there is none: add --optimizer"),
         (("--clip", "-1"), "Invalid value for '--clip': -1.0 is no number above 0"),
         (("--checkpoint",), "has no switch for --checkpoint"),
         (("--convention", "mac"), "macs"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from checks.loaded import devices
+from torch import nn
 
 import thoplw
 from thoplw.models.registry import load
@@ -126,3 +127,66 @@ def test_the_current_folder_comes_last_and_for_python_modules_only(folder: Path)
     assert str(folder) not in sys.path
     load("mynet:Kw")
     assert sys.path[-1] == str(folder)
+
+
+HOLDER = """
+class Holder:
+    class Net(nn.Linear):
+        def __init__(self): super().__init__(3, 4)
+    @staticmethod
+    def make(): return nn.Linear(3, 4)
+"""
+
+
+@pytest.mark.parametrize("name", ["Holder.Net", "Holder.make"])
+def test_what_a_class_holds(name: str, module: Write) -> None:
+    assert isinstance(load(f"{module(HOLDER)}:{name}").model, nn.Linear)
+
+
+def test_a_file_in_a_folder_imports_from_the_current_one(folder: Path) -> None:
+    (folder / "parts_of_it.py").write_text("from torch import nn\n")
+    (folder / "models").mkdir()
+    (folder / "models" / "nets_of_it.py").write_text("from parts_of_it import nn\nnet = nn.ReLU()\n")
+    assert isinstance(load("models/nets_of_it.py:net").model, nn.ReLU)
+
+
+def test_what_cannot_build_is_not_among_the_known_names(folder: Path) -> None:
+    (folder / "few.py").write_text("import torch\nfrom torch import nn\nSIZE = 3\ndef build(): return nn.ReLU()\n")
+    with pytest.raises(thoplw.UnknownNameError, match=r"'zzz'. Known: build\.$"):
+        load("few.py:zzz")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("few.py:build(3)", "without arguments, by its name alone; .* def build.*: return build\\(3\\), and name that"),
+        ("few.py:wide", "'width'.*def build.*: return wide"),
+        ("few.py:Net", "gives None, not"),
+        ("few.py:kind", "of type type, not .*; call ReLU, and return"),
+        ("few.py:ends", r"few.py:ends ends the process, with sys.exit\(1\)"),
+        ("pack:inner", "pack.inner is a Python module: .* as in pack.inner:build"),
+        ("pack/inner.py:f", "relative import: .* as in pack.inner:build"),
+        ("pack", "pack is a Python package: .* as in pack:build"),
+        ("few", "write few.py:build"),
+        ("few.PY:build", "unknown file 'few.PY'. Did you mean 'few.py'"),
+        ("nothing/", "nothing/ is a folder without a config.json"),
+    ],
+)
+def test_what_to_type_instead(name: str, message: str, folder: Path) -> None:
+    (folder / "few.py").write_text(
+        "import sys\nfrom torch import nn\n"
+        "def build(): return nn.ReLU()\ndef wide(width): return nn.ReLU()\ndef Net(): nn.ReLU()\n"
+        "def kind(): return nn.ReLU\ndef ends(): sys.exit(1)\n"
+    )
+    (folder / "nothing").mkdir()
+    (folder / "pack").mkdir()
+    (folder / "pack" / "__init__.py").write_text("")
+    (folder / "pack" / "inner.py").write_text("from . import *\n")
+    with pytest.raises(thoplw.InputError, match=message):
+        load(name)
+
+
+def test_an_error_of_the_builder_says_where(module: Write) -> None:
+    with pytest.raises(KeyError, match="mine") as caught:
+        load(f"{(name := module('def build(): raise KeyError(chr(109) + chr(105) + chr(110) + chr(101))'))}:build")
+    assert caught.value.__notes__ == [f"raised in {name}:build"]

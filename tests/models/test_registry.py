@@ -23,7 +23,7 @@ from thoplw.models.registry import SOURCES, load
         ("timm:resnet18.a1_in2k", r"unknown timm model 'resnet18.a1_in2k'. Did you mean 'resnet18.a1_in1k'"),
         ("tim:resnet18", r"unknown zoo or Python module 'tim'. Did you mean 'timm'"),
         ("thoplw.apl:profile", r"unknown Python module 'thoplw.apl'. Did you mean 'thoplw.api'"),
-        ("thoplw.models.registry:lod", r"unknown name in thoplw.models.registry: 'lod'. Did you mean 'load'\?"),
+        ("thoplw.models.registry:lod", r"unknown name in thoplw.models.registry: 'lod'. Did you mean 'load'"),
     ],
 )
 def test_an_unknown_name_suggests_the_near_ones(name: str, message: str) -> None:
@@ -32,11 +32,25 @@ def test_an_unknown_name_suggests_the_near_ones(name: str, message: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("name", "instead"),
+    [("bert", "hf:bert"), ("vit_base_patch16_224", "timm:vit_base_patch16_224"), ("timm/resnet18", "timm:resnet18")],
+)
+def test_a_model_of_another_zoo_is_typed_with_its_name(name: str, instead: str) -> None:
+    with pytest.raises(InputError, match=f": write {instead}$"):
+        load(name)
+
+
+def test_a_model_of_the_hub_is_a_folder_with_its_configuration() -> None:
+    with pytest.raises(thoplw.UnknownNameError, match=r"Did you mean 'llama'\? thoplw downloads nothing"):
+        load("hf:meta-llama/Llama-2-7b")
+
+
+@pytest.mark.parametrize(
     ("package", "name"), [("torchvision", "resnet18"), ("timm", "timm:resnet18"), ("timm", "timm:nosuch")]
 )
 def test_a_missing_zoo_says_what_to_install(package: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(thoplw.MissingExtraError, match=rf"{name}' needs {package}.*pip install 'thoplw\[zoo\]'"):
+    with pytest.raises(thoplw.MissingExtraError, match=rf"{name}' needs {package}.*pip install {package}"):
         load(name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,10 @@ BAD = {
     "infinitely many": ({nn.Conv2d: lambda m, i, o: float("inf")}, "returned inf; return a whole number"),
     "no number for an operator": ({torch.ops.aten.linear: lambda call: "1"}, "prices aten.linear, returned '1'"),
     "not callable": ({nn.Conv2d: 5}, "Conv2d is given 5, not a function"),
-    "not a key": ({"aten.conv2d": no_number}, r"the key 'aten.conv2d' is neither\.$"),
+    "not a key": ({5: no_number}, r"the key 5 is neither\.$"),
+    "the path of a module": ({"features.0": no_number}, r"'features\.0' is neither\. .*a module by its class"),
+    "a module": ({nn.ReLU(): no_number}, r"neither\. Give its class, ReLU"),
+    "a function": ({torch.addmm: no_number}, r"neither\. A function calls operators, such as torch\.ops\.aten\.addmm"),
     "an input": ({"mask": torch.ones(1)}, r"the key 'mask' is neither\. .*thoplw\.Inputs\(x, mask=\.\.\.\)"),
 }
 
@@ -212,3 +216,33 @@ def test_arithmetic_in_a_module_function_is_explained() -> None:
 def test_a_list_of_prices_is_refused() -> None:
     with pytest.raises(thoplw.CustomOpError, match=r"^custom_ops takes \{.*, not a list\.$"):
         thoplw.profile(torch.nn.ReLU(), (1, 4), [1])  # type: ignore[arg-type] # on purpose
+
+
+@pytest.mark.parametrize("key", ["aten.addmm", "aten::addmm", "aten.addmm.default", "torch.ops.aten.addmm"])
+def test_an_operator_goes_by_its_name_too(key: str) -> None:
+    assert thoplw.profile(nn.Linear(8, 4), (3, 8), {key: lambda call: 7})[0] == 7  # type: ignore[dict-item]
+    _, _, info = thoplw.profile(nn.ReLU(), (3, 8), {key: lambda call: 7}, verbose=False)  # type: ignore[dict-item]
+    assert any("never ran" in note for note in info.notes())
+
+
+@since("2.4")
+def test_a_function_that_was_made_an_operator_is_a_key() -> None:
+    @torch.library.custom_op("thoplw_keys::twice", mutates_args=())
+    def twice(x: torch.Tensor) -> torch.Tensor:
+        return x * 2
+
+    @twice.register_fake
+    def _(x: torch.Tensor) -> torch.Tensor:
+        return torch.empty_like(x)
+
+    class Twice(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return twice(x)
+
+    for key in (twice, torch.ops.thoplw_keys.twice, "thoplw_keys::twice"):
+        for execute in (False, True):
+            assert thoplw.profile(Twice(), torch.ones(2), {key: lambda call: 7}, execute=execute)[0] == 7
+
+
+def test_a_whole_number_may_be_a_fraction() -> None:
+    assert thoplw.profile(nn.Linear(8, 4), (3, 8), {nn.Linear: lambda m, i, o: Fraction(14, 2)})[0] == 7

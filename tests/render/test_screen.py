@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from thoplw.render.screen import clever, screen, width_of
@@ -35,6 +36,34 @@ def test_it_fits_and_figures_are_whole(width: int) -> None:
     assert "115605504  +12" in lines[2]
     assert lines[3].rstrip().endswith("7   -3")
     assert "115605511" in next(line for line in lines if line.startswith("Total"))
+
+
+@pytest.mark.parametrize("width", [30, 40])
+def test_where_there_is_no_room_columns_are_left_out_and_named(width: int) -> None:
+    lines = shown(TABLE, width)
+    assert max(map(len, lines)) <= width
+    text = " ".join(" ".join(lines).split())
+    assert "115605504" in text
+    assert "Left out, for want of width: Input shape" in text
+
+
+def test_wide_characters_take_two_places() -> None:
+    table = Table(
+        columns=("Name", "Class", "MACs"),
+        rows=(("编码器.层.注意力.投影", "Cls数据", "7"), ("🚀🚀.fc", "Linear", "1234567")),
+        footer=("Total", "Net", "1234574"),
+    )
+    for width in (30, 34, 80):
+        lines = shown(table, width)
+        assert max(map(cell_len, lines)) <= width
+        assert {cell_len(line.rstrip()) for line in lines[2:4]} == {cell_len(lines[0].rstrip())}  # all end alike
+    assert "Cls数据" in lines[2]
+    assert shown(table, 30)[2].startswith("…")
+
+
+def test_times_are_figures() -> None:
+    table = Table(columns=("Name", "Floor"), rows=(("a", "1.87 us"), ("b", "477 ns"), ("c", "0")))
+    assert [line.rstrip() for line in shown(table, 40)[2:5]] == ["a     1.87 us", "b      477 ns", "c           0"]
 
 
 def test_with_room_nothing_is_shortened_but_long_lists() -> None:

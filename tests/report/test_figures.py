@@ -21,7 +21,7 @@ from thoplw.api.survey import _entry, frame, table
 from thoplw.pytest_plugin import within
 from thoplw.report import figures
 from thoplw.report.document import from_document, schema
-from thoplw.report.figures import FIGURES, Figure, total
+from thoplw.report.figures import FIGURES, Figure, need_memory, total
 
 TENSORS = Figure(
     name="tensors",
@@ -172,3 +172,16 @@ def test_a_convention_measures_by_its_unit() -> None:
 def test_bytes_are_of_every_dtype() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2).to(torch.bfloat16))
     assert layers(model.requires_grad_(False)[0]).profile.total.bytes == {"float32": 4 * (20 + 8 + 6)}
+
+
+@pytest.mark.parametrize(
+    ("names", "needed"), [(("macs", "peak"), True), (("saved",), True), (("macs", "nothing"), False)]
+)
+def test_figures_of_memory_need_a_second_run(names: tuple[str, ...], needed: bool) -> None:
+    assert need_memory(names) is needed
+
+
+def test_a_new_figure_of_memory_needs_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Figure(name="kept", description="Bytes.", lacking="pass memory=True", optional=True)
+    monkeypatch.setitem(FIGURES, "kept", kept)
+    assert need_memory(["kept"])

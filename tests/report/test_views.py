@@ -18,9 +18,11 @@ from thoplw.report.views import DEFAULT, column_names, sort_names
 
 NUMBERS = ("macs", "flops", "params", "trainable", "bytes")
 
-#: What a report without a device and without memory can be sorted by.
+#: What a report without a device, without memory and without phases can be sorted by.
 SORTS = tuple(
-    name for name in sort_names() if name not in FIGURES or not (FIGURES[name].on_device or FIGURES[name].lacking)
+    name
+    for name in sort_names()
+    if name not in FIGURES or not (FIGURES[name].on_device or FIGURES[name].lacking or name == "phases")
 )
 
 
@@ -112,7 +114,9 @@ OF_DEVICES, OF_MEMORY = ("bound", "floor", "eager"), ("peak", "saved")
 
 
 def test_what_every_column_says() -> None:
-    table = profile().table(columns=[name for name in column_names() if name not in (*OF_DEVICES, *OF_MEMORY)])
+    table = profile().table(
+        columns=[name for name in column_names() if name not in (*OF_DEVICES, *OF_MEMORY, "phases")]
+    )
     shown = dict(zip(table.columns, table.rows[1], strict=True))
     assert shown == {
         "Name": "0.first",
@@ -144,6 +148,12 @@ def test_what_every_column_says() -> None:
 def test_a_column_that_is_not_known_says_what_to_do() -> None:
     with pytest.raises(InputError, match=r"column 'peak': .* pass memory=True"):
         profile().table(columns=["name", "peak"])
+
+
+@pytest.mark.parametrize("asked", [{"columns": ["name", "phases"]}, {"columns": ["phases"]}, {"sort": "phases"}])
+def test_phases_are_of_a_training_step(asked: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"has no phases, which are of a training step: thoplw\.profile_training$"):
+        profile().table(**asked)
 
 
 def test_columns_stand_in_the_order_asked_for() -> None:

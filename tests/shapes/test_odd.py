@@ -13,6 +13,10 @@ from thoplw.shapes import RULES
 
 X = torch.rand(3, 4)
 
+#: Probabilities of 4 symbols at 5 places of 3 sequences, and 2 symbols that each has; likelihoods and their sums.
+ALIGNED = (torch.rand(5, 3, 4).log(), torch.ones(3, 2, dtype=torch.long), [5, 5, 5], [2, 2, 2])
+LIKELIHOODS = torch.ops.aten._ctc_loss(*ALIGNED)
+
 PICTURES = {
     f"{dtype}, {name}": torch.rand(2, 6, 4, 5).to(dtype, memory_format=order)
     for dtype in (torch.bfloat16, torch.float16)
@@ -43,6 +47,15 @@ CASES: dict[str, tuple[str, tuple[Any, ...]]] = {
     },
     "max_pool3d": ("max_pool3d_with_indices", (torch.rand(2, 3, 5, 6, 7), 2)),
     "max_pool3d, padded": ("max_pool3d_with_indices", (torch.rand(2, 3, 5, 6, 9), (1, 3, 2), 2, (0, 1, 1), (1, 2, 3))),
+    "gradient of a loss of sequences": ("_ctc_loss_backward", (torch.ones(3), *ALIGNED, *LIKELIHOODS, 0)),
+    "gradient of a loss of margins": (
+        "multi_margin_loss_backward",
+        (torch.ones(()), X.t(), torch.zeros(4, dtype=torch.long), 1, 1, None, 1),
+    ),
+    "gradients of losses of margins": (
+        "multilabel_margin_loss_backward",
+        (torch.ones(3), X, torch.zeros(3, 4, dtype=torch.long), 0, torch.ones(3, 4)),
+    ),
     "histogram": ("histogram", (X, 5)),
     "histogram with edges": ("histogram", (X, torch.tensor([0.0, 0.5, 1.0]))),
     "edges of bins": ("_histogramdd_bin_edges", (X[:, :2], [3, 5])),

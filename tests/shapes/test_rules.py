@@ -598,7 +598,7 @@ ARGUMENTS = _named(
         "native_batch_norm_backward": native_batch_norm_backward,
         "native_layer_norm native_layer_norm_backward": native_layer_norm,
         "_softmax_backward_data _log_softmax_backward_data": softmax_backward,
-        "gelu_backward hardswish_backward sigmoid_backward silu_backward tanh_backward "
+        "gelu_backward hardswish_backward mish_backward sigmoid_backward silu_backward tanh_backward "
         "threshold_backward": gradient_of_activation,
         "layer_norm rms_norm": layer_norm,
         "group_norm": group_norm,

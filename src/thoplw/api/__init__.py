@@ -1,1 +1,1 @@
-"""What a user calls, one verb a file: profile, count, compare, diff, budget, survey."""
+"""What a user calls, one verb a file, such as profile, count, compare and survey."""

@@ -172,7 +172,7 @@ class Calls:
         recorded = count * len(self.step(self.prompt).priced.trace.steps)
         if recorded > _MOST_RECORDED:
             raise InputError(
-                f"no formula adds up the {count} steps, and to run each of them makes a record of {recorded:,} "
+                f"no formula gives the sum of the {count} steps, and a run of each of them would record {recorded:,} "
                 "operators: ask for fewer new tokens, or a model with fewer layers"
             )
         (turns,) = self._turns([(self.prompt, count)])

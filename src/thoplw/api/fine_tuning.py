@@ -53,7 +53,7 @@ def adapt(model: torch.nn.Module, rank: int) -> torch.nn.Module:
     try:
         peft = import_module("peft")
     except ModuleNotFoundError as error:
-        raise MissingExtraError("peft", "lora", "a LoRA adapter") from error
+        raise MissingExtraError("peft", "a LoRA adapter") from error
     linear = [name for name, module in model.named_modules() if type(module) is torch.nn.Linear]
     if len(linear) < 2:
         raise InputError(f"{type(model).__name__} has {len(linear)} linear layers, and LoRA leaves the last one alone")

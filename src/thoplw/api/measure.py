@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import torch
 
-from thoplw.api.profile import observe
+from thoplw.api.profile import module_of, observe, say_if_positional
 from thoplw.capture import expand, stopwatch
 from thoplw.capture.inputs import Inputs, arguments
 from thoplw.errors import DataDependentError, InputError
@@ -67,20 +67,25 @@ def measure(
             raise InputError(f"{name}={value!r}: give {least} or more runs")
     if isinstance(device, str) and device.partition(":")[0] in ("cpu", "cuda", "mps", "xpu"):
         raise InputError(
-            f"device={device!r} is where a model runs, and device= is for peaks to compare with, such as 'h100-sxm': "
-            f"move the model with model.to({device!r}), and leave it out"
+            f"device= names a device to compare with, such as 'h100-sxm', and {device!r} is where a model runs: move "
+            f"the model with model.to({device!r}), and leave device= out"
         )
     roof = None if device is None else find_device(device)
     table = find(convention)
     if not isinstance(model, torch.nn.Module):
-        raise InputError(f"measure takes a torch.nn.Module, not {type(model).__name__}")
+        module_of(model)  # says what to give instead
     while isinstance(model, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)):
         model = model.module  # as profile does: rows go by the paths inside
     forward = None if isinstance(model, torch.jit.ScriptModule) else model.forward
     args, kwargs = arguments(inputs, forward=forward, real=True)
     if isinstance(inputs, (tuple, list)) and not kwargs and args and args[0] is not inputs and _is_shape(inputs):
         args = (_random(model, args[0]),)
-    times = stopwatch.timed(model, args, kwargs, repeat=repeat, warmup=warmup, clock=clock)
+    try:
+        times = stopwatch.timed(model, args, kwargs, repeat=repeat, warmup=warmup, clock=clock)
+    except TypeError as error:
+        if isinstance(inputs, Mapping):
+            say_if_positional(model, inputs, error)
+        raise
     layers = _counted(model, Inputs(*args, **kwargs), table)
     profile = (layers if roof is None else layers.on(roof)).profile
     return Measurement(

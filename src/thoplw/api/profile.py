@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, Literal, NoReturn
 
 import torch
 
 from thoplw.api.at_rest import at_rest
 from thoplw.capture import capture, expand
-from thoplw.capture.inputs import FORMS, arguments
+from thoplw.capture.inputs import FORMS, arguments, shortened
 from thoplw.capture.preserve import without_collection
 from thoplw.capture.scopes import Watch
 from thoplw.capture.step import Step
@@ -79,7 +80,7 @@ def profile(
         Exception: what the forward of the model raises comes through unchanged.
     """
     if unknown:
-        _refuse(next(iter(unknown)))
+        _refuse(model, next(iter(unknown)))
     if mode not in ("inference", "train"):
         raise UnknownNameError("mode", mode, ("inference", "train"))
     if tensor is ...:
@@ -182,8 +183,11 @@ def observe(
         )
     except (TypeError, AttributeError) as error:
         if isinstance(tensor, dict) and isinstance(error, TypeError):
-            _say_if_positional(model, tensor, error)
+            say_if_positional(model, tensor, error)
         _note_shapes((*args, *kwargs.values()), error)
+        raise
+    except RuntimeError as error:
+        _note_dtype((*args, *kwargs.values()), error)
         raise
     except ValueError as error:
         if train or step is not None:
@@ -209,7 +213,15 @@ def module_of(model: object) -> torch.nn.Module:
             hint = "; only the command line takes names of models: build the model first"
         elif callable(getattr(model, "module", None)):  # a program of torch.export
             hint = "; give what its module() returns"
-        raise InputError(f"thoplw takes a torch.nn.Module, not {type(model).__name__}: {_shorten(repr(model))}{hint}")
+        elif isinstance(model, torch.Tensor) or (isinstance(model, tuple) and model):
+            hint = "; the model comes first, and its input second"
+        elif isinstance(getattr(model, "__self__", None), torch.nn.Module):
+            hint = "; give the model itself, not a method of it"
+        elif isinstance(model, Mapping):
+            hint = "; weights alone do not say how they are used: build the model, it needs no weights"
+        elif callable(model):
+            hint = "; what a function runs is counted by `with thoplw.count() as counted:`"
+        raise InputError(f"thoplw takes a torch.nn.Module, not {type(model).__name__}: {shortened(model)}{hint}")
     return _unwrapped(model)
 
 
@@ -221,6 +233,8 @@ def _note_shapes(inputs: tuple[Any, ...], error: Exception) -> None:
             f"the input {inputs!r} was taken for {len(inputs)} inputs; a shape has whole numbers only, such as "
             "(1, 3, 224, 224)",
         )
+    if "ndarray" in str(error):
+        add_note(error, "NumPy arrays are no tensors: pass torch.from_numpy(array) for each")
     shape = next(
         (each for each in inputs if isinstance(each, (tuple, list)) and each and all(type(at) is int for at in each)),
         None,
@@ -233,13 +247,25 @@ def _note_shapes(inputs: tuple[Any, ...], error: Exception) -> None:
         )
 
 
+def _note_dtype(inputs: tuple[Any, ...], error: Exception) -> None:
+    """Add a hint to what an embedding says that was given floats, as a shape stands for."""
+    floats = [each for each in inputs if isinstance(each, torch.Tensor) and each.is_floating_point()]
+    if floats and "'indices'" in str(error) and "Long" in str(error):
+        sizes = tuple(floats[0].shape)
+        add_note(
+            error,
+            "token ids are whole numbers, and a shape stands for float32: pass "
+            f"torch.zeros({sizes}, dtype=torch.int64), or type --input {','.join(map(str, sizes))}:int64",
+        )
+
+
 def _note_batch(error: Exception) -> None:
     """Add a hint to what a batch norm says that has one value for each channel."""
     if "more than 1 value per channel" in str(error):
         add_note(error, "in training a batch norm takes statistics of the batch: give a batch of 2 or more")
 
 
-def _say_if_positional(model: torch.nn.Module, given: Mapping[str, Any], error: TypeError) -> None:
+def say_if_positional(model: torch.nn.Module, given: Mapping[str, Any], error: TypeError) -> None:
     """Explain a dict whose keys the forward does not take: it may be meant as the one positional input."""
     try:
         takes = inspect.signature(model.forward).parameters
@@ -254,16 +280,44 @@ def _say_if_positional(model: torch.nn.Module, given: Mapping[str, Any], error: 
 
 
 #: Names that other tools have for the input of a model.
-_ELSEWHERE = frozenset(
-    "args data dummy_input example_inputs image_size img_size input input_data input_dims input_res input_shape "
-    "input_size inputs sample_inputs shape size tensors x".split()
+_ELSEWHERE = re.compile(
+    r"(args|batch|data|dummy|image|img|inp|inputs?|in|kwargs|sample|shape|size|tensors?|x)"
+    r"|(batch|dummy|example|image|img|in|input|sample)_(args?|batch|constructor|data|dims|ids|inputs?|kwargs|res|shape|size|tensors?)"
+)
+
+#: Names that other tools have for what tables show.
+_OF_TABLES = frozenset(
+    "as_strings col_names col_width columns depth detailed max_depth module_depth output_as_string output_precision "
+    "print_detailed print_per_layer_stat print_profile print_results row_settings sort top top_modules".split()
 )
 
 
-def _refuse(name: str) -> NoReturn:
-    if name in _ELSEWHERE:
+def _refuse(model: object, name: str) -> NoReturn:
+    """Say what to type in place of an argument that there is not.
+
+    Raises:
+        InputError: it is the input under another name.
+        TypeError: it is another.
+    """
+    if _ELSEWHERE.fullmatch(name) or name in _parameters(model):
         raise InputError(f"profile has no {name}=; the input is its second argument, tensor=, and may be {FORMS}")
-    raise TypeError(f"profile() got an unexpected keyword argument {name!r}")
+    hint = str(UnknownNameError("argument", name, _ARGUMENTS)).partition(". ")[2]
+    if name in _OF_TABLES:
+        hint = "Tables are made of what it returns: layers.summary('text', 'clever', depth=1)"
+    elif name == "device":
+        hint = "It runs on no device: leave it out"
+    raise TypeError(f"profile() got an unexpected keyword argument {name!r}. {hint}")
+
+
+def _parameters(model: object) -> Iterable[str]:
+    """Names of the inputs of a model, as far as they are known."""
+    try:
+        return inspect.signature(model.forward).parameters if isinstance(model, torch.nn.Module) else ()
+    except (TypeError, ValueError):
+        return ()
+
+
+_ARGUMENTS = tuple(inspect.signature(profile).parameters)[:-1]
 
 
 def _unwrapped(model: torch.nn.Module) -> torch.nn.Module:
@@ -272,7 +326,3 @@ def _unwrapped(model: torch.nn.Module) -> torch.nn.Module:
         return _unwrapped(model.module)
     original = getattr(model, "_orig_mod", None)  # torch.compile
     return model if original is None else _unwrapped(original)
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -143,7 +143,7 @@ def _here(
     try:
         from pebble import ProcessExpired, ProcessPool
     except ModuleNotFoundError as error:
-        raise MissingExtraError("pebble", "survey", "a survey") from error
+        raise MissingExtraError("pebble", "a survey") from error
     # A forked torch hangs when it had threads.
     pool = ProcessPool(workers, initializer=_prepare, context=multiprocessing.get_context("spawn"))
     try:
@@ -246,7 +246,7 @@ def _there(
     try:
         from distributed import Client, as_completed
     except ModuleNotFoundError as error:
-        raise MissingExtraError("distributed", "dask", "a survey on a cluster") from error
+        raise MissingExtraError("distributed", "a survey on a cluster") from error
     try:
         client = Client(scheduler, timeout=10)
     except (OSError, ValueError) as error:
@@ -299,7 +299,7 @@ def frame(entries: Iterable[Entry]) -> pd.DataFrame:
     try:
         import pandas as pd
     except ModuleNotFoundError as error:
-        raise MissingExtraError("pandas", "report", "a survey as Parquet or CSV") from error
+        raise MissingExtraError("pandas", "a survey as Parquet or CSV") from error
     # Start with objects: pandas would turn integers beside a missing one into floats, and round them.
     made = pd.DataFrame([_stored({"zoo": each.zoo, **each.to_dict()}) for each in entries], dtype=object)
     return made.astype(dict.fromkeys((figure.name for figure in shown_in("survey")), "Int64"))
@@ -334,7 +334,7 @@ def write(entries: Iterable[Entry], path: Path) -> None:
             else:
                 table.to_parquet(beside, index=False)
     except ImportError as error:
-        raise MissingExtraError("pyarrow", "report", "a survey as Parquet") from error
+        raise MissingExtraError("pyarrow", "a survey as Parquet") from error
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 

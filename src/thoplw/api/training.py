@@ -98,7 +98,7 @@ def profile_training(
         Exception: what model, loss and optimizer raise comes through unchanged.
     """
     if step is not None and any(each is not None for each in (loss, optimizer, autocast, clip, scaler)):
-        raise InputError("step= does all by itself: leave loss, optimizer, autocast, clip and scaler out")
+        raise InputError("step= is the whole training step: leave loss, optimizer, autocast, clip and scaler out")
     if type(accumulate) is not int or accumulate < 1:
         raise InputError(f"accumulate={accumulate!r}: give 1 or more forwards and backwards before an update")
     if isinstance(loss, str) and loss != "sum":
@@ -110,7 +110,7 @@ def profile_training(
     if clip is not None and not (isinstance(clip, (int, float)) and 0 < clip < math.inf):
         raise InputError(f"clip={clip}: give a norm above 0")
     if optimizer is None and is_scaled(scaler):
-        raise InputError("scaler= makes the gradients smaller again that an optimizer takes: give optimizer=")
+        raise InputError("scaler= unscales gradients for an optimizer, and there is none: give optimizer=")
     if device is not None and device not in DIALECTS:
         raise UnknownNameError("device", device, DIALECTS)
     with without_collection():

@@ -1,7 +1,7 @@
-"""Abstract tensors: shape, strides, dtype and a device to show, but no storage.
+"""Abstract tensors: they have a shape, strides, a dtype and a device, but no storage.
 
-They are what a model computes with while it is profiled. Operators on them are answered by the dispatch mode of
-:mod:`thoplw.capture`; outside of it an abstract tensor can tell its shape and nothing else.
+A model computes with them while it is profiled. The dispatch mode of :mod:`thoplw.capture` answers the operators on
+them. Outside of that mode an abstract tensor can tell its shape and nothing else.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from thoplw.errors import DataDependentError
 from thoplw.record import TensorSpec
 from thoplw.shapes.common import dense
 
-#: Classes of tensors that bring no operators of their own.
+#: The classes of plain tensors, which replace no operator.
 PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 
 
-#: Real tensors may have this many elements; what would have more is abstract, as its values are not worth the memory.
+#: The most elements that a real tensor of a run may have. A larger one is abstract, to save memory.
 REAL_LIMIT = 2**22
 
 
@@ -52,16 +52,16 @@ class AbstractTensor(torch.Tensor):
     Attributes:
         spec: shape, dtype and strides, as records keep them.
         token: identity of ``spec``, for keys.
-        assumed: gives the values that are taken for granted, if any are, and has that noted.
-        places: in how many places a mask is taken to hold, once that was asked.
-        shown: its class, as ``x.__class__`` and ``isinstance`` tell it.
-        memory: what it shares with its views, in a run that watches memory (:mod:`thoplw.capture.ledger`) or follows
-            storages (:mod:`thoplw.capture.storages_run`).
+        assumed: notes the assumption and returns the assumed values; ``None`` if nothing is assumed of them.
+        places: at how many places a mask is assumed to be true; ``None`` until that was asked.
+        shown: the class that ``x.__class__`` and ``isinstance`` see.
+        memory: the memory that it shares with its views, in a run that watches memory (:mod:`thoplw.capture.ledger`) or
+            follows storages (:mod:`thoplw.capture.storages_run`).
     """
 
-    __slots__ = ("spec", "token")  # what all have needs no dictionary
+    __slots__ = ("spec", "token")  # every tensor has these; in slots they need no dictionary
 
-    # Bypassing __torch_function__ keeps an operator on an abstract tensor as cheap as on a plain one.
+    # Without __torch_function__ an operator on an abstract tensor is as cheap as on a plain one.
     __torch_function__ = no_torch_function
 
     spec: TensorSpec
@@ -75,27 +75,27 @@ class AbstractTensor(torch.Tensor):
     def __torch_dispatch__(  # type: ignore[override] # torch types the disabled default of it
         cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """Refuse operators outside of a run; tensors of other classes may still answer them."""
+        """Refuse operators outside of a run, unless an argument of another class may answer them."""
         if any(not issubclass(each, AbstractTensor) for each in types):
             return NotImplemented
         raise DataDependentError(
             f"{func} was called, outside of the run, on a tensor of the run, which has a shape but no values. "
-            "Inside custom_ops, read shapes only (x.shape, x.numel()). A thread that was there before the run cannot "
+            "Inside custom_ops, read shapes only (x.shape, x.numel()). A thread that existed before the run cannot "
             "take part in it. execute=True gives real tensors."
         )
 
     @property
     def __class__(self) -> type:
-        """Show the model a plain tensor, or the class of ``as_subclass``."""
+        """The class that the model sees: that of a plain tensor, or the one given to ``as_subclass``."""
         return self.shown
 
     @__class__.setter
     def __class__(self, cls: type) -> None:
-        """Show another class; ``torch.utils.swap_tensors`` does so just before two tensors change shapes, too."""
+        """Show another class. ``torch.utils.swap_tensors`` sets it just before it swaps the shapes of two tensors."""
         self.shown = cls
         other, specs = swapped_with(self), getattr(running_mode(), "specs", None)
         if other is not None and specs is not None:
-            # The other one may have been told its new spec already, and still has its old shape.
+            # The spec of the other tensor may be new already, while its shape is still the old one.
             self.spec = specs.make(tuple(other.shape), other.dtype, other.stride())
             self.token = id(self.spec)
 
@@ -119,7 +119,7 @@ class AbstractTensor(torch.Tensor):
         """Return an alias that shows another class, if that class adds no methods or attributes.
 
         Raises:
-            DataDependentError: it adds some.
+            DataDependentError: the class adds methods or attributes.
         """
         if not vars(cls).keys() <= _EMPTY_CLASS or cls.__base__ is not torch.Tensor:
             raise DataDependentError(
@@ -149,7 +149,7 @@ class AbstractTensor(torch.Tensor):
         self.memory = data.memory
 
     def change_shape(self, spec: TensorSpec) -> None:
-        """Have another shape from now on, as after ``squeeze_``, which no meta kernel of torch 2.0 can do."""
+        """Change the shape in place, as ``squeeze_`` does; no meta kernel of torch 2.0 can do that."""
         assumed, places, memory = self.assumed, self.places, self.memory
         become(self, abstract(spec, self.device))
         self.assumed, self.places, self.memory = assumed, places, memory
@@ -174,7 +174,7 @@ class AbstractTensor(torch.Tensor):
         """Refuse: the receiver would read memory that does not exist."""
         raise _no_values("__dlpack__()", self)
 
-    # These go through the memory without asking anybody: where there is none, the process would end.
+    # These methods read the memory without an operator. Without a memory they would crash the process.
 
     def apply_(self, function: Any) -> Any:
         """Refuse: there are no values."""
@@ -192,15 +192,15 @@ class AbstractTensor(torch.Tensor):
         """Do nothing, as torch does on a GPU: there is no memory to share."""
         return self
 
-    # Where in which memory it would lie, nothing tells: zero for all would have tensors share what they do not share.
+    # Nothing tells where the tensor would lie in memory. If all answered zero, tensors would seem to share memory.
 
     def data_ptr(self) -> int:
-        """Refuse, as there is no memory, unless only its alignment is asked for."""
+        """Refuse, as there is no memory, unless the caller only checks the alignment."""
         if asked_for_alignment():
             return 0
         raise _no_memory("data_ptr()", self)
 
-    # Functions of torch that are written in Python ask, and do no more with the answer than hand it on.
+    # Functions of torch that are written in Python call these two, and only pass the answer on.
 
     def storage_offset(self) -> int:
         """Refuse, as there is no memory, unless torch's own code asks."""
@@ -245,7 +245,7 @@ class _Empty(torch.Tensor):
     """A class that adds nothing to that of tensors."""
 
 
-#: What a class has in any case.
+#: The attributes that every class has.
 _EMPTY_CLASS = frozenset(vars(_Empty))
 
 
@@ -264,7 +264,7 @@ def _no_values(what: str, tensor: torch.Tensor) -> DataDependentError:
 
 
 def _noted(message: str) -> DataDependentError:
-    """Return an error after noting it in the current run, as these methods do not reach the run."""
+    """Return an error after noting it in the current run, which these methods do not go through."""
     error = DataDependentError(message)
     noted = getattr(running_mode(), "refuse", None)
     if noted is not None:
@@ -277,10 +277,10 @@ _Looks = tuple[tuple[int, ...], torch.dtype, tuple[int, ...], Fraction | int]
 
 
 class _Known(dict[_Looks, TensorSpec]):
-    """Specs by what they say; one that is not there is made as it is asked for.
+    """Shape, dtype, strides and density -> spec; a missing one is made when it is looked up.
 
     Attributes:
-        valueless: as for :class:`Specs`.
+        valueless: see :class:`Specs`.
     """
 
     def __init__(self) -> None:
@@ -289,15 +289,15 @@ class _Known(dict[_Looks, TensorSpec]):
 
     def __missing__(self, looks: _Looks) -> TensorSpec:
         shape, dtype, strides, density = looks
-        # A torch.Size is a tuple, and finds one as a key; records keep plain ones.
+        # A torch.Size equals the tuple in a key. Records keep plain tuples.
         spec = TensorSpec(shape=tuple(shape), dtype=str(dtype)[6:], strides=strides, density=density)
         self[spec.shape, dtype, strides, density] = spec
         self.judge(spec, dtype)
         return spec
 
     def judge(self, spec: TensorSpec, dtype: torch.dtype) -> None:
-        """Note whether the values of such a tensor, if it has any, may not steer a model."""
-        # Tensors without strides are no abstract ones: see thoplw.capture.sparse.
+        """Add a spec to ``valueless`` if its tensors may not steer a model."""
+        # Tensors without strides stay real: see thoplw.capture.sparse.
         if not may_steer(dtype, spec.numel) and (spec.strides or not spec.shape):
             self.valueless.add(id(spec))
 
@@ -307,7 +307,7 @@ _STRIDED = frozenset({torch.strided})
 
 
 class Specs:
-    """One :class:`TensorSpec` per distinct shape, dtype and strides, so that specs can be told apart by identity.
+    """One :class:`TensorSpec` for all equal tensors of a run, so that specs can be compared by identity.
 
     Attributes:
         valueless: identities of the specs whose tensors may not decide control flow, even if they have values.
@@ -320,9 +320,10 @@ class Specs:
         self._apart: list[TensorSpec] = []
 
     def of(self, tensor: torch.Tensor) -> TensorSpec:
-        """The spec of a real, meta or abstract tensor. Sparse ones and others without strides have ``()``.
+        """Return the spec of a real, meta or abstract tensor.
 
-        A nested tensor looks like its rows, one after the other.
+        A sparse tensor, or any other without strides, has strides ``()``. The spec of a nested tensor is that of its
+        rows, concatenated.
         """
         if type(tensor) is AbstractTensor:
             return tensor.spec
@@ -334,7 +335,7 @@ class Specs:
         return self.make(tuple(tensor.shape), tensor.dtype, (), stored)
 
     def of_all(self, tensors: list[torch.Tensor]) -> list[TensorSpec]:
-        """The spec of each of many tensors: weights, most of which look like another one."""
+        """Return the spec of each of many tensors, such as all weights of a model. This is faster than :meth:`of`."""
         if not PLAIN.issuperset(map(type, tensors)) or not _STRIDED.issuperset(map(_LAYOUT, tensors)):
             return list(map(self.of, tensors))
         known = self._known
@@ -349,7 +350,10 @@ class Specs:
         return self.of(rows_of(tensor)) if is_jagged(tensor) else self.of_parts(sizes_of_nested(tensor), tensor.dtype)
 
     def of_parts(self, sizes: torch.Tensor, dtype: torch.dtype) -> TensorSpec:
-        """Return one spec for tensors of ``[N, rank]`` sizes: of their rows, or of their elements if more varies."""
+        """Return one spec for tensors whose sizes are ``[N, rank]``: that of all rows, or of all elements.
+
+        Rows are concatenated if only the first dimension varies; otherwise the elements are counted in one dimension.
+        """
         rows, *others = sizes.unbind(1)
         if all(bool((each == each[0]).all()) for each in others):
             shape = int(rows.sum()), *(int(each[0]) for each in others)
@@ -360,23 +364,23 @@ class Specs:
     def make(
         self, shape: tuple[int, ...], dtype: torch.dtype, strides: tuple[int, ...], density: Fraction | int = 1
     ) -> TensorSpec:
-        """The one spec with these properties."""
+        """Return the one spec with these properties."""
         return self._known[shape, dtype, strides, density]
 
     def knows(self, spec: TensorSpec) -> bool:
-        """Whether a spec is one of these."""
+        """Return whether a spec belongs to this run."""
         return any(spec is known for known in (*self._known.values(), *self._apart))
 
     def apart(self, spec: TensorSpec) -> TensorSpec:
-        """A spec that looks like another, and can be told from it: it is shared with nothing."""
+        """Return a spec that equals another but has an identity of its own, so that its tensor can be recognised."""
         twin = replace(spec)
         self._apart.append(twin)
         self._known.judge(twin, dtype_of(twin))
         return twin
 
     def intern(self, spec: TensorSpec) -> TensorSpec:
-        """The one spec equal to ``spec``, which may come from anywhere."""
-        if spec.values is not None:  # these are few, and nobody looks for them by their looks
+        """Return the one spec of this run that equals ``spec``, which may come from anywhere."""
+        if spec.values is not None:  # specs with values are few, and not in _known
             return self._with_values.setdefault(spec, spec)
         key = (spec.shape, dtype := dtype_of(spec), spec.strides, spec.density)
         known = self._known.get(key)
@@ -406,5 +410,5 @@ def dtype_of(spec: TensorSpec) -> torch.dtype:
 
 
 def may_steer(dtype: torch.dtype, numel: int) -> bool:
-    """Whether values of this dtype and number may decide control flow: small integer and boolean tensors."""
+    """Return whether a tensor may decide control flow: one of integers or booleans that is not too large."""
     return not (dtype.is_floating_point or dtype.is_complex or numel > REAL_LIMIT)

@@ -1,12 +1,12 @@
 """Run on abstract tensors, by three laws.
 
-- What touches an abstract tensor gives abstract tensors, shaped by a rule of :mod:`thoplw.shapes`, or else by torch's
-  own meta kernel. The answer is remembered by operator and input specs, as models repeat themselves.
-- What touches real tensors only (token ids, masks, positions, shape arithmetic) is executed, so that its values can
+- An operator on an abstract tensor returns abstract tensors. A rule of :mod:`thoplw.shapes` gives their shapes, or
+  else torch's own meta kernel. The answer is remembered by operator and input specs, because models repeat themselves.
+- An operator on real tensors alone (token ids, masks, positions, shape arithmetic) is executed, so that its values can
   steer the model. It is recorded like any other operator.
 - Floating-point parameters and buffers of the model are abstract wherever they live, and no operator writes to a
-  tensor of the model. A real tensor that should have been written something abstract has no known values any more, and
-  counts as abstract from then on ("tainted").
+  tensor of the model. If an operator should write something abstract to a real tensor, the values of that tensor are
+  *lost*: from then on it counts as abstract.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from thoplw.capture import higher_order, meta_kernel, nested, sparse, trial
 from thoplw.capture.abstract import REAL_LIMIT, AbstractTensor, abstract, may_steer
 from thoplw.capture.data_dependent import ASSUMPTIONS, Decisions, has_masks, take_for_granted
 from thoplw.capture.density import density_after, with_density
+from thoplw.capture.distributed import refuse_split
 from thoplw.capture.known_values import KnownValues
 from thoplw.capture.lengths import with_lengths
 from thoplw.capture.memo import Answer, Memo, Operator
@@ -35,12 +36,12 @@ from thoplw.capture.torch_names import named
 from thoplw.errors import InputError, ThoplwError
 from thoplw.record import Call, TensorSpec, TorchName
 
-#: What these return depends on the shape of the tensor that they are given, not on its values.
+#: Operators that read the shape of the tensor that they are given, and not its values.
 _VALUE_FREE = frozenset(
     f"aten.{name}" for name in ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
 )
 
-#: These write to a tensor what it is part of, and not its values, whatever their schema says.
+#: Operators that do not change the values of a tensor, although their schema says that they write to it.
 _WRITES_NO_VALUES = frozenset({"aten.detach_"})
 
 _ABSTRACT, _REAL, _STRIDELESS = 1, 2, 4
@@ -49,7 +50,7 @@ _INTS, _ABSTRACTS = {int}, {AbstractTensor}
 
 _TOKEN = attrgetter("token")
 
-#: What records keep as it is, most often.
+#: The most frequent classes whose objects stay as they are in records.
 _NUMBERS = frozenset({int, float, bool, type(None)})
 
 
@@ -57,7 +58,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
     """Answer every operator that touches an abstract tensor from shapes alone; execute the others.
 
     Attributes:
-        memo: what operators answered so far.
+        memo: the answers of operators so far.
     """
 
     executes = False
@@ -71,13 +72,13 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         self._decisions = Decisions(self._values)
         self._memories = Memories()
         self._made: list[weakref.ref[torch.Tensor]] = []
-        self._new = set[int]()  # the memories of these
-        # Asked for with every weight that an operator takes.
+        self._new = set[int]()  # the memories of the tensors in _made
+        # Looked up for every weight that an operator is given, hence no attribute of an attribute.
         self._weights = self.weights.specs
         self._valueless = self.specs.valueless
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Inputs are abstract but for small integers and booleans."""
+        """Return an abstract tensor for an input; a copy of it if it is a small tensor of integers or booleans."""
         if tensor.is_nested and not is_jagged(tensor):
             return nested.entered(self, tensor)
         if is_jagged(tensor):
@@ -89,11 +90,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         return super().enter(tensor)
 
     def has_values(self, tensor: torch.Tensor) -> bool:
-        """Whether a tensor has values, which nothing was to overwrite."""
+        """Return whether a tensor has values, and none of them is lost."""
         return self._values.has(tensor)
 
     def thaw(self, value: Any) -> Any:
-        """Records as arguments again: abstract tensors for specs, what is torch's for names."""
+        """Turn what a record keeps into arguments again: specs into abstract tensors, names into objects of torch."""
         if isinstance(value, TensorSpec):
             return abstract(self.specs.intern(value), self.device)
         if isinstance(value, (tuple, list)):
@@ -114,7 +115,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         parts: list[Any] = []
         kinds = 0
         for value in args:
-            cls = type(value)  # the two that most arguments have need no call
+            cls = type(value)  # most arguments are of these two classes: they need no call of _read
             if cls is AbstractTensor:
                 parts.append(value.token)
                 kinds |= _ABSTRACT
@@ -150,7 +151,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             answer = self._first_time(operator, args, kwargs, key, kinds)
             if type(answer) is not Answer:
                 return answer
-        # From here on as fast as can be: most calls of a model are not the first of their kind.
+        # The lines below are written for speed: most calls of a model are not the first of their kind.
         self.steps.append((answer.call, -1 if self.scopes is None else self.scopes.current))
         if answer.wrapper is not None:
             tensor = make_wrapper(AbstractTensor, *answer.wrapper)
@@ -169,12 +170,12 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         return tensor
 
     def _read(self, value: Any, parts: list[Any]) -> int:
-        """Append to ``parts`` what tells an argument from others; return which kinds of tensor are in it."""
+        """Append the key of an argument to ``parts``; return which kinds of tensor are in the argument."""
         cls = type(value)
         if cls is int or value is None:
             parts.append(value)
         elif cls is bool or cls is float or cls is complex:
-            parts.append((cls, value))  # 1, 1.0 and True are equal, yet not the same argument
+            parts.append((cls, value))  # 1, 1.0 and True are equal, but different arguments
         elif cls is list or cls is tuple:
             classes = {*map(type, value)}
             if classes == _INTS:
@@ -201,10 +202,12 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 return _ABSTRACT
             if value.layout is not torch.strided or value.is_nested:
                 return _STRIDELESS
+            if spec is None:
+                refuse_split("a tensor that the forward takes", (cls,))
             parts.append(id(self.specs.of(value)))
             return _ABSTRACT if value.is_meta or self._values.are_lost(value) else _REAL
         else:
-            # What has no hash is like nothing that came before: no answer to it is found again.
+            # An argument without a hash gets a key that is never found again.
             parts.append(object() if cls.__hash__ is None else value)
         return 0
 
@@ -225,16 +228,16 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         return True
 
     def save(self, tensor: torch.Tensor) -> None:
-        """Save what a tensor holds, unless the run itself made it."""
+        """Save the values of a tensor, unless the run itself made it."""
         if type(tensor) is not AbstractTensor and memory_of(tensor) not in self._new:
             self._memories.save((tensor,))
 
     def finish(self) -> None:
-        """Put back what was written to."""
+        """Put back the values of the tensors that were written to."""
         self._memories.put_back()
 
     def made(self) -> list[torch.Tensor]:
-        """The tensors with values that are still there, once values were assumed or lost: others follow from these."""
+        """Return the tensors that the run made, if values were assumed or lost: their values may follow from these."""
         if not (self.assumptions or self._values.any_lost):
             return []
         return [tensor for reference in self._made if (tensor := reference()) is not None]
@@ -242,13 +245,15 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
     def execute(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], records: dict[int, Call] | None = None
     ) -> Any:
-        """Run an operator for real. Models on the meta device ask for results there: they go where the inputs are.
+        """Run an operator for real, and record it.
+
+        A model on the meta device asks for tensors on that device; it gets them on the device of the inputs.
 
         Args:
             func: the operator.
             args: its positional arguments.
-            kwargs: its other arguments.
-            records: the records of calls with arguments like these, by what they returned, if such calls are known.
+            kwargs: its keyword arguments.
+            records: the calls so far with equal arguments, by the identity of the spec that they returned.
         """
         if torch.device in map(type, (*args, *kwargs.values())):
             args = tuple(map(self._on_device, args))
@@ -268,13 +273,13 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         return self.device if isinstance(value, torch.device) and value.type == "meta" else value
 
     def _note_made(self, output: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Note the tensors that an operator made in memory of their own."""
+        """Note the tensors that an operator made, in new memory."""
         given = [*tensors_in(args), *tensors_in(kwargs)]
         before = {*map(id, given)}
         returned = [tensor for tensor in tensors_in(output) if id(tensor) not in before]
         if returned:
             old = {*map(memory_of, given)} - self._new
-            # What was assumed of values may lie where something was that the run made: a memory is told by its place.
+            # A memory is known by its address, and a new tensor may lie where an earlier tensor of the run was.
             for tensor in returned:
                 memory = memory_of(tensor)
                 if memory not in old:
@@ -282,7 +287,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                     self._made.append(weakref.ref(tensor))
 
     def _without_strides(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Answer an operator that is given a sparse or nested tensor; jagged ones know what to do with their rows."""
+        """Answer an operator that is given a sparse, nested or jagged tensor."""
         if any(map(nested.is_nested, tensors_in((args, kwargs)))):
             return nested.answer(self, func, args, kwargs)
         if any(map(is_jagged, tensors_in((args, kwargs)))):
@@ -294,7 +299,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         return sparse.answer(self, self._values, func, args, kwargs)
 
     def knows(self, value: Any) -> bool:
-        """Numbers, and tensors that have values or are taken to have some."""
+        """Return whether a value is known: that of a number, and of a tensor if it has values or some are assumed."""
         return (
             not isinstance(value, torch.Tensor)
             or self._values.has(value)
@@ -302,9 +307,9 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         )
 
     def whole(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What a shape rule says."""
+        """Return the output that a shape rule gives for an operator that takes functions."""
         target = target_of(func)
-        shaped = shapes.RULES[target](*self.freeze(args[:3])) if target in shapes.RULES else None
+        shaped = shapes.RULES[target](*self.freeze(args)) if target in shapes.RULES else None
         if shaped is None:
             raise self.refuse(
                 InputError(
@@ -317,7 +322,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
     def _first_time(
         self, operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...], kinds: int
     ) -> Any:
-        """What an operator answers from now on; or its output, where that may be another next time."""
+        """Answer a call that is the first of its kind.
+
+        Returns:
+            The answer, which is remembered; or the output itself, if an equal call may have another output.
+        """
         func, target, rule = operator.func, operator.target, operator.rule
         if operator.unusual:
             if nested.makes_nested(func):
@@ -361,11 +370,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         return answer
 
     def _seen(self, value: Any) -> Any:
-        """An argument as records keep it."""
-        if type(value) is list:  # of sizes or tensors, most often
+        """Convert an argument to what records keep."""
+        if type(value) is list:  # most often of sizes or tensors
             classes = {*map(type, value)}
             return tuple(value) if classes == _INTS else self.freeze(value)
-        spec = self._weights.get(id(value))  # known of weights, and asked for most
+        spec = self._weights.get(id(value))  # most other arguments are weights
         return spec if spec is not None and id(spec) in self._valueless else self.freeze(value)
 
     def _check(self, operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -381,7 +390,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         return InputError(f"{func} {self.where()} is refused by torch on real tensors: {reason}")
 
     def _laid_out(self, layout: Any, output: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What a meta kernel returned, with the strides that the kernel for the CPU would give it."""
+        """Return the output of a meta kernel, with the strides that the kernel for the CPU would give it."""
         if isinstance(output, (tuple, list)):
             return tuple(self._laid_out(layout, each, args, kwargs) for each in output)
         if not isinstance(output, torch.Tensor):
@@ -398,7 +407,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         output, parts = self.take_apart(func, args, kwargs)
         self._try(func, args, kwargs, output)
         call = self.call(func, args, kwargs, output, parts)
-        # Values of real tensors may have steered the pieces, or be among what comes out: then nothing can be reused.
+        # If values of real tensors may have steered the pieces, or are in the output, the answer is not remembered.
         pure = kinds == _ABSTRACT and assumed == len(self.assumptions)
         if pure and all(type(tensor) is AbstractTensor for tensor in tensors_in(output)):
             same = meta_kernel.position_of(output, args, kwargs)
@@ -418,7 +427,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         return self.specs.intern(shaped) if type(shaped) is TensorSpec else tuple(map(self._interned, shaped))
 
     def _fill(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Execute an operator that reads no values."""
+        """Execute an operator that reads no values, on zeros in place of unknown values."""
         return self.execute(func, map_tensors(args, self._stand_in), kwargs)
 
     def _stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -426,7 +435,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
 
 def _is_large(tensor: torch.Tensor) -> bool:
-    """Whether a tensor lies in a memory that is not worth saving."""
+    """Return whether a tensor lies in a memory that is too large to save."""
     return tensor.layout is torch.strided and tensor.untyped_storage().nbytes() > 8 * REAL_LIMIT
 
 
@@ -435,7 +444,7 @@ def _is_small_integer(output: Any) -> bool:
 
 
 def _copies_buffer(target: str, args: tuple[Any, ...]) -> bool:
-    """Whether this is how ``copy.deepcopy`` copies a buffer, which insists on a tensor of the same class."""
+    """Return whether ``copy.deepcopy`` copies a buffer by this call. It fails if it gets a tensor of another class."""
     if not args or type(args[0]) is not torch.Tensor:
         return False
     return not args[1] if target == "aten.new_empty" else args[0].is_meta

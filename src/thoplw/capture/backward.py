@@ -1,9 +1,9 @@
-"""Which module does a backward operator belong to?
+"""Tell which module a backward operator belongs to.
 
-Autograd numbers the nodes of its graph as it makes them. Example: while ``layer1.conv`` runs, nodes 17 and 18 are made,
-and later, in the backward pass, whatever node 17 runs belongs to ``layer1.conv``. So it is enough to note the next
-number whenever the module changes. What adds to the ``.grad`` of a weight has no such number: it belongs to the module
-that owns the weight.
+Autograd numbers the nodes of its graph as it makes them. For example, nodes 17 and 18 are made while ``layer1.conv``
+runs. In the backward pass, everything that node 17 runs belongs to ``layer1.conv``. So it is enough to note the next
+number whenever the module changes. An operator that adds to the ``.grad`` of a weight has no such number: it belongs to
+the module that owns the weight.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from thoplw.capture.weights import Weights
 
 
 class MarkedScopes(ModuleScopes):
-    """Scopes that tell which of them made a node."""
+    """Scopes that know which of them made a node of autograd's graph."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take what :class:`ModuleScopes` takes."""
@@ -31,18 +31,18 @@ class MarkedScopes(ModuleScopes):
         self._makers: list[int] = []
 
     def open(self, index: int) -> int:
-        """Open a scope: what nodes are made from now on are its."""
+        """Open a scope, to which the nodes that are made from now on belong."""
         scope = super().open(index)
         self.mark(scope)
         return scope
 
     def close(self, *args: Any, **kwargs: Any) -> None:
-        """Close a scope: what nodes are made from now on are the caller's."""
+        """Close a scope. The nodes that are made from now on belong to its caller."""
         super().close(*args, **kwargs)
         self.mark(self.current)
 
     def mark(self, scope: int, number: int | None = None) -> None:
-        """Note that the nodes from the next one on, or from that of a number, are made by ``scope``."""
+        """Note that ``scope`` makes the nodes from ``number`` on; without a number, from the next node on."""
         number = next_node_number() if number is None else number
         if self._numbers and self._numbers[-1] >= number:
             self._makers[-1] = scope
@@ -51,25 +51,25 @@ class MarkedScopes(ModuleScopes):
             self._makers.append(scope)
 
     def maker_of(self, number: int) -> int:
-        """The scope that made the node of this number; the outermost, for one that was made before."""
+        """Return the scope that made a node, by its number; the outermost for a node from before the run."""
         return self._makers[max(bisect_right(self._numbers, number) - 1, 0)] if self._makers else 0
 
 
 class Owners:
-    """The scopes that tensors belong to by the weight that they stand beside: gradients, and states of optimizers."""
+    """The scope of each weight, and of its gradient and the states that an optimizer keeps for it."""
 
     def __init__(self, weights: Weights, scopes: ModuleScopes) -> None:
         """Prepare, without touching anything."""
         self._weights = weights
         self._scopes = scopes
-        self._modules: dict[int, int] = {}  # of each weight
+        self._modules: dict[int, int] = {}  # identity of a weight -> index of its module
         self._read = 0
-        self._first: dict[int, int] = {}  # of each module, its first scope
+        self._first: dict[int, int] = {}  # index of a module -> its first scope
         self._seen = 0
         self._noted: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
 
     def of(self, tensor: torch.Tensor) -> int | None:
-        """The scope of the module that owns a weight, or what was noted; ``None`` for any other tensor."""
+        """Return the scope of a weight, or of a tensor that was noted; ``None`` for any other tensor."""
         module = self._module_of(id(tensor))
         if module is not None:
             return self._scope_of(module)
@@ -77,16 +77,16 @@ class Owners:
         return found[1] if found is not None and found[0]() is tensor else None
 
     def among(self, values: Iterable[Any]) -> int | None:
-        """The one scope of the tensors that have one, in lists as well; ``None`` where they have several, or none."""
+        """Return the scope of some tensors, at any depth in lists; ``None`` if they have none, or several."""
         scopes = {scope for tensor in tensors_in(tuple(values)) if (scope := self.of(tensor)) is not None}
         return scopes.pop() if len(scopes) == 1 else None
 
     def note(self, tensor: torch.Tensor, scope: int) -> None:
-        """Have a tensor belong to a scope for as long as it is there."""
+        """Note the scope of a tensor, for as long as the tensor exists."""
         self._noted[id(tensor)] = weakref.ref(tensor), scope
 
     def note_gradients(self) -> None:
-        """Have the gradient of each weight belong to the module that owns the weight."""
+        """Note the gradient of each weight, with the scope of the weight."""
         for key, tensor in self._weights.tensors.items():
             if tensor.requires_grad and tensor.is_leaf and tensor.grad is not None:
                 module = self._module_of(key)
@@ -102,7 +102,7 @@ class Owners:
         return self._modules.get(key)
 
     def _scope_of(self, module: int) -> int:
-        """The first call of a module; if it was never called, as its weights are used by what holds it, of that."""
+        """Return the first scope of a module; if it was never called, that of the nearest module that holds it."""
         scopes = self._scopes.scopes
         for at in range(self._seen, len(scopes)):
             self._first.setdefault(scopes[at].module, at)

@@ -126,5 +126,5 @@ def clock_for(device: torch.device, clock: str = "wall") -> Processor | Cuda:
     if device.type == "cpu":
         return Processor(clock)
     if device.type == "cuda":
-        raise InputError(f"clock={clock!r} is of the CPU, and this is on {device}: leave it out")
+        raise InputError(f"clock={clock!r} is a clock of the CPU, and the model is on {device}: leave clock= out")
     raise InputError(f"there are clocks for cpu and cuda, and none for {device}")

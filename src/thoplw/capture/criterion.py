@@ -1,4 +1,4 @@
-"""From what a model returned to a number to be made smaller: the loss, as a module, so that it has a row of its own."""
+"""Compute the loss from what a model returned, in a module, so that it has a row of its own in reports."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import torch
 from thoplw.capture.nesting import tensors_in
 from thoplw.errors import InputError
 
-#: Of what a model returned, and of targets.
+#: A function of what a model returned and of targets.
 Loss = Callable[..., torch.Tensor]
 
-#: What goes by this name in a report.
+#: The path of the loss in reports.
 LOSS_PATH = "(loss)"
 
 
 class Criterion(torch.nn.Module):
-    """Makes the loss; what the loss runs belongs to this, also where it is a module with modules in it.
+    """A module that computes the loss. All that the loss runs belongs to it, even if the loss has modules of its own.
 
     Args:
         loss: function of what the model returns, and of the targets; ``"sum"`` of all that it returns; ``None`` for the
@@ -31,12 +31,12 @@ class Criterion(torch.nn.Module):
 
     def __init__(self, loss: Loss | str | None, targets: tuple[Any, ...], shares: int) -> None:
         super().__init__()
-        self._loss = (loss,)  # in a tuple a module is no part of this
+        self._loss = (loss,)  # in a tuple, so that a module does not become a submodule
         self._targets = targets
         self._shares = shares
 
     def forward(self, output: Any, scaler: Any = None) -> torch.Tensor:
-        """The loss of what a model returned, made larger by a gradient scaler if there is one."""
+        """Return the loss of what a model returned, scaled if there is a gradient scaler."""
         loss = self._of(output)
         if self._shares > 1:
             loss = loss / self._shares
@@ -54,12 +54,12 @@ class Criterion(torch.nn.Module):
 
 
 def shown(value: Any) -> str:
-    """What somebody gave or returned, in words."""
+    """Return what somebody gave or returned, in words."""
     return "nothing" if value is None else f"a {type(value).__name__}"
 
 
 def _checked(loss: Any) -> torch.Tensor:
-    """The loss, if a backward pass can begin at it."""
+    """Return the loss; refuse it if no backward pass can begin at it."""
     if not isinstance(loss, torch.Tensor):
         raise InputError(f"loss= returned {shown(loss)}: return one number as a tensor, as .mean() does")
     if loss.numel() != 1:
@@ -72,10 +72,10 @@ def _checked(loss: Any) -> torch.Tensor:
 
 
 def _own_loss(output: Any) -> torch.Tensor | None:
-    """The loss that a model returns: ``output.loss`` of transformers, a dict of losses, or a number."""
+    """Return the loss that a model returns: ``output.loss`` of transformers, a dict of losses, or a number."""
     loss: Any = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
     if isinstance(loss, torch.Tensor):
-        return loss.sum()  # on several devices it is one number each
+        return loss.sum()  # DataParallel returns one number for each device
     losses = list(output.values()) if isinstance(output, Mapping) else [output]
     return reduce(add, losses) if losses and all(map(_is_loss, losses)) else None
 
@@ -85,11 +85,11 @@ def _is_loss(value: Any) -> bool:
 
 
 def _sum(output: Any) -> torch.Tensor:
-    """The sum of all that a gradient can go back from."""
+    """Return the sum of all outputs that require a gradient."""
     found = [tensor for tensor in tensors_in(output) if tensor.requires_grad]
     if not found:
         raise InputError(
-            "nothing that the model returned requires a gradient, so that there is no backward pass: are all "
-            "parameters frozen, or does the model detach its output? loss= takes a function of what it returns."
+            "nothing that the model returned requires a gradient, so there is no backward pass: are all parameters "
+            "frozen, or does the model detach its output? loss= takes a function of what it returns."
         )
     return reduce(add, (tensor.sum() for tensor in found))

@@ -1,8 +1,8 @@
-"""Answer operators whose result depends on values: an abstract run has none.
+"""Answer operators whose result depends on values, which an abstract run does not have, by an assumption.
 
-For example ``x[mask]`` has as many rows as ``mask`` has places that hold. Each assumption is a sentence, for the
-report, and a function from the operator's arguments to what it returns then. Positions come back as real tensors, so
-that they can go on steering the model.
+For example, ``x[mask]`` has as many rows as ``mask`` has true elements, and every element is assumed to be true. An
+assumption is a sentence, for the report, and a function from the arguments of the operator to its assumed output.
+Positions are returned as real tensors, so that they can go on steering the model.
 """
 
 from __future__ import annotations
@@ -25,28 +25,29 @@ from thoplw.capture.run import Run
 from thoplw.capture.torch_internals import real_type
 from thoplw.errors import DataDependentError
 from thoplw.record import TensorSpec
+from thoplw.traffic.usage import EVENLY
 
 Assume = Callable[..., Any]
 
-#: What is assumed of values, in words, and the values that follow; nothing where none are.
+#: An assumption in words, and the values that are assumed; ``None`` if nothing is assumed.
 Taken = tuple[str, torch.Tensor] | None
 
-#: Said everywhere, as the user may have set another default device.
+#: The device of every tensor made here. It is always named, because the user may have set another default device.
 _HERE = torch.device("cpu")
 
-#: What these return is the value of a tensor of one element.
+#: Operators that return the value of a tensor of one element.
 _READS = frozenset({"aten._local_scalar_dense", "aten.is_nonzero"})
 
-#: What these read of the model's own weights is known: a number, or whether two are equal, as TorchScript asks of the
-#: constants of a graph.
+#: Operators that are executed on weights of the model, whose values are known: they read a number, or tell whether two
+#: tensors are equal, which TorchScript asks of the constants of a graph.
 _READS_OF_WEIGHTS = frozenset({"aten._local_scalar_dense", "aten.equal"})
 
 
 class Decisions:
     """The assumptions that one run makes in place of values.
 
-    A run hands itself to each method, and is not kept: two objects that keep each other stay until garbage is
-    collected, and collection is off meanwhile.
+    A run passes itself to each method, and no attribute refers to it: two objects that refer to each other would stay
+    until garbage is collected, and collection is off during a run.
     """
 
     def __init__(self, values: KnownValues) -> None:
@@ -57,7 +58,7 @@ class Decisions:
         """Return an assumed output of an operator that depends on values.
 
         Raises:
-            DataDependentError: nothing is assumed of it.
+            DataDependentError: there is no assumption for the operator.
         """
         target = target_of(func)
         if target in _READS and type(args[0]) is AbstractTensor and args[0].assumed is not None:
@@ -67,7 +68,7 @@ class Decisions:
         if target == "aten.masked_select":
             if args[1].dtype is not torch.bool:
                 raise RuntimeError(f"masked_select takes a mask of torch.bool, and this one is of {args[1].dtype}")
-            with run:  # an index by a mask, which may be known
+            with run:  # record it as an index by a mask, whose values may be known
                 x, mask = torch.broadcast_tensors(*args[:2])  # type: ignore[no-untyped-call] # torch's own gap
                 return x[mask]
         statement, assumed = self._assume(target, args, kwargs)
@@ -101,7 +102,7 @@ class Decisions:
     def without_masks(
         self, run: Run, x: torch.Tensor, indices: Sequence[torch.Tensor | None]
     ) -> list[torch.Tensor | None]:
-        """Return indices with every boolean mask replaced by the positions where it is true, or may be.
+        """Return indices with every boolean mask replaced by the positions where it is true, or assumed to be.
 
         Raises:
             IndexError: a mask has another shape than the dimensions that it is for.
@@ -135,7 +136,7 @@ def has_masks(indices: Sequence[torch.Tensor | None]) -> bool:
 
 
 def take_for_granted(run: Run, target: str, statement: str, values: torch.Tensor) -> torch.Tensor:
-    """Return assumed values of an output, and note the assumption, as somebody now reads them."""
+    """Note the assumption about an output, whose values somebody reads now, and return the assumed values."""
     run.assume(statement, target)
     return values
 
@@ -145,15 +146,15 @@ def _is_mask(index: torch.Tensor) -> bool:
 
 
 def _made_up(run: Run, tensor: torch.Tensor) -> torch.Tensor:
-    """Turn an assumed result into what the model sees: meta tensors become abstract."""
+    """Turn an assumed output into what the model gets: meta tensors become abstract, others go to the device."""
     return abstract(run.specs.of(tensor), run.device) if tensor.is_meta else tensor.to(run.device)
 
 
 class Positions:
     """Positions at which masks are assumed to be true: the first ones, as many as the density says.
 
-    Counts are whole, and what one mask has too little of the next one like it has more of, so that experts who share
-    1,024 tokens get 1,024 of them together, however many they are.
+    Counts are whole numbers. The fraction that one mask has too few is added to the next mask with the same spec. So
+    experts that share 1,024 tokens get 1,024 of them together, however many experts there are.
     """
 
     def __init__(self) -> None:
@@ -163,8 +164,8 @@ class Positions:
         """``[*] -> [count, rank]``."""
         if density_of(x) == 1:
             return first_positions(tuple(x.shape), x.numel())
-        assert type(x) is AbstractTensor  # or nothing would be known of its density
-        if x.places is None:  # a mask that is asked again answers the same
+        assert type(x) is AbstractTensor  # other tensors have a density of 1
+        if x.places is None:  # else this mask was asked before, and gets the same answer
             due = self._left.get(x.spec, 0) + x.spec.numel * x.spec.density
             x.places = int(due)
             self._left[x.spec] = due - x.places
@@ -172,9 +173,9 @@ class Positions:
 
 
 def first_positions(shape: tuple[int, ...], count: int) -> torch.Tensor:
-    """The first positions in a tensor of some shape, row by row, laid out as torch does: ``[count, rank]``.
+    """Return the first positions in a tensor of some shape, row by row, laid out as torch does: ``[count, rank]``.
 
-    More than memory is for have a shape only, on the meta device.
+    If there are too many for memory, the result is on the meta device.
     """
     if count > _MANY:
         return torch.empty(len(shape), count, dtype=torch.int64, device="meta").t()
@@ -192,7 +193,7 @@ def _boxes(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch
 
 
 def _distinct(x: torch.Tensor, *options: Any, **more: Any) -> tuple[torch.Tensor, ...]:
-    """``[*] -> [N] [*] [N]``: values, and for each element of the input where it went, and how often each came."""
+    """``[*] -> [N] [*] [N]``: the values, the index of each element among them, and how often each value came."""
     values = torch.empty(x.numel(), dtype=x.dtype, device="meta")
     places = torch.empty(tuple(x.shape), dtype=torch.int64, device="meta")
     return values, places, torch.empty(x.numel(), dtype=torch.int64, device="meta")
@@ -201,7 +202,7 @@ def _distinct(x: torch.Tensor, *options: Any, **more: Any) -> tuple[torch.Tensor
 def _distinct_slices(
     x: torch.Tensor, dim: int, ordered: bool = True, *options: Any, **more: Any
 ) -> tuple[torch.Tensor, ...]:
-    """The same of slices along a dimension, with places and counts for each, asked for or not."""
+    """As :func:`_distinct`, of slices along a dimension. Indices and counts are returned even if not asked for."""
     places, counts = (torch.empty(x.shape[dim], dtype=torch.int64, device="meta") for _ in range(2))
     return torch.empty(tuple(x.shape), dtype=x.dtype, device="meta"), places, counts
 
@@ -209,7 +210,7 @@ def _distinct_slices(
 def _distinct_neighbours(
     x: torch.Tensor, inverse: bool = False, counts: bool = False, dim: int | None = None
 ) -> tuple[torch.Tensor, ...]:
-    """The same of neighbours, or of neighbouring slices."""
+    """As :func:`_distinct`, of neighbouring elements or slices."""
     if dim is not None:
         return _distinct_slices(x, dim)
     values, places, times = _distinct(x)
@@ -218,9 +219,9 @@ def _distinct_neighbours(
 
 
 def _least_squares(a: torch.Tensor, b: torch.Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
-    """``[*, M, N] [*, M, K] -> [*, N, K]``, residuals, ranks and singular values, those that the driver gives.
+    """``[*, M, N] [*, M, K] -> [*, N, K]``, residuals, ranks and singular values, as far as the driver returns them.
 
-    Residuals of ``gelsd`` and ``gelss`` are there if all ranks are full: with these the values do decide.
+    ``gelsd`` and ``gelss`` return residuals only if all ranks are full. That depends on values, and is not assumed.
     """
     driver = driver or "gelsy"
     *batch, rows, columns = a.shape
@@ -228,7 +229,7 @@ def _least_squares(a: torch.Tensor, b: torch.Tensor, rcond: float | None = None,
         return NotImplemented
     is_vectors = b.dim() == a.dim() - 1
     sides = 1 if is_vectors else b.shape[-1]
-    # The kernel works in a place for the right sides, column by column, where the solution stays.
+    # The kernel copies the right sides to a buffer, column by column, and leaves the solution in it.
     place = torch.empty(*batch, sides, max(rows, columns), dtype=a.dtype, device="meta").mT[..., :columns, :]
     residuals = torch.empty((*batch, sides) if driver == "gels" and rows > columns else 0, dtype=a.dtype, device="meta")
     ranks = torch.empty(0 if driver == "gels" else batch, dtype=torch.int64, device="meta")
@@ -237,7 +238,7 @@ def _least_squares(a: torch.Tensor, b: torch.Tensor, rcond: float | None = None,
 
 
 def _alignments(probabilities: torch.Tensor, targets: torch.Tensor, steps: Any, lengths: Any, *options: Any) -> Any:
-    """``[T, N, C] [N, S] -> [N] [N, T, 2 S + 1]``: the longest target decides, and is known as a rule."""
+    """``[T, N, C] [N, S] -> [N] [N, T, 2 S + 1]``, where S is the longest target, whose length is usually known."""
     if isinstance(lengths, torch.Tensor):
         if not _has_values(lengths):
             return NotImplemented
@@ -251,7 +252,7 @@ def _alignments(probabilities: torch.Tensor, targets: torch.Tensor, steps: Any, 
 
 
 def _histogram(x: torch.Tensor, weights: torch.Tensor | None = None, minlength: int = 0) -> Any:
-    """``[N] -> [minlength]``: as many of each kind, where it is known how many kinds there are."""
+    """``[N] -> [minlength]``: equally many of each class, if the density tells how many classes there are."""
     if weights is not None or not minlength or density_of(x) != Fraction(1, minlength):
         return NotImplemented
     return _spread(x.numel(), minlength)
@@ -266,12 +267,12 @@ def _spread(total: int, parts: int) -> torch.Tensor:
 
 
 def _holds(x: torch.Tensor) -> torch.Tensor:
-    """``[*] -> []``: a check that fails would end the run."""
+    """``[*] -> []``: true, because the model would raise an error otherwise."""
     return torch.tensor(True, device=_HERE)
 
 
 def _packed(x: torch.Tensor, lengths: torch.Tensor, batch_first: bool) -> Any:
-    """``[T, N, *] [N] -> [sum of lengths, *] [T]``: the lengths decide, and are known as a rule."""
+    """``[T, N, *] [N] -> [sum of lengths, *] [T]``: needs the lengths, which are usually known."""
     if not _has_values(lengths):
         return NotImplemented
     sizes = pack_padded_sequence(torch.empty(*x.shape[:2], 1, device=_HERE), lengths, batch_first).batch_sizes
@@ -279,7 +280,7 @@ def _packed(x: torch.Tensor, lengths: torch.Tensor, batch_first: bool) -> Any:
 
 
 def _padded(x: torch.Tensor, sizes: torch.Tensor, batch_first: bool, value: float, total: int) -> Any:
-    """``[sum of lengths, *] [T] -> [T, N, *] [N]``: the other way round."""
+    """``[sum of lengths, *] [T] -> [T, N, *] [N]``: the inverse of :func:`_packed`."""
     if not _has_values(sizes):
         return NotImplemented
     packed = PackedSequence(torch.empty(x.shape[0], 1, device=_HERE), sizes)
@@ -295,24 +296,21 @@ _EVERY = "every candidate is kept"
 
 _DISTINCT = "all values are distinct"
 
-#: Instead of that, of a mask whose density is known.
-_EVENLY = "routing is spread evenly"
-
 
 def kept(mask: torch.Tensor) -> str:
-    """Return the assumption about the positions at which a mask is true, in words."""
-    return _EVERY if density_of(mask) == 1 else _EVENLY
+    """Return the assumption about the positions at which a mask is true, in words; its density may be known."""
+    return _EVERY if density_of(mask) == 1 else EVENLY
 
 
-#: How many positions are made up, at most: they take 8 bytes for each dimension.
+#: The most positions that are returned as real tensors: each takes 8 bytes for each dimension.
 _MANY = 2**26
 
-#: How many values are made up, at most: counts are of images and of experts.
+#: The most values that are assumed: they count images or experts.
 _FEW = 2**12
 
 
 def values_after(target: str, args: tuple[Any, ...], output: Any) -> Taken:
-    """Return assumed values of an output, and the assumption in words, for when the model reads them."""
+    """Return the assumption about the values of an output in words, and the values, for when the model reads them."""
     values = VALUES.get(target)
     if values is None or not (args and isinstance(args[0], TensorSpec) and isinstance(output, TensorSpec)):
         return None
@@ -320,12 +318,12 @@ def values_after(target: str, args: tuple[Any, ...], output: Any) -> Taken:
 
 
 def _counts(mask: TensorSpec, output: TensorSpec) -> Taken:
-    """Count how often a mask is true, evenly spread over the output."""
+    """Assume that the true elements of a mask are spread evenly over the output of a sum."""
     is_mask = mask.dtype == "bool" or mask.density != 1
     if not is_mask or output.dtype != "int64" or not 0 < output.numel <= _FEW:
         return None
     counts = _spread(round(mask.numel * mask.density), output.numel)
-    return _EVERY if mask.density == 1 else _EVENLY, counts.view(output.shape)
+    return _EVERY if mask.density == 1 else EVENLY, counts.view(output.shape)
 
 
 def _everywhere(mask: TensorSpec, output: TensorSpec) -> Taken:
@@ -335,19 +333,19 @@ def _everywhere(mask: TensorSpec, output: TensorSpec) -> Taken:
 
 
 def _somewhere(mask: TensorSpec, output: TensorSpec) -> Taken:
-    """Assume that every expert gets a token; other code asks how many."""
-    return (_EVENLY, torch.tensor(True, device=_HERE)) if mask.density != 1 and not output.shape else None
+    """Assume that every expert gets a token."""
+    return (EVENLY, torch.tensor(True, device=_HERE)) if mask.density != 1 and not output.shape else None
 
 
-#: Operator -> the values that its output is taken to have.
+#: Operator -> the values that are assumed of its output.
 VALUES: Mapping[str, Callable[[TensorSpec, TensorSpec], Taken]] = MappingProxyType(
     {"aten.all": _everywhere, "aten.any": _somewhere, "aten.sum": _counts}
 )
 
 
-#: Operator -> what is assumed (nothing, where it could not be otherwise), and what it returns then; ``aten.nonzero``
-#: has :class:`Positions`. Of a number that is read nothing is assumed: once it is a Python number, there is no telling
-#: whether it becomes a factor or a length.
+#: Operator -> the assumption in words (empty if the output follows without one), and a function that returns that.
+#: ``aten.nonzero`` has :class:`Positions`. Nothing is assumed of a number that the model reads: nobody can tell whether
+#: it becomes a factor or a length.
 ASSUMPTIONS: Mapping[str, tuple[str, Assume]] = MappingProxyType(
     {
         "aten._ctc_loss": ("", _alignments),
@@ -355,7 +353,7 @@ ASSUMPTIONS: Mapping[str, tuple[str, Assume]] = MappingProxyType(
         "aten._pack_padded_sequence": ("", _packed),
         "aten._pad_packed_sequence": ("", _padded),
         "aten._unique2": (_DISTINCT, _distinct),
-        "aten.bincount": (_EVENLY, _histogram),
+        "aten.bincount": (EVENLY, _histogram),
         "aten.linalg_lstsq": ("", _least_squares),
         "aten.unique_consecutive": (_DISTINCT, _distinct_neighbours),
         "aten.unique_dim": (_DISTINCT, _distinct_slices),

@@ -1,4 +1,4 @@
-"""Track which part of a mask is true: an eighth of a one-hot encoding over 8 classes, say."""
+"""Track which part of a mask is true. For example, an eighth of a one-hot encoding over 8 classes is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.record import Call, TensorSpec
 
-#: Which output has a density, and which; nothing where none is known.
+#: The index of the output that has a density, and the density; ``None`` if none is known.
 Density = tuple[int, Fraction | int] | None
 
 
@@ -42,7 +42,7 @@ def with_density(specs: Specs, call: Call, position: int, density: Fraction | in
 
 
 def _kept_density(x: TensorSpec, args: tuple[Any, ...]) -> Density:
-    """What comes out holds the values that went in, or says of each whether it is this or that."""
+    """The output has the values of the input, or compares each of them with a number."""
     return (0, x.density) if x.density != 1 else None
 
 
@@ -53,7 +53,7 @@ def _one_hot(x: TensorSpec, args: tuple[Any, ...]) -> Density:
 
 
 def _scattered(x: TensorSpec, args: tuple[Any, ...]) -> Density:
-    """Ones, into zeros as a rule."""
+    """Ones are scattered, usually into zeros."""
     known = args[3] == 1 and isinstance(args[2], TensorSpec) and x.numel
     return (0, Fraction(args[2].numel, x.numel)) if known else None
 
@@ -63,7 +63,7 @@ def _positive(x: TensorSpec, args: tuple[Any, ...]) -> Density:
 
 
 def _chosen(x: TensorSpec, args: tuple[Any, ...]) -> Density:
-    """Indices of the best."""
+    """The indices of the largest values: each class is taken to be chosen equally often."""
     several = x.shape[args[2] if len(args) > 2 else -1]
     return (1, Fraction(1, several)) if several else None
 
@@ -74,16 +74,16 @@ def _largest(x: TensorSpec, args: tuple[Any, ...]) -> Density:
 
 
 def _either(mask: TensorSpec, args: tuple[Any, ...]) -> Density:
-    """Whether one of several holds, of which no two hold at once: a token chooses different experts."""
+    """Whether one of several is true, of which no two are true at once: a token chooses different experts."""
     dims = _dims(mask, args)
     several = math.prod(mask.shape[dim] for dim in dims)
     return (0, min(Fraction(1), mask.density * Fraction(several))) if dims and mask.density != 1 else None
 
 
 def _added(mask: TensorSpec, args: tuple[Any, ...]) -> Density:
-    """The same in numbers. Of all tokens: what part of the classes anything falls into.
+    """As :func:`_either`, as numbers. Summed over all tokens, it is the part of the classes that get any token.
 
-    That is all of them, but for the one that some models have more than experts.
+    This is every class, except that some models have one class more than experts.
     """
     dims = _dims(mask, args)
     left = [size for dim, size in enumerate(mask.shape) if dim not in dims]
@@ -94,13 +94,13 @@ def _added(mask: TensorSpec, args: tuple[Any, ...]) -> Density:
 
 
 def _dims(x: TensorSpec, args: tuple[Any, ...]) -> set[int]:
-    """The dimensions that a reduction is over; none where it is over all."""
+    """Return the dimensions over which a reduction goes; nothing if it goes over all."""
     dims = args[1] if len(args) > 1 and args[1] is not None else ()
     return {dim % len(x.shape) for dim in ((dims,) if isinstance(dims, int) else dims)}
 
 
-#: Operator -> which of its outputs has a density, and which. A product with another mask (the capacity of an expert,
-#: say) is taken to leave it.
+#: Operator -> a function that returns which output has a density, and the density. A product with another mask, such as
+#: the capacity of an expert, is taken to leave the density as it is.
 DENSITIES: Mapping[str, Callable[[TensorSpec, tuple[Any, ...]], Density]] = MappingProxyType(
     {
         **{

@@ -1,4 +1,4 @@
-"""What composite operators fall into under autograd on a device, where that is another kernel than on the CPU.
+"""Take composite operators apart, under autograd, into the kernels of a device that differ from those of the CPU.
 
 Below autograd a run sees composites, such as attention, as one operator. Under autograd they fall apart before it sees
 them, and into what depends on the device: with dropout, attention is written out on the CPU, and is one kernel on CUDA,
@@ -20,9 +20,10 @@ from typing import Any
 import torch
 from torch.nn.functional import pad
 
-from thoplw.capture.torch_internals import foreach_on_cpu, kernels_instead
+from thoplw.capture.higher_order import trained_of_scores
+from thoplw.capture.torch_internals import flex_attention_trained, foreach_on_cpu, kernels_instead
 
-#: What a composite is called with -> what its kernels return; ``NotImplemented`` where it falls apart as on the CPU.
+#: From the arguments of a composite to the output of its kernels; ``NotImplemented`` if they are those of the CPU.
 Kernels = Callable[..., Any]
 
 _HALF = (torch.float16, torch.bfloat16)
@@ -41,7 +42,7 @@ def _attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Any:
-    """Flash attention, else the efficient kernel, else written out: ``transformers/cuda/sdp_utils.cpp``."""
+    """Flash attention, else the efficient kernel, else products and a softmax: ``transformers/cuda/sdp_utils.cpp``."""
     width, given = query.shape[-1], (query, key, value)
     fits = all(each.dim() == 4 and each.numel() and each.stride(-1) == 1 for each in given)
     allowed: Any = torch.backends.cuda  # torch leaves its functions untyped
@@ -73,7 +74,7 @@ def _is_flash(
 
 
 def _is_efficient(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> bool:
-    """In pieces of 16 bytes, and with as many heads for keys as for queries."""
+    """Whether the efficient kernel takes these: rows of whole 16 bytes, and as many heads of keys as of queries."""
     aligned = 8 if query.dtype in _HALF else 4
     return (
         query.dtype in (*_HALF, torch.float32)
@@ -84,7 +85,7 @@ def _is_efficient(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -
 
 
 def _added(mask: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-    """A mask as what is added to scores."""
+    """Return a mask as the numbers that are added to scores."""
     if mask.dtype == torch.bool:
         mask = torch.zeros_like(mask, dtype=query.dtype).masked_fill(mask.logical_not(), -torch.inf)
     return mask.expand(*query.shape[:2], query.shape[-2], key.shape[-2])
@@ -106,7 +107,7 @@ def _batch_norm(
     eps: float,
     cudnn_enabled: bool,
 ) -> Any:
-    """That of cuDNN, which makes all three gradients or none: ``Normalization.cpp``."""
+    """The kernel of cuDNN, which computes all three gradients or none: ``Normalization.cpp``."""
     known = running_mean is not None and running_var is not None
     largest = 880_801 if training else 65_535
     if (
@@ -146,7 +147,7 @@ def _recurrent(
     bidirectional: bool,
     batch_first: bool,
 ) -> Any:
-    """All layers and steps in one kernel of cuDNN, which makes the gradient of its input in any case: ``RNN.cpp``."""
+    """One kernel of cuDNN for all layers and steps, which always computes the gradient of its input: ``RNN.cpp``."""
     state, cell = hx if isinstance(hx, (list, tuple)) else (hx, None)
     if not torch.backends.cudnn.enabled or not x.numel() or x.dtype not in _OF_RECURRENT:
         return NotImplemented
@@ -161,7 +162,7 @@ def _recurrent(
     return made[:2] if cell is None else made[:3]
 
 
-#: Types that the recurrent kernels of cuDNN take for certain.
+#: Dtypes that the recurrent kernels of cuDNN take on every GPU.
 _OF_RECURRENT = (torch.float16, torch.float32, torch.float64)
 
 #: Device -> composite operator -> its kernels there.
@@ -184,10 +185,11 @@ DIALECTS: Mapping[str, Mapping[str, Kernels]] = {
 
 @contextmanager
 def spoken(device: str, belongs: Callable[[int], bool]) -> Iterator[None]:
-    """Have composites fall apart as on a device, in the threads that ``belongs`` says yes to."""
+    """Take composites apart as on a device, in the threads for which ``belongs`` is true."""
     dialect = DIALECTS.get(device, {})
     with ExitStack() as stack:
         if dialect:
             stack.enter_context(foreach_on_cpu())
             stack.enter_context(kernels_instead(dialect, lambda: belongs(get_ident())))
+            stack.enter_context(flex_attention_trained(lambda: belongs(get_ident()), trained_of_scores))
         yield

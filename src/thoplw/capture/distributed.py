@@ -14,6 +14,9 @@ from thoplw.errors import InputError
 #: Classes of tensors that are a part of a whole.
 _TENSORS = frozenset({"DTensor"})
 
+#: Classes of modules that every process has a copy of, which they make equal when they are first called.
+_COPIES = "torch.distributed._composable.replicate:DDP"
+
 #: Classes of modules that gather their weights when they are called, and give them up again.
 _MODULES = frozenset({"FSDPModule", "FullyShardedDataParallel"})
 
@@ -25,6 +28,21 @@ def is_split(cls: type) -> bool:
         base.__module__.startswith("torch.distributed.") and base.__name__ in _TENSORS | _MODULES
         for base in cls.__mro__
     )
+
+
+def refuse_copies(classes: Iterable[type]) -> None:
+    """Refuse to run without arithmetic a model that first exchanges its weights, and cannot go on if that fails.
+
+    Raises:
+        InputError: ``replicate`` was applied to a module of one of these classes.
+    """
+    for cls in classes:
+        if any(f"{base.__module__}:{base.__name__}" == _COPIES for base in cls.__mro__):
+            raise InputError(
+                f"a module is a {cls.__name__}, which exchanges its weights with other processes when it is first "
+                "called, and thoplw does not follow that in a run that computes only shapes. Profile the model before "
+                "replicate is applied, or count it on real tensors with execute=True."
+            )
 
 
 def refuse_split(what: str, classes: Iterable[type]) -> None:

@@ -1,9 +1,9 @@
 """Run a model as it generates: a prefill, then steps, each of which goes on from what the call before it has left.
 
-Example: ``model.generate(ids)`` of transformers calls the model with all ids and an empty cache, then with one id and
-the cache that this call has filled, and so on. What was within reach after a call, in its inputs or its output, and is
-within reach of the next one again, is the state that the calls hand on: the cache. So no class of cache needs to be
-known, nor the name by which a model takes it.
+For example, ``model.generate(ids)`` of transformers calls the model with all ids and an empty cache, then with one id
+and the cache that this call has filled, and so on. The cache is recognised by where it is: its tensors are within reach
+of the inputs or output of one call, and of the inputs of the next. So this works for any class of cache, and for any
+name by which a model takes it.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from thoplw.capture.state import Enough, Watch, fields
 from thoplw.errors import InputError, add_note
 from thoplw.record import Held
 
-#: How often to call, for a prompt of so many positions: the prompt, and the number of steps.
+#: Pairs of the length of a prompt and the number of steps after it.
 Plan = Sequence[tuple[int, int]]
 
-#: Of each prompt in a plan, what each call has left.
+#: For each prompt of a plan, what each call has left.
 States = list[list[tuple[Held, ...]]]
 
 
 class Caller(nn.Module):
-    """A model, and the way in which it is called again and again; its forward goes through a plan.
+    """A model, and a way to call it again and again. The forward of this module goes through a plan.
 
     Attributes:
-        model: what generates.
+        model: the model that generates.
         turns: the modules whose calls are the prefill and the steps.
         batch: the number of sequences.
         longest: the number of positions at the end, for which a static cache has places.
@@ -51,18 +51,19 @@ class Caller(nn.Module):
         self.token = token
 
     def drive(self, length: int) -> Any:
-        """Call the model with a prompt of so many positions, and then with one position after the other.
+        """Call the model with a prompt of ``length`` positions, and then with one position after the other.
 
-        Return what the last call has left, if there is one.
+        Returns:
+            What the last call has left. Most ways to call go on until :class:`Watch` ends them, and return nothing.
         """
         raise NotImplementedError
 
     def ids(self, length: int) -> torch.Tensor:
-        """Tokens, ``[batch, length]``."""
+        """Return tokens, ``[batch, length]``."""
         return torch.full((self.batch, length), self.token)
 
     def forward(self, plan: Plan) -> States:
-        """Go through a plan. One call more begins than it asks for, and ends at once: it shows what was left."""
+        """Go through a plan. One more call than planned begins and ends at once, to show what the last one has left."""
         return [self.round(partial(self._states, length, steps)) for length, steps in plan]
 
     def _states(self, length: int, steps: int) -> list[tuple[Held, ...]]:
@@ -89,7 +90,7 @@ class Caller(nn.Module):
 
 
 class Round(nn.Module):
-    """What calls the model for one prompt: when it is over, no call of the model is open."""
+    """A module that makes the calls for one prompt. When its own call ends, no call of the model is open."""
 
     def forward(self, calls: Callable[[], Any]) -> Any:
         """Make the calls."""
@@ -100,10 +101,10 @@ class Round(nn.Module):
 
 
 class ByForward(Caller):
-    """A model whose forward takes again what it returns: outputs go to the inputs of the same name."""
+    """A model whose forward takes what it has returned: outputs go to the inputs of the same name."""
 
     def drive(self, length: int) -> NoReturn:
-        """Call the forward, and feed it what it returned."""
+        """Call the forward with a prompt, and then with single tokens and what it has returned."""
         takes = inspect.signature(self.model.forward).parameters
         first, *others = takes
         asks = {"use_cache": True} if "use_cache" in takes else {}
@@ -125,7 +126,7 @@ class ByForward(Caller):
 
 
 class ByFunctions(Caller):
-    """A model that functions call: the first gives a state from all tokens, the second the next state from one."""
+    """A model that two functions call: one returns a state for a prompt, the other the next state for one token."""
 
     def __init__(
         self, model: nn.Module, batch: int, longest: int, prefill: Callable[..., Any], step: Callable[..., Any]

@@ -12,7 +12,7 @@ Flex attention stays whole: its record says which part of the scores is computed
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from fractions import Fraction
 from types import MappingProxyType
@@ -24,11 +24,14 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 from thoplw.capture.nesting import map_tensors
 from thoplw.capture.operators import target_of
 from thoplw.capture.run import Run
-from thoplw.capture.torch_internals import kernel_in_python
+from thoplw.capture.torch_internals import flows_before_autograd, kernel_in_python, running_mode
 from thoplw.formulas import FORMULAS
 from thoplw.record import ZERO, Call, Work
 
 _FLEX = "higher_order.flex_attention"
+
+#: Flex attention and its gradient -> position of the block mask.
+_BLOCK_MASKS = MappingProxyType({_FLEX: 4, f"{_FLEX}_backward": 9})
 
 
 def answer(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -52,7 +55,7 @@ def answer(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     if target == _FLEX:
         _note_weights(run, args[0], args[3])
     call = run.call(func, args, kwargs, output)
-    run.record(_with_sparsity(run, call, args) if target == _FLEX else call)
+    run.record(_with_sparsity(run, call, args) if target in _BLOCK_MASKS else call)
     return output
 
 
@@ -151,6 +154,11 @@ CONTROL_FLOW: Mapping[str, Callable[..., Any]] = MappingProxyType(
 )
 
 
+def differentiated(when: Callable[[], bool]) -> AbstractContextManager[None]:
+    """Have autograd see what the functions of control flow run, and not the operator as one, while ``when`` says so."""
+    return flows_before_autograd([target.removeprefix("higher_order.") for target in CONTROL_FLOW], when)
+
+
 def _costliest(run: Run, func: Any, branches: Sequence[Any], operands: Sequence[Any]) -> Any:
     """Rehearse every branch, and run the costliest; the first of equal ones."""
     costs = []
@@ -187,18 +195,28 @@ def _note_weights(run: Run, query: torch.Tensor, of_scores: Callable[..., Any]) 
     del run.refusals[refused:]
 
 
+def trained_of_scores(query: torch.Tensor, of_scores: Callable[..., Any]) -> tuple[torch.Tensor, ...]:
+    """Return one score, if gradients flow through the function of scores, into a table of biases say, else nothing."""
+    run = running_mode()
+    with run.rehearsal(), suppress(Exception):  # the function may refuse plain numbers, as above
+        score = of_scores(query.new_zeros(()), *torch.zeros(4, dtype=torch.int64).unbind())
+        return (score,) if score.requires_grad else ()
+    return ()
+
+
 def _with_sparsity(run: Run, call: Call, args: tuple[Any, ...]) -> Call:
     """Return the record of flex attention, with the computed part of the scores as density of the block counts."""
-    mask = args[4]
-    part = _computed(run, mask, args[0].shape[-2], args[1].shape[-2])
+    where = _BLOCK_MASKS[call.target]
+    part = _computed(run, call.target, args[where], args[0].shape[-2], args[1].shape[-2])
     if part == 1:
         return call
-    counts = run.specs.intern(replace(call.args[4][2], density=part))
-    seen = (*call.args[4][:2], counts, *call.args[4][3:])
-    return replace(call, args=(*call.args[:4], seen, *call.args[5:]))
+    mask = call.args[where]
+    counts = run.specs.intern(replace(mask[2], density=part))
+    seen = (*mask[:2], counts, *mask[3:])
+    return replace(call, args=(*call.args[:where], seen, *call.args[where + 1 :]))
 
 
-def _computed(run: Run, mask: tuple[Any, ...], queries: int, keys: int) -> Fraction | int:
+def _computed(run: Run, target: str, mask: tuple[Any, ...], queries: int, keys: int) -> Fraction | int:
     """Return the part of the scores whose blocks a mask keeps, in part or in full.
 
     Where the mask depends on values, or is too large to be kept, every score is taken for computed, as an assumption.
@@ -211,7 +229,7 @@ def _computed(run: Run, mask: tuple[Any, ...], queries: int, keys: int) -> Fract
     if not queries * keys:
         return 1
     if not all(map(run.knows, tensors)):
-        run.assume("the block mask is not known, so every score is computed", _FLEX)
+        run.assume("the block mask is not known, so every score is computed", target)
         return 1
     sizes = [value for value in mask[6:] if type(value) is int]
     if len(tensors) not in (2, 4) or len(sizes) < 2:

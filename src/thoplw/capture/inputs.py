@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -48,11 +48,11 @@ def arguments(
     Args:
         tensor: a tensor; a tuple or list of positional inputs; a dict of keyword inputs, or another mapping, such as
             what a tokenizer returns; both as :class:`Inputs`; or a shape.
-        forward: what they are arguments of. It says whether a list is one input, see :func:`takes_list`.
-        real: whether the tensor that a shape stands for needs values; they are zeros then.
+        forward: the function that takes them, by which a list may be one input, see :func:`takes_list`.
+        real: whether a shape stands for a tensor of zeros, instead of one without values.
 
     Raises:
-        InputError: it is none of these, or a shape that no tensor has.
+        InputError: ``tensor`` is none of these, or a shape that no tensor can have.
     """
     if isinstance(tensor, torch.Tensor):
         return (tensor,), {}
@@ -71,7 +71,35 @@ def arguments(
         if isinstance(tensor, list) and forward is not None and takes_list(forward, len(tensor)):
             return (tensor,), {}
         return tuple(tensor), {}
-    raise InputError(f"no input to run the model on: got {tensor!r}; give {FORMS}.")
+    raise InputError(f"no input to run the model on: got {shortened(tensor)}{_instead(tensor)}; give {FORMS}.")
+
+
+def _instead(given: Any) -> str:
+    """What to give in place of something that is often given for an input."""
+    kind = type(given)
+    if isinstance(given, torch.nn.Module):
+        return ", a module: the model comes first, and its input second"
+    if kind.__module__ == "numpy":
+        return f", a NumPy array of shape {given.shape}: pass torch.from_numpy(array)"
+    if isinstance(given, str):
+        return ", a text: a shape is a tuple, such as (1, 3, 224, 224)"
+    if given is None:
+        return ", and thoplw.profile(model) tells parameters alone"
+    if isinstance(given, int) and not isinstance(given, bool):
+        return f", a number: a shape is a tuple, such as ({given},)"
+    if isinstance(given, Iterable):
+        return ": make it a list"
+    return ", a function: pass what it returns" if inspect.isfunction(given) else ""
+
+
+def shortened(value: object) -> str:
+    """How a value is written in a message: on one line, and not long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONG else f"{text[: _LONG - 3]}..."
+
+
+#: The most characters of a value that a message quotes.
+_LONG = 60
 
 
 def _zeros(shape: Sequence[int], real: bool) -> torch.Tensor:
@@ -79,15 +107,15 @@ def _zeros(shape: Sequence[int], real: bool) -> torch.Tensor:
         raise InputError(f"a shape has no negative sizes: {shape!r}")
     try:
         return torch.zeros(shape, dtype=torch.float32, device="cpu" if real else "meta")
-    except (TypeError, RuntimeError, OverflowError, MemoryError) as error:  # it is more than 64 bits say, or memory has
+    except (TypeError, RuntimeError, OverflowError, MemoryError) as error:  # larger than 64 bits say, or than memory
         raise InputError(f"torch makes no float32 tensor of shape {shape!r}; give a smaller one") from error
 
 
 def copied(tensor: torch.Tensor) -> torch.Tensor:
     """Copy a tensor with its layout in memory, gaps and repeated elements included.
 
-    Example: a mask of shape ``(4, 6)`` that is expanded from one row, of strides ``(0, 1)``, is copied as six elements
-    of strides ``(0, 1)``, where ``clone`` makes 24 of strides ``(6, 1)``.
+    For example, a mask of shape ``(4, 6)`` that is expanded from one row has strides ``(0, 1)``. It is copied as six
+    elements with these strides; ``clone`` would make 24 elements with strides ``(6, 1)``.
     """
     twin = tensor.clone()
     if tensor.layout is not torch.strided or tensor.is_nested or twin.stride() == tensor.stride():
@@ -99,14 +127,14 @@ def copied(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def takes_list(forward: Callable[..., Any], count: int) -> bool:
-    """Whether a list of so many is one input of a forward, as the pictures that a detection model takes are.
+    """Whether a list of ``count`` items is one input of a forward, such as the pictures for a detection model.
 
-    It is where the first parameter is annotated as a list or named ``images``, and where the forward takes one argument
-    and the list has several. A tuple never is.
+    It is one input if the first parameter is annotated as a list or named ``images``, or if the forward takes one
+    argument and the list has several items. A tuple is never one input.
     """
     try:
         parameters = list(inspect.signature(forward).parameters.values())
-    except (TypeError, ValueError):  # that of a scripted module, say
+    except (TypeError, ValueError):  # for example the forward of a scripted module
         return False
     positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     if not positional or any(each.kind is each.VAR_POSITIONAL for each in parameters):
@@ -119,7 +147,7 @@ def takes_list(forward: Callable[..., Any], count: int) -> bool:
 
 
 def _annotation(parameter: inspect.Parameter) -> str:
-    annotation = parameter.annotation  # a name, where the file says from __future__ import annotations
+    annotation = parameter.annotation  # a string, if the file says from __future__ import annotations
     return annotation if isinstance(annotation, str) else repr(annotation)
 
 
@@ -131,14 +159,14 @@ def entered(
 ) -> Any:
     """Copy inputs of any kind with ``enter(tensor)`` in place of every tensor; the user's objects stay untouched.
 
-    What is one object in the inputs is one in the copy. What cannot be copied (a lock, a generator) is handed on as it
-    is, beside containers whose tensors are replaced.
+    An object that comes twice in the inputs is one object in the copy, too. If the inputs cannot be copied, because of
+    a lock or a generator, for example, only the tensors in their containers are replaced.
 
     Args:
-        inputs: what the forward is to be given.
+        inputs: the inputs of the forward.
         tensors: all tensors inside, by their identity.
-        modules: all modules inside: they are not copied.
-        enter: gives what a tensor is replaced by.
+        modules: all modules inside, by their identity; they are not copied.
+        enter: returns what replaces a tensor.
     """
     memo: dict[int, Any] = {key: enter(tensor) for key, tensor in tensors.items()}
     copies = {**memo, **modules}
@@ -147,5 +175,5 @@ def entered(
             if type(tensor) is torch.Tensor and memo[key] is not tensor and (attributes := vars(tensor)):
                 vars(memo[key]).update(copy.deepcopy(attributes, copies))  # such as x.lengths = [3, 5]
         return copy.deepcopy(inputs, copies)
-    except Exception:  # what a class does to be copied may fail in any way
+    except Exception:  # the __deepcopy__ of a class may fail in any way
         return map_tensors(inputs, lambda tensor: memo[id(tensor)] if id(tensor) in memo else enter(tensor))

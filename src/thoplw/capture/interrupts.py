@@ -1,4 +1,4 @@
-"""Hold interrupts while something is half done: Ctrl-C may come at any time, also while a model is put back."""
+"""Hold interrupts while a model is being changed or restored: Ctrl-C may come at any time."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
-#: Signals that programs handle; some handlers raise exceptions: of Ctrl-C, say, and of timers of the user's.
+#: Signals that programs handle. Some handlers raise exceptions, such as those of Ctrl-C and of a user's timer.
 _SIGNALS = tuple(
     int(getattr(signal, name))
     for name in "SIGINT SIGALRM SIGTERM SIGUSR1 SIGUSR2 SIGHUP SIGQUIT SIGPIPE SIGCHLD SIGWINCH".split()
     if hasattr(signal, name)
 )
 
-#: As ``signal.getsignal``, which looks every answer up among names, and takes ten times as long.
+#: ``signal.getsignal`` without its search for a name, which takes ten times as long.
 _handler_of: Callable[[int], Any] = _signal.getsignal
 
 
 class Interrupts:
-    """A context in which the handlers of signals run only inside of :meth:`let_through`, and late ones at its end.
+    """A context in which handlers of signals run only inside :meth:`let_through`; those that were held run at the end.
 
-    In other threads than the main one there is nothing to hold: Python runs handlers in that one alone.
+    In any thread but the main one this does nothing: Python runs handlers in the main thread only.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Interrupts:
                 if callable(handler):
                     self._before.append((number, handler))
                     signal.signal(number, self._handle)
-                elif handler is not None:  # it stops the process at once, or does nothing
+                elif handler is not None:  # SIG_DFL or SIG_IGN: no Python code runs
                     self._others.append((number, handler))
         except BaseException:
             self._restore()

@@ -1,4 +1,4 @@
-"""Which tensors of an abstract run have values that count."""
+"""Tell which tensors of an abstract run have values that count."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.operators import written
@@ -17,38 +18,40 @@ from thoplw.capture.weights import Weights
 class KnownValues:
     """Tells the tensors whose values may steer the model from those that have a shape only.
 
-    Abstract tensors and tensors on the meta device have no values. Those of floating-point weights do not count. Those
-    of a real tensor are lost once it should have been written something abstract, ``table[:, 0] = x[:, 0]`` say.
+    Abstract tensors and tensors on the meta device have no values. The values of floating-point weights do not count.
+    The values of a real tensor are lost once an operator should write something abstract to it, as
+    ``table[:, 0] = x[:, 0]`` does if ``x`` is abstract.
     """
 
     def __init__(self, specs: Specs, weights: Weights) -> None:
         self._specs = specs
         self._weights = weights
-        self._lost: dict[int, torch.UntypedStorage] = {}  # kept, a memory keeps its identity
+        self._lost: dict[int, StorageWeakRef] = {}  # weak, so that memory is freed and its address is not reused
 
     @cached_property
     def _owned(self) -> frozenset[int]:
-        """The memories of the model's own tensors."""
+        """The addresses of the memories of the model's tensors."""
         return frozenset(map(memory_of, self._weights.tensors.values()))
 
     def has(self, tensor: torch.Tensor) -> bool:
-        """Whether a tensor has values, which nothing was to overwrite."""
+        """Whether a tensor has values, and none of them is lost."""
         return not (type(tensor) is AbstractTensor or tensor.is_meta or self.are_lost(tensor))
 
     def are_lost(self, tensor: torch.Tensor) -> bool:
-        """Whether an operator should have written unknown values to a real tensor."""
+        """Whether the values of a real tensor are lost."""
         if _lacks_memory(tensor):
             return True
         return bool(self._lost) and memory_of(tensor) in self._lost
 
     def lose(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Note that the real tensors among the arguments lack what an operator should have written."""
+        """Note that the real tensors to which an operator writes do not get the values that it should write."""
         for tensor in written(func, args, kwargs):
             if type(tensor) is not AbstractTensor and not tensor.is_meta and tensor.layout is torch.strided:
-                self._lost[memory_of(tensor)] = tensor.untyped_storage()
+                storage = tensor.untyped_storage()
+                self._lost[memory_of(tensor)] = StorageWeakRef(storage)  # type: ignore[no-untyped-call] # torch's own
 
     def keep(self, tensor: torch.Tensor) -> None:
-        """Note that a tensor holds what it held, whatever an operator should have written to it."""
+        """Note that the values of a tensor are known after all."""
         self._lost.pop(memory_of(tensor), None)
 
     def belong_to_the_model(self, tensors: Iterable[torch.Tensor]) -> bool:
@@ -69,7 +72,7 @@ class KnownValues:
 
 
 def _lacks_memory(tensor: torch.Tensor) -> bool:
-    """Whether an ordinary tensor was assigned the ``.data`` of an abstract one: kernels would crash."""
+    """Whether a plain tensor was assigned the ``.data`` of an abstract one; kernels would crash on it."""
     if tensor.layout is not torch.strided or type(tensor) is not torch.Tensor:
         return False
     try:

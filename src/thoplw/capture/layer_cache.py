@@ -1,14 +1,15 @@
-"""Layers of torch that need not be run again when they are called alike.
+"""Repeat the record of a layer of torch when an equal layer is called again.
 
-For example the second ``nn.ReLU()`` of a network, on an input of the same shape, repeats the record of the first. Of a
-module in general nobody can say that a second call does what the first did: its forward may look at anything that
-Python can hold. But the forward of the layers in :data:`LAYERS` is torch's own. It reads what the table names and its
-input, nothing else, and what it runs follows from that. So the first call is run and recorded as any other, and a
-layer of the same class, attributes, specs of weights and spec of input repeats the record.
+For example, the second ``nn.ReLU()`` of a network, on an input of the same shape, repeats the record of the first.
+This would be wrong for modules in general, because the forward of a module may read anything that Python can hold. The
+forward of each class in :data:`LAYERS` is torch's own: it reads its input and what the table names, nothing else. So
+the first call is run and recorded as usual, and a layer with the same class, attributes, specs of weights and spec of
+input repeats that record. If only sizes differ, the layer would run the same operator on other specs: the shape rule of
+the operator then tells the output.
 
-Whatever might make a difference has a layer run as usual: hooks, methods or weights of the instance's own, training
-mode (where batch norm counts the batches that it saw), keyword arguments, autocast, a mode of the user's. Calls reach
-:class:`LayerCache` the way that they reach what ``module.compile()`` made.
+A layer is run as usual when anything might make a difference: hooks, methods or weights that the instance overrides,
+training mode (batch norm counts batches there), keyword arguments, autocast, or a dispatch mode of the user. Calls
+reach :class:`LayerCache` through the attribute in which ``module.compile()`` keeps the compiled call.
 """
 
 from __future__ import annotations
@@ -41,29 +42,31 @@ from thoplw.capture.torch_internals import (
 )
 from thoplw.capture.weights import Weights
 from thoplw.record import Call, TensorSpec
+from thoplw.shapes import SAME
 
 _Weights = Callable[[dict[str, Any]], tuple[torch.Tensor | None, ...]]
 _Attributes = Callable[[Any], tuple[Any, ...]]
 
-#: The methods of a class that run when it is called.
+#: The methods of a class that run when one of its modules is called.
 METHODS = ("forward", "_conv_forward", "_check_input_dim")
 
-#: An instance that has one of these to itself is not what its class says.
+#: An instance that has one of these as an attribute overrides what its class says.
 _OWN = frozenset({*METHODS, "_call_impl", "weight", "bias", "running_mean", "running_var"})
 
 
 class _Layer:
-    """What the forward of a class reads, and what is known of its calls.
+    """What the forward of a class reads, and what its calls so far did.
 
     Attributes:
-        cls: the class itself.
-        forward: that of the class, which is torch's own.
-        weights: gives the parameters and buffers, from the dictionary of the module.
-        reads: gives the attributes.
-        answers: what its calls did, by what tells them from others.
+        cls: the class.
+        forward: the forward of the class, which is torch's own.
+        weights: returns the parameters and buffers that forward reads, given the ``__dict__`` of a module.
+        reads: returns the attributes that forward reads, given a module.
+        answers: what each call did, by everything that could make a difference to it.
+        templates: the operator that calls run, by everything but sizes.
     """
 
-    __slots__ = ("answers", "cls", "forward", "reads", "weights")
+    __slots__ = ("answers", "cls", "forward", "reads", "templates", "weights")
 
     def __init__(self, cls: type[nn.Module], weights: _Weights, reads: _Attributes) -> None:
         self.cls = cls
@@ -71,15 +74,16 @@ class _Layer:
         self.weights = weights
         self.reads = reads
         self.answers: dict[tuple[Any, ...], _Answer] = {}
+        self.templates: dict[tuple[Any, ...], _Template] = {}
 
 
 class _Answer(NamedTuple):
-    """The operators that a layer ran, and what it returned.
+    """What a call of a layer did.
 
     Attributes:
-        calls: the operators.
-        output: the spec of what it returned; ``None`` for its own input.
-        wrapper: the arguments of ``make_wrapper`` for that.
+        calls: the operators that it ran.
+        output: the spec of its output; ``None`` if it returned its input.
+        wrapper: the arguments of ``make_wrapper`` for a new output.
     """
 
     calls: tuple[Call, ...]
@@ -87,29 +91,57 @@ class _Answer(NamedTuple):
     wrapper: tuple[Any, ...] = ()
 
 
+class _Template(NamedTuple):
+    """The one operator that a layer runs, whatever the sizes of its input and weights.
+
+    Attributes:
+        call: a record of it.
+        places: where each tensor stands: its position among the arguments, and among the input and the weights.
+        rule: the shape rule of the operator.
+    """
+
+    call: Call
+    places: tuple[tuple[int, int], ...]
+    rule: Callable[..., Any]
+
+
+class _Asked(NamedTuple):
+    """A call of a layer.
+
+    Attributes:
+        key: everything that could make a difference to it.
+        alike: the same, without sizes.
+        tensors: the specs of the input and the weights; ``None`` for a missing weight.
+    """
+
+    key: tuple[Any, ...]
+    alike: tuple[Any, ...]
+    tensors: tuple[TensorSpec | None, ...]
+
+
 class LayerCache:
-    """A context in which layers of a model that are called as one before them are not run again."""
+    """A context in which a layer repeats the record of an equal layer instead of being run again."""
 
     def __init__(self, run: AbstractRun, scopes: ModuleScopes, weights: Weights) -> None:
         """Prepare, without touching anything."""
         self._run = run
         self._scopes = scopes
         self._weights = weights
-        self._tokens = {0: 0}  # of weights, by identity; that of one that is missing is 0
+        self._tokens = {0: 0}  # identity of a weight -> identity of its spec; 0 stands for a missing weight
         self._modes = 0
         self._layers: dict[type[nn.Module], _Layer] = {}
         self._undo = ExitStack()
 
     def __enter__(self) -> LayerCache:
         if any_module_hooks():
-            # They are the user's, who wants to see every call.
+            # These global hooks are the user's, and must see every call.
             return self
-        if _functions(nn.functional) != _FUNCTIONS:  # some are not torch's own
+        if _functions(nn.functional) != _FUNCTIONS:  # somebody has replaced a function of torch
             return self
         self._modes = 1 + dispatch_modes()
         specs, tensors = self._weights.specs, self._weights.tensors
         self._tokens.update(zip(specs, map(id, specs.values()), strict=True))
-        # A weight of a class of its own may bring operators of its own.
+        # A tensor subclass may replace operators. Without a token, layers that hold one are run as usual.
         if not PLAIN.issuperset(map(type, tensors.values())):
             for key, tensor in tensors.items():
                 if type(tensor) not in PLAIN:
@@ -127,13 +159,13 @@ class LayerCache:
         self._undo.close()
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
-        """Call a layer, or repeat what is known of such a call."""
+        """Call a layer, or repeat the record of an equal call."""
         module = caller_of_instead()
         layer = self._layers.get(type(module))
         index = self._weights.indices.get(id(module))
         if (
             layer is None
-            or index is None  # it was made during the run, from a copy of the attributes of one that is known
+            or index is None  # the forward made this module by copying one that is known
             or kwargs
             or len(args) != 1
             or type(args[0]) is not AbstractTensor
@@ -145,12 +177,17 @@ class LayerCache:
         (x,) = args
         try:
             used = [0 if tensor is None else id(tensor) for tensor in layer.weights(module.__dict__)]
-            key = (x.token, *layer.reads(module), *map(self._tokens.__getitem__, used))
+            reads = layer.reads(module)
+            key = (x.token, *reads, *map(self._tokens.__getitem__, used))
             answer = layer.answers.get(key)
-        except (AttributeError, KeyError, TypeError):  # an attribute is missing, a weight not known, a list for a tuple
+        except (AttributeError, KeyError, TypeError):  # a missing attribute, an unknown weight, an unhashable attribute
             return call_as_usual(module, x)
         if answer is None:
-            return self._learn(module, index, layer, key, x)
+            alike = (len(x.spec.shape), *reads, *map(bool, used))
+            asked = _Asked(key, alike, (x.spec, *map(self._weights.specs.get, used)))
+            answer = self._derive(layer, asked)
+            if answer is None:
+                return self._learn(module, index, layer, asked, x)
         self._run.used.update(used)
         output = x
         if answer.output is not None:
@@ -163,7 +200,7 @@ class LayerCache:
         return output
 
     def _is_unusual(self, state: dict[str, Any]) -> bool:
-        """Whether more may happen in a call than the forward of the class says."""
+        """Return whether a call may do more than the forward of the class."""
         return bool(
             any(hooks_of(state))
             or state["training"]
@@ -174,11 +211,34 @@ class LayerCache:
             or dispatch_modes() != self._modes
         )
 
-    def _learn(self, module: nn.Module, index: int, layer: _Layer, key: tuple[Any, ...], x: AbstractTensor) -> Any:
-        """Run a layer, and remember what it did if that can be repeated."""
+    def _derive(self, layer: _Layer, asked: _Asked) -> _Answer | None:
+        """Return what a call does that differs from one before in sizes alone; ``None`` if that is not known."""
+        template = layer.templates.get(asked.alike)
+        if template is None or any(spec is not None and spec.shape and not spec.strides for spec in asked.tensors):
+            return None  # sparse tensors have no strides, and kernels of their own
+        like = template.call
+        args: Any = [*like.args]
+        for place, which in template.places:
+            args[place] = asked.tensors[which]
+        args = tuple(args)
+        shaped = template.rule(*args, **like.kwargs)
+        if shaped is SAME:
+            call = Call(target=like.target, overload=like.overload, args=args, kwargs=like.kwargs, output=args[0])
+            answer = _Answer((call,))
+        elif type(shaped) is TensorSpec:
+            spec = self._run.specs.intern(shaped)
+            call = Call(target=like.target, overload=like.overload, args=args, kwargs=like.kwargs, output=spec)
+            answer = _Answer((call,), spec, wrapper_of(spec, self._run.device))
+        else:  # the rule does not know such shapes, or torch refuses them
+            return None
+        layer.answers[asked.key] = answer
+        return answer
+
+    def _learn(self, module: nn.Module, index: int, layer: _Layer, asked: _Asked, x: AbstractTensor) -> Any:
+        """Run a layer, and remember its record if another call can repeat it."""
         run, scopes = self._run, self._scopes
         before, assumed = len(run.steps), len(run.assumptions)
-        # There are no hooks of its own, and ours are but the two lines around this.
+        # The module has no hooks, and ours would only open and close the scope. So forward can be called directly.
         scope = scopes.open(index)
         output = module.forward(x)
         scopes.close(index, module, (x,), {}, output)
@@ -188,13 +248,32 @@ class LayerCache:
         if plain and alike:
             calls = tuple([call for call, _ in steps])
             if output is x:
-                layer.answers[key] = _Answer(calls)
+                layer.answers[asked.key] = _Answer(calls)
             else:
-                layer.answers[key] = _Answer(calls, output.spec, wrapper_of(output.spec, run.device))
+                layer.answers[asked.key] = _Answer(calls, output.spec, wrapper_of(output.spec, run.device))
+            if len(calls) == 1 and not _looks_at_sizes(layer.cls, asked.tensors):
+                rule = run.memo.rule_alone(calls[0])
+                places = _places(calls[0], asked.tensors)
+                if rule is not None and places is not None:
+                    layer.templates[asked.alike] = _Template(calls[0], places, rule)
         return output
 
 
-# -- what forwards read ------------------------------------------------------------------------------------------------
+def _places(call: Call, tensors: tuple[TensorSpec | None, ...]) -> tuple[tuple[int, int], ...] | None:
+    """Return where the tensors of a layer stand in a call; ``None`` if it does not take each once, in their order."""
+    at = [place for place, value in enumerate(call.args) if type(value) is TensorSpec]
+    there = [which for which, spec in enumerate(tensors) if spec is not None]
+    if [call.args[place] for place in at] != [tensors[which] for which in there]:
+        return None
+    return tuple(zip(at, there, strict=True))
+
+
+def _looks_at_sizes(cls: type[nn.Module], tensors: tuple[TensorSpec | None, ...]) -> bool:
+    """Return whether a forward refuses some sizes: norms refuse to take statistics of a single value."""
+    return cls is nn.GroupNorm or (cls in _BATCH_NORMS and None in tensors[3:])
+
+
+# -- what the forward of each class reads ------------------------------------------------------------------------------
 
 
 def _no_weights(state: dict[str, Any]) -> tuple[torch.Tensor | None, ...]:
@@ -234,8 +313,8 @@ def _batch_norm(module: Any) -> tuple[Any, ...]:
     return module.training, module.track_running_stats, module.momentum, module.eps
 
 
-#: Class -> the weights and the attributes that its forward reads. Only these classes themselves: one that is based on
-#: them may do anything.
+#: Class -> the weights and the attributes that its forward reads. Subclasses are not looked up here, as their forward
+#: may do anything.
 LAYERS: dict[type[nn.Module], tuple[_Weights, _Attributes]] = {
     nn.BatchNorm1d: (_and_statistics, _batch_norm),
     nn.BatchNorm2d: (_and_statistics, _batch_norm),
@@ -261,17 +340,19 @@ LAYERS: dict[type[nn.Module], tuple[_Weights, _Attributes]] = {
 
 
 def _methods(cls: type[nn.Module]) -> tuple[Any, ...]:
-    """What a class does when it is called."""
+    """Return the functions that run when a module of a class is called."""
     return (method_of_calls(cls), *(getattr(cls, name, None) for name in METHODS))
 
 
-#: The functions of ``torch.nn.functional`` that forwards call.
+#: The functions of ``torch.nn.functional`` that the forwards in :data:`LAYERS` call.
 FUNCTIONS = (
     *"batch_norm conv1d conv2d conv3d dropout gelu group_norm hardsigmoid hardswish hardtanh".split(),
     *"layer_norm linear pad relu relu6 silu softmax".split(),
 )
 _functions = attrgetter(*FUNCTIONS)
 
-#: Both as they were when this was imported: others may put their own in their place.
+_BATCH_NORMS = frozenset({nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d})
+
+#: The methods and functions as they were at import. If somebody has replaced one since, the cache does not apply.
 _METHODS = {cls: _methods(cls) for cls in LAYERS}
 _FUNCTIONS = _functions(nn.functional)

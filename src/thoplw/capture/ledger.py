@@ -1,23 +1,25 @@
-"""Which memory there is at any time of a run on abstract tensors: that which a real run would have.
+"""Keep a ledger of the memory that a real run would have at any time, in a run on abstract tensors.
 
-An abstract tensor has no memory, but keeps a :class:`Block`, which its views share::
+An abstract tensor has no memory, but refers to a :class:`Block`, which it shares with its views::
 
     y = x.relu()     # y.memory is a new block
     z = y.view(-1)   # z.memory is y.memory
-    del y, z         # nobody has the block any more: it is gone
+    del y, z         # nothing refers to the block any more: it is freed
 
-Python and autograd let go of tensors as in a real run, so that blocks come and go as memory does there. What has values
-in the run, such as a mask or the counter of an optimizer, has real memory, which a weak reference watches.
+Python and autograd release tensors as they do in a real run, so blocks come and go as memory does there. A tensor that
+has values in the run, such as a mask or the counter of an optimizer, has real memory. A weak reference tells when that
+is freed.
 """
 
 from __future__ import annotations
 
 import weakref
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache, partial
 from itertools import chain
+from math import prod
 from sys import getrefcount
 from types import SimpleNamespace
 from typing import Any
@@ -26,14 +28,15 @@ import torch
 
 from thoplw.capture.abstract import AbstractTensor
 from thoplw.capture.nesting import tensors_in
-from thoplw.capture.operators import target_of
+from thoplw.capture.operators import is_higher_order, target_of
 from thoplw.capture.sparse import makes_sparse
 from thoplw.capture.torch_internals import SPARSE, memory_of, schema_of, stored_in, without_modes
 from thoplw.errors import InputError
 from thoplw.record import Phase, Step, TensorSpec
 from thoplw.record.storage import Kind, Lifetimes, Storage
+from thoplw.shapes.layouts import broadcast
 
-#: Operators whose outputs lie in the memory of their first argument, without their schemas saying so.
+#: Operators whose outputs share the memory of the first argument, although their schemas do not say so.
 _VIEWS = frozenset(
     "aten._unsafe_view aten.lift aten.unsafe_chunk aten.unsafe_split aten.unsafe_split_with_sizes".split()
 )
@@ -44,19 +47,40 @@ def _no_more(place: int, args: tuple[Any, ...]) -> int:
 
 
 def _more_of_bags(place: int, args: tuple[Any, ...]) -> int:
-    """The bags of all indices, and a last one; the size of each bag that has an offset, wanted or not."""
+    """An embedding bag allocates one element more for its second output, and with a last offset for its third."""
     return 1 if place == 1 else int(place == 2 and len(args) > 7 and args[7])
 
 
-#: Operators that give a part of the memory that they took: elements more than an output has, by its place.
-_MORE = {f"aten._embedding_bag{end}": _more_of_bags for end in ("", "_forward_only")}
+def _more_of_losses(reduction: int, place: int, args: tuple[Any, ...]) -> int:
+    """A reduced loss keeps the memory of the loss of every element; ``reduction`` is the position of that argument."""
+    if len(args) > reduction and not args[reduction]:
+        return 0
+    return max(0, prod(broadcast(args[0].shape, args[1].shape) or ()) - 1)
+
+
+def _more_of_folded(place: int, args: tuple[Any, ...]) -> int:
+    """The image that ``fold`` makes keeps as much memory as the patches take."""
+    patches, size, kernel = args[:3]
+    folded = patches.numel() // max(1, patches.shape[-1] * prod(kernel)) * prod(size)
+    return int(max(0, patches.numel() - folded))
+
+
+#: Operator that allocates more than it returns -> a function from the place of an output and the arguments to how many
+#: elements more. Losses and ``col2im`` allocate their output in the size of an input, and resize it, on every device:
+#: ``Loss.cpp``, ``Loss.cu``, ``Col2Im.cpp`` and ``Col2Im.cu`` in ``aten/src/ATen/native``.
+_MORE: Mapping[str, Callable[[int, tuple[Any, ...]], int]] = {
+    **{f"aten._embedding_bag{end}": _more_of_bags for end in ("", "_forward_only")},
+    **{f"aten.{name}": partial(_more_of_losses, 2) for name in ("mse_loss", "smooth_l1_loss", "soft_margin_loss")},
+    "aten.binary_cross_entropy": partial(_more_of_losses, 3),
+    "aten.col2im": _more_of_folded,
+}
 
 
 class Block:
-    """The memory of the abstract tensors that have it; it goes with the last of them.
+    """The memory of some abstract tensors. It is freed with the last of them.
 
     Attributes:
-        index: which storage of the ledger it is.
+        index: index of the storage in the ledger.
     """
 
     __slots__ = ("_ledger", "index")
@@ -67,7 +91,7 @@ class Block:
 
     @property
     def size(self) -> int:
-        """Its bytes."""
+        """How many bytes it has."""
         return self._ledger.size_of(self.index)
 
     def __del__(self) -> None:
@@ -75,28 +99,28 @@ class Block:
 
 
 class Ledger:
-    """The storages of one run."""
+    """The storages of one run, and when each is made and freed."""
 
     def __init__(self, steps: list[Step]) -> None:
-        """Begin, with nothing there.
+        """Start with no storage.
 
         Args:
-            steps: those of the run, which adds to them.
+            steps: the list to which the run adds its steps.
         """
         self._steps = steps
         self._sizes: list[int] = []
         self._kinds: list[Kind] = []
         self._born: list[int] = []
-        self._died: dict[int, int] = {}  # which step was to come
+        self._died: dict[int, int] = {}  # index of a storage -> the step that came next when it was freed
         self._events: list[int] = []
         self._iterations: list[tuple[int, int]] = []
-        self._held: dict[int, Block] = {}  # by the identity of a tensor of the user's
-        self._memories: dict[int, Block] = {}  # by the identity of the memory of such a tensor
+        self._held: dict[int, Block] = {}  # identity of a tensor of the user's -> its block
+        self._memories: dict[int, Block] = {}  # address of the memory of such a tensor -> its block
         self._real: dict[int, tuple[weakref.ref[torch.UntypedStorage], int]] = {}
         self._open = True
 
     def hold(self, tensors: Iterable[torch.Tensor], kind: Kind) -> None:
-        """Note what is there before the run, and after it: to be called before anything stands in for the tensors."""
+        """Note tensors that exist before and after the run. Call this before stand-ins replace them."""
         for tensor in tensors:
             if id(tensor) in self._held or tensor.is_nested:
                 continue
@@ -116,7 +140,7 @@ class Ledger:
         return block
 
     def enter(self, given: torch.Tensor, entered: torch.Tensor) -> None:
-        """Have what the model gets for an input lie in the memory of the input."""
+        """Let the tensor that the model gets in place of an input share the memory of the input."""
         if given.layout in SPARSE and entered.layout is given.layout:
             for part, copy in zip(stored_in(given), stored_in(entered), strict=True):
                 if (block := self._memories.get(memory_of(part))) is not None:
@@ -135,12 +159,12 @@ class Ledger:
         self._iterations.append((len(self._steps), len(self._events)))
 
     def record(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        """Note what memory the output of an operator lies in: that of an argument, or some of its own."""
-        # torch.tensor(0.0) has just been made when it gets to lift_fresh; others were there before.
+        """Note in which memory the outputs of an operator lie: in that of an argument, or in new memory."""
+        # torch.tensor(0.0) passes its new tensor to lift_fresh. Any other unknown tensor existed before.
         made = target_of(func) == "aten.lift_fresh"
         for tensor in tensors_in((args, kwargs)):
             if type(tensor) is not AbstractTensor and id(tensor) not in self._held:
-                # What was written to, a sparse tensor may keep in other memory from now on.
+                # An operator that writes to a sparse tensor may give it other memory.
                 self._meet(tensor, len(self._steps) - 1 if made or tensor.layout in SPARSE else -1)
         outputs = [output] if isinstance(output, torch.Tensor) else list(tensors_in(output))
         viewed: Sequence[Any] | None = None
@@ -162,44 +186,52 @@ class Ledger:
                     tensor.memory = self._new(size, Kind.TEMPORARIES, len(self._steps) - 1)
 
     def note(self, tensors: Iterable[torch.Tensor], kind: Kind) -> None:
-        """Note what the memory of tensors is for; of what was there before, only an optimizer tells."""
+        """Note what the memory of tensors is for. Memory from before the run changes only to that of an optimizer."""
         for index in chain.from_iterable(map(self._indices_of, tensors)):
             if self._born[index] >= 0 or kind is Kind.OPTIMIZER:
                 self._kinds[index] = kind
 
+    def assign(self, tensor: torch.Tensor, data: torch.Tensor) -> None:
+        """Note that a tensor of the user's lies in the memory of another one from now on, and lets go of its own."""
+        before, block = self._held.get(id(tensor)), self._memory_of(data)
+        if before is not None and isinstance(block, Block):
+            self._memories.clear()  # these addresses were for inputs, which have been entered
+            self._held[id(tensor)] = block
+            self.note([tensor], self._kinds[before.index])
+
     def keep(self, size: int, kind: Kind) -> None:
-        """Note memory that the operator that was recorded last took, and that stays to the end."""
+        """Note memory that the last recorded operator took and that stays to the end of the run."""
         self._add(size, kind, len(self._steps) - 1)
 
     def pass_through(self, size: int) -> None:
-        """Note memory that the operator that was recorded last took, and gave back as it ended."""
+        """Note memory that the last recorded operator took and freed before it ended."""
         self.gone(self._add(size, Kind.WORKSPACES, len(self._steps) - 1))
 
     def is_alone(self, tensor: AbstractTensor, since: int) -> bool:
-        """Whether a tensor shares its memory with no other, and had it before a step."""
+        """Whether a tensor shares its memory with no other tensor, and had it before step ``since``."""
         return self._born[tensor.memory.index] < since and _references(tensor.memory) <= _ONE
 
     def size_of(self, index: int) -> int:
-        """The bytes of a storage."""
+        """Return how many bytes a storage has."""
         return self._sizes[index]
 
     def gone(self, index: int) -> None:
-        """Note that nobody has a storage any more."""
+        """Note that a storage is freed."""
         if self._open:
             self._events.append(~index)
             self._died[index] = len(self._steps)
 
     def close(self) -> None:
-        """Stop: what goes from now on goes with the run."""
+        """Stop: storages that are freed from now on are freed because the run ends."""
         self._open = False
-        for each in (self._held, self._memories, self._real):  # they keep this object
+        for each in (self._held, self._memories, self._real):  # their items refer to this object
             each.clear()
 
     def lifetimes(self, phases: Sequence[int]) -> Lifetimes:
-        """All that was noted.
+        """Return everything that was noted.
 
         Args:
-            phases: the phase of each step.
+            phases: the phase of each step. What the forward makes and a backward step still finds is an activation.
         """
         later = [step for step, phase in enumerate(phases) if phase == Phase.BACKWARD]
         kinds = self._kinds.copy()
@@ -229,7 +261,10 @@ class Ledger:
         return index
 
     def _meet(self, tensor: torch.Tensor, step: int) -> int | None:
-        """The storage of a tensor with values, new if it was not met before; a sparse one has several."""
+        """Return the storage of a tensor with values, a new one if it was not met before; ``None`` if it is sparse.
+
+        A sparse tensor has several storages, which are all noted.
+        """
         if tensor.layout in SPARSE:
             for part in stored_in(tensor):
                 self._meet(part, step)
@@ -247,7 +282,7 @@ class Ledger:
         return index
 
     def _take_in(self, made: torch.Tensor, args: tuple[Any, ...]) -> None:
-        """Have the values of a sparse tensor, which is a real one, lie in the memory of those that it was made of."""
+        """Let the values of a new sparse tensor, which are real, share the memory of the tensor that it was made of."""
         values = stored_in(made)[-1]
         for given in tensors_in(args):
             block = given.memory if type(given) is AbstractTensor else None
@@ -259,17 +294,17 @@ class Ledger:
         self._real[key] = weakref.ref(storage, partial(_forget, self._real, key, index, gone)), index
 
     def _memory_of(self, tensor: torch.Tensor) -> Any:
-        """What a view of a tensor is to keep, so that its memory stays."""
+        """Return the object to which a view of a tensor must refer, so that the memory stays."""
         held = self._held.get(id(tensor))
         if held is not None or type(tensor) is AbstractTensor:
             return held or tensor.memory  # type: ignore[attr-defined] # it is abstract, or held
         return None if self._meet(tensor, -1) is None else torch.Tensor.untyped_storage(tensor)
 
     def _indices_of(self, tensor: torch.Tensor) -> Iterator[int]:
-        """The storages of a tensor: one, or those of a sparse one, or none where it has no elements."""
+        """Yield the storages of a tensor: none if it has no elements, several if it is sparse."""
         with (
             without_modes(lambda _: True) if tensor.layout in SPARSE else nullcontext()
-        ):  # what they are made of is read
+        ):  # the parts are read with operators, which are not to be recorded
             parts = stored_in(tensor)
         for memory in map(self._memory_of, parts):
             if isinstance(memory, Block):
@@ -284,12 +319,12 @@ def _references(memory: Any) -> int:
 
 _alone = SimpleNamespace(memory=object())
 
-#: How many there are where one tensor has a memory, asked for as above: it depends on Python's release.
+#: The reference count of a memory that belongs to one tensor. It depends on the release of Python.
 _ONE = _references(_alone.memory)
 
 
 def _forget(real: dict[int, Any], key: int, index: int, gone: Any, _: Any) -> None:
-    """A real storage is gone; another may have its place by now."""
+    """Note that a real storage is freed, unless another has its address by now."""
     if key in real and real[key][1] == index:
         del real[key]
     if gone is not None:
@@ -297,24 +332,24 @@ def _forget(real: dict[int, Any], key: int, index: int, gone: Any, _: Any) -> No
 
 
 def _let_go(block: Block, index: int) -> None:
-    """What real memory kept of a block goes with this function."""
+    """Do nothing: the partial of this function refers to a block, which is freed with it."""
 
 
 def bytes_of(spec: TensorSpec) -> int:
-    """The bytes that a tensor of its own memory takes, gaps between its elements included."""
+    """Return how many bytes a tensor in memory of its own takes, with the gaps between its elements."""
     if not spec.numel:
         return 0
     if not spec.strides and spec.shape:
         raise InputError(
-            f"a sparse tensor of shape {spec.shape} was made, and the memory that it takes depends on values: the "
-            "memory of this model cannot be told before it runs."
+            f"the memory of a sparse tensor of shape {spec.shape} depends on values, so the memory of this model is "
+            "not known without a real run."
         )
     reach = 1 + sum((size - 1) * stride for size, stride in zip(spec.shape, spec.strides, strict=True))
     return reach * spec.itemsize
 
 
 def _viewed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
-    """The tensor that an operator returns views of, if it does."""
+    """Return the tensor of which an operator returns views, in a list; an empty list if it returns none."""
     position, name = place_of_viewed(func)
     value = args[position] if 0 <= position < len(args) else kwargs.get(name)
     return list(tensors_in(value))[:1]
@@ -322,14 +357,16 @@ def _viewed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[to
 
 @cache
 def place_of_viewed(func: Any) -> tuple[int, str]:
-    """Position and name of the argument that an operator returns views of; ``-1, ""`` where there is none."""
+    """Return position and name of the argument of which an operator returns views; ``-1, ""`` if it returns none."""
+    if is_higher_order(func):  # all that flex attention returns is new
+        return -1, ""
     schema = schema_of(func)
     if target_of(func) in _VIEWS:
         return 0, schema.arguments[0].name
     sets = [each.alias_info.before_set for each in schema.returns if each.alias_info and not each.alias_info.is_write]
     for position, argument in enumerate(schema.arguments):
         alias = argument.alias_info
-        # Of a list of views, as split returns, a schema says only that the argument is in something from then on.
+        # If an operator returns a list of views, as split does, its schema only says that the argument gets an alias.
         if alias is not None and not alias.is_write and (alias.before_set in sets or "*" in alias.after_set):
             return position, argument.name
     return -1, ""

@@ -1,4 +1,4 @@
-"""Run for real and record; what an operator wrote to a tensor of the user's is put back."""
+"""Run for real and record. Afterwards, restore the user's tensors that operators wrote to."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from thoplw.formulas.attention import PACKED
 
 
 class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
-    """Execute every operator."""
+    """Execute every operator, and record it."""
 
     def __init__(self, **shared: Any) -> None:
         """Take what :class:`Run` takes."""
@@ -30,13 +30,13 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
         self._memories = Memories()
 
     def own(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Take tensors for the user's: what is written to them is to be put back."""
+        """Note which tensors are the user's: their values are restored after the run."""
         self._owned |= {memory_of(tensor) for tensor in tensors if not tensor.is_meta} - {0}
-        # Buffers are small, and kernels of others write to their statistics without their schemas saying so.
+        # Buffers are saved in any case: they are small, and some kernels write to statistics without saying so.
         self._memories.save(self.weights.tensors[buffer.key] for info in self.weights.infos for buffer in info.buffers)
 
     def save(self, tensor: torch.Tensor) -> None:
-        """Save what a tensor holds, if it is the user's and may be written to."""
+        """Save the values of a tensor that is about to be written to, if it is the user's."""
         if memory_of(tensor) in self._owned:
             self._memories.save((tensor,))
 
@@ -67,5 +67,5 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
         return self.execute(func, args, kwargs)
 
     def finish(self) -> None:
-        """Put back what was written to."""
+        """Put back the values of the tensors that were written to."""
         self._memories.put_back()

@@ -1,8 +1,9 @@
-"""Modules and parameters that a forward makes: a head whose width is known at its first call, say.
+"""Note the modules and parameters that a forward makes.
 
-They are known from when they are called. Where they hang in the model is asked once the run is over. One that was let
-go goes by its class, inside the module that called it. What is copied is not made: ``copy.deepcopy(self.net)`` has the
-parameters of the model once more.
+For example, a forward sets ``self.head = nn.Linear(x.shape[-1], 10)`` at its first call. The head becomes known when it
+is called, and its path when the run is over. If the model no longer holds it then, its path is that of the module that
+called it, with the name of its class. Copies are not noted: ``copy.deepcopy(self.net)`` would have the parameters of
+the model once more.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from thoplw.capture.weights import Weights
 
 
 class Made:
-    """A context that notes which modules are made, or given something."""
+    """A context that notes which modules get a new module, parameter or buffer."""
 
     def __init__(self, weights: Weights, scopes: ModuleScopes) -> None:
         """Prepare, without touching anything."""
         self._weights = weights
         self._scopes = scopes
-        self._modules: dict[int, torch.nn.Module] = {}  # kept, they cannot lose their identity
-        self._grown: set[int] = set()  # those among them that were given something
+        self._modules: dict[int, torch.nn.Module] = {}  # kept so that no new object can get their identity
+        self._grown: set[int] = set()  # identities of the modules that got something
         self._found: set[int] = set()
         self._names: Counter[tuple[int, str]] = Counter()
         self._hooks = registration_hooks(self._note)
@@ -41,7 +42,7 @@ class Made:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._scopes.discover = None  # or each would keep the other
+        self._scopes.discover = None  # else this object and the scopes would refer to each other
         self._hooks.__exit__(kind, error, trace)
 
     def _note(self, module: torch.nn.Module, name: str, value: Any) -> None:
@@ -65,15 +66,15 @@ class Made:
         self._found.update(range(known, len(self._weights.infos)))
 
     def settle(self, model: torch.nn.Module, path: str = "") -> None:
-        """After the run, register new modules and parameters of a known model, called or not.
+        """After the run, register the new modules and parameters of a known model, called or not.
 
-        Nothing is new where only a list was made of modules that are known, as ``self.layers[:n]`` does.
+        A new list of known modules, as ``self.layers[:n]`` makes, adds nothing.
         """
         if self._found or not self._grown.isdisjoint(self._weights.indices):
             self._weights.settle(model, path, self._found, self._grown)
 
     def forget(self) -> None:
-        """Release all that the forward made; the record has kept the facts."""
+        """Release the modules that the forward made. The record keeps their infos."""
         if self._modules:
             self._weights.let_go(self._known)
             self._modules.clear()

@@ -1,7 +1,8 @@
-"""Remember what operators answered in a run, as models repeat themselves."""
+"""Remember what operators answered in a run, because models repeat themselves."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from thoplw.capture.sparse import makes_sparse
 from thoplw.formulas.attention import PACKED
 from thoplw.record import Call, TensorSpec
 
-#: How ``copy.deepcopy`` copies a buffer.
+#: The operators by which ``copy.deepcopy`` copies a buffer.
 COPIES = frozenset({"aten.new_empty", "aten.clone"})
 
 
@@ -25,19 +26,19 @@ class Operator:
     """One operator, with its answers so far.
 
     Attributes:
-        func: the operator itself; kept here, it cannot lose its identity.
-        target: its name in records.
-        overload: the rest of that name.
+        func: the operator itself, kept so that no other object can get its identity.
+        target: its name in records, such as ``aten.linear``.
+        overload: the rest of the name, such as ``default``.
         rule: its shape rule, if it has one.
-        decides: whether what it returns depends on values.
+        decides: whether its output depends on values.
         writes: whether it writes to an argument.
-        packed: whether it takes packed sequences, whose lengths decide on what it costs.
-        refuses: says why torch refuses a call, for values that are known here too; for few operators.
-        checks: says why torch refuses a call that no shape rule knows, for its shapes and options; for few operators.
+        packed: whether it takes packed sequences, whose lengths decide on its cost.
+        refuses: a check of known values, which returns why torch refuses a call; few operators have one.
+        checks: a check of shapes and options, for calls that no shape rule knows; few operators have one.
         density: whether its output may have a density.
-        unusual: whether there is more to do, when it is called in a new way, than to ask a shape rule or meta kernel.
-        answers: what it answered, by what tells its arguments from others.
-        executed: the records of its executions, by the same, and then by the identity of the spec that was returned.
+        unusual: whether a call of a new kind may need more than a shape rule or meta kernel.
+        answers: key of the arguments -> answer.
+        executed: key of the arguments -> identity of the spec that was returned -> record of the execution.
     """
 
     __slots__ = (
@@ -50,7 +51,7 @@ class Operator:
         self.target = target = target_of(func)
         self.overload = overload_of(func)
         self.writes = is_mutable(func)
-        # Rules are of what returns something new.
+        # Shape rules hold for operators that return a new tensor.
         self.rule = None if self.writes and fills_out(func) else shapes.RULES.get(target)
         self.decides = decides_on_values(func)
         self.packed = target in PACKED
@@ -66,12 +67,14 @@ class Answer:
     """The answer of an operator to arguments with the same specs.
 
     Attributes:
-        call: as given, and so ``same`` and ``writes``.
-        spec: that of the output, if it is one tensor.
-        token: the identity of it.
-        assumed: the values that the output is taken to have, if any are.
-        wrapper: the arguments of ``make_wrapper`` for a new output, where there is no more to do than to make it; not
-            its class, as survivors of a run are counted by references to that.
+        call: the record.
+        same: position or name of the argument that is itself the output.
+        writes: whether the operator writes to an argument.
+        spec: the spec of the output, if it is one tensor.
+        token: the identity of ``spec``.
+        assumed: the values that are assumed of the output, if any.
+        wrapper: the arguments of ``make_wrapper``, if a new output is all that there is to make. They leave out the
+            class: its references count the survivors of a run.
     """
 
     __slots__ = ("assumed", "call", "same", "spec", "token", "wrapper", "writes")
@@ -102,23 +105,30 @@ class Memo:
     """The operators that a run has met, with their answers.
 
     Attributes:
-        operators: what is known of each, by its identity: torch hashes operators in Python, which takes longer.
+        operators: identity of an operator -> what is known of it. Torch hashes operators in Python, which is slow.
     """
 
     def __init__(self) -> None:
         self.operators: dict[int, Operator] = {}
-        self._repeatable: set[int] = set()
+        self._by_call: dict[int, Operator] = {}  # identity of a record -> its operator
 
     def meet(self, func: Any) -> Operator:
-        """Note an operator that is met for the first time."""
+        """Return what is known of an operator that is met for the first time, and remember it."""
         operator = self.operators[id(func)] = Operator(func)
         return operator
 
     def remember(self, operator: Operator, key: tuple[Any, ...], answer: Answer) -> None:
         """Keep an answer for arguments with this key."""
         operator.answers[key] = answer
-        self._repeatable.add(id(answer.call))  # the answer keeps the call, which so keeps its identity
+        # The answer keeps the call, so no other object can get its identity.
+        self._by_call[id(answer.call)] = operator
 
     def repeats(self, call: Call) -> bool:
-        """Whether an operator with this record would have it again, were it called with the same specs."""
-        return id(call) in self._repeatable
+        """Return whether a call with the same specs would have this record again."""
+        return id(call) in self._by_call
+
+    def rule_alone(self, call: Call) -> Callable[..., Any] | None:
+        """Return the shape rule of the operator of a remembered call, if nothing but the rule decides on its output."""
+        operator = self._by_call[id(call)]
+        more = operator.decides or operator.packed or operator.refuses or operator.density or operator.unusual
+        return None if more or operator.target in VALUES else operator.rule

@@ -1,4 +1,4 @@
-"""Save the content of tensors before a run writes to it, or tell afterwards that one did."""
+"""Save the values of tensors before a run writes to them, or tell afterwards whether it did."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Memories:
 
     def put_back(self) -> None:
         """Write the saved contents back; a forward may have given a storage another size."""
-        # The oldest last: where a forward has one storage moved into another, both are one memory.
+        # The oldest last: if a forward has moved one storage into another, both are one memory.
         for storage, content in reversed(self._saved.values()):
             if storage.nbytes() != content.nbytes():
                 storage.resize_(content.nbytes())
@@ -34,10 +34,10 @@ class Memories:
 
 
 def sums_of(tensors: Iterable[torch.Tensor]) -> dict[int, int]:
-    """The sum of what each memory holds, taken as whole numbers: other values have another one, most often.
+    """Return a checksum of each memory: the sum of its bytes as whole numbers. Other values usually have another sum.
 
-    Nothing else tells of what is written to the ``.data`` of a parameter, and a copy would take as much again. Tensors
-    of a class of their own are passed over: what lies in their memory is up to them.
+    No operator reports what is written to the ``.data`` of a parameter, and a copy would take as much memory again.
+    Tensor subclasses are skipped: they decide what lies in their memory.
     """
     return {
         memory: sum_of_memory(tensor)

@@ -1,8 +1,11 @@
-"""Run under autograd as it is on real tensors, and note which memory there is at any time."""
+"""Run under autograd as torch runs on real tensors, and note which memory exists at any time."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
@@ -17,14 +20,15 @@ from thoplw.capture.nesting import tensors_in
 from thoplw.capture.operators import target_of
 from thoplw.capture.torch_internals import current_node, graph_task, is_held_once, number_of_node
 from thoplw.capture.training_run import TrainingRun
-from thoplw.record import Kind
+from thoplw.record import Kind, Step
+from thoplw.shapes.layouts import broadcast
 
-#: What cuBLAS is given to work in, from the first product of matrices of a thread on: by default 2 buffers of 4,096 KiB
-#: and 8 of 16 KiB, as ``CUBLAS_WORKSPACE_CONFIG=:4096:2:16:8`` says it ("Reproducibility" in torch's documentation). On
-#: a GPU of the generation of Hopper it is 32 MiB. Backward passes run in a thread of their own.
+#: The workspace of cuBLAS, in bytes. Each thread has one from its first matrix product on; backward passes run in a
+#: thread of their own. By default it is 2 buffers of 4,096 KiB and 8 of 16 KiB ("CUDA semantics: cuBLAS workspaces" in
+#: torch's documentation). On a GPU of the Hopper or Blackwell generation it is 32 MiB.
 CUBLAS_WORKSPACE = 2 * 4096 * 1024 + 8 * 16 * 1024
 
-#: The same of cuBLASLt, which products with a bias go to (``CUBLASLT_WORKSPACE_SIZE``).
+#: The workspace of cuBLASLt, which computes products with a bias.
 CUBLASLT_WORKSPACE = 1024 * 1024
 
 #: Operators that cuBLAS computes.
@@ -32,35 +36,56 @@ _PRODUCTS = frozenset(f"aten.{name}" for name in ("mm", "addmm", "bmm", "baddbmm
 
 
 def _of_attention(gradient: torch.Tensor, *_: Any) -> int:
-    """The product of gradient and output, whose sums the kernel is given: in single precision it makes none itself."""
+    """The product of gradient and output, which torch computes beforehand in single precision, to sum it up."""
     return gradient.numel() * gradient.element_size() if gradient.dtype is torch.float32 else 0
 
 
 def _of_embedding(gradient: torch.Tensor, indices: torch.Tensor, rows: int, padding: int, by_frequency: bool) -> int:
-    """The sums of up to 10 gradients each that the sorted indices share; few indices are not sorted."""
+    """Partial sums of up to 10 gradients each. A kernel that does not sort the indices needs none."""
     count = indices.numel()
     if count <= _UNSORTED and not by_frequency:
         return 0
     return (count // 10 + min(count, rows)) * gradient.shape[-1] * max(gradient.element_size(), 4)
 
 
-#: Up to so many indices have the kernel of an embedding's gradient that does not sort them.
+def _of_loss(x: torch.Tensor, target: torch.Tensor, reduction: int = 1, *_: Any) -> int:
+    """The loss of every element, which the kernel computes before it reduces it."""
+    return math.prod(broadcast(x.shape, target.shape) or ()) * x.element_size() if reduction else 0
+
+
+#: With at most this many indices, the gradient of an embedding is computed without sorting them.
 _UNSORTED = 3072
 
-#: What kernels give back before they end, by operator: ``transformers/cuda/attention_backward.cu`` and
-#: ``cuda/EmbeddingBackwardKernel.cu`` in ``aten/src/ATen/native``.
+#: Operator -> the bytes that its kernel takes and frees again. Sources: ``transformers/cuda/attention_backward.cu``,
+#: ``cuda/EmbeddingBackwardKernel.cu`` and ``Loss.cpp`` in ``aten/src/ATen/native``.
 _SCRATCH: Mapping[str, Callable[..., int]] = {
     "aten._scaled_dot_product_efficient_attention_backward": _of_attention,
     "aten.embedding_dense_backward": _of_embedding,
+    "aten.mse_loss": _of_loss,
+    "aten.smooth_l1_loss": _of_loss,
 }
 
 
+def cublas_workspaces() -> tuple[int, int]:
+    """The workspaces of cuBLAS and cuBLASLt, in bytes, which torch reads from the environment.
+
+    Example: ``CUBLAS_WORKSPACE_CONFIG=:4096:2:16:8`` sets the default, 2 buffers of 4,096 KiB and 8 of 16 KiB;
+    ``:0:0`` sets none, and ``:4096:8`` the size on a Hopper GPU. ``CUBLASLT_WORKSPACE_SIZE=1024`` sets the default of
+    cuBLASLt, in KiB. It gets no more than cuBLAS. Source: ``CUDABlas.cpp`` and ``CublasHandlePool.cpp`` in
+    ``aten/src/ATen/cuda``.
+    """
+    buffers = re.findall(r":(\d+):(\d+)", os.environ.get("CUBLAS_WORKSPACE_CONFIG", ""))
+    cublas = sum(1024 * int(size) * int(count) for size, count in buffers) if buffers else CUBLAS_WORKSPACE
+    size = os.environ.get("CUBLASLT_WORKSPACE_SIZE", "")
+    return cublas, min(cublas, 1024 * int(size) if size.isdecimal() else CUBLASLT_WORKSPACE)
+
+
 class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
-    """Answer every operator from shapes alone, and have a ledger of the memory that its output would take.
+    """Answer every operator from shapes alone, and keep a ledger of the memory that its outputs would take.
 
     Attributes:
-        ledger: what was there, and when.
-        gpu: whether it is for a CUDA GPU: then cuBLAS keeps workspaces.
+        ledger: the storages, and when each was made and freed.
+        gpu: whether the run stands for one on a CUDA GPU, where cuBLAS keeps workspaces.
     """
 
     gpu = False
@@ -69,9 +94,11 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         """Take what :class:`Run` takes."""
         super().__init__(**shared)
         self.ledger = Ledger(self._all)
-        self._workspaces: set[tuple[int, bool]] = set()  # those that there are, and whether for backward passes
-        self._node = -1  # the number of the node of the graph that a backward pass is at
-        self._since = 0  # the step with which that began
+        self._cublas = cublas_workspaces()
+        self._workspaces: set[tuple[bool, bool]] = set()  # whether it is of cuBLASLt, and for backward passes
+        self._rehearses = False
+        self._node = -1  # the number of the node that the backward pass evaluates
+        self._since = 0  # the step at which this node began
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
         """Inputs are there before the run."""
@@ -83,6 +110,16 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         """Note what the model returned, and keys and values among that."""
         self.ledger.note(tensors_in(output), Kind.OUTPUTS)
         self.ledger.note(_in_caches(output), Kind.CACHE)
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[list[Step]]:
+        """Run something without counting it, nor the memory that it takes."""
+        before, self._rehearses = self._rehearses, True
+        try:
+            with super().rehearsal() as seen:
+                yield seen
+        finally:
+            self._rehearses = before
 
     def handed_on(self, tensors: Iterable[torch.Tensor]) -> None:
         """Note what one call of a model leaves to the next."""
@@ -108,6 +145,8 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
     def _run_one(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         self._look_at_node()
         output = super()._run_one(func, types, args, kwargs)
+        if self._rehearses:
+            return output
         if func is _SUM and self._is_added_in_place(args, output):
             output.memory = args[0].memory
         self.ledger.record(func, args, kwargs or {}, output)
@@ -116,28 +155,27 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         return output
 
     def _work(self, target: str, args: tuple[Any, ...]) -> None:
-        """Note what the kernel of an operator on a GPU works in, which it takes after its outputs."""
+        """Note the workspace of an operator's kernel on a GPU, which is allocated after the outputs."""
         if target in _PRODUCTS:
-            for size in (CUBLAS_WORKSPACE, CUBLASLT_WORKSPACE)[: 1 + (target == "aten.addmm")]:
-                if (workspace := (size, graph_task() >= 0)) not in self._workspaces:
+            for lt, size in enumerate(self._cublas[: 1 + (target == "aten.addmm")]):
+                if size and (workspace := (bool(lt), graph_task() >= 0)) not in self._workspaces:
                     self._workspaces.add(workspace)
                     self.ledger.keep(size, Kind.WORKSPACES)
         elif target in _SCRATCH and (size := _SCRATCH[target](*args)):
             self.ledger.pass_through(size)
 
     def _look_at_node(self) -> None:
-        """Note where the graph's next node begins, so that its outputs are told from those of others."""
+        """Note the step at which the next node of the graph begins, to tell its outputs from those of other nodes."""
         node = current_node() if graph_task() >= 0 else None
         number = -1 if node is None else number_of_node(node)
         if number != self._node:
             self._node, self._since = number, len(self._all)
 
     def _is_added_in_place(self, args: tuple[Any, ...], output: Any) -> bool:
-        """Whether autograd adds a gradient to one that it has, and that nobody else needs.
+        """Whether a sum is one that autograd would compute in place, because nothing else needs the first gradient.
 
-        Then it writes the sum into the memory of the first, but not while a dispatch mode looks on, as this one does.
-        The first is the output of another node of the graph than the one that is evaluated: so it is told from a sum in
-        the derivative of an operator.
+        Autograd does so in a real run, but not under a dispatch mode such as this one. The first gradient is then the
+        output of another node than the one that is evaluated, which a sum inside the derivative of an operator is not.
         """
         if self._node < 0 or torch.is_grad_enabled() or len(args) != 2:
             return False
@@ -161,7 +199,7 @@ def _is_dense(tensor: torch.Tensor) -> bool:
 
 
 def _in_caches(value: Any, inside: bool = False, depth: int = 0) -> Iterator[torch.Tensor]:
-    """The tensors in objects that are caches by name, at whatever place in them: ``DynamicCache``, say."""
+    """Yield the tensors, at any depth, in objects whose class is a cache by its name, such as ``DynamicCache``."""
     if isinstance(value, torch.Tensor):
         if inside:
             yield value
@@ -181,9 +219,9 @@ def _in_caches(value: Any, inside: bool = False, depth: int = 0) -> Iterator[tor
 
 _SUM = torch.ops.aten.add.Tensor
 
-#: References in Python to an argument that nobody has kept, at most: of torch itself, of all arguments, of a name, and
-#: of the question. Up to torch 2.9 the first is none.
+#: The most references to an argument that nothing else keeps: from torch (since 2.10), from the tuple of arguments,
+#: from a variable, and from ``getrefcount`` itself.
 _OF_A_CALL = 4
 
-#: Layers in lists in caches in outputs: nobody nests deeper.
+#: The search for caches goes this many levels deep, such as a layer in a list in a cache in an output.
 _DEEPEST = 6

@@ -1,4 +1,4 @@
-"""Ask torch's own meta kernels what an operator returns, where no shape rule says."""
+"""Ask torch's meta kernels what an operator returns, if there is no shape rule for it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from thoplw.capture.operators import is_mutable, target_of
 from thoplw.capture.torch_internals import reads_values, schema_of
 from thoplw.errors import DataDependentError, InputError
 
-#: Where the output is one of the arguments: its position or name.
+#: Position or name of the argument that is itself the output; ``None`` if the output is new.
 Position = int | str | None
 
 _META = torch.device("meta")
 
-#: Of the operators of others nothing is known but what their fake kernels say.
+#: The libraries that torch and torchvision define. Operators of other libraries need a fake kernel.
 _LIBRARIES_OF_TORCH = frozenset("_quantized aten mkldnn onednn prepacked prim prims quantized torchvision".split())
 
-#: Quantised tensors have no meta tensors, but what they are in memory has.
+#: Quantised dtype -> the dtype of the same size. There are no quantised meta tensors.
 _MEMORY = {torch.quint8: torch.uint8, torch.qint8: torch.int8, torch.qint32: torch.int32}
 
 
@@ -43,7 +43,7 @@ def ask(
         where: says which module runs now, for errors.
 
     Raises:
-        InputError: there is no meta kernel, the operator gives a tensor another size, or it needs other processes.
+        InputError: there is no meta kernel, the operator changes the shape of an argument, or it needs other processes.
         DataDependentError: the shape of the output depends on values.
         RuntimeError: the operator refuses its arguments.
     """
@@ -57,7 +57,7 @@ def ask(
         output = func(*meta_args, **meta_kwargs)
     except (RuntimeError, AssertionError) as error:  # older kernels assert what newer ones raise
         if isinstance(error, NotImplementedError) and not reads_values(error):
-            if not schema_of(func).returns:  # it only writes, as a fused optimizer does
+            if not schema_of(func).returns:  # the operator only writes to arguments, as a fused optimizer does
                 return None, None
             if "eta" not in str(error):  # "Meta" or "meta": it is not for lack of a kernel
                 raise
@@ -71,8 +71,8 @@ def ask(
                 f'torch.library.register_fake("{schema_of(func).name}"), or count it on real tensors with '
                 f"execute=True. Torch says: {str(error).partition(chr(10))[0]}"
             ) from error
-        # Meta kernels word some errors otherwise than the kernel that the user would have met, and refuse a few
-        # arguments that it takes. It has the last word, unless that would cost much.
+        # Some meta kernels raise another error than the real kernel, or refuse arguments that it takes. So the real
+        # kernel decides, unless that would cost much.
         if is_mutable(func) or sum(tensor.numel() for tensor in tensors_in((args, kwargs))) > REAL_LIMIT:
             raise
         return _on_values(func, args, kwargs, stand_in, where), None
@@ -91,8 +91,8 @@ def _on_values(
 ) -> Any:
     """Return an operator's output for zeros, if its shape is the same for other values.
 
-    ``one_hot`` of zeros has one class, and of zeros and ones two. Constants alone would not tell: the distinct values
-    of zeros are as many as those of ones.
+    For example, ``one_hot`` has one class for zeros, and two for zeros and ones. The other values vary, because
+    constants would not do: zeros have as many distinct values as ones.
     """
 
     def varied(tensor: torch.Tensor) -> torch.Tensor:
@@ -106,7 +106,7 @@ def _on_values(
     try:
         other = func(*map_tensors(args, varied), **map_tensors(kwargs, varied))
         alike = list(map(_looks, tensors_in(output))) == list(map(_looks, tensors_in(other)))
-    except Exception:  # an index that is out of range, say: what the operator returns then is not known either
+    except Exception:  # for example an index that is out of range: then the shape is not known either
         alike = False
     if not alike:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors_in((args, kwargs)))

@@ -1,4 +1,4 @@
-"""The variables of files that functions use by name, which a run puts back: a global optimizer, or a cache, say."""
+"""Find the global variables that functions use, such as an optimizer or a cache, so that a run restores them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def named_by(functions: Iterable[Any]) -> list[Any]:
-    """What some functions, and those of the same files that they call, use by name; with these functions."""
+    """Return some functions, the functions of the same file that they call, and the global variables that these use."""
     found: dict[int, Any] = {}
     waiting = [*functions]
     while waiting:
@@ -19,6 +19,6 @@ def named_by(functions: Iterable[Any]) -> list[Any]:
         variables = function.__globals__
         used = [variables[name] for name in function.__code__.co_names if name in variables]
         found |= {id(value): value for value in used if type(value) is not FunctionType}
-        # Of the user's own file: what others have is none of theirs.
+        # Only functions of the same file are followed.
         waiting += [each for each in used if getattr(each, "__globals__", None) is variables]
     return list(found.values())

@@ -1,10 +1,10 @@
-"""Nested tensors of torch's older kind (``layout=torch.strided``), which has no shape: taken as the tensors inside.
+"""Answer operators on nested tensors of torch's older kind (``layout=torch.strided``), which have no shape.
 
-An operator on one is as many operators, each on a batch of one::
+An operator on a nested tensor is recorded once for each tensor inside, as a batch of one::
 
     linear([2, j, 8])   of lengths 5 and 3  ->  linear([1, 5, 8]), linear([1, 3, 8])
 
-Jagged ones need nothing of the kind: their class runs operators on their rows.
+Jagged tensors need none of this: their class runs operators on their rows.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from thoplw.capture.torch_internals import (
 )
 from thoplw.errors import InputError
 
-#: What makes a nested tensor of a list of tensors.
+#: The operator that makes a nested tensor from a list of tensors.
 _MAKER = "aten._nested_tensor_from_tensor_list"
 
-#: Their sizes begin with the number of tensors inside.
+#: Operators that take sizes, which begin with the number of tensors inside.
 _RESHAPES = frozenset({"aten.view", "aten.reshape", "aten._unsafe_view", "aten.expand"})
 
 
@@ -62,7 +62,7 @@ def entered(run: Run, tensor: torch.Tensor) -> torch.Tensor:
 
 
 def of_jagged(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Leave an operator to the class of jagged tensors, or give it the operators that this one is written in."""
+    """Leave an operator to the class of jagged tensors; if that does not know it, take the operator apart."""
     if unknown_to_jagged(func, args, kwargs) and is_composite(func):
         with run:
             return func.decompose(*args, **kwargs)
@@ -116,7 +116,7 @@ def _part(run: Run, index: int, count: int, tensor: torch.Tensor) -> torch.Tenso
 
 
 def _share(run: Run, tensor: torch.Tensor, index: int, count: int) -> torch.Tensor:
-    """Return the part of a dense tensor that meets one tensor inside: a whole weight, or one sample of a batch."""
+    """Return the part of a dense tensor that is used with one tensor inside: a whole weight, or one of a batch."""
     batch = tensor.dim() > 2 and tensor.shape[0] == count and id(tensor) not in run.weights.tensors
     return tensor[index : index + 1] if batch else tensor
 
@@ -151,7 +151,7 @@ def _buffer(run: Run, nested: AbstractNested) -> torch.Tensor:
 
 
 def _size(run: Run, nested: AbstractNested, *dim: int) -> Any:
-    """Return all sizes, or one of them; sizes that differ count as the longest, which torch refuses on real tensors."""
+    """Return all sizes, or one of them; the longest if sizes differ, where torch would refuse on real tensors."""
     sizes = len(nested.parts), *_longest(nested)
     return sizes[dim[0]] if dim else sizes
 
@@ -164,7 +164,7 @@ def _rank(run: Run, nested: AbstractNested) -> int:
     return nested.parts[0].dim()
 
 
-#: Operators on the tensor as a whole.
+#: Operators that are answered for the nested tensor as a whole.
 _WHOLE: dict[str, Callable[..., Any]] = {
     "aten.nested_to_padded_tensor": _padded,
     "aten.to_padded_tensor": _padded,

@@ -14,7 +14,7 @@ from thoplw.record import Call
 
 _DECIDES_ON_VALUES = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
-#: Not tagged as such, but no different.
+#: Operators that decide on values although no tag says so.
 _DYNAMIC = frozenset(
     {
         "aten._is_all_true",
@@ -25,7 +25,7 @@ _DYNAMIC = frozenset(
     }
 )
 
-#: Tagged, as a boolean index decides on values; with integers they do not.
+#: Operators that decide on values only if an index is a mask. Their tags do not tell the difference.
 INDEXING = frozenset({"aten.index", "aten.index_put", "aten.index_put_", "aten._index_put_impl_", "aten._unsafe_index"})
 
 
@@ -57,7 +57,7 @@ def is_higher_order(func: Any) -> bool:
 
 @cache
 def is_composite(func: Any) -> bool:
-    """Whether an operator is written in terms of other operators, and :meth:`decompose` gives these."""
+    """Whether an operator is written in terms of other operators, which its ``decompose()`` runs."""
     return is_written_in_operators(func)
 
 
@@ -65,7 +65,7 @@ def is_composite(func: Any) -> bool:
 def decides_on_values(func: Any) -> bool:
     """Whether the output, a number or a shape, depends on the values of the inputs.
 
-    Composite operators are let off: one of their pieces decides, or none does after all.
+    This is false for a composite operator: if one of its parts decides on values, that part is asked.
     """
     tagged = not _DECIDES_ON_VALUES.isdisjoint(func.tags)
     return (tagged and not is_composite(func)) or target_of(func) in _DYNAMIC

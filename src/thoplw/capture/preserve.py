@@ -1,4 +1,4 @@
-"""Run a model as in inference and leave it, and torch, exactly as they were."""
+"""Put a model into evaluation or training mode for a run, and leave it and torch exactly as they were."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from thoplw.capture.torch_internals import dispatch_modes, leave_modes
 
 @contextmanager
 def preserved(snapshot: Snapshot, training: bool | None = False, *, one_path: bool = True) -> Iterator[None]:
-    """Put all modules of a model in evaluation mode; on the way out undo that and whatever the forward changed.
+    """Put all modules of a model into one mode; on the way out, undo that and whatever the forward changed.
 
-    Or in training mode, if ``training`` is true; ``None`` leaves the modes as they are. Without ``one_path`` torch
-    takes its fast paths, which hide operators and modules.
+    Restored are the objects in the snapshot, the fast path of attention, the stance of the compiler, and the number of
+    dispatch modes, because a mode that is interrupted while it is entered is never left.
 
-    Restored are the snapshot, the fast path of attention, the stance of the compiler, and how many modes there are: one
-    that is interrupted while it is entered stays.
+    Args:
+        snapshot: what the model and its inputs hold.
+        training: true for training mode, false for evaluation mode, ``None`` to leave each module in its own.
+        one_path: whether to switch off the fast paths of torch, which hide operators and modules.
     """
     with ExitStack() as undo:
         undo.callback(_twice, snapshot.restore)
         undo.callback(leave_modes, dispatch_modes())
-        undo.callback(torch.clear_autocast_cache)  # it may hold abstract copies of weights
+        undo.callback(torch.clear_autocast_cache)  # this cache may hold abstract copies of weights
         undo.callback(snapshot.twins.leave)
         snapshot.twins.enter(training)
         if training is not None:
@@ -42,7 +44,7 @@ def preserved(snapshot: Snapshot, training: bool | None = False, *, one_path: bo
 
 
 def _twice(restore: Callable[[], None]) -> None:
-    """Restore; again, if something came between."""
+    """Restore; if that is interrupted, restore again."""
     try:
         restore()
     except BaseException:
@@ -52,10 +54,10 @@ def _twice(restore: Callable[[], None]) -> None:
 
 @contextmanager
 def data_preserved(tensors: Iterable[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
-    """On the way out, give tensors the memory, shape and type that they had: a forward may assign their ``.data``.
+    """On the way out, give tensors the memory, shape and type that they had.
 
-    Nothing tells of that while it happens. The list is filled on the way out, with those of another shape or type.
-    Sparse tensors and those of a class of their own are left alone; ones on the meta device take no abstract data.
+    A forward may assign their ``.data``, which no mode or hook reports. The list that is yielded is filled on the way
+    out with the tensors whose shape or type was changed. Sparse tensors and tensor subclasses are left alone.
     """
     plain = (each for each in tensors if type(each) in PLAIN and each.layout is torch.strided and not each.is_nested)
     kept = [(tensor, tensor.detach()) for tensor in plain]
@@ -73,7 +75,7 @@ def data_preserved(tensors: Iterable[torch.Tensor]) -> Iterator[list[torch.Tenso
 
 @contextmanager
 def without_collection(when: bool = True) -> Iterator[None]:
-    """Garbage collection off: records are many small objects that all stay, which it would look through in vain."""
+    """Switch garbage collection off: a run makes many small objects that all stay, so a collection finds nothing."""
     enabled = when and gc.isenabled()
     try:
         if enabled:

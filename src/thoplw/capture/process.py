@@ -1,8 +1,8 @@
-"""What the runs of one process share: turns, and switches that hold for all threads.
+"""Let the runs of one process take turns, and share the switches that hold for all threads.
 
-For example two threads profile at the same time. Each run would find the other's changes, take them for the user's, and
-put those back: torch's fast path of attention stays off for good, a layer keeps the other's cache. So runs that change
-a model take turns, and what holds for the whole process is changed by the first run and put back by the last.
+For example, two threads profile at the same time. Each run would find the changes of the other, take them for the
+user's and restore them: torch's fast path of attention would stay off for good. So runs that change a model take turns,
+and a switch of the whole process is changed by the first run and put back by the last.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from thoplw.capture.torch_internals import attention_unfused, mode_flags_kept, u
 
 _TURN = RLock()
 
-#: Threads that work for the run whose turn it is: they need not wait for it.
+#: Identities of the threads that work for the run whose turn it is. They need not wait.
 _GUESTS: set[int] = set()
 
 
 @contextmanager
 def turn() -> Iterator[None]:
-    """Wait until no other thread runs a model; a run inside a run, or in a thread that it started, need not wait."""
+    """Wait until no other thread runs a model. A run inside a run, or in a thread that it started, need not wait."""
     if get_ident() in _GUESTS:
         yield
     else:
@@ -33,7 +33,7 @@ def turn() -> Iterator[None]:
 
 @contextmanager
 def guest() -> Iterator[None]:
-    """Let this thread run models during the turn of another thread that waits for it."""
+    """Let this thread run models during the turn of another thread, for which it works."""
     me = get_ident()
     if me in _GUESTS:
         yield
@@ -77,10 +77,10 @@ def _switched() -> Iterator[None]:
 
 @contextmanager
 def _deeper() -> Iterator[None]:
-    """Raise the recursion limit, so that models nest as deep as without hooks.
+    """Raise the recursion limit, so that models can nest as deep as they can without a run.
 
-    A call of a module takes torch three frames or more, and one more where there are hooks; to record an operator
-    takes some twenty, at the innermost.
+    Torch takes three frames or more to call a module, and one more if there are hooks. The innermost operator takes
+    some twenty frames to record.
     """
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(before * 4 // 3 + 100)
@@ -90,5 +90,5 @@ def _deeper() -> Iterator[None]:
         sys.setrecursionlimit(before)
 
 
-#: Off is what would hide operators, the fused path of attention layers and compilation, while any run goes on.
+#: While any run lasts, switches off what would hide operators: the fused path of attention layers, and compilation.
 ONE_PATH = WhileAny(_switched)

@@ -1,4 +1,4 @@
-"""Restore the shared random generators after a run, and leave those of other threads alone."""
+"""Restore the shared random generators after a run, unless only other threads have drawn from them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import torch
 def random_state_kept(drew: Callable[[], bool]) -> Iterator[None]:
     """On the way out, put back the state of every random generator that the run has used.
 
-    Another thread may draw from the same generator meanwhile, and would meet the same numbers again. So the state of
-    torch's is put back only if the run itself drew from it, as ``drew`` tells, or somebody seeded it; or if there is no
-    other thread. Of those of Python and NumPy nobody can tell who drew: they are put back if anybody did.
+    Another thread may draw from the same generator meanwhile, and would get the same numbers again. So torch's
+    generator is put back only if there is no other thread, if the run drew from it (as ``drew()`` tells), or if
+    somebody seeded it. The generators of Python and NumPy do not tell who drew from them, so they are always put back.
     """
     alone = threading.active_count() == 1
     seed, state = torch.initial_seed(), torch.get_rng_state()
@@ -31,6 +31,6 @@ def random_state_kept(drew: Callable[[], bool]) -> Iterator[None]:
             torch.set_rng_state(state)
             if on_devices is not None:
                 torch.cuda.set_rng_state_all(on_devices)
-        random.setstate(python)  # sooner done than asked whether it is another
+        random.setstate(python)  # faster than comparing it first
         if numpy:
             numpy.random.set_state(of_numpy)

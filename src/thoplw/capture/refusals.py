@@ -1,7 +1,8 @@
-"""Refuse calls that torch refuses on real tensors, though its meta kernels answer them.
+"""Refuse calls that torch refuses on real tensors, although its meta kernels answer them.
 
-For example ``embedding(weight, ids)`` with an id of 30,000 for 30,000 rows, where the ids are real; or a convolution
-with a padding of -1. A check takes the operator's arguments and returns why it is refused, or nothing.
+For example, ``embedding(weight, ids)`` is refused if a real id is 30,000 and the weight has 30,000 rows, and a
+convolution if its padding is -1. A check takes the arguments of an operator and returns why the call is refused, or
+``None``.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import torch
 
 from thoplw.shapes.common import pair
 
-#: Whether a tensor has values.
+#: A function that tells whether a tensor has values.
 HasValues = Callable[[torch.Tensor], bool]
 
-#: Why a call is refused, if it is.
+#: Why a call is refused; ``None`` if it is not.
 Reason = str | None
 
 
@@ -36,7 +37,7 @@ def _outside(index: torch.Tensor, size: int, low: int = 0) -> Reason:
 
 
 def _once(tensor: torch.Tensor) -> torch.Tensor:
-    """Each element that is in memory, once: an expanded tensor, such as the distances of all heads, may be huge."""
+    """Return each element in memory once. An expanded tensor, such as the distances of all heads, may be huge."""
     kept = (
         0 if size and not stride else slice(None) for size, stride in zip(tensor.shape, tensor.stride(), strict=True)
     )
@@ -65,7 +66,7 @@ def _positions(
     """Check indices into several dimensions, which may count from the end."""
     for size, index in zip(x.shape, indices, strict=False):
         if index is not None and index.dtype in (torch.bool, torch.uint8):
-            return None  # a mask takes up as many dimensions as it has
+            return None  # a mask indexes several dimensions at once
         if index is not None and _is_real(index, has):
             reason = _outside(index, size, -size)
             if reason is not None:
@@ -74,12 +75,12 @@ def _positions(
 
 
 def _taken(has: HasValues, x: torch.Tensor, index: torch.Tensor) -> Reason:
-    """Indices into all elements, which may count from the end."""
+    """Check indices into all elements, which may count from the end."""
     return _outside(index, x.numel(), -x.numel()) if _is_real(index, has) else None
 
 
 def _bags(has: HasValues, table: torch.Tensor, ids: torch.Tensor, offsets: Any = None, *args: Any, **_: Any) -> Reason:
-    """Ids of rows of a table, and where bags of them begin."""
+    """Check ids of rows of a table, and where bags of them begin."""
     reason = _rows(0, 1, has, table, ids)
     if reason is None and _is_real(offsets, has) and int(offsets[0]) != 0:
         return f"the first bag begins at {int(offsets[0])}, and should at 0"
@@ -92,12 +93,12 @@ def _classes(has: HasValues, x: torch.Tensor, target: torch.Tensor, *args: Any, 
     """Check the classes that a loss looks up, without the ignored one."""
     if not _is_real(target, has):
         return None
-    left = target[target != args[2]]  # behind weight and reduction
+    left = target[target != args[2]]  # args are weight, reduction and the ignored class
     return _outside(left, x.shape[1 if x.dim() > 1 else 0]) if left.numel() else None
 
 
 def _scattered(has: HasValues, x: torch.Tensor, mask: torch.Tensor, source: torch.Tensor) -> Reason:
-    """Refuse fewer elements (features of a picture) than places (its tokens)."""
+    """Refuse a source with fewer elements (features of a picture) than the mask has places (its tokens)."""
     if mask.dtype != torch.bool:
         return f"the mask is of {mask.dtype}, not of torch.bool"
     if not has(mask):
@@ -274,7 +275,7 @@ def _divided(x: Any, alpha: float = 1.0) -> Reason:
 
 
 def _nothing(dimensions: int, x: Any, *args: Any, **kwargs: Any) -> Reason:
-    """Refuse an input that is empty, unless only its batch is."""
+    """Refuse an input that is empty in one of its last dimensions; an empty batch is allowed."""
     if 0 not in x.shape[-dimensions:]:
         return None
     return f"the input, of shape {tuple(x.shape)}, is empty in one of its last {dimensions} dimensions"
@@ -301,7 +302,7 @@ def _has_dimension(x: Any, dim: int, *args: Any, **kwargs: Any) -> Reason:
 
 
 def _chosen(of_nothing: bool, x: Any, dim: Any = None, *args: Any, **kwargs: Any) -> Reason:
-    """One of several elements, of which there must be one; some choose of all elements also where there is none."""
+    """Refuse to choose one of no elements. Some operators may do so if they choose among all elements."""
     if type(dim) is int and len(x.shape) and x.shape[dim] == 0:
         return f"dimension {dim} of {tuple(x.shape)} has no elements to choose from"
     if dim is None and 0 in x.shape and not of_nothing:
@@ -348,8 +349,8 @@ def _parts(real: Any, imaginary: Any, **kwargs: Any) -> Reason:
     return f"the parts are of {real.dtype} and {imaginary.dtype}"
 
 
-#: Operator -> a check of shapes and options, made once for all calls that are alike, if no shape rule knows what they
-#: return: a rule that does has checked as much.
+#: Operator -> a check of shapes and options, made once for all equal calls. It is made only if no shape rule gives the
+#: output, because a rule has checked as much.
 OF_SHAPES: Mapping[str, Callable[..., Reason]] = MappingProxyType(
     {
         "aten.binary_cross_entropy": _probabilities,

@@ -1,4 +1,4 @@
-"""Record operators: the base of both kinds of run."""
+"""Record operators: the base class of all runs, abstract and real."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ from thoplw.capture.weights import Weights
 from thoplw.errors import ThoplwError
 from thoplw.record import Assumption, Call, Step, TensorSpec
 
-_UNFINISHED = "what threads do that the forward started and did not wait for is no part of it"
+_UNFINISHED = "work in threads that the forward did not wait for is not counted"
 
-_STRANGERS = "what threads did with its modules that were there before is no part of it"
+_STRANGERS = "calls of modules by threads that existed before the run are not counted"
 
-#: How long a thread that the forward started may take to end, in seconds.
+#: How many seconds to wait for a thread that the forward started and that may have to end yet.
 _MOMENT = 0.2
 
-#: Of operators that give other numbers every time.
+#: The tag of operators that draw random numbers.
 _DRAWS = torch.Tag.nondeterministic_seeded
 
-#: What records keep as it is, known without asking whether it is a tensor.
+#: Classes whose objects stay as they are in records.
 _PLAIN = frozenset({int, float, bool, str, type(None)})
 
 
 @contextmanager
 def outside() -> Iterator[None]:
-    """Leave the runs and function transforms (``vmap``, say) of this thread: they do not see what follows."""
+    """Leave the runs and function transforms (such as ``vmap``) of this thread: they do not see what happens inside."""
     with ExitStack() as undo:
         undo.enter_context(without_transforms())
         if dispatch_modes():
@@ -60,7 +60,7 @@ def outside() -> Iterator[None]:
 
 
 def running() -> tuple[Run, ...]:
-    """The runs that are given the operators of this thread."""
+    """Return the runs that see the operators of this thread."""
     if not dispatch_modes():
         return ()
     with without_modes(lambda mode: isinstance(mode, Run)) as runs:
@@ -72,7 +72,7 @@ def _is_ours(mode: Any) -> bool:
 
 
 class _Work(DispatchMode):
-    """The mode of work that the forward hands to another thread; it does nothing once the run is over."""
+    """The mode of a thread that works for the forward; it records nothing once the run is over."""
 
     def __init__(self, run: Run) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
@@ -82,7 +82,7 @@ class _Work(DispatchMode):
 
     @property
     def scopes(self) -> ModuleScopes | None:
-        """The open scopes."""
+        """The scopes of the run."""
         return self._run.scopes
 
     @contextmanager
@@ -107,18 +107,18 @@ class _Work(DispatchMode):
 
 
 class Run(DispatchMode):
-    """A dispatch mode that records every operator, with one :class:`Call` for all equal ones.
+    """A dispatch mode that records every operator, with one :class:`Call` for all equal calls.
 
     Attributes:
         steps: what has run so far.
         used: identities of the tensors that were arguments of some operator.
-        assumptions: what was taken for granted on the way.
-        refusals: the errors of ours that the model met; it may have caught them, and gone another way.
+        assumptions: what was assumed so far.
+        refusals: the errors of thoplw that were raised into the model, which may have caught them.
         drew: whether some operator drew random numbers.
-        handed: what other threads were given to do.
-        ended: whether nothing more is recorded.
-        priced: control-flow operators that have a price of their own: each call of one is one record.
-        executes: whether tensors have values, so that another thread can compute with them unseen.
+        handed: the work that other threads do for the forward.
+        ended: set once nothing more is recorded.
+        priced: names of control-flow operators that have a price of their own; a call of one is recorded as a whole.
+        executes: whether tensors have values, so that threads outside the run can compute with them unseen.
     """
 
     executes = True
@@ -142,18 +142,18 @@ class Run(DispatchMode):
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Record what this thread runs, and what it hands to others."""
+        """Record what this thread runs, and what threads run to which it gives work."""
         with followed(self.hand_over), self:
             yield
 
     def hand_over(self) -> AbstractContextManager[None]:
-        """Return the context in which another thread works for the module that runs now."""
+        """Return a context for another thread: what runs inside belongs to the module that runs now."""
         work = _Work(self)
         self.handed.append(work)
         return work.entered()
 
     def twin(self, scopes: ModuleScopes | None) -> Run:
-        """Return the same run for another thread, with scopes of its own."""
+        """Return this run for another thread: the same record, but other scopes."""
         other = copy(self)
         DispatchMode.__init__(other)  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
         other.scopes = scopes
@@ -161,17 +161,17 @@ class Run(DispatchMode):
 
     def end(self) -> None:
         """Stop recording, and list unfinished work of other threads as an assumption."""
-        # A thread whose result is there may need a moment to end.
+        # A thread that has given its result may need a moment to end.
         unfinished = sum(not work.done.wait(_MOMENT) for work in self.handed)
         self.ended.set()
         if unfinished:
             self.assumptions += [Assumption(_UNFINISHED, "threading.Thread", 0)] * unfinished
         if self.executes and self.scopes is not None:
             self.assumptions += [Assumption(_STRANGERS, "threading.Thread", 0)] * len(self.scopes.strangers)
-        self.handed.clear()  # each keeps this object
+        self.handed.clear()  # each item refers to this run
 
     def enter(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return what the model gets for an input: a copy, as the model may write to it."""
+        """Return what the model gets in place of an input: a copy, because the model may write to it."""
         return copied(tensor)
 
     def own(self, tensors: Iterable[torch.Tensor]) -> None:
@@ -181,23 +181,23 @@ class Run(DispatchMode):
         """Save the values of a tensor that may be written to without an operator."""
 
     def made(self) -> list[torch.Tensor]:
-        """Return the tensors that the run made, that still exist, and whose values may be wrong."""
+        """Return the tensors that the run made, that still exist and whose values may be wrong."""
         return []
 
     def finish(self) -> None:
         """Restore the tensors of the user."""
 
     def knows(self, value: Any) -> bool:
-        """Whether the value of a number or tensor is known, so that it can decide control flow."""
+        """Return whether the value of a number or tensor is known, so that it can decide control flow."""
         return True
 
     def whole(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Answer an operator that takes functions without running these."""
+        """Return the output of an operator that takes functions, without recording what these run."""
         return func(*args, **kwargs)
 
     @contextmanager
     def rehearsal(self) -> Iterator[list[Step]]:
-        """Run something without counting it; on the way out the list has its steps."""
+        """Run something without recording it; the list that is yielded has its steps on the way out."""
         seen: list[Step] = []
         first, assumed, used = len(self.steps), len(self.assumptions), self.used.copy()
         with self.scopes.rehearsal() if self.scopes is not None else nullcontext():
@@ -210,18 +210,18 @@ class Run(DispatchMode):
 
     @property
     def scope(self) -> int:
-        """Index of the scope that runs now."""
+        """Index of the scope that runs now; -1 outside of all modules."""
         return -1 if self.scopes is None else self.scopes.current
 
     def where(self) -> str:
-        """The module that runs now, for messages."""
+        """Return the module that runs now, in words such as ``in module 'layer1.0' (BasicBlock)``."""
         if self.scopes is None or self.scope < 0:
             return ""
         info = self.weights.infos[self.scopes.scopes[self.scope].module]
         return f"in {f'module {info.path!r}' if info.path else 'the model itself'} ({info.class_name})"
 
     def record(self, call: Call) -> None:
-        """Note that ``call`` ran in the module that runs now."""
+        """Record ``call`` in the module that runs now."""
         self.steps.append((call, self.scope))
 
     def assume(self, statement: str, target: str) -> None:
@@ -229,12 +229,12 @@ class Run(DispatchMode):
         self.assumptions.append(Assumption(statement, target, self.scope))
 
     def refuse(self, error: ThoplwError) -> ThoplwError:
-        """Note an error that is about to be raised into the model, which may catch it."""
+        """Note an error that is about to be raised into the model, which may catch it, and return it."""
         self.refusals.append(error)
         return error
 
     def execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run an operator for real, and note that."""
+        """Run an operator for real, and record it."""
         output = self.compute(func, args, kwargs)
         self.record_executed(func, args, kwargs, output)
         return output
@@ -245,17 +245,17 @@ class Run(DispatchMode):
         return func(*args, **kwargs)
 
     def record_executed(self, func: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
-        """Note an operator that was run for real."""
+        """Record an operator that was run for real."""
         self.record(self.executed(func, args, kwargs, output))
 
     def executed(self, func: Any, args: Any, kwargs: dict[str, Any], output: Any) -> Call:
-        """Return the record of an operator that was run for real: one for all that look alike."""
-        if target_of(func) == "aten._sparse_sparse_matmul":  # how much that is, shapes do not tell
+        """Return the call of an operator that was run for real, the same one for all equal calls."""
+        if target_of(func) == "aten._sparse_sparse_matmul":  # its cost depends on where elements are, not on shapes
             kwargs = {**kwargs, "products": sparse_products(*args)}
         seen, returned = self.freeze((args, tuple(kwargs.items()))), self.freeze(output)
         try:
             key = (func, repr(seen), repr(returned))
-        except Exception:  # an argument of a foreign class whose repr fails: such calls just do not share a record
+        except Exception:  # the repr of an argument of a foreign class fails: equal calls then do not share one record
             return self.call(func, args, kwargs, output)
         call = self._executed.get(key)
         if call is None:
@@ -265,7 +265,7 @@ class Run(DispatchMode):
     def call(
         self, func: Any, args: Any, kwargs: dict[str, Any], output: Any, parts: tuple[Call, ...] | None = None
     ) -> Call:
-        """Return the record of an operator, with specs in place of tensors."""
+        """Return the call of an operator, with specs in place of tensors."""
         return Call(
             target=target_of(func),
             overload=overload_of(func),
@@ -276,11 +276,11 @@ class Run(DispatchMode):
         )
 
     def freeze_named(self, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Keyword arguments as records keep them."""
+        """Convert keyword arguments to what records keep."""
         return {name: self.freeze(value) for name, value in kwargs.items()}
 
     def freeze(self, value: Any) -> Any:
-        """Convert values to what records keep: specs for tensors, tuples for lists, names for objects of torch."""
+        """Convert a value to what records keep: specs for tensors, tuples for lists, names for objects of torch."""
         if type(value) is AbstractTensor:
             return value.spec
         if type(value) in _PLAIN:
@@ -310,7 +310,7 @@ class Run(DispatchMode):
         return self._packed[id(packed)][1]
 
     def has_values(self, tensor: torch.Tensor) -> bool:
-        """Whether a tensor has the values of a real run."""
+        """Return whether a tensor has the values of a real run."""
         return type(tensor) is not AbstractTensor and not tensor.is_meta
 
     def take_apart(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Call, ...]]:
@@ -321,7 +321,7 @@ class Run(DispatchMode):
 
     @contextmanager
     def steps_apart(self) -> Iterator[list[Step]]:
-        """Record what runs meanwhile in a separate list, as the pieces of one operator."""
+        """Record what runs inside in a separate list, as the parts of one operator."""
         outside, self.steps = self.steps, []
         try:
             yield self.steps
@@ -330,7 +330,7 @@ class Run(DispatchMode):
 
 
 def _draws(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether an operator draws random numbers: dropout, for example, does so in training only."""
+    """Return whether a call draws random numbers. Dropout, for example, does so in training only."""
     if _DRAWS not in func.tags:
         return False
     given = {argument.name: argument.default_value for argument in schema_of(func).arguments}

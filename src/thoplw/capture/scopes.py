@@ -1,4 +1,8 @@
-"""Which module are we in: the only place with hooks."""
+"""Tell which module is running. No other file of thoplw sets hooks for this.
+
+For example, while ``layer1.0.conv1`` of a ResNet runs, three scopes are open inside the one of the model, and every
+operator belongs to the innermost.
+"""
 
 from __future__ import annotations
 
@@ -20,22 +24,22 @@ from thoplw.record import Scope, TensorSpec
 Watch = Callable[[int, torch.nn.Module, tuple[Any, ...], Any], None]
 
 
-#: Called with a module that is not known when it is called, and the scope that calls it: it may make it known.
+#: Called with an unknown module and the index of the scope that calls it. It may add the module to the known ones.
 Discover = Callable[[torch.nn.Module, int], None]
 
 
 class ModuleScopes:
     """A context in which every call of a known module opens and closes a :class:`Scope`.
 
-    Modules that are not known belong to the scope they are called in, and calls by other threads to nobody, but for
-    threads that :meth:`elsewhere` made part of this.
+    What an unknown module runs belongs to the scope that called it. Calls by other threads are not recorded, except in
+    threads that entered :meth:`elsewhere`.
 
     Attributes:
         scopes: the calls so far, in the order in which they began.
-        current: index of the innermost open scope, ``-1`` outside of all.
-        thread: the thread whose calls these are; 0 while the run pauses.
-        strangers: known modules that other threads called.
-        discover: called with modules that are not known.
+        current: index of the innermost open scope, ``-1`` if none is open.
+        thread: identity of the thread whose calls are recorded; 0 while the run pauses.
+        strangers: indices of the known modules that threads outside the run called.
+        discover: called with each unknown module.
     """
 
     def __init__(
@@ -48,10 +52,10 @@ class ModuleScopes:
         """Prepare, without touching anything.
 
         Args:
-            indices: the modules to know: their index by their identity.
-            specs: where specs of tensors are shared.
+            indices: index of each known module, by the identity of the module.
+            specs: the specs of the run, one for all equal tensors.
             watch: called when a scope closes.
-            discover: called with modules that are not known.
+            discover: called with each unknown module.
         """
         self.scopes: list[Scope] = []
         self.current = -1
@@ -78,16 +82,16 @@ class ModuleScopes:
 
     @property
     def inside(self) -> bool:
-        """Whether a module runs that the outermost scope does not merely stand for."""
+        """Whether a call of a module is running, not just the outermost scope that :meth:`root` opened."""
         return self.current > 0 or self._in_hooks
 
     def belongs(self, thread: int) -> bool:
-        """Whether the calls of a thread are recorded."""
+        """Return whether the calls of a thread are recorded."""
         return thread == self.thread or thread in self._threads
 
     @contextmanager
     def elsewhere(self, scope: int) -> Iterator[ModuleScopes]:
-        """Take the calls that this thread makes meanwhile for calls of ``scope``."""
+        """While this is entered, record the calls that this thread makes, as calls that ``scope`` makes."""
         other = copy(self)
         other.thread, other.current = get_ident(), scope
         outer = self._threads.get(other.thread)
@@ -101,9 +105,10 @@ class ModuleScopes:
 
     @contextmanager
     def root(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[list[Any]]:
-        """Have a scope for a call of the first module; what it returns is to be put into the list.
+        """Open a scope for a call of the first module. The caller puts what the module returns into the list.
 
-        Its hooks need not fire, as its class may have a ``__call__`` of its own. If they do, that is no other call.
+        The scope is needed because hooks do not fire if the class of the module has a ``__call__`` of its own. If they
+        do fire, they belong to this call and open no second scope.
         """
         self._root = self.open(0)
         returned: list[Any] = []
@@ -120,11 +125,11 @@ class ModuleScopes:
         self, index: int, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
     ) -> None:
         """Close the scope of a call of a known module, if it is open."""
-        # A forward that catches an exception of a submodule leaves that one's scope open: close it here.
+        # A forward that catches an exception of a submodule leaves the scope of the submodule open. Close that too.
         at = self.current
         while at >= 0 and (scope := self.scopes[at]).module != index:
             at = scope.parent
-        if at < 0:  # the call began before this was entered
+        if at < 0:  # the call began before the hooks were set
             return
         if kwargs:
             args = (*args, *kwargs.values())
@@ -142,7 +147,7 @@ class ModuleScopes:
 
     @contextmanager
     def rehearsal(self) -> Iterator[None]:
-        """Forget the calls of modules inside; nothing watches them."""
+        """On the way out, forget the calls of modules that were made inside. They are not watched either."""
         before, current, watch = len(self.scopes), self.current, self._watch
         self._watch = None
         try:
@@ -153,7 +158,7 @@ class ModuleScopes:
             self.current = current
 
     def passed(self, index: int, module: torch.nn.Module, x: AbstractTensor, output: AbstractTensor) -> int:
-        """Note the call of a known module that need not be run; return the index of its scope."""
+        """Record the call of a known module without running it; return the index of its scope."""
         scope = self._append(Scope(index, self.current, (x.spec,), (output.spec,), _SAME if output is x else ()))
         if self._watch is not None:
             self._watch(scope, module, (x,), output)
@@ -164,7 +169,7 @@ class ModuleScopes:
         self.scopes.append(scope)
         index = len(self.scopes) - 1
         if self._threads:
-            while self.scopes[index] is not scope:  # another thread has added one since
+            while self.scopes[index] is not scope:  # another thread has added a scope since
                 index -= 1
         return index
 
@@ -199,7 +204,7 @@ class ModuleScopes:
         self.close(index, module, args, kwargs, output)
 
     def _is_root(self) -> bool:
-        """Whether the call that returns is that of :meth:`root`, not one of the same module inside of it."""
+        """Return whether the call that ends is the one of :meth:`root`, not a recursive call of the same module."""
         at = self.current
         while self.scopes[at].module != 0:
             at = self.scopes[at].parent
@@ -217,12 +222,12 @@ class ModuleScopes:
         return tuple(self._specs.of(tensor) for tensor in tensors_in(values))
 
 
-#: Of a call that returns its only input.
+#: :attr:`Scope.again` of a call that returns its only input.
 _SAME = ((1, 0),)
 
 
 def _again(args: tuple[Any, ...], output: Any) -> tuple[tuple[int, int], ...]:
-    """The places of tensors that stand in a row before, and where first: :attr:`Scope.again`."""
+    """Return :attr:`Scope.again`: which of the inputs and outputs are tensors that came before, and where first."""
     places: dict[int, int] = {}
     tensors = [*tensors_in(args), *tensors_in(output)]
     firsts = [places.setdefault(id(tensor), at) for at, tensor in enumerate(tensors)]

@@ -12,7 +12,7 @@ from thoplw.errors import InputError
 
 _TRACED: Any = vars(torch.jit)["TracedModule"]
 
-#: Nodes that no dispatch mode is told of, though they multiply: what ``torch.jit.optimize_for_inference`` makes.
+#: Nodes that multiply and that no dispatch mode sees; ``torch.jit.optimize_for_inference`` makes them.
 _HIDDEN = "prim::mkldnn_"
 
 
@@ -46,7 +46,7 @@ def constants_of(module: Any, path: str) -> dict[str, torch.Tensor]:
         if node.kind().startswith(_HIDDEN):
             raise InputError(
                 f"{f'module {path!r}' if path else 'the model'} was optimised by torch.jit.optimize_for_inference, "
-                f"and runs {node.kind()}, of which PyTorch tells nobody: profile it before that, or frozen by "
+                f"and runs {node.kind()}, which no dispatch mode of PyTorch sees: profile it before that, or frozen by "
                 "torch.jit.freeze alone."
             )
         if node.kind() == "prim::Constant" and node.output().type().kind() == "TensorType":

@@ -1,16 +1,18 @@
-"""Record whatever runs, of any number of models."""
+"""Record everything that runs in a ``with`` block, of any number of models: the engine of ``thoplw.count``."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container
 from contextlib import ExitStack
+from threading import get_ident
 from types import TracebackType
 
 import torch
 
 from thoplw.capture.abstract import Specs
 from thoplw.capture.backward import MarkedScopes
+from thoplw.capture.higher_order import differentiated
 from thoplw.capture.made import Made
 from thoplw.capture.process import ONE_PATH
 from thoplw.capture.scopes import Watch
@@ -23,7 +25,8 @@ from thoplw.record import Trace
 class Session:
     """A context in which every operator is recorded, under a root module that stands for the context.
 
-    Models become known when they are called. Nothing of what they do to themselves is undone.
+    A model becomes known when it is called. Unlike :func:`thoplw.capture.capture`, a session undoes nothing that a
+    model changes.
     """
 
     def __init__(self, watch: Watch | None = None, priced: Container[str] = ()) -> None:
@@ -43,9 +46,10 @@ class Session:
         with ExitStack() as stack:
             stack.enter_context(ONE_PATH)
             if not torch.is_grad_enabled():
-                # It may hold copies of weights that were made without autograd, which no training step can use.
+                # The autocast cache may hold copies of weights made without autograd. No training step can use those.
                 stack.callback(torch.clear_autocast_cache)
                 stack.enter_context(below_autograd())  # composite operators arrive whole
+            stack.enter_context(differentiated(lambda: self._scopes.belongs(get_ident())))
             stack.enter_context(self._made)
             self._scopes.discover = self._discover
             stack.enter_context(self._scopes)
@@ -77,7 +81,7 @@ class Session:
         )
 
     def _discover(self, module: torch.nn.Module, scope: int) -> None:
-        """Register a model that is called outside of any other, and modules that a forward makes."""
+        """Register a model that is called outside of any other model, or a module that a forward has made."""
         if scope != 0:
             self._made.discover(module, scope)
             return

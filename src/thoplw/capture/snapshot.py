@@ -1,8 +1,8 @@
-"""What some objects hold, at any depth, as it was: remembered before a run, put back after it.
+"""Remember what objects hold, at any depth, before a run, and put it back afterwards.
 
-For example a module holds ``self.cache = {"layers": [None]}``, and its forward writes to the list. A list is one of
-the kinds in :class:`Snapshot`; numbers, strings, dtypes and the like hold nothing, and are passed over by their class,
-all that a module of torch has at once. So most models cost next to nothing.
+For example, a module has ``self.cache = {"layers": [None]}``, and its forward writes to the list. The snapshot has a
+copy of the dict and of the list. Numbers, strings, dtypes and the like hold nothing that can change, so they are
+skipped by their class. Most attributes of modules are of this sort, which makes the snapshot cheap.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from thoplw.capture import streams
 from thoplw.capture.torch_internals import TENSOR_HOOKS, GradScaler
 from thoplw.capture.twins import Twins
 
-#: Classes whose objects hold nothing that can change; the most frequent, so that they need no second look.
+#: The most frequent classes whose objects hold nothing that can change. Their objects are skipped first.
 ATOMS: frozenset[type] = frozenset(
     {bool, int, float, complex, str, bytes, type(None), type(...), torch.dtype, torch.device, torch.Size, range, slice}
 )
 
-#: Classes of which some may be derived: their objects hold nothing that is the user's to change here.
+#: Classes whose objects, also those of subclasses, hold nothing that is put back through them.
 _OPAQUE = (type, types.ModuleType, types.BuiltinFunctionType, enum.Enum, property, classmethod, staticmethod)
 
-#: Packages whose objects are left alone, as far as they are neither containers nor modules: of torch, say, graphs.
+#: Packages whose objects are left alone, except containers and modules. In torch, for example, these are graphs.
 _FOREIGN = frozenset("asyncio concurrent importlib logging multiprocessing re threading torch typing".split())
 
-#: Containers whose content can be copied at once. Most of a model's are empty: the hooks of its modules.
+#: Containers that are copied with ``.copy()``. Most containers of a model are empty, namely the hooks of its modules.
 _CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
 
 _BUILTIN = _CONTAINERS | {tuple}
 
-#: Class -> whether its objects hold something, for those that are met at once.
+#: Class -> whether its objects hold something, for the classes that every model has.
 _COMMON: dict[type, Any] = {**dict.fromkeys(ATOMS), **dict.fromkeys(_BUILTIN, True)}
 
 _is_tuple = functools.partial(is_, tuple)
@@ -53,10 +53,10 @@ _Role = Callable[["Snapshot", Any, list[Any]], None]
 
 
 class _Roles(dict[type, Any]):
-    """What is done with objects of a class: falsy, where they hold nothing.
+    """Class -> the method that remembers its objects; falsy if they hold nothing.
 
     Attributes:
-        others: whether there are classes that are no containers of Python's own.
+        others: whether there are classes besides the atoms and the containers of Python.
     """
 
     others = False
@@ -71,35 +71,41 @@ class _Roles(dict[type, Any]):
 class Snapshot:
     """The state of objects and of all that they hold.
 
-    Restored are: attributes, also in slots; dicts, lists, sets and deques, and what is derived from them; NumPy arrays
-    and other arrays of numbers; random generators; what functions keep in their closures; the attributes of classes, of
-    modules and of the user's objects; of tensors whether they require gradients, their gradient, attributes, and hooks.
-    What a tensor holds in memory is not kept here.
+    A snapshot restores these:
+
+    - attributes, also in slots, of modules, of the user's objects and of their classes;
+    - dicts, lists, sets and deques, and objects of classes derived from these;
+    - NumPy arrays and other arrays of numbers;
+    - random generators, streams and loggers;
+    - variables in the closures of functions;
+    - of each tensor, whether it requires gradients, its gradient, its attributes and its hooks.
+
+    It does not restore the values of tensors.
 
     Attributes:
         tensors: every tensor that was met, by its identity.
-        modules: likewise every module.
-        lost: what a forward did that cannot be put back, in words, once all else is.
-        twins: what the modules of a model use while a run lasts.
+        modules: every module that was met, by its identity.
+        lost: sentences that say what a forward did that could not be put back; filled by :meth:`restore`.
+        twins: the copies of attributes that the modules use during a run.
     """
 
     def __init__(self, beside: Snapshot | None = None) -> None:
-        """Start with nothing, and pass over the objects that another snapshot has."""
+        """Start with nothing. Objects that the snapshot ``beside`` has are skipped."""
         self.tensors: dict[int, torch.Tensor] = {}
         self.modules: dict[int, torch.nn.Module] = {}
         self.lost: list[str] = []
-        # Kept here, objects cannot lose their identity.
+        # A reference to each object is kept, so that no new object can get its identity.
         self._met: dict[int, Any] = {} if beside is None else beside._met.copy()
         self._classes: dict[type, tuple[Any, ...]] = {}  # the slots of each
         self._roles = _Roles(_COMMON)
-        self._kept: dict[int, tuple[Any, Any]] = {}  # containers that held something, and what
-        self._emptied: list[Any] = []  # the others
+        self._kept: dict[int, tuple[Any, Any]] = {}  # containers that held something, with a copy of each
+        self._emptied: list[Any] = []  # containers that were empty
         self.twins = Twins([])
         self._states: list[_States] = []
         self._undo: list[Callable[[], None]] = []
 
     def add(self, values: Iterable[Any]) -> None:
-        """Remember some objects and what they hold; what is known already stays as it is."""
+        """Remember some objects and what they hold; skip objects that were remembered before."""
         level = list(values)
         known = len(self.tensors)
         while level:
@@ -108,7 +114,7 @@ class Snapshot:
             self.add(self._keep_states(list(self.tensors.values())[known:]))
 
     def add_modules(self, modules: Sequence[torch.nn.Module], weights: Mapping[int, torch.Tensor]) -> None:
-        """Remember modules, all of a model, and their parameters and buffers: as :meth:`add`, but all at once."""
+        """Remember all modules of a model, and their parameters and buffers. This is :meth:`add`, but faster."""
         identities = dict(zip(map(id, modules), modules, strict=True))
         self.modules |= identities
         self._met |= identities
@@ -132,7 +138,10 @@ class Snapshot:
         self.add(inner)
 
     def restore(self) -> None:
-        """Put everything back. What is missing is put back before anything is removed: half done is better so."""
+        """Put everything back.
+
+        Missing items are put back before new ones are removed, so that an interrupted restore loses nothing.
+        """
         for container, before in self._kept.values():
             if type(container) is not dict:
                 _RESTORE[type(container)](container, before)
@@ -148,14 +157,14 @@ class Snapshot:
             states.restore()
 
     def identities(self) -> set[int]:
-        """Those of all objects and containers that were met."""
+        """Return the identities of all objects and containers that were met."""
         return {*self._met, *self._kept}
 
     def _keep_states(self, tensors: Iterable[torch.Tensor]) -> list[Any]:
-        """Remember what tensors have besides their memory; return what these are, as far as they hold something."""
+        """Remember what tensors have besides their values; return the objects found there that hold something."""
         tensors = list(tensors)
         requires = list(map(_REQUIRES, tensors))
-        trained = list(compress(tensors, requires))  # others have neither gradients nor hooks
+        trained = list(compress(tensors, requires))  # only these have gradients and hooks
         leaves = list(compress(trained, map(_IS_LEAF, trained)))
         states = _States(tensors, requires, trained, list(map(_HOOKS, trained)), leaves, list(map(_GRADIENT, leaves)))
         self._states.append(states)
@@ -165,7 +174,7 @@ class Snapshot:
         return [*filter(None, attributes), *(each for each in held if each is not None)]
 
     def _remember(self, values: Iterable[Any]) -> list[Any]:
-        """Remember objects, and return what they hold."""
+        """Remember objects, and return the objects that these hold."""
         values = list(values)
         roles = self._roles
         values = list(compress(values, map(roles.__getitem__, map(type, values))))
@@ -173,10 +182,10 @@ class Snapshot:
             builtin = list(compress(values, map(_BUILTIN.__contains__, map(type, values))))
         else:
             builtin, values = values, []
-        self._emptied += filterfalse(None, builtin)  # most: the hooks of modules
+        self._emptied += filterfalse(None, builtin)  # most of these are the hooks of modules
         filled = list(filter(None, builtin))
         kinds = list(map(type, filled))
-        # If a tuple holds itself, it is by way of something else.
+        # Tuples need not be remembered: a tuple can hold itself only through another object, which is remembered.
         inner = list(chain.from_iterable(compress(filled, map(_is_tuple, kinds))))
         kept = self._kept
         for value in compress(filled, map(_CONTAINERS.__contains__, kinds)):
@@ -195,7 +204,7 @@ class Snapshot:
                 roles[type(value)](self, value, inner)
         return inner
 
-    # -- roles: each remembers an object, and adds what that holds to ``inner`` --
+    # -- roles: each method remembers an object, and adds the objects that it holds to ``inner`` --
 
     def _tuple(self, value: Any, inner: list[Any]) -> None:
         inner.extend(value)
@@ -246,14 +255,14 @@ class Snapshot:
         self._undo.append(undo)
 
     def _generator(self, value: Any, inner: list[Any]) -> None:
-        if hasattr(value, "bit_generator"):  # NumPy's new ones
+        if hasattr(value, "bit_generator"):  # numpy.random.Generator
             bits = value.bit_generator
             self._undo.append(functools.partial(setattr, bits, "state", bits.state))
             return
         get, put = ("getstate", "setstate") if isinstance(value, random.Random) else ("get_state", "set_state")
         try:
             state = getattr(value, get)()
-        except NotImplementedError:  # the system's own has none
+        except NotImplementedError:  # random.SystemRandom has no state
             return
         self._undo.append(functools.partial(getattr(value, put), state))
 
@@ -274,7 +283,7 @@ class Snapshot:
         for cell in value.__closure__ or ():
             try:
                 content = cell.cell_contents
-            except ValueError:  # nothing yet
+            except ValueError:  # the variable is not assigned yet
                 continue
             self._undo.append(functools.partial(setattr, cell, "cell_contents", content))
             inner.append(content)
@@ -303,7 +312,7 @@ class Snapshot:
         self._put_in_slots(value, inner)
 
     def _slots(self, cls: type, inner: list[Any]) -> None:
-        """Get to know a class."""
+        """Remember a class, and which slots it has."""
         if cls not in self._classes:
             self._classes[cls] = slots_of(cls)
             for base in cls.__mro__:
@@ -313,14 +322,14 @@ class Snapshot:
         for slot in self._classes[type(value)]:
             try:
                 before = slot.__get__(value)
-            except AttributeError:  # it has no value
+            except AttributeError:  # the slot is empty
                 self._undo.append(functools.partial(_slot_back, value, slot))
             else:
                 inner.append(before)
                 self._undo.append(functools.partial(slot.__set__, value, before))
 
     def _class(self, cls: type, inner: list[Any]) -> None:
-        if id(cls) in self._met:  # as most bases of modules are
+        if id(cls) in self._met:  # true of most base classes of modules
             return
         self._met[id(cls)] = cls
         foreign = _package(cls) in _NOT_TO_CHANGE
@@ -328,7 +337,7 @@ class Snapshot:
             return
         before = vars(cls).copy()
         self._undo.append(functools.partial(_class_back, cls, before))
-        if not foreign:  # what torch's hold themselves, nobody changes, nor what Python notes in a class
+        if not foreign:  # nobody changes what the attributes of torch's classes hold, nor those that Python adds
             inner.extend(
                 value
                 for name, value in before.items()
@@ -336,12 +345,12 @@ class Snapshot:
             )
 
 
-#: Packages to whose classes, but for modules, models set no attributes of their own.
+#: Packages to whose classes models set no attributes, except to classes of modules.
 _NOT_TO_CHANGE = frozenset({"builtins", "collections", "abc", "typing", *_FOREIGN})
 
 
 def put_back(mapping: Any, before: dict[Any, Any], base: Any = dict) -> None:
-    """Give a dict the content that it had, in the order that it had; nothing that was there is missing meanwhile."""
+    """Give a dict the items that it had, in the order that it had. No old item is missing at any moment."""
     put = base.__setitem__
     for key, value in before.items():
         put(mapping, key, value)
@@ -364,7 +373,7 @@ def _set_back(items: set[Any], before: set[Any]) -> None:
 
 
 def deque_back(items: deque[Any], before: Iterable[Any]) -> None:
-    """Give a deque the items that it had; a full one lets go of as many as it is given."""
+    """Give a deque the items that it had. One with a ``maxlen`` drops old items by itself as it is filled."""
     kept = list(before)
     deque.extend(items, kept)
     while len(items) > len(kept):
@@ -386,12 +395,12 @@ def _class_back(cls: type, before: dict[str, Any]) -> None:
         if vars(cls).get(name, cls) is not value:
             type.__setattr__(cls, name, value)
     for name in [*vars(cls)]:
-        if name not in before and not name.startswith("__"):  # Python notes things there, copies of slots say
+        if name not in before and not name.startswith("__"):  # Python adds such names itself, for example slot names
             type.__delattr__(cls, name)
 
 
 def _classes_back(modules: Sequence[torch.nn.Module], classes: list[type]) -> None:
-    """Give modules the classes that they had: parametrizations give them others."""
+    """Give modules the classes that they had; parametrizations, for example, replace them."""
     if list(map(type, modules)) != classes:
         for module, cls in zip(modules, classes, strict=True):
             if type(module) is not cls:
@@ -414,7 +423,16 @@ _HOOKS = attrgetter(*TENSOR_HOOKS)
 
 
 class _States(NamedTuple):
-    """Tensors, whether they require gradients; those that do, and their hooks; the leaves of these, and gradients."""
+    """What tensors have besides their values.
+
+    Attributes:
+        tensors: the tensors.
+        requires: whether each requires gradients.
+        trained: those that require gradients.
+        hooks: the hooks of each of ``trained``.
+        leaves: the leaves among ``trained``.
+        gradients: the gradient of each of ``leaves``.
+    """
 
     tensors: list[torch.Tensor]
     requires: list[bool]
@@ -424,7 +442,7 @@ class _States(NamedTuple):
     gradients: list[torch.Tensor | None]
 
     def restore(self) -> None:
-        """Put all back; as a rule there is nothing to do."""
+        """Put everything back. Compare first, because most forwards change nothing."""
         if list(map(_REQUIRES, self.tensors)) != self.requires:
             for tensor, requires in zip(self.tensors, self.requires, strict=True):
                 if tensor.requires_grad != requires and tensor.is_leaf:
@@ -451,7 +469,7 @@ def _package(cls: type) -> str:
 
 
 def slots_of(cls: type) -> tuple[Any, ...]:
-    """The descriptors of the slots of a class that is written in Python."""
+    """Return the descriptors of the slots of a class that is written in Python."""
     return tuple(
         descriptor
         for base in cls.__mro__
@@ -479,11 +497,11 @@ def _role_of(cls: type) -> _Role | None:
 
 
 def _has_state(cls: type) -> bool:
-    """Whether objects of a class have attributes: a dictionary of them, or slots."""
+    """Return whether objects of a class can have attributes, in a dictionary or in slots."""
     return cls.__dictoffset__ != 0 or bool(slots_of(cls))
 
 
-#: Class -> what is done with its objects and with those of classes derived from it; the first that fits.
+#: Class -> the method that remembers its objects and those of its subclasses. The first class that fits counts.
 _ROLES: dict[type, _Role] = {
     torch.Tensor: Snapshot._tensor,
     torch.nn.Module: Snapshot._module,

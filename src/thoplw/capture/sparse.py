@@ -1,8 +1,8 @@
-"""Sparse tensors in an abstract run: their indices are real, as they say how much is multiplied; their values are not.
+"""Answer operators on sparse tensors, whose indices are real in an abstract run: they tell how much is multiplied.
 
-A sparse tensor stays a real one, so that torch and the model find in it what they look for. Operators on it run for
-real, on the stored elements alone; what they return without being sparse is abstract, so that no value gets out. A
-product with a dense tensor is answered by its shape.
+A sparse tensor stays real, so that torch and the model find in it what they look for. Operators on it run for real, on
+the stored elements alone. If their output is not sparse, it becomes abstract, so that no value gets out. A product with
+a dense tensor is answered by its shape.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from thoplw.errors import DataDependentError, InputError
 
 _PRODUCTS = frozenset(f"aten.{name}" for name in "_sparse_addmm addmm addmv baddbmm bmm linear matmul mm mv".split())
 
-#: Operator that makes a sparse tensor -> which of its arguments are indices: they say which elements are stored.
+#: Operator that makes a sparse tensor -> the positions of its arguments that tell which elements are stored.
 _MAKERS = {
     "aten._sparse_compressed_tensor_unsafe": slice(0, 2),
     "aten._sparse_coo_tensor_unsafe": slice(0, 1),
@@ -46,7 +46,7 @@ def answer(run: Run, values: KnownValues, func: Any, args: tuple[Any, ...], kwar
 
     Raises:
         DataDependentError: which elements are stored depends on values that do not exist.
-        InputError: it would have to run on dense tensors that are too large.
+        InputError: the operator would have to run on dense tensors that are too large.
     """
     if is_product(func, args, kwargs):
         output = func(*map_tensors(args, _dense_on_meta), **map_tensors(kwargs, _dense_on_meta))
@@ -64,10 +64,10 @@ def answer(run: Run, values: KnownValues, func: Any, args: tuple[Any, ...], kwar
 
 
 def _writes_to_own(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether an operator writes to a sparse tensor that the model made in this run: it may store more afterwards.
+    """Whether an operator writes to a sparse tensor that the model made in this run, and that may store more after it.
 
     Raises:
-        DataDependentError: it writes a sparse tensor to one of the model's, which may not store more.
+        DataDependentError: the operator writes a sparse tensor to one of the model's, which must not store more.
     """
     target = next(iter(written(func, args, kwargs)))
     if not _is_sparse(target) or id(target) not in run.weights.tensors:

@@ -1,9 +1,9 @@
-"""Weights without values, in place of the user's, under the same identity.
+"""Replace the user's weights by tensors without values that have the same identity.
 
-Example: a model on the meta device is trained with ``torch.optim.AdamW(model.parameters())``. While the run lasts, each
-parameter *is* an abstract tensor on the CPU. The optimizer, closures and lists that hold the parameter need not know:
-it is the same object. So autograd finds every weight on one device; a gradient is written to the stand-in, never to the
-user's tensor; and no kernel can reach the user's memory.
+For example, a model on the meta device is trained with ``torch.optim.AdamW(model.parameters())``. While the run lasts,
+each parameter *is* an abstract tensor on the CPU. For the optimizer, closures and lists that hold the parameter nothing
+changes, as it is the same object. So autograd finds every weight on one device, a gradient is never written to the
+user's tensor, and no kernel can reach the user's memory.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from thoplw.capture.torch_internals import SPARSE, TENSOR_HOOKS, exchange
 
 @contextmanager
 def stood_in_for(tensors: Iterable[torch.Tensor], specs: Specs, device: torch.device) -> Iterator[None]:
-    """Have each of some tensors be one without values meanwhile; hooks on gradients go with the identity.
+    """Replace tensors by abstract ones while this is entered. Hooks on gradients stay with the identity.
 
-    Tensors of a class of their own stay what they are, and so do those that something written in C++ watches, and
-    single numbers, which a model may read. A sparse one without gradient stays sparse: no abstract tensor is.
+    These tensors are not replaced: tensor subclasses, tensors to which C++ holds a weak reference, single numbers,
+    which a model may read, and sparse tensors without gradients.
     """
     pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
-    # Autocast watches the weights that it has cast, and would outside take casts of stand-ins for theirs.
+    # The autocast cache holds weights by identity. It must not give casts of the user's weights to the stand-ins.
     torch.clear_autocast_cache()
     try:
         for tensor in tensors:

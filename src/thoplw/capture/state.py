@@ -1,4 +1,4 @@
-"""What one call of a model leaves to the next: its cache, whatever class that is of, and wherever it lies."""
+"""Find what one call of a model leaves to the next: its cache, of any class and in any place."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from thoplw.capture.storages_run import storage_of
 from thoplw.capture.torch_internals import running_mode
 from thoplw.record import Held
 
-#: Places of tensors: the first index on the way, the class of the object that holds it, and where in that.
+#: The place of a tensor: the first index on the way to it, the class of the object that holds it, and its name there.
 _Place = tuple[int, str, str]
 
-#: Tensors by their identity, with their places.
+#: Identity of a tensor -> the tensor and its place.
 _Tensors = dict[int, tuple[torch.Tensor, _Place]]
 
 
@@ -28,11 +28,11 @@ class Enough(Exception):  # noqa: N818 # it is no error
 
 
 class Watch:
-    """Notes what calls leave to the next, and ends them when there were enough.
+    """Notes what each call of a model leaves to the next, and ends the calls when there were enough.
 
     Attributes:
-        states: what each call has left.
-        calls: how many there were.
+        states: for each call, the tensors that it left to the next.
+        calls: how many calls there were.
     """
 
     def __init__(self, model: nn.Module, most: int) -> None:
@@ -46,11 +46,15 @@ class Watch:
         self._named: dict[str, _Tensors] = {}
 
     def before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Note what the last call has left, as a call begins; it does not, if there were enough."""
+        """When a call begins, note what the call before has left.
+
+        Raises:
+            Enough: there were enough calls, so this one does not begin.
+        """
         if self.calls:
             again = _within(args, kwargs, None)
             found = self._inside | {key: each for key, each in self._left.items() if key in again}
-            for name in self._named.keys() & kwargs.keys():  # handed on in parts, ``mems[0][-512:]`` say
+            for name in self._named.keys() & kwargs.keys():  # passed on in parts, such as ``mems[0][-512:]``
                 if self._named[name].keys().isdisjoint(again):
                     found |= self._named[name]
             kept = [each for each in found.values() if _counts(each[0])]
@@ -62,12 +66,12 @@ class Watch:
             raise Enough
 
     def end(self, left: Any) -> None:
-        """Take what the last call has left for what the next would be given, if no more calls are to come."""
+        """If no call follows, note what the last call has left, as if it were passed to another call."""
         if self.calls == self._most:
             self.before(nn.Module(), (), dict(fields(left)))
 
     def after(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        """Note what is within reach as a call returns."""
+        """When a call returns, note the tensors within reach of its inputs, its output and the modules."""
         self.calls += 1
         if (run := running_mode()) is not None and hasattr(run, "returned"):
             run.returned(output)
@@ -77,12 +81,12 @@ class Watch:
 
 
 def _counts(tensor: torch.Tensor) -> bool:
-    """Whether a tensor is more than a number that says how long something is."""
+    """Whether a tensor counts as a part of the cache: a single number, which only tells a length, does not."""
     return tensor.dim() > 0
 
 
 def _held(found: Iterable[tuple[torch.Tensor, _Place]]) -> tuple[Held, ...]:
-    """Tensors with their places. Several that lie in one storage have each a part of its bytes, by what they show."""
+    """Return records of tensors. If several lie in one storage, its bytes are divided by their numbers of elements."""
     specs = Specs()
     tensors = [(place, spec := specs.of(tensor), *storage_of(tensor, spec)) for tensor, place in found]
     shown, before = Counter[int](), Counter[int]()
@@ -101,7 +105,7 @@ def _held(found: Iterable[tuple[torch.Tensor, _Place]]) -> tuple[Held, ...]:
 
 
 def _within(args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> _Tensors:
-    """The tensors within reach of the inputs of a call and of its output: of inputs those that lie in something."""
+    """Return the tensors within reach of the output of a call, and those inside objects among its inputs."""
     found: _Tensors = {}
     roots = [*((f"input {at}", value) for at, value in enumerate(args)), *kwargs.items(), *fields(output)]
     for name, value in roots:
@@ -110,7 +114,7 @@ def _within(args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> _T
 
 
 def fields(output: Any) -> Iterator[tuple[str, Any]]:
-    """What a call returned, by name."""
+    """Yield what a call returned, by name: the items of a mapping, or the whole as ``output``."""
     if isinstance(output, Mapping):
         yield from output.items()
     elif output is not None:
@@ -118,9 +122,9 @@ def fields(output: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _of_modules(modules: Sequence[tuple[str, nn.Module]]) -> _Tensors:
-    """The tensors that modules have as plain attributes, as those of RecurrentGemma keep their states."""
+    """Return the tensors that modules have as plain attributes. RecurrentGemma keeps its states there."""
     found: _Tensors = {}
-    others: set[type] = set()  # classes of attributes that are no tensors: most modules have no more than these
+    others: set[type] = set()  # classes of attributes that are not tensors; most modules have only these
     for path, module in modules:
         attributes = vars(module)
         if others.issuperset(map(type, attributes.values())):

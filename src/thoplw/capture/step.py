@@ -1,4 +1,4 @@
-"""One training step: forward, loss, backward, update."""
+"""Run a training step: forward, loss, backward, update."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from thoplw.errors import InputError, UnknownNameError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What happens with a model and its inputs.
+    """What a training step does with a model and its inputs.
 
     Attributes:
         loss: function of what the model returns, and of the targets; ``"sum"`` of all that it returns; ``None`` for the
             loss that the model returns itself, if it does, else the sum.
         targets: given to the loss after the output.
-        optimizer: makes it from parameters, or is one; ``None`` for no update.
+        optimizer: an optimizer, or a function that makes one from parameters; ``None`` for no update.
         accumulate: how many forwards and backwards there are before an update.
-        autocast: the type to compute forward and loss in.
+        autocast: the dtype of autocast for forward and loss; ``None`` for no autocast.
         clip: the norm that gradients are clipped to.
-        scaled: whether a gradient scaler makes the loss larger, and gradients as much smaller before the update.
-        whole: does it all instead: called with model and inputs.
-        set_to_none: whether gradients are let go of before the next iteration, or set to zero.
-        device: whose kernels run, ``"cpu"`` or ``"cuda"``; ``None`` for those of where the model is.
-        criterion: the module that makes the loss of what the model returns.
+        scaled: whether a gradient scaler scales the loss, and unscales gradients before the update.
+        whole: a function of model and inputs that does the whole step, in place of loss, optimizer and the rest.
+        set_to_none: whether gradients are released before the next iteration, or else set to zero.
+        device: the device whose kernels run, ``"cpu"`` or ``"cuda"``; ``None`` for the device of the model.
+        criterion: the module that computes the loss.
     """
 
     loss: Loss | str | None = None
@@ -50,11 +50,11 @@ class Step:
         object.__setattr__(self, "criterion", Criterion(self.loss, self.targets, self.accumulate))
 
     def named(self) -> list[Any]:
-        """The variables of files that the functions of this use by name: an optimizer that ``whole`` steps, say."""
+        """Return the global variables that ``loss`` and ``whole`` use, such as an optimizer."""
         return named_by([self.loss, self.whole])
 
     def run(self, model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Do it; return what the model returned."""
+        """Do one step, and return what the model returned."""
         if self.whole is not None:
             return self.whole(model, *args, **kwargs)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -78,7 +78,7 @@ class Step:
         began: Callable[[], None],
         returned: Callable[[Any], None],
     ) -> Any:
-        """Do it some times, as a training loop does: its variables keep output and loss until the next ones are there.
+        """Do several steps, as a training loop does: it keeps output and loss until those of the next step exist.
 
         Args:
             model: the model.

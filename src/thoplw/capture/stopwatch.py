@@ -1,18 +1,18 @@
 """Time the modules of a model as it runs for real, with nothing of ours between torch and its kernels.
 
-Runs alternate: one is untouched, the next has timers at the calls of modules. What disturbs the machine meanwhile
-disturbs both. A timer stamps when it is entered and when it is left, so that its own time counts towards nothing::
+Runs alternate: one is untouched, the next has timers at the calls of modules. So anything that disturbs the machine
+disturbs both. A timer takes a stamp when it is entered and when it is left, so that its own time is not counted::
 
     model  |-- stamp   stamp --|                               |-- stamp   stamp --|
     layer                        |-- stamp [kernel] stamp --|
 
-What a module does itself is the time between its inner stamps, less what lies between the outer stamps of the modules
-that it calls. Torch's way to a hook and back takes time outside of these: how much, modules tell that do nothing. So
-the times of all modules add up to the time of the run without timers.
+A module's own time is the time between its inner stamps, less the time between the outer stamps of the modules that it
+calls. Torch takes some time outside of these stamps to call a hook. It is measured on modules that do nothing, and
+subtracted. So the times of all modules add up to the time of the run without timers.
 
-On a GPU stamps are events in its stream, and a run with timers begins there when Python has launched all of it: times
-are those of the kernels, however long a launch takes with timers around it. What a GPU waits for in a run without
-timers is therefore in none of them.
+On a GPU, stamps are events in its stream. A run with timers begins there once Python has launched all of it, so the
+times are those of the kernels, however long a launch takes with timers around it. The time that a GPU waits for Python
+in a run without timers is in none of them.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from typing import Any
 
 import torch
 
-from thoplw.capture import exhaust
 from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.clocks import Cuda, Processor, clock_for
+from thoplw.capture.generators import exhaust
 from thoplw.capture.inputs import copied, entered
 from thoplw.capture.interrupts import Interrupts
 from thoplw.capture.memories import Memories, sums_of
@@ -49,7 +49,7 @@ from thoplw.record import Span
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """What a stopwatch saw.
+    """The times of the runs of a model.
 
     Attributes:
         untouched: seconds of each run without timers.
@@ -73,9 +73,9 @@ def timed(
     warmup: int,
     clock: str = "wall",
 ) -> Times:
-    """Run ``model(*args, **kwargs)`` as in inference, untouched and with timers in turn; leave it as it was.
+    """Run ``model(*args, **kwargs)`` as in inference, in turn untouched and with timers; leave the model as it was.
 
-    Runs follow each other as in a loop: state that the forward keeps is there in the next run, and put back at last.
+    Runs follow each other as in a loop: what the forward keeps is there in the next run, and is restored at the end.
 
     Args:
         model: with real weights, on the CPU or on one CUDA device.

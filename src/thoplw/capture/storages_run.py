@@ -16,7 +16,7 @@ from thoplw.capture.abstract_run import AbstractRun
 from thoplw.capture.ledger import bytes_of, place_of_viewed
 from thoplw.capture.memo import Operator
 from thoplw.capture.nesting import tensors_in
-from thoplw.capture.operators import is_higher_order, target_of
+from thoplw.capture.operators import target_of
 from thoplw.capture.torch_internals import memory_of
 from thoplw.record import TensorSpec
 from thoplw.shapes.views import view
@@ -87,7 +87,7 @@ class StoragesRun(AbstractRun):  # type: ignore[no-untyped-call] # torch leaves 
 
 def _shown(func: Any) -> _Shown | None:
     """Which argument of an operator its output shows; None if it makes something new."""
-    place = -1 if is_higher_order(func) else place_of_viewed(func)[0]
+    place = place_of_viewed(func)[0]
     return None if place < 0 else _Shown(place, target_of(func) not in _AT_TIMES)
 
 

@@ -1,7 +1,7 @@
-"""What goes on when it is used, such as an iterator or a file: put back to where it was, or said.
+"""Put objects that advance when they are used, such as iterators and files, back to where they were, or say so.
 
-For example a model holds ``itertools.count()``, and every forward takes a number from it. Nothing but another counter
-could give that number again.
+For example, a model holds an open file, and every forward reads a line from it: the file is put back. A model that
+holds ``itertools.count()`` takes a number from it, and nothing can put that back: a warning says so.
 """
 
 from __future__ import annotations
@@ -12,19 +12,21 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-#: Classes of iterators that know where they are.
+#: Classes of iterators that tell their position.
 ITERATORS = tuple({*map(type, map(iter, ([], (), range(0), range(2**70), "", b""))), type(reversed([]))})
 
-#: Classes of what is handled here.
+#: Classes of the objects that :func:`keeper` takes.
 STREAMS = (*ITERATORS, itertools.count, types.GeneratorType, io.IOBase)
 
 
 def keeper(stream: Any, say: Callable[[str], None]) -> Callable[[], None] | None:
-    """A function that puts a stream back where it is now, or says that it went on; ``None`` if nothing tells.
+    """Return a function that puts a stream back to where it is now, or says that it advanced.
+
+    It is ``None`` if nothing tells the position.
 
     Args:
         stream: an object of one of :data:`STREAMS`.
-        say: is told what cannot be put back, as in "took from the generator f".
+        say: called with what cannot be put back, in words such as "took from the generator f".
     """
     if isinstance(stream, ITERATORS):
         return _of_iterator(stream, say)
@@ -50,7 +52,7 @@ def _watched(look: Callable[[], Any], went_on: str, say: Callable[[str], None]) 
 
 def _of_iterator(iterator: Any, say: Callable[[str], None]) -> Callable[[], None]:
     _, _, *place = iterator.__reduce__()
-    if place == [None]:  # of a range, which since Python 3.12 can only go on
+    if place == [None]:  # the iterator of a range, which cannot go back since Python 3.12
         return _watched(lambda: iterator.__reduce__()[1], f"took from a {type(iterator).__name__}", say)
 
     def put_back() -> None:
@@ -58,7 +60,7 @@ def _of_iterator(iterator: Any, say: Callable[[str], None]) -> Callable[[], None
         if place and now != tuple(place):
             if now:
                 iterator.__setstate__(place[0])
-            else:  # at its end it lets go of what it goes through
+            else:  # an iterator that has ended no longer refers to its sequence
                 say(f"took all from a {type(iterator).__name__}")
 
     return put_back
@@ -98,7 +100,7 @@ def _of_file(file: Any, say: Callable[[str], None]) -> Callable[[], None] | None
 def _tell(file: Any) -> Any:
     try:
         return file.tell() if file.seekable() else None
-    except (OSError, ValueError):  # it is closed, or is being read line by line
+    except (OSError, ValueError):  # the file is closed, or is being read line by line
         return None
 
 

@@ -1,11 +1,11 @@
-"""Find what a run made and what outlives it, and have it forgotten.
+"""Find the tensors that a run made and that outlive it, and remove them from whatever holds them.
 
-For example a model keeps its tables in a dict of its file, ``TABLES[length] = table``. After an abstract run the table
-has a shape and no values, and the next real forward would meet it. What modules and inputs hold is put back by
-:mod:`thoplw.capture.snapshot`; this is for what is held anywhere else.
+For example, a model keeps tables in a dict of its file: ``TABLES[length] = table``. After an abstract run the table has
+a shape but no values, and the next real forward would find it there. :mod:`thoplw.capture.snapshot` restores what
+modules and inputs hold; this file is for everything else.
 
-Every abstract tensor counts as a reference to its class. So that number tells at no cost whether any survived, and
-only then is there a search.
+Every abstract tensor adds one to the reference count of its class. So this count tells at no cost whether any tensor
+survived, and most runs need no search.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ import torch
 from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.snapshot import ATOMS, Snapshot, deque_back, list_back, put_back, slots_of
 
-#: What a file may keep things in, besides objects of its own classes: containers, and others with attributes.
+#: Classes whose objects a file may keep tensors in, besides the classes that it defines itself.
 _CONTAINERS = frozenset({dict, OrderedDict, defaultdict, list, set, deque})
 _HOLDERS = frozenset({threading.local, types.SimpleNamespace, ChainMap, UserDict, UserList, Queue})
 
-#: Base of a container -> what it holds. Methods that a class of the model's own overrides are passed by.
+#: Class of a container -> a function that copies its content without calling methods that a subclass overrides.
 _CONTENTS: dict[type, Callable[[Any], Any]] = {
     OrderedDict: lambda holder: dict(OrderedDict.items(holder)),
     dict: dict.copy,
@@ -41,27 +41,27 @@ _CONTENTS: dict[type, Callable[[Any], Any]] = {
 }
 _DERIVED = tuple(_CONTENTS)
 
-#: Classes of classes that are noted: not of enumerations, which have many attributes that nobody sets.
+#: Metaclasses of the classes that are noted. Enumerations are left out: nobody sets their many attributes.
 _CLASSES = frozenset({type, ABCMeta})
 
-#: The class of NumPy's arrays, where there is NumPy.
+#: The class of NumPy's arrays, if NumPy is imported.
 _ARRAY = getattr(sys.modules.get("numpy"), "ndarray", None)
 
-#: Packages whose files hold nothing of a model's.
+#: Packages whose files hold no tensors of a model.
 _NOT_OF_MODELS = frozenset({"torch", "builtins", "abc", "typing", "collections"})
 
-#: Tuples in dicts in objects: nobody nests deeper, and each level is a search.
+#: The search follows this many levels of holders, such as a tuple in a dict in an object. Each level costs a search.
 _LEVELS = 8
 
-#: What more things hold than these is held by more than frames.
+#: If the search for frames meets more holders than this, it takes it that something besides frames is among them.
 _MOST = 50
 
 
 class _Roles(dict[type, Any]):
-    """Class -> how :class:`Survivors` notes what its objects hold; ``None`` where that is nothing of a file's."""
+    """Class -> the method of :class:`Survivors` that notes its objects; ``None`` if they are not noted."""
 
     def __init__(self, file: str) -> None:
-        """Start with what is the same in all files."""
+        """Start with the classes that are skipped in all files."""
         super().__init__(dict.fromkeys(ATOMS))
         self._file = file
 
@@ -82,24 +82,26 @@ class _Roles(dict[type, Any]):
         return Survivors._object if own or cls in _HOLDERS else None
 
     def _note_class(self, survivors: Survivors, cls: type, inner: list[Any]) -> None:
-        # Of a model's modules snapshots have the classes.
+        # The snapshot has the classes of modules.
         if cls.__module__ == self._file and not issubclass(cls, torch.nn.Module):
             survivors._class(cls, inner)
 
 
-#: What holds a tensor, and the name of that place.
+#: An object that holds a tensor, and the name of the place, such as "my_model.TABLES".
 Unknown = tuple[Any, str]
 
 
 class Survivors:
-    """The tensors that a run made and that are still there after it."""
+    """The tensors that a run made and that still exist after it."""
 
     def __init__(self, modules: Sequence[torch.nn.Module], snapshot: Snapshot) -> None:
-        """Count, and note what the variables are of the files that the classes of modules are written in."""
+        """Count the abstract tensors, and note the variables of the files that define the classes of ``modules``."""
         self._snapshot = snapshot
         files = {base.__module__ for cls in {*map(type, modules)} for base in cls.__mro__}
-        self._around: dict[int, tuple[Any, Any]] = {}  # by identity, and kept so that it stays
-        self._arrays: list[tuple[Any, Any]] = []  # of NumPy, of objects: no search finds these
+        # Identity of a holder -> the holder, kept so that its identity stays its own, and a copy of its content.
+        self._around: dict[int, tuple[Any, Any]] = {}
+        # NumPy arrays of objects and their copies. The garbage collector does not know what these hold.
+        self._arrays: list[tuple[Any, Any]] = []
         for name in files:
             file = sys.modules.get(name)
             if file is not None and name.partition(".")[0] not in _NOT_OF_MODELS:
@@ -107,10 +109,10 @@ class Survivors:
         self._alive = sys.getrefcount(AbstractTensor)
 
     def _note(self, name: str, variables: dict[str, Any]) -> None:
-        """Note the variables of a file, and what its own classes, their objects, and containers among them hold."""
+        """Note the variables of a file, and what the containers, classes and objects among them hold."""
         self._around[id(variables)] = variables, variables.copy()
         roles = _Roles(name)
-        # What Python itself put there, such as its built-in functions, is none of the file's.
+        # Python adds names such as __builtins__ itself.
         level = [value for key, value in variables.items() if not key.startswith("__")]
         while level:
             inner: list[Any] = []
@@ -119,13 +121,13 @@ class Survivors:
                     roles[type(value)](self, value, inner)
             level = inner
 
-    # -- roles: each notes what a value of a file holds, and adds to ``inner`` what may hold more in its turn --
+    # -- roles: each method notes what a value holds, and adds to ``inner`` the objects that may hold more --
 
     def _container(self, holder: Any, inner: list[Any]) -> None:
         content = _content_of(holder)
         self._around[id(holder)] = holder, content
         items = content.values() if isinstance(holder, dict) else content
-        if not ATOMS.issuperset(map(type, items)):  # names of a thousand classes, say
+        if not ATOMS.issuperset(map(type, items)):  # false of a list of a thousand names, for example
             inner += items
         if type(holder) not in _CONTAINERS:
             self._attributes(holder, inner)
@@ -159,19 +161,20 @@ class Survivors:
             inner += array.ravel().tolist()
 
     def _before(self, holder: Any) -> Any:
-        """What a container held, or an object in its slots; ``None`` where that is not known."""
+        """Return what a holder held before the run; ``None`` if that is not known."""
         return self._around.get(id(holder), (None, None))[1]
 
     def forget(self, specs: Specs, made: Callable[[], list[torch.Tensor]], keeper: Any = None) -> list[Unknown]:
-        """Have everything forget the abstract tensors of a run, and other tensors that it made.
+        """Remove the abstract tensors of a run, and other tensors that it made, from whatever holds them.
 
         Args:
-            specs: those of the run, by which its tensors are known.
-            made: gives tensors with values.
-            keeper: what may keep them.
+            specs: the specs of the run, by which its tensors are recognised.
+            made: returns the tensors with values that the run made and that still exist.
+            keeper: an object that may keep tensors of the run.
 
         Returns:
-            What still holds one, as it is not known what was there before; :func:`names_of` tells what matters of it.
+            The holders that still hold a tensor, because it is not known what they held before. Pass them to
+            :func:`names_of` for the names of those that matter.
         """
         if not (self._number() > 0 or made()):
             return []
@@ -182,7 +185,7 @@ class Survivors:
             return []
         met = {id(self), *kept.identities()}
         del kept
-        # Nothing was collected meanwhile, and a function that calls itself keeps what it has met until then.
+        # Collection was off during the run, and a recursive function keeps its variables in a cycle until it is on.
         gc.collect(1)
         if not (self._number() > known or made()):
             return []
@@ -199,16 +202,19 @@ class Survivors:
         return unknown
 
     def _number(self) -> int:
-        """How many abstract tensors there are that were not there before."""
+        """Return how many abstract tensors there are now that did not exist before the run."""
         return sys.getrefcount(AbstractTensor) - self._alive
 
     def _release(self, doomed: list[Any], unknown: list[Unknown], met: set[int]) -> list[Any]:
-        """Have holders forget; return those that cannot, but are held in their turn."""
+        """Remove tensors from their holders; return the holders that must be removed from their own holders instead.
+
+        For example, a tuple cannot be changed, so it must go from the list that it is in.
+        """
         identities = {*map(id, doomed)}
         higher: list[Any] = []
         met |= {*identities, id(higher)}
         for holder in gc.get_referrers(*doomed):
-            if isinstance(holder, _lru_cache_wrapper):  # met or not: nobody puts back what it keeps
+            if isinstance(holder, _lru_cache_wrapper):  # also if a snapshot met it, which cannot restore it
                 holder.cache_clear()
             elif id(holder) in met or isinstance(holder, _PASSING):
                 continue
@@ -236,13 +242,13 @@ class Survivors:
         if isinstance(owner, type):
             before = self._before(owner)
         elif before is None and isinstance(owner, types.FunctionType) and id(owner.__globals__) in self._around:
-            before = {}  # all functions of the file that had attributes are known
+            before = {}  # the functions of this file that had attributes were noted, and this is none of them
         file = holder.get("__name__") if owner is None else None
         is_file = isinstance(file, str) and getattr(sys.modules.get(file), "__dict__", None) is holder
         owned = owner is not None or is_file
         base = OrderedDict if isinstance(holder, OrderedDict) else dict
         if before is not None and not owned and doomed.isdisjoint(map(id, before.values())):
-            put_back(holder, before, base)  # also what had to make room
+            put_back(holder, before, base)  # this also restores items that were dropped to make room
             return
         for key in [key for key, value in base.items(holder) if id(value) in doomed or id(key) in doomed]:
             known = before is not None and id(before.get(key)) not in doomed
@@ -280,42 +286,43 @@ class Survivors:
 
 
 def names_of(unknown: list[Unknown]) -> list[str]:
-    """The names of what holds tensors of a run, as far as a later forward meets it there."""
+    """Return the names of the holders in which a later forward would find a tensor of the run."""
     if unknown:
-        gc.collect()  # a forward may have collected what was no garbage then
+        gc.collect()  # objects that became garbage since gc.collect(1) need a full collection
     beside = {id(unknown), *map(id, unknown)}
     return [name for holder, name in unknown if not _is_of_frames(holder, beside)]
 
 
-#: What holds the variables of calls: a later forward meets none of them there.
+#: Classes that hold the variables of finished calls. A later forward finds no tensor there.
 _PASSING: tuple[type, ...] = (types.FrameType, types.TracebackType)
 
 
 def _is_of_frames(holder: Any, beside: set[int]) -> bool:
-    """Whether only frames hold something, or only what they hold in their turn: no later forward meets it there.
+    """Return whether only frames hold an object, directly or through others, so that no later forward finds it.
 
-    A forward caught an error and kept it, say: its traceback has all frames, and these the variables of all calls.
+    For example, a forward has caught an error and kept it. Its traceback holds the frames of all calls, and these
+    hold all their variables.
 
     Args:
-        holder: what holds a tensor.
-        beside: identities of what holds it for the search only.
+        holder: an object that holds a tensor.
+        beside: identities of the objects that hold it only because of this search.
     """
     met, todo = {id(holder)}, [holder]
     while todo and len(met) < _MOST:
-        is_held = len(met) == 1  # what nothing holds was garbage
+        is_held = len(met) == 1  # true at first: a holder that nothing holds is garbage
         for each in gc.get_referrers(todo.pop()):
             if each is not todo and id(each) not in beside:
                 is_held = True
                 if not isinstance(each, _PASSING) and id(each) not in met:
                     met.add(id(each))
                     todo.append(each)
-        if not is_held:  # or by what is not written in Python
+        if not is_held:  # held by something that the collector does not know, such as an object of C++
             return False
     return not todo
 
 
 def _owner_of(attributes: dict[Any, Any]) -> Any:
-    """The object or class whose attributes a dict holds, if it is such a dict."""
+    """Return the object or class of which a dict is the ``__dict__``; ``None`` if there is none."""
     if type(attributes) is not dict:
         return None
     for holder in gc.get_referrers(attributes):
@@ -328,14 +335,14 @@ def _owner_of(attributes: dict[Any, Any]) -> Any:
 
 
 def _content_of(holder: Any) -> Any:
-    """What a container holds, also one of a class that is derived from Python's own."""
+    """Return a copy of what a container holds, also if its class is derived from a container of Python."""
     if type(holder) in _CONTAINERS:
         return holder.copy()
     return next(content(holder) for base, content in _CONTENTS.items() if isinstance(holder, base))
 
 
 def _in_slots(holder: Any) -> dict[str, Any]:
-    """What an object of a class that is written in Python has in its slots."""
+    """Return the values in the slots of an object, by name."""
     names = (slot.__name__ for slot in slots_of(type(holder)))
     return {name: getattr(holder, name) for name in names if hasattr(holder, name)}
 
@@ -346,7 +353,7 @@ def _holds_in_attributes(holder: Any, doomed: set[int]) -> bool:
 
 
 def _describe(holder: Any) -> str:
-    """Where something is: the variable of a file, or its class."""
+    """Return the name of an object for people: the variable of a file that holds it, else its class."""
     for name, file in list(sys.modules.items()):
         for variable, value in list(getattr(file, "__dict__", {}).items()):
             if value is holder:
@@ -355,10 +362,10 @@ def _describe(holder: Any) -> str:
 
 
 def _name_of_cell(cell: types.CellType) -> str:
-    """The variable of a closure."""
+    """Return the name of the variable of a closure cell, for people."""
     for function in gc.get_referrers(*[held for held in gc.get_referrers(cell) if isinstance(held, tuple)]):
         if isinstance(function, types.FunctionType):
-            # By identity, as cells are equal where what they hold is, and tensors answer with tensors.
+            # Compare by identity: cells compare their contents, and comparing tensors gives a tensor.
             for name, each in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
                 if each is cell:
                     return f"the variable {name!r} around {function.__qualname__}"

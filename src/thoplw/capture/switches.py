@@ -1,7 +1,8 @@
-"""What holds for the whole process or thread, and a forward may switch: as it was, once the run is over.
+"""Restore the settings of the process and of the thread that a forward may change.
 
-For example a forward calls ``torch.set_default_dtype(torch.float64)``, and every model that is made later is another.
-A switch is a function that reads it and one that sets it; to read all of them takes some microseconds.
+For example, a forward calls ``torch.set_default_dtype(torch.float64)``, and every model that is made later would have
+other weights. A switch is a pair of functions: one reads a setting, the other sets it. Reading all switches takes some
+microseconds.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Switch = tuple[Callable[[], Any], Callable[[Any], Any]]
 
 @contextmanager
 def switches_kept() -> Iterator[None]:
-    """On the way out, put back all switches that are not as they were."""
+    """On the way out, restore every switch whose value has changed."""
     before = [get() for get in _READ]
     try:
         yield
@@ -37,13 +38,13 @@ def switches_kept() -> Iterator[None]:
         after = [get() for get in _READ]
         if after != before:
             with ExitStack() as undo:
-                # What is put on the stack last is put back first.
+                # The stack runs the last callback first, hence reversed().
                 for put, value, now in reversed(list(zip(_SET, before, after, strict=True))):
                     if now != value:
                         undo.callback(put, value)
 
 
-#: The variables of the process, without the cost of decoding them.
+#: The environment variables as bytes: os.environ would decode each of them.
 _ENVIRONMENT: dict[Any, Any] = vars(os.environ)["_data"]
 
 
@@ -55,13 +56,13 @@ def _set_environment(before: dict[Any, Any]) -> None:
         if _ENVIRONMENT.get(key) != value:
             os.environ[os.fsdecode(key)] = os.fsdecode(value)
     if _ENVIRONMENT.get(b"TZ") != zone:
-        time.tzset()  # Python reads the time zone no sooner
+        time.tzset()  # Python does not read TZ by itself
 
 
 def _folder() -> str | None:
     try:
-        return os.getcwd()  # noqa: PTH109 # as plain a call as there is
-    except OSError:  # it was deleted
+        return os.getcwd()  # noqa: PTH109 # Path.cwd() takes longer
+    except OSError:  # the folder was deleted
         return None
 
 
@@ -81,7 +82,7 @@ def _set_lists(before: tuple[tuple[str, list[str], list[str]], ...]) -> None:
 
 
 def _variables(of: Any, *names: str) -> Switch:
-    """Two or more variables of a module; those that a release of Python lacks are passed over."""
+    """Return the switch of two or more variables of a module, without those that this release of Python lacks."""
     names = tuple(name for name in names if hasattr(of, name))
 
     def put(before: tuple[Any, ...]) -> None:
@@ -97,7 +98,7 @@ def _warning_filters() -> list[Any]:
 
 def _set_warning_filters(before: list[Any]) -> None:
     warnings.filters[:] = before  # type: ignore[index] # it is a list
-    with warnings.catch_warnings():  # has Python forget what it knows of the filters
+    with warnings.catch_warnings():  # makes Python drop its cache of the filters
         pass
 
 
@@ -120,13 +121,13 @@ def _set_start_method(before: str | None) -> None:
 
 
 def _decimals() -> Any:
-    """The arithmetic of decimal numbers; a context of Python's own has but a copy of the reference to it."""
+    """Return the settings of the decimal context. A copied contextvars context would still share that object."""
     decimal = sys.modules.get("decimal")
     return decimal and decimal.getcontext().__reduce__()[1]
 
 
 def _set_decimals(before: Any) -> None:
-    if before is not None:  # else it was imported since, in the context of the run
+    if before is not None:  # None: decimal was imported during the run, in the context of the run
         context = sys.modules["decimal"].getcontext()
         for name, value in zip(("prec", "rounding", "Emin", "Emax", "capitals", "clamp"), before, strict=False):
             setattr(context, name, value)
@@ -140,8 +141,8 @@ def _of_this_python() -> Iterator[Switch]:
 
 
 def _of_numpy() -> Iterator[Switch]:
-    """What NumPy does about errors, and how it prints: later than NumPy 1 by context, of which a run has a copy."""
-    numpy: Any = sys.modules.get("numpy")  # torch imports it, if it is there
+    """Yield the switches of NumPy 1: errors and printing. NumPy 2 keeps them in the context, which a run copies."""
+    numpy: Any = sys.modules.get("numpy")  # torch has imported it, if it is installed
     if numpy is not None and numpy.__version__.startswith("1."):
         yield numpy.geterr, lambda before: numpy.seterr(**before)
         yield numpy.get_printoptions, lambda before: numpy.set_printoptions(**before)
@@ -155,7 +156,7 @@ _SWITCHES: tuple[Switch, ...] = (
     _variables(sys, "stdin", "stdout", "stderr", "dont_write_bytecode"),
     _variables(sys, "excepthook", "displayhook", "unraisablehook", "breakpointhook"),
     (lambda: threading.excepthook, partial(setattr, threading, "excepthook")),
-    # What logging took from warnings is put back with it, or it would capture none again.
+    # logging.captureWarnings() replaces showwarning and keeps the old one: restore both, or it captures none again.
     _variables(warnings, "showwarning", "formatwarning", "defaultaction"),
     _variables(logging, "_warnings_showwarning", "_loggerClass", "_logRecordFactory", "lastResort", "raiseExceptions"),
     (_warning_filters, _set_warning_filters),

@@ -1,9 +1,9 @@
-"""Follow the work that a forward hands to threads.
+"""Follow the work that a forward gives to other threads.
 
-What records operators holds for one thread. So while a run goes on, ``threading.Thread.start`` and
-``ThreadPoolExecutor.submit`` are others: called from a thread of a run, they have the work done in a context that the
-run gives for it; called from any other thread they do what they always did. Work that goes another way to a thread that
-was there before, through a queue say, is not followed.
+A dispatch mode records one thread. So ``threading.Thread.start`` and ``ThreadPoolExecutor.submit`` are replaced while a
+run lasts: called from a thread of the run, they do the work in a context that the run provides; called from any other
+thread, they do what they always did. Work that reaches an existing thread in another way, such as through a queue, is
+not followed.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 
 from thoplw.capture.process import WhileAny
 
-#: Called in the thread that hands work over: the context in which another thread is to do it.
+#: Called in the thread that gives work away; returns the context in which the other thread does the work.
 HandOver = Callable[[], AbstractContextManager[Any]]
 
-#: Thread -> what it does to work that it hands over.
+#: Identity of a thread -> its :data:`HandOver`.
 _FOLLOWED: dict[int, HandOver] = {}
 
 
@@ -59,7 +59,7 @@ def _watched() -> Iterator[None]:
         hand_over = _FOLLOWED.get(get_ident())
         if hand_over is None:
             return plain_submit(pool, function, *args, **kwargs)
-        with followed(None):  # the thread of a pool outlives the work: it starts as ever
+        with followed(None):  # submit() may start a thread of the pool, which outlives this work: do not follow it
             return plain_submit(pool, _inside(hand_over(), function), *args, **kwargs)
 
     methods: Any = {Thread: ("start", plain_start, start), ThreadPoolExecutor: ("submit", plain_submit, submit)}
@@ -69,7 +69,7 @@ def _watched() -> Iterator[None]:
         yield
     finally:
         for cls, (name, plain, ours) in methods.items():
-            if getattr(cls, name) is ours:  # or somebody has set another since
+            if getattr(cls, name) is ours:  # not if somebody has replaced it since
                 setattr(cls, name, plain)
 
 

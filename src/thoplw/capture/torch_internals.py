@@ -14,7 +14,7 @@ import sys
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial, wraps
 from importlib import import_module
@@ -100,6 +100,14 @@ _NO_MEMORY = ("data is not allocated yet", "data pointer on an invalid python st
 def lacks_memory(error: Exception) -> bool:
     """Whether torch raised this because a tensor has no memory. Since 2.0."""
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+
+
+def constructs_subclass(error: Exception) -> bool:
+    """Whether torch raised this because a mode is on, and the constructor of a class of tensors was called. Since 2.0.
+
+    It makes a plain tensor first, which the mode has handed to Python when it is to become one of the class.
+    """
+    return isinstance(error, RuntimeError) and "Creating a new Tensor subclass" in str(error)
 
 
 def reads_values(error: NotImplementedError) -> bool:
@@ -246,6 +254,23 @@ def handed_out(watch: Callable[[torch.Tensor], None], belongs: Callable[[int], b
                 _watched.watches.remove(watched)
             if not _watched.watches:
                 _watched.leave()
+
+
+@contextmanager
+def data_assignments(note: Callable[[torch.Tensor, torch.Tensor], None]) -> Iterator[None]:
+    """Call ``note(tensor, data)`` after each ``tensor.data = data``, of which no operator tells. Since 2.0."""
+    cls: Any = torch.Tensor
+    plain = cls.data
+
+    def assign(tensor: torch.Tensor, data: torch.Tensor) -> None:
+        plain.__set__(tensor, data)
+        note(tensor, data)
+
+    cls.data = property(plain.__get__, assign)
+    try:
+        yield
+    finally:
+        del cls.data
 
 
 _LATE_HOOKS = "_post_accumulate_grad_hooks"
@@ -740,6 +765,100 @@ def _choosing(kernel: Callable[..., Any], composite: Any, when: Callable[[], boo
         return as_usual(*args, **kwargs) if made is NotImplemented else made
 
     return choose
+
+
+@contextmanager
+def flows_before_autograd(names: Iterable[str], when: Callable[[], bool]) -> Iterator[None]:
+    """Have control flow reach the innermost mode before autograd takes it, while that is ours and ``when`` says so.
+
+    Torch's own gradients of ``torch.cond`` and its like are of the tensors that it is given: of weights that its
+    functions hold there are none, unless it was compiled, which hands them over.
+
+    Args:
+        names: of operators that take functions; those that this torch does not have, or not loaded, are left out.
+        when: asked at each call, as all threads come here. Since 2.1.
+    """
+    with ExitStack() as undo:
+        for name in names:
+            operator = getattr(torch.ops.higher_order, name, None)
+            for key in _AUTOGRAD if hasattr(operator, "_dispatch_cache") else ():
+                _take_before(operator, key, partial(_to_the_mode, operator), when, undo)
+        yield
+
+
+@contextmanager
+def flex_attention_trained(when: Callable[[], bool], read: Callable[..., tuple[Any, ...]]) -> Iterator[None]:
+    """Have flex attention make gradients of tensors of the CPU, while ``when`` says so, as it does on CUDA. Since 2.5.
+
+    Torch has no kernel for them on the CPU, and refuses; here none is run, nor is the function of scores traced.
+
+    Args:
+        when: asked at each call, as all threads come here.
+        read: ``read(query, score_mod)`` returns what stands for all that the function reads and that is trained.
+    """
+    public, private = map(
+        sys.modules.get, ("torch.nn.attention.flex_attention", "torch._higher_order_ops.flex_attention")
+    )
+    replaced = {"_validate_device": public, "create_fw_bw_graph": private}
+    if not all(hasattr(module, name) for name, module in replaced.items()):
+        yield
+        return
+
+    def with_read(as_usual: Callable[..., Any], query: Any, key: Any, value: Any, score_mod: Any, *rest: Any) -> Any:
+        mask, scale, options, buffers, *more = (*rest, ()) if len(rest) == 3 else rest
+        return as_usual(query, key, value, score_mod, mask, scale, options, (*buffers, *read(query, score_mod)), *more)
+
+    with ExitStack() as undo:
+        for name, module in replaced.items():
+            undo.callback(setattr, module, name, getattr(module, name))
+            setattr(module, name, _unless(when, getattr(module, name)))
+        for key in _AUTOGRAD:
+            _take_before(torch.ops.higher_order.flex_attention, key, with_read, when, undo)
+        yield
+
+
+def _unless(when: Callable[[], bool], function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that does nothing, and returns its first argument and nothing else, while ``when`` says so."""
+    return lambda *args: (args[0], None) if when() else function(*args)
+
+
+def _to_the_mode(operator: Any, as_usual: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return operator.dispatch(torch._C.DispatchKey.Python, *args, **kwargs)
+
+
+#: What autograd is called for, by device.
+_AUTOGRAD = tuple(
+    getattr(torch._C.DispatchKey, f"Autograd{device}")
+    for device in ("CPU", "CUDA", "XPU", "MPS", "Meta")
+    if hasattr(torch._C.DispatchKey, f"Autograd{device}")
+)
+
+
+def _take_before(
+    operator: Any, key: Any, instead: Callable[..., Any], when: Callable[[], bool], undo: ExitStack
+) -> None:
+    """Call ``instead(kernel of autograd, *arguments)``, while a mode of ours is the innermost and ``when`` says so."""
+    kernels = operator.py_kernels
+    before = kernels.get(key)
+    as_usual = before or kernels.get(torch._C.DispatchKey.Autograd)
+    if as_usual is None:
+        return
+
+    def choose(*args: Any, **kwargs: Any) -> Any:
+        if when() and isinstance(running_mode(), DispatchMode):
+            return instead(as_usual, *args, **kwargs)
+        return as_usual(*args, **kwargs)
+
+    def put_back() -> None:
+        if before is None:
+            del kernels[key]
+        else:
+            kernels[key] = before
+        operator._dispatch_cache.pop(key, None)
+
+    undo.callback(put_back)
+    kernels[key] = choose
+    operator._dispatch_cache.pop(key, None)
 
 
 @contextmanager

@@ -44,6 +44,6 @@ def named(name: TorchName) -> Any:
     if name.kind == "generator":
         return None
     raise InputError(
-        f"an operator that was given the {name.kind} {name.name!r} cannot be taken apart from its record, which has "
-        "the name alone. custom_ops can price it as a whole."
+        f"an operator that was given the {name.kind} {name.name!r} cannot be taken apart, because its record has only "
+        "the name. custom_ops can price the operator as a whole."
     )

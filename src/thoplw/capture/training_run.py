@@ -1,6 +1,6 @@
-"""Run with gradients: a forward, and the backward passes that torch's own engine drives, operator by operator.
+"""Run with gradients: record a forward, the backward passes that torch's own engine drives, and the update.
 
-Below autograd a run sees kernels only. Each belongs to a phase and to a module:
+Autograd passes kernels only to the run. Each belongs to a phase and to a module:
 
 - in a backward pass, to the module whose forward made the node of the graph that is evaluated;
 - in a forward inside a backward pass (checkpointing), to the module that runs: a recomputation;
@@ -43,17 +43,17 @@ from thoplw.record import Call, Phase, Step, TensorSpec, Trained
 _OF_LISTS = ("aten._foreach_", "aten._fused_ad", "aten._fused_sgd", "aten._amp_foreach_")
 
 
-#: Inputs of at most so many numbers are worth their values.
+#: Inputs with at most this many elements keep their values.
 _SMALL = 2**10
 
-#: How autograd adds gradients up.
+#: The operators by which autograd adds gradients.
 _SUMS = (torch.ops.aten.add.Tensor, torch.ops.aten.add_.Tensor)
 
 
 class Asked:
-    """Notes whether a forward asks for gradients in a run below autograd, which has none to give.
+    """Notes whether a forward asks for gradients in a run below autograd, which has none.
 
-    What ``torch.func.grad`` and its like ask for themselves they get, as theirs is an autograd of their own.
+    ``torch.func.grad`` and similar transforms have an autograd of their own, so they get theirs in any run.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Asked:
 
     @contextmanager
     def note(self, create_graph: bool) -> Iterator[None]:
-        """Note that somebody asks."""
+        """Note that the forward asks, and end the run by an error."""
         if is_below_autograd() and not in_transforms():
             self.by_somebody = True
             raise RuntimeError("a run below autograd has no gradients: it begins anew, under autograd")
@@ -81,18 +81,18 @@ class Later(tuple[Call, int]):
 
 
 def phases_of(steps: Sequence[Step]) -> bytes:
-    """The phase of each step; empty where all are of the forward."""
+    """Return the phase of each step; nothing if all steps are of the forward."""
     phases = bytes([step.phase if type(step) is Later else Phase.FORWARD for step in steps])
     return phases if any(phases) else b""
 
 
 def _with_gradients(optimizer: Any) -> Iterator[torch.Tensor]:
-    """The weights that an optimizer has gradients for."""
+    """Return the weights of an optimizer that have a gradient."""
     return (each for group in optimizer.param_groups for each in group["params"] if each.grad is not None)
 
 
 class WithGradients(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
-    """What both kinds of run share that know of gradients."""
+    """The base class of the runs under autograd, abstract and real."""
 
     scopes: MarkedScopes
 
@@ -100,16 +100,16 @@ class WithGradients(Run):  # type: ignore[no-untyped-call] # torch leaves its di
         """Take what :class:`Run` takes."""
         super().__init__(**shared)
         self._owners = Owners(self.weights, self.scopes)
-        self._all = self.steps  # those of a composite operator that is taken apart go elsewhere
-        self._creating = False  # whether the backward pass makes a graph itself
-        self._base = 0  # the scope that began it
+        self._all = self.steps  # stays the list of all steps; while a composite is taken apart, ``steps`` is another
+        self._creating = False  # whether the backward pass makes a graph itself (create_graph=True)
+        self._base = 0  # the scope that began the backward pass
         self._unmarked = 0  # the number of the first node that such a pass made, and that has no maker yet
         self._passed = False  # whether there was a backward pass
-        self._updating = 0
-        self._noted = True  # whether it is known whose the gradients are
+        self._updating = 0  # how many optimizers are in their step
+        self._noted = True  # whether the owners of all gradients are noted
         self._sums: dict[int, tuple[weakref.ref[torch.Tensor], list[int]]] = {}
         self._trained: dict[int, Trained] = {}
-        self._versions: dict[int, int] = {}  # of the states of an optimizer, before it takes a step
+        self._versions: dict[int, int] = {}  # identity of a state -> its version before the step of the optimizer
 
     @property
     def trained(self) -> tuple[Trained, ...]:
@@ -125,7 +125,7 @@ class WithGradients(Run):  # type: ignore[no-untyped-call] # torch leaves its di
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Record what this thread runs, and what it hands to others."""
+        """Record what this thread runs, and what threads run to which it gives work."""
         with ExitStack() as stack:
             stack.enter_context(backward_passes(self._pass))
             stack.enter_context(recomputations_stopped(self._stop))
@@ -135,7 +135,7 @@ class WithGradients(Run):  # type: ignore[no-untyped-call] # torch leaves its di
 
     @contextmanager
     def _pass(self, create_graph: bool) -> Iterator[None]:
-        """A backward pass, by this thread or another."""
+        """Note a backward pass while it lasts; those of threads outside the run are ignored."""
         if not self.scopes.belongs(get_ident()):
             yield
             return
@@ -153,7 +153,7 @@ class WithGradients(Run):  # type: ignore[no-untyped-call] # torch leaves its di
                 self._sums.clear()
 
     def _stop(self) -> None:
-        """The end of a recomputation, whose modules do not return."""
+        """Close the scopes of a recomputation that was stopped early, whose modules do not return."""
         if self.scopes.belongs(get_ident()) and graph_task() >= 0:
             self.scopes.current = self._base
 
@@ -180,7 +180,7 @@ class WithGradients(Run):  # type: ignore[no-untyped-call] # torch leaves its di
         self._versions.clear()
 
     def _changed(self, state: Any) -> Iterator[TensorSpec]:
-        """The states that an optimizer has made or written to; counters have no dimension, and lie elsewhere."""
+        """Yield the states that an optimizer has made or written to, without counters, which have no dimension."""
         for tensor in {id(each): each for each in tensors_in(state)}.values():
             if tensor.dim() and self._versions.get(id(tensor)) != version_of(tensor):
                 yield self.specs.of(tensor)

@@ -1,7 +1,7 @@
-"""Modules have copies of their attributes for as long as a run lasts: what a forward sets is gone with the copies.
+"""Let modules use copies of their attributes during a run, so that what a forward sets goes with the copies.
 
-For example ``self.calls += 1`` in a forward writes to a copy. To put a module back then takes one assignment, where to
-compare what every attribute was with what it is takes longer than the run of many a model.
+For example, ``self.calls += 1`` in a forward writes to a copy. One assignment then restores the module. Comparing every
+attribute with its old value would take longer than the run of many models.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ class Twins:
     """Copies of the attributes of modules.
 
     Attributes:
-        modules: those that can have some.
-        others: modules that keep attributes in a way of their own, or in a dict that somebody else has, too.
-        attributes: those of ``modules``, as they were.
+        modules: the modules that can use copies.
+        others: the modules that cannot, because they keep attributes in an unusual way or share the dict.
+        attributes: the original ``__dict__`` of each of ``modules``.
     """
 
     def __init__(self, modules: Sequence[torch.nn.Module]) -> None:
-        """Make the copies: of the attributes, and of the dicts of parameters, buffers and submodules among them."""
+        """Copy the attributes of each module, and the dicts of parameters, buffers and submodules among them."""
         self.modules, self.others = list(modules), list[torch.nn.Module]()
         if not _are_usual(modules):
             usual = [_are_usual([module]) for module in modules]
@@ -39,34 +39,34 @@ class Twins:
                 twin[name] = twin[name].copy()
 
     def hooks(self) -> list[Any]:
-        """The containers that torch makes for hooks and the like in every module: both share them."""
+        """Return the containers that torch makes in every module, for hooks and the like. They are not copied."""
         return list(chain.from_iterable(map(_HOOKS, self.attributes)))
 
     def own(self) -> list[Any]:
-        """All that modules hold besides what torch puts into every module: both share that, too."""
+        """Return the values of all attributes besides those that torch makes in every module. They are not copied."""
         values = map(dict.values, self.attributes)
         return list(chain.from_iterable(map(islice, values, repeat(len(_FIRST)), repeat(None))))
 
     def enter(self, training: bool | None = False) -> None:
-        """Have the modules use the copies, in evaluation or training mode; ``None`` for that of each."""
+        """Let the modules use the copies, in evaluation or training mode; ``None`` leaves the mode of each as it is."""
         # Not module.eval(): that reaches the children, and may be overridden (to merge weights, say).
         for twin in self._twins if training is not None else ():
             twin["training"] = training
         _give(self.modules, self._twins)
 
     def leave(self) -> None:
-        """Have the modules use what they had, and let go of the copies."""
+        """Let the modules use their own attributes again, and drop the copies."""
         _give(self.modules, self.attributes)
         self._twins.clear()
 
 
 def _give(modules: Sequence[torch.nn.Module], attributes: Iterable[dict[str, Any]]) -> None:
-    # A class may have ways of its own to set attributes.
+    # A class may override __setattr__.
     deque(map(object.__setattr__, modules, repeat("__dict__"), attributes), 0)
 
 
 def _are_usual(modules: Sequence[torch.nn.Module]) -> bool:
-    """Whether modules keep attributes as torch makes them, in dicts that nobody else has."""
+    """Return whether modules keep attributes as torch makes them, in dicts that nothing else refers to."""
     attributes = list(map(_ATTRIBUTES, modules))
     try:
         registries = list(chain.from_iterable(map(itemgetter(*_REGISTRIES), attributes)))
@@ -82,18 +82,18 @@ def _are_usual(modules: Sequence[torch.nn.Module]) -> bool:
 
 _ATTRIBUTES = attrgetter("__dict__")
 
-#: Where modules keep what the weights of a model are read from.
+#: The dicts from which parameters, buffers and submodules are read.
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
 
-#: The dicts that those are: ordered ones with old releases of torch.
+#: The class of each of these dicts; old releases of torch use OrderedDict.
 _KINDS = [type(vars(torch.nn.Module())[name]) for name in _REGISTRIES]
 
-#: The attributes that a module of torch begins with, and those among them that are containers.
+#: The attributes that every new module has, in order. The containers among them, without the registries, are _HOOKS.
 _FIRST = tuple(vars(torch.nn.Module()))
 _HOOKS = itemgetter(
     *[name for name, value in vars(torch.nn.Module()).items() if hasattr(value, "clear") and name not in _REGISTRIES]
 )
 
-#: How often something counts as held that is in a list here and in one other place.
+#: The reference counts of an object that is in a list here and in one other place.
 _HELD = [object()]
 _ALONE = {*map(getrefcount, [*_HELD])}

@@ -1,9 +1,9 @@
-"""``type(x) is torch.Tensor``: in a run without arithmetic, the answer that a real run gives.
+"""Let ``type(x) is torch.Tensor`` be true in an abstract run, as it is in a real one.
 
-An abstract tensor is of a class of its own. ``isinstance`` and ``x.__class__`` hear what it stands for; ``type`` asks
-nobody, so that a forward which compares types, or looks something up by them, would go another way, silently. So while
-a run lasts, the files in which a function of the model speaks of types have a ``type`` of their own, which asks. Such
-functions are looked for once for each class.
+An abstract tensor has a class of its own. ``isinstance`` and ``x.__class__`` show the class that it stands for, but
+``type`` does not, so a forward that compares types, or looks something up by type, would silently take another branch.
+So while a run lasts, a file in which a function of the model names ``type`` has a global ``type`` of its own, which
+shows that class. Such functions are looked for once per class.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from weakref import WeakKeyDictionary
 
 from thoplw.capture.abstract import AbstractTensor
 
-#: Packages that know what is not theirs, or what abstract tensors are.
+#: Packages whose functions are not searched: they do not compare types of tensors, or know abstract ones.
 _KNOWN = frozenset({"builtins", "thoplw", "torch"})
 
-#: Class -> the variables of files where ``type`` is to be another.
+#: Class -> the global variables of the files in which ``type`` is replaced.
 _FILES: WeakKeyDictionary[type, list[dict[str, Any]]] = WeakKeyDictionary()
 
 
 class _Asking(type):
-    """What ``type`` is to others, besides the answer for abstract tensors."""
+    """Makes :class:`Type` behave as ``type`` in every way but one: what it says of an abstract tensor."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if len(args) == 1 and type(args[0]) is AbstractTensor:
@@ -49,19 +49,19 @@ class _Asking(type):
 
 
 class Type(type, metaclass=_Asking):
-    """``type``, which asks an abstract tensor for its class."""
+    """``type``, except that it shows the class that an abstract tensor stands for."""
 
 
 @contextmanager
 def types_told(classes: Iterable[type]) -> Iterator[None]:
-    """Have the functions of some classes, and those in their files, hear what abstract tensors stand for."""
+    """Replace ``type`` in the files of some classes, if a function there compares types of tensors."""
     with ExitStack() as undo:
         for cls in classes:
             files = _FILES.get(cls)
             if files is None:
                 files = _FILES[cls] = list(_files_of(cls))
             for variables in files:
-                if "type" not in variables:  # of the user's, or of a run around this one
+                if "type" not in variables:  # else it is the user's, or that of a run around this one
                     variables["type"] = Type
                     undo.callback(variables.pop, "type", None)
         yield
@@ -74,7 +74,7 @@ def _files_of(cls: type) -> Iterator[dict[str, Any]]:
         around = vars(sys.modules[base.__module__]) if base.__module__ in sys.modules else {}
         found: dict[int, dict[str, Any]] = {}
         for value in (*vars(base).values(), *around.values()):
-            function = getattr(value, "__func__", value)  # of a class method
+            function = getattr(value, "__func__", value)  # a class method wraps a function
             if type(function) is not types.FunctionType or _is_known(function.__module__):
                 continue
             if _asks_types(function.__code__):
@@ -87,6 +87,6 @@ def _is_known(module: str | None) -> bool:
 
 
 def _asks_types(code: types.CodeType) -> bool:
-    """Whether a function, or one inside of it, may speak of types."""
+    """Whether a function, or one inside of it, names ``type``."""
     inner = (each for each in code.co_consts if type(each) is types.CodeType)
     return "type" in code.co_names or any(map(_asks_types, inner))

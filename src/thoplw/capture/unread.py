@@ -1,10 +1,10 @@
-"""Tell the keyword inputs that nobody reads.
+"""Find the keyword inputs that the model does not read.
 
-Example: the forward of a Mamba-2 takes ``cache`` and ``**kwargs``. Given ``past_key_values``, it runs as if there was
-no cache, and costs 13 times as much as the step that was meant.
+For example, the forward of a Mamba-2 takes ``cache`` and ``**kwargs``. If it is given ``past_key_values``, it runs
+without a cache, and costs 13 times as much as the step that was meant.
 
-A keyword that the forward names is read, or left alone on purpose. For any other, each tensor inside of it gets a spec
-of its own, and is read where an operator was given that spec.
+A keyword that the forward names is taken to be read, or left alone on purpose. In any other keyword, each tensor gets a
+spec of its own. It was read if an operator was given that spec.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Unread:
     """The keyword inputs that only ``**kwargs`` takes, and the tensors in each."""
 
     def __init__(self, model: torch.nn.Module, kwargs: Mapping[str, Any], specs: Specs) -> None:
-        """Look for them among the inputs of a run, before it begins."""
+        """Find the keywords among the inputs of a run, before it begins."""
         self._inside: dict[str, list[torch.Tensor]] = {}
         for name in _swallowed(model, kwargs):
             found = Snapshot()
@@ -38,7 +38,7 @@ class Unread:
                 tensor.token = id(tensor.spec)
 
     def names(self, run: Run) -> tuple[str, ...]:
-        """Those that no operator of a run has read; this forgets the tensors, as nothing may outlive the run."""
+        """Return the keywords that no operator has read, and release the tensors: none may outlive the run."""
         inside, self._inside = self._inside, {}
         if not inside:
             return ()
@@ -47,12 +47,12 @@ class Unread:
 
 
 def _identity(tensor: torch.Tensor) -> int:
-    """What a run knows a tensor by: one without values by its spec."""
+    """Return the identity by which a run knows a tensor: that of its spec if it is abstract."""
     return id(tensor.spec) if type(tensor) is AbstractTensor else id(tensor)
 
 
 def _swallowed(model: torch.nn.Module, kwargs: Mapping[str, Any]) -> list[str]:
-    """The keywords that the forward of a model does not name."""
+    """Return the keywords that the forward of a model takes only by ``**kwargs``."""
     if not kwargs or isinstance(model, torch.jit.ScriptModule):
         return []
     try:

@@ -1,4 +1,4 @@
-"""The modules of a model and the tensors that it owns."""
+"""Read the modules of a model and the tensors that it owns."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class _Place(NamedTuple):
 
 
 class _Class(NamedTuple):
-    """What is asked of the class of a module.
+    """What is read from the class of a module, once for all modules of the class.
 
     Attributes:
-        names: of it and of the classes that it is derived from.
-        name: its own, for people.
-        scripted: whether it stands for a class that ``torch.jit`` compiled.
+        names: the names of the class and of its base classes.
+        name: the name of the class, for people.
+        scripted: whether ``torch.jit`` compiled its modules, which then know the name of the original class.
         quantized: whether its modules may hold packed weights.
-        container: whether its modules are made to hold others or weights, not to be called.
+        container: whether its modules exist to hold modules or weights, and are not called.
     """
 
     names: tuple[str, ...]
@@ -45,7 +45,7 @@ class _Class(NamedTuple):
     container: bool
 
 
-#: From the values of their fields, in order: many are made.
+#: Each takes a tuple of the values of the fields. This is faster than the constructor, and many are made.
 _new_place: Callable[[Any], _Place] = partial(tuple.__new__, _Place)
 _new_info: Callable[[Any], ModuleInfo] = partial(tuple.__new__, ModuleInfo)
 _new_weight: Callable[[Any], Weight] = partial(tuple.__new__, Weight)
@@ -56,15 +56,15 @@ _REQUIRES_GRAD = attrgetter("requires_grad")
 
 
 class Weights:
-    """Parameters and buffers of models, read for their shapes only.
+    """The modules of models, with the shapes of their parameters and buffers. No value is read.
 
     Attributes:
-        modules: all of them, in definition order; kept here, they cannot lose their identity.
-        infos: what is known of each.
-        indices: which module and info, by the identity of the module.
-        tensors: every parameter and buffer by its identity.
-        specs: the spec of each.
-        packed: the objects in which quantised modules keep theirs.
+        modules: all modules, in definition order. They are kept so that no new object can get their identity.
+        infos: the record of each module.
+        indices: identity of a module -> its index in ``modules`` and ``infos``.
+        tensors: identity of a parameter or buffer -> the tensor.
+        specs: identity of a parameter or buffer -> its spec.
+        packed: the objects in which quantised modules keep their weights.
     """
 
     def __init__(self, specs: Specs) -> None:
@@ -79,21 +79,21 @@ class Weights:
         self._classes: dict[type, _Class] = {}
 
     def add(self, model: torch.nn.Module, name: str = "", parent: int = -1) -> None:
-        """Read a model, whose path is ``name``; what is known already stays as it is.
+        """Read a model, whose path is ``name``; skip modules that were read before.
 
         Raises:
-            InputError: a lazy parameter has no shape yet, or something is split over processes.
+            InputError: a parameter is lazy and has no shape yet, or a weight or module is split over processes.
         """
         self._add([each for each in self._tree(model, name, parent) if id(each.module) not in self.indices])
 
     def settle(self, model: torch.nn.Module, name: str, made: Set[int], changed: Set[int]) -> None:
-        """Read a model again whose forward made modules: where they are, and what is new.
+        """Read a model again, after its forward has made modules or weights.
 
         Args:
-            model: which was added under ``name``.
+            model: a model that :meth:`add` has read.
             name: its path.
-            made: the indices of modules that were added as they were called, under a path for the time being.
-            changed: the identities of modules that were given something.
+            made: indices of the modules that were added when they were called, under a temporary path.
+            changed: identities of the modules that the forward gave a module, parameter or buffer.
         """
         tree = self._tree(model, name, self.infos[self.indices[id(model)]].parent)
         known = [each for each in tree if id(each.module) in self.indices]
@@ -112,9 +112,10 @@ class Weights:
                 )
 
     def _tree(self, model: torch.nn.Module, name: str, parent: int) -> list[_Place]:
-        """As ``named_modules`` goes, which takes longer as it joins paths anew at every level; with what holds each.
+        """Return all modules in the order of ``named_modules``, each with its path and the module that holds it.
 
-        What is not known yet has the index that :meth:`_add` will give it.
+        ``named_modules`` takes longer, because it joins paths anew at every level. The index of a module that was not
+        read yet is the one that :meth:`_add` will give it.
         """
         found: list[_Place] = []
         seen: set[int] = set()
@@ -139,7 +140,7 @@ class Weights:
         return found
 
     def _add(self, places: list[_Place]) -> None:
-        """Read modules, all at once: a deep model has thousands of weights."""
+        """Read modules, all at once, which is faster: a deep model has thousands of weights."""
         modules, paths, parents = zip(*places, strict=True) if places else ((), (), ())
         classes = [self._classes.get(type(module)) or self._meet(module, path) for module, path, _ in places]
         parameters = self._weights(paths, [module._parameters for module in modules])
@@ -165,7 +166,7 @@ class Weights:
         return known
 
     def on_meta(self) -> str | None:
-        """The name of the first weight on the meta device, which has no values; ``None`` where there is none."""
+        """Return the name of the first weight on the meta device, which has no values; ``None`` if there is none."""
         for info in self.infos:
             for weight in (*info.parameters, *info.buffers):
                 if weight.key in self.tensors and self.tensors[weight.key].is_meta:
@@ -173,7 +174,7 @@ class Weights:
         return None
 
     def hold(self, tensor: torch.Tensor) -> bool:
-        """Take a tensor that is the user's for one of the weights, but of no module; whether it can be taken."""
+        """Add a tensor of the user's that belongs to no module to the weights; return whether that is possible."""
         if type(tensor) not in PLAIN:
             return False
         self.tensors[id(tensor)] = tensor
@@ -181,9 +182,14 @@ class Weights:
         return True
 
     def used(self, taken: Set[int], scopes: Iterable[Scope]) -> frozenset[int]:
-        """The keys of weights that operators took, by the identities of tensors; packed ones if their module ran.
+        """Return the keys of the weights that operators used.
 
-        Each time that torch hands on an object with packed weights it has another identity.
+        Packed weights count as used if their module ran, because torch makes a new object, with a new identity, each
+        time that it passes packed weights on.
+
+        Args:
+            taken: identities of the tensors that were arguments of operators.
+            scopes: the calls of modules.
         """
         packed: set[int] = set()
         if self._inside_packed:
@@ -192,27 +198,27 @@ class Weights:
         return frozenset(taken & self.tensors.keys() | packed)
 
     def let_go(self, known: int) -> None:
-        """Forget the modules after the first ``known``, and tensors that only have a shape: what is left is infos."""
+        """Forget the modules after the first ``known``, and all abstract tensors. Their infos stay."""
         del self.modules[known:]
         for key in [key for key, tensor in self.tensors.items() if type(tensor) is AbstractTensor]:
             del self.tensors[key]
 
     def add_root(self, name: str) -> None:
-        """Add what stands for no module, and holds models that are added under it: the first of all."""
+        """Add the info of an outermost scope that is no module and holds the models that are added next."""
         assert not self.infos
         self.infos.append(ModuleInfo(path="", classes=(), class_name=name, parent=-1))
 
     def _packed(self, module: torch.nn.Module) -> Iterator[Weight]:
-        """The packed weights and biases of a quantised module, each taken as a parameter.
+        """Yield the packed weights and biases of a quantised module, each as a parameter.
 
-        They are its own, or in modules inside of it that exist to hold them and are never called.
+        The module holds them itself, or in inner modules that exist to hold them and are never called.
         """
         if _holds_only(module):
             return
         holders = [module, *(inner for inner in module.modules() if _holds_only(inner))]
         for name, value in (item for holder in holders for item in vars(holder).items()):
             if isinstance(value, torch.ScriptObject):
-                self.packed.append(value)  # kept, its identity stays its own
+                self.packed.append(value)  # kept so that no new object can get its identity
                 for position, weight in enumerate(weights_of(value)):
                     if weight is not None:
                         spec = self._intern.make((weight.numel(),), weight.dtype, (1,))
@@ -225,7 +231,7 @@ class Weights:
         registries: Sequence[Mapping[str, torch.Tensor | None]],
         buffers: bool = False,
     ) -> list[tuple[Weight, ...]]:
-        """Read the parameters or buffers of some modules, whose paths are given: a tuple for each module."""
+        """Read the parameters or buffers of some modules, given their paths; return a tuple for each module."""
         named = list(chain.from_iterable(each.items() for each in registries))
         are_there = list(map(is_not, map(_SECOND, named), repeat(None)))
         named = list(compress(named, are_there))
@@ -239,14 +245,14 @@ class Weights:
         trainable = [False] * len(tensors) if buffers else map(_REQUIRES_GRAD, tensors)
         columns = map(_FIRST, named), keys, specs, trainable
         weights = tuple(map(_new_weight, zip(*columns, strict=True)))
-        # Where those of each module begin, once those that are None are left out.
+        # The index in ``weights`` at which those of each module begin; registered weights that are None are not in it.
         before = list(accumulate(are_there, initial=0))
         bounds = map(before.__getitem__, accumulate(map(len, registries), initial=0))
         return [weights[start:stop] for start, stop in pairwise(bounds)]
 
 
 def _check(paths: Sequence[str], registries: Sequence[Mapping[str, torch.Tensor | None]]) -> None:
-    """Refuse a weight whose class says that it has no shape yet, or is split over processes."""
+    """Refuse a weight that is lazy and has no shape yet, or that is split over processes."""
     for path, registry in zip(paths, registries, strict=True):
         for name, tensor in registry.items():
             if tensor is None or type(tensor) in PLAIN:
@@ -277,7 +283,7 @@ def _read_class(cls: type) -> _Class:
 
 
 def _holds_only(module: torch.nn.Module) -> bool:
-    """Whether a module inside a quantised one holds packed weights. That of a linear layer has a forward to mislead."""
+    """Return whether a module exists only to hold packed weights. The holder of a linear layer has a forward, too."""
     linear = sys.modules.get("torch.ao.nn.quantized.modules.linear")
     return type(module).forward is torch.nn.Module.forward or (
         linear is not None and isinstance(module, linear.LinearPackedParams)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from thoplw.cli.check import check
-from thoplw.cli.commands import Command, Group
+from thoplw.cli.commands import HELP, Command, Group
 from thoplw.cli.compare import compare
 from thoplw.cli.devices import devices
 from thoplw.cli.diff import diff
@@ -25,6 +25,7 @@ from thoplw.cli.train import train
 main = typer.Typer(
     name="thoplw",
     cls=Group,
+    context_settings=HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="What every layer of a PyTorch model costs: exact, without weights, in milliseconds.",
@@ -64,4 +65,4 @@ for _command in (
     devices,
     survey,
 ):
-    main.command(cls=Command)(_command)
+    main.command(cls=Command, context_settings=HELP)(_command)

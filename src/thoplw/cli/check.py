@@ -14,11 +14,12 @@ from thoplw.cli.run import run
 from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.estimate import notation
-from thoplw.report.figures import FIGURES, shown_in
+from thoplw.report.figures import FIGURES, need_memory, shown_in
 
 if TYPE_CHECKING:
     from thoplw.api.budget import Budget, Verdict
     from thoplw.report.layer_info import LayerInfo
+    from thoplw.report.profile import Profile
 
 
 #: The largest batch that --solve looks at, unless it is told.
@@ -151,15 +152,17 @@ def check(
         raise typer.BadParameter("nothing to check; add --max-macs, --max-params, --max-memory, --max or --baseline")
     if tolerance and baseline is None:
         raise typer.BadParameter("--tolerance is of what a saved profile allows: name it with --baseline")
-    if execute and "peak" in limits:
+    if execute and need_memory(limits):
         raise typer.BadParameter(
-            "--execute runs on real tensors, and a limit of memory (--max-memory, --max peak=) is told of abstract "
+            "--execute runs on real tensors, and a limit of memory (--max-memory, --max peak=) needs a run on abstract "
             "ones: leave one of them out"
         )
     if solve is not None and (baseline is not None or inputs or execute or len(solve) != 1):
         raise typer.BadParameter(
             "--solve takes one variable of a model of a zoo, and limits; leave --baseline, --input and --execute out"
         )
+    if any(sizes is not None and sizes[0] < 1 for sizes in (solve or {}).values()):
+        raise typer.BadParameter("--solve finds a size of 1 or more: begin its range there, as in batch=1:1024")
     fixed = {name: size for name, size in (("batch", batch), ("seq", seq)) if size is not None}
     for name in fixed.keys() & (solve or {}).keys():
         raise typer.BadParameter(f"--solve finds the {name}: leave --{name} out")
@@ -167,9 +170,8 @@ def check(
         from thoplw.api.budget import Budget
         from thoplw.api.budget import check as verdict_on
         from thoplw.render.screen import clever
-        from thoplw.report.document import read
 
-        before = None if baseline is None else read(baseline)
+        before = None if baseline is None else _read(baseline)
         counted = convention or ("thoplw" if before is None else before.about.convention)
         budget = Budget(
             limits=limits,
@@ -178,7 +180,7 @@ def check(
             allow_uncounted=allow_uncounted,
         )
         if solve is None:
-            options: dict[str, Any] = {"convention": counted, "execute": execute, "memory": "peak" in limits}
+            options: dict[str, Any] = {"convention": counted, "execute": execute, "memory": need_memory(limits)}
             found = run(model, inputs, seq=seq, batch=batch, **options)
         else:
             found = _solved(model, solve, budget, fixed, counted)
@@ -194,6 +196,20 @@ def check(
             _annotate(model, verdict)
         if verdict.problems:
             raise typer.Exit(1)
+
+
+def _read(baseline: Path) -> Profile:
+    """The saved profile.
+
+    Raises:
+        InputError: it cannot be read; the message begins with the option.
+    """
+    from thoplw.report.document import read
+
+    try:
+        return read(baseline)
+    except InputError as error:
+        raise InputError(f"--baseline: {error}") from error
 
 
 def _limits(given: list[tuple[str, int]]) -> dict[str, int]:
@@ -233,7 +249,7 @@ def _solved(
     if variable == "batch" and sizes is None:
         sizes = range(1, MOST_BATCH + 1)
     wanted = {variable: sizes, **{name: range(size, size + 1) for name, size in fixed.items()}}
-    memory = "peak" in budget.limits
+    memory = need_memory(budget.limits)
     found = natural(at, wanted, convention=convention, memory=memory)
     known = found.domain[0].ranges[variable]
     try:

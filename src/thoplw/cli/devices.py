@@ -14,7 +14,7 @@ from thoplw.errors import InputError, UnknownNameError
 def devices(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[WORDS]...", help="Show only devices that contain all of these words."),
+        typer.Argument(metavar="WORDS", help="Show only devices that contain all of these words."),
     ] = None,
     measure: Annotated[
         str | None,

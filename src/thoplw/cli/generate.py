@@ -19,7 +19,7 @@ from thoplw.cli.options import (
     kind_option,
     words,
 )
-from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
+from thoplw.cli.terminal import draw_parts, draw_table, is_terminal, say, show, told
 
 #: Output formats.
 KINDS = ("text", "md", "csv", "latex", "html", "json")
@@ -121,7 +121,8 @@ def generate(
         if kind == "text" and output is None and is_terminal():
             draw_table([report.table(fmt or "clever")])
             if memory:
-                show(f"\n{report.memory.summary()}")
+                show("")
+                draw_parts(report.memory.parts())
         else:
             show(report.summary(kind, fmt or "raw"), output)
         if kind in ("csv", "latex"):

@@ -21,11 +21,12 @@ from thoplw.cli.options import (
     words,
 )
 from thoplw.cli.run import loaded
-from thoplw.cli.terminal import show, told
+from thoplw.cli.terminal import draw_parts, is_terminal, show, told
 from thoplw.cli.train import STEP, Accumulate, Autocast, Checkpoint, Device, Freeze, Lora, Optimizer, check_optimizer
 from thoplw.errors import InputError
 
 if TYPE_CHECKING:
+    from thoplw.api.checkpoints import Plan
     from thoplw.estimate.memory import Memory
 
 #: Output formats.
@@ -112,8 +113,8 @@ def memory(
     of_training = train or optimizer is not None or any((autocast, freeze, lora, checkpoint, accumulate > 1))
     if device is not None and not of_training:
         raise typer.BadParameter(
-            "--device says whose kernels a training step runs: add --train or --optimizer. Inference is told of those "
-            "of the CPU"
+            "--device chooses the kernels of a training step: add --train or --optimizer. The memory of inference is "
+            "always that of kernels for the CPU"
         )
     fixed = batch is not None or bool(inputs)
     if fit is not None and fixed and not of_training:
@@ -143,24 +144,36 @@ def memory(
             module, tensors = loaded(model, inputs, seq=seq, batch=count)
             return _taken(module, tensors, of_training, options, changes)
 
+        drawn = kind == "text" and output is None and is_terminal()
         if fit is None:
-            show(_written(taken(batch), kind, fmt), output)
+            found = taken(batch)
+            draw_parts(found.parts(fmt)) if drawn else show(_written(found, kind, fmt), output)
             return
         if fixed:
-            show(_planned(loaded(model, inputs, seq=seq, batch=batch), fit, options, changes, kind, fmt), output)
+            plan = _plan(loaded(model, inputs, seq=seq, batch=batch), fit, options, changes)
+            if kind in ("json", "html"):
+                show(_written(plan.report.memory, kind, fmt, checkpoint=list(plan.blocks)), output)
+            elif drawn:
+                draw_parts((str(plan), *plan.report.memory.parts(fmt)))
+            else:
+                show(f"{plan}\n\n{_written(plan.report.memory, kind, fmt)}", output)
             return
-        found: dict[int, Memory] = {}
+        tried: dict[int, Memory] = {}
 
         def peak(count: int) -> int:
-            found[count] = taken(count)
-            return found[count].cuda.reserved if reserved else found[count].peak
+            tried[count] = taken(count)
+            return tried[count].cuda.reserved if reserved else tried[count].peak
 
         most, _ = largest(peak, fit)
         if kind in ("json", "html"):
-            show(_written(found[most], kind, fmt, batch=most), output)
+            show(_written(tried[most], kind, fmt, batch=most), output)
             return
         what = "reserved by CUDA's caching allocator" if reserved else "requested"
-        show(f"The largest batch that fits is {most}, by bytes {what}.\n\n{_written(found[most], kind, fmt)}", output)
+        sentence = f"The largest batch that fits is {most}, by bytes {what}."
+        if drawn:
+            draw_parts((sentence, *tried[most].parts(fmt)))
+        else:
+            show(f"{sentence}\n\n{_written(tried[most], kind, fmt)}", output)
 
 
 def _taken(module: Any, tensors: Any, of_training: bool, options: dict[str, Any], changes: dict[str, Any]) -> Memory:
@@ -174,19 +187,13 @@ def _taken(module: Any, tensors: Any, of_training: bool, options: dict[str, Any]
     return profile_training(module, tensors, verbose=False, memory=True, **options).memory
 
 
-def _planned(
-    given: tuple[Any, Any], limit: int, options: dict[str, Any], changes: dict[str, Any], kind: str, fmt: str
-) -> str:
+def _plan(given: tuple[Any, Any], limit: int, options: dict[str, Any], changes: dict[str, Any]) -> Plan:
     """Which blocks to checkpoint, and what is taken then."""
     from thoplw.api import fine_tuning
     from thoplw.api.checkpoints import checkpoints
 
     module, tensors = given
-    plan = checkpoints(fine_tuning.changed(module, **changes), tensors, limit, **options)
-    memory = plan.report.memory
-    if kind in ("json", "html"):
-        return _written(memory, kind, fmt, checkpoint=list(plan.blocks))
-    return f"{plan}\n\n{_written(memory, kind, fmt)}"
+    return checkpoints(fine_tuning.changed(module, **changes), tensors, limit, **options)
 
 
 def _written(memory: Memory, kind: str, fmt: str, **more: Any) -> str:

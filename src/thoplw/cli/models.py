@@ -12,7 +12,7 @@ from thoplw.errors import InputError
 
 def models(
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[WORDS]...", help="Show only names that contain all of these words.")
+        list[str] | None, typer.Argument(metavar="WORDS", help="Show only names that contain all of these words.")
     ] = None,
 ) -> None:
     """List the names of models that the other commands take.

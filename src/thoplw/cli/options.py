@@ -94,13 +94,11 @@ def size(text: str) -> int:
     return parsed(size, text)
 
 
-#: Figures of memory, which take a run more.
-_OF_MEMORY = frozenset({"peak", "saved"})
-
-
 def asks_for_memory(columns: str | None, sort: str | None) -> bool:
     """Whether a column, or the one to sort by, is a figure of memory."""
-    return not _OF_MEMORY.isdisjoint({sort, *(columns or "").split(",")})
+    from thoplw.report.figures import need_memory
+
+    return need_memory((sort or "", *(columns or "").split(",")))
 
 
 def words(what: str, names: Callable[[], Iterable[str]], *, several: bool = False) -> dict[str, Any]:

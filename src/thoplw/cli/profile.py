@@ -104,7 +104,7 @@ def profile(
     of_memory = asks_for_memory(columns, sort)
     if execute and of_memory:
         raise typer.BadParameter(
-            "--execute runs on real tensors, and peak and saved are told of abstract ones: leave one of them out"
+            "--execute runs on real tensors, and peak and saved need a run on abstract ones: leave one of them out"
         )
     with told():
         options: dict[str, Any] = {"convention": convention, "strict": strict, "execute": execute}

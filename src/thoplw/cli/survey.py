@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -26,11 +27,20 @@ if TYPE_CHECKING:
 RESULT, WORK = "Result", "Work"
 
 
+def _address(value: str | None) -> str | None:
+    """Refuse what cannot be the address of a scheduler; whether one answers there is seen later."""
+    if value is not None and not re.fullmatch(r"(\w+://)?[^/]+:\d+(/.*)?", value):
+        raise typer.BadParameter(
+            f"{value!r} is no address of a scheduler: write it with its port, as in tcp://host:8786"
+        )
+    return value
+
+
 def survey(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="WORDS...",
+            metavar="WORDS",
             help="Names of models, as in vgg11 vgg13; or words that each name contains, as in timm vit tiny.",
             autocompletion=model_names,
         ),
@@ -71,7 +81,12 @@ def survey(
     ] = 120,
     scheduler: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", rich_help_panel=WORK, help="Use this Dask cluster, as in tcp://host:8786."),
+        typer.Option(
+            metavar="ADDRESS",
+            rich_help_panel=WORK,
+            callback=_address,
+            help="Use this Dask cluster, as in tcp://host:8786.",
+        ),
     ] = None,
     execute: Execute = False,
     convention: ConventionName = "thoplw",

@@ -29,6 +29,8 @@ def told(code: int = 1) -> Iterator[None]:
         raise  # typer handles these; a broken pipe means that the reader, such as head, has stopped reading.
     except ThoplwError as error:
         _fail(by_option(str(error)), code, error)
+    except SystemExit as error:  # its exit code would be taken for ours
+        _fail(f"the code of the model ends the process, with sys.exit({error.code!r})", code, error)
     except Exception as error:
         notes = "; ".join(("", *getattr(error, "__notes__", ())))
         _fail(f"{type(error).__name__}: {error}".removesuffix(": ") + notes, code, error)
@@ -66,6 +68,7 @@ _OPTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"\bfmt, columns, sort, top and own\b", "--fmt, --columns, --sort, --top and --cumulative"),
     (r"\bsort, top and own\b", "--sort, --top and --cumulative"),
     (r"\b(only|use) depth\b", r"\1 --depth"),
+    (r"\bof a training step: thoplw\.profile_training$", "of a training step: thoplw train shows them"),
 )
 
 
@@ -76,7 +79,7 @@ def by_option(message: str) -> str:
     return message
 
 
-def _fail(message: str, code: int, error: Exception) -> None:
+def _fail(message: str, code: int, error: BaseException) -> None:
     say(f"error: {message}")
     raise typer.Exit(code) from error
 
@@ -111,6 +114,14 @@ def draw(what: RenderableType) -> None:
     from rich.console import Console
 
     Console().print(what)
+
+
+def draw_parts(parts: Iterable[str | Table]) -> None:
+    """Draw sentences and tables on the terminal, a blank line between them."""
+    for position, part in enumerate(parts):
+        if position:
+            show("")
+        show(part) if isinstance(part, str) else draw_table([part])
 
 
 def draw_table(tables: Iterable[Table], total: str = "") -> None:

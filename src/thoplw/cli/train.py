@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +32,7 @@ from thoplw.cli.options import (
 from thoplw.cli.profile import shown
 from thoplw.cli.run import loaded
 from thoplw.cli.terminal import told, usage
+from thoplw.errors import UnknownNameError
 from thoplw.render import FORMATS
 from thoplw.report.views import View
 
@@ -43,12 +46,33 @@ TYPES = ("bf16", "fp16")
 DEVICES = ("cpu", "cuda")
 
 
+def _optimizers() -> list[str]:
+    """Names of torch's optimizers by those of its files, without importing torch; none, where they are not found."""
+    torch = PathFinder.find_spec("torch")
+    files = Path(torch.origin or "").parent.glob("optim/*.py") if torch else ()
+    return sorted({path.stem.strip("_") for path in files} - _NO_OPTIMIZERS)
+
+
+#: Files of torch's optimizers that have none, or one that trains no model by itself.
+_NO_OPTIMIZERS = frozenset("functional init lbfgs lr_scheduler optimizer sparse_adam stateless swa_utils".split())
+
+
+def _optimizer(name: str | None) -> str | None:
+    """Refuse an optimizer that torch has no file of; whether it has the class is seen later."""
+    known = _optimizers()
+    if name is not None and known and name.lower() not in known:
+        raise typer.BadParameter(str(UnknownNameError("optimizer", name, known)))
+    return name
+
+
 Optimizer = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
         rich_help_panel=STEP,
         help="An optimizer of torch, such as sgd or adamw. By default there is no update.",
+        callback=_optimizer,
+        autocompletion=lambda incomplete: [name for name in _optimizers() if name.startswith(incomplete.lower())],
     ),
 ]
 Accumulate = Annotated[
@@ -169,7 +193,7 @@ def train(
         View(fmt=fmt or "raw", **view).check(kind)
     check_device(on, dtype, columns, sort)
     if scaler and optimizer is None:
-        raise typer.BadParameter("--scaler makes gradients smaller again for an update: add --optimizer")
+        raise typer.BadParameter("--scaler unscales gradients for an optimizer, and there is none: add --optimizer")
     with told():
         from thoplw.api import fine_tuning
         from thoplw.api.training import profile_training

@@ -1,1 +1,1 @@
-"""Answers computed from a record alone, without torch: memory, traffic, time."""
+"""Answers computed from records and their figures, without torch: memory, time, generation and formulas."""

@@ -155,7 +155,7 @@ class Expression:
         if variable not in self.variables:
             raise UnknownNameError("variable", variable, self.variables)
         if variable in sizes:
-            raise InputError(f"{variable} is what is asked for: leave {variable}={sizes[variable]} out")
+            raise InputError(f"largest finds {variable}: leave {variable}={sizes[variable]} out")
         axis = self.variables.index(variable)
         point = self._point({**sizes, variable: 0})
         there = [

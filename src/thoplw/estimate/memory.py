@@ -1,8 +1,8 @@
-"""How much memory a run takes, when, and for what: read from the lifetimes of its storages, without torch.
+"""Tell how much memory a run takes, when and for what, from the lifetimes of its storages and without torch.
 
-Example: two storages of 4 bytes, of which the first is gone before the second comes, take 4 bytes at the peak; if both
-are there at a time, 8. All figures are the bytes that a run *requests*. What an allocator makes of them is told by
-:mod:`thoplw.estimate.allocator`, and never mixed with these.
+For example, two storages of 4 bytes have a peak of 4 bytes if the first is freed before the second is made, and of 8 if
+both exist at the same time. All figures are the bytes that a run *requests*. What an allocator makes of them is a
+figure of its own, see :mod:`thoplw.estimate.allocator`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from thoplw.render.timeline import Timeline, timeline_page
 from thoplw.render.units import clever_format
 from thoplw.render.words import named
 
-#: Kernels that take memory of their own while they run, whose size only they know.
+#: Kernels that take memory of their own while they run. Records do not tell how much.
 WORKSPACES = frozenset(
     f"aten.{name}"
     for name in (
         *("convolution", "convolution_backward", "mkldnn_rnn_layer", "mkldnn_rnn_layer_backward"),
         *("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention_for_cpu_backward"),
-        # Most kernels take no conjugate that is only marked as one: torch writes it out first, and lets go of it after.
+        # Most kernels cannot take a tensor that is only marked as a conjugate: torch makes a copy for them.
         *("_conj", "_neg_view"),
     )
 )
@@ -39,10 +39,10 @@ WORKSPACES = frozenset(
 #: Formats of :meth:`Memory.summary`.
 KINDS = ("text", "md", "html")
 
-#: How many modules it names.
+#: How many modules :meth:`Memory.summary` names.
 MODULES = 10
 
-#: Format -> how bytes are written.
+#: Format -> a function that writes a number of bytes.
 _WRITTEN: Mapping[str, Callable[[int], str]] = {
     "raw": lambda size: f"{size} ",
     "clever": lambda size: f"{clever_format(size)}" if size >= 1000 else f"{size} ",
@@ -50,15 +50,15 @@ _WRITTEN: Mapping[str, Callable[[int], str]] = {
 
 
 class Moment(NamedTuple):
-    """What there is while an operator runs.
+    """The memory while one operator runs.
 
     Attributes:
-        iteration: of the training loop, from 0; 0 in inference.
+        iteration: number of the iteration of the training loop, from 0; 0 in inference.
         step: index of the operator in the record.
         phase: ``forward``, ``recomputation``, ``backward`` or ``update``.
         module: path of the module that runs; empty for the model itself.
         operator: its name, such as ``aten.convolution``.
-        bytes: how many there are, what the operator made included.
+        bytes: the size of all storages that exist, those that the operator made included.
     """
 
     iteration: int
@@ -70,13 +70,12 @@ class Moment(NamedTuple):
 
 
 class ModuleMemory(NamedTuple):
-    """What a module takes.
+    """The memory of one module, in bytes.
 
     Attributes:
-        peak: bytes of the whole model at most while it runs, or a module in it, in any phase.
-        saved: bytes that it makes and that are kept for the backward pass, at most at a time; those of modules in it
-            are theirs.
-        temporaries: bytes of what else it makes, at most at a time.
+        peak: the most that the whole model takes while this module, or a module in it, runs, in any phase.
+        saved: the most that this module itself has saved for the backward pass at any time.
+        temporaries: the most that this module itself has made for other purposes at any time.
     """
 
     peak: int = 0
@@ -116,19 +115,19 @@ class Memory:
 
     @property
     def peak(self) -> int:
-        """The most bytes that there are at any time."""
+        """The most bytes that exist at any time."""
         return max(self.peaks)
 
     @cached_property
     def peaks(self) -> tuple[int, ...]:
-        """The most in each iteration: in the first an optimizer has no states yet."""
+        """The peak of each iteration. In the first one an optimizer has no states yet."""
         levels = [0, *self._lifetimes.live()]
         bounds = [*(event for _, event in self._iterations), len(levels) - 1]
         return tuple(max(levels[first : last + 1]) for first, last in pairwise(bounds))
 
     @cached_property
     def peak_at(self) -> Moment:
-        """The first moment of the peak; where no operator ran, the one before all, of step -1."""
+        """The first moment of the peak; if no operator ran, a moment before all, with step -1."""
         if not self.timeline:
             return Moment(0, -1, Phase.FORWARD.label, "", "", self.peak)
         return max(self.timeline, key=lambda moment: moment.bytes)
@@ -140,12 +139,12 @@ class Memory:
 
     @cached_property
     def by_module(self) -> dict[str, int]:
-        """The part of the peak that operators made: path of the module that made it -> bytes, largest first."""
+        """What operators made of the peak: path of the module that made it -> bytes, largest first."""
         alive = (storage for storage in self.alive(self.peak_at) if storage.step >= 0)
         return _by((self._path(self.trace.steps[storage.step][1]), storage.size) for storage in alive)
 
     def alive(self, moment: Moment) -> tuple[Storage, ...]:
-        """The storages that are there at a moment, in the order in which they came."""
+        """The storages that exist at a moment, in the order in which they were made."""
         return tuple(
             storage
             for storage in self._lifetimes.storages
@@ -163,7 +162,7 @@ class Memory:
         return self.at(path)
 
     def at(self, path: str) -> ModuleMemory:
-        """The same, of a module that may not have run, and takes nothing then."""
+        """What one module takes; nothing if it did not run."""
         return self.modules.get(self._indices.get(path, -1), ModuleMemory())
 
     @cached_property
@@ -172,7 +171,7 @@ class Memory:
 
     @cached_property
     def modules(self) -> Mapping[int, ModuleMemory]:
-        """What each module takes, by its index in the record, for those that ran."""
+        """Index of a module in the record -> what it takes, for modules that ran."""
         peaks = {} if self.trace.steps else {0: self.peak}
         for (_, scope), size in zip(self.trace.steps, self._levels, strict=True):
             for module in self._around(scope):
@@ -217,12 +216,20 @@ class Memory:
                 raise UnknownNameError(what, name, names)
         if kind == "html":
             if not self.timeline:
-                raise InputError("no operator ran, so that there is no chart to draw: kind='text' says what is there")
+                raise InputError("no operator ran, so there is no chart to draw: kind='text' shows what memory holds")
             return timeline_page(self._for_page())
-        kinds = render(self._table("At the peak", self.by_kind, fmt), kind)
-        modules = render(self._table("Made in", self.by_module, fmt, MODULES), kind)
-        parts = (self._sentence(fmt), kinds, *((modules,) if self.by_module else ()), *self.notes)
-        return "\n\n".join(parts)
+        return "\n\n".join(render(part, kind) if isinstance(part, Table) else part for part in self.parts(fmt))
+
+    def parts(self, fmt: str = "clever") -> Iterator[str | Table]:
+        """The sentences and tables of :meth:`summary`."""
+        written = _WRITTEN[fmt]
+        yield self._sentence(fmt)
+        if self.timeline:
+            yield f"For that CUDA's caching allocator reserves {written(self.cuda.reserved)}B."
+        yield self._table("At the peak", self.by_kind, fmt)
+        if self.by_module:
+            yield self._table("Made in", self.by_module, fmt, MODULES)
+        yield from self.notes
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the timeline, as plain values."""
@@ -268,7 +275,7 @@ class Memory:
         return f"The peak is {written(self.peak)}B, in {named(at.module)} ({where}){times}.{each}"
 
     def _table(self, what: str, sizes: Mapping[str, int], fmt: str, most: int | None = None) -> Table:
-        """Sizes by name, of which the smallest may be summed up in one row."""
+        """A table of sizes by name; the smallest may be added up in one row."""
         total = sum(sizes.values())
         rows = [(named(name), size) for name, size in [*sizes.items()][:most]]
         if most is not None and len(sizes) > most:
@@ -292,7 +299,7 @@ class Memory:
 
     @property
     def _lifetimes(self) -> Lifetimes:
-        assert self.trace.lifetimes is not None  # or there would be no such object
+        assert self.trace.lifetimes is not None  # this object is made only of records with lifetimes
         return self.trace.lifetimes
 
     @property
@@ -318,7 +325,7 @@ class Memory:
         return levels
 
     def _at_most(self, kind: Kind) -> dict[int, int]:
-        """How much each module itself has made of a kind, at most at a time."""
+        """Index of a module -> the most bytes of one kind that the module itself has made at any time."""
         now: dict[int, int] = defaultdict(int)
         most: dict[int, int] = {}
         storages = self._lifetimes.storages

@@ -1,4 +1,4 @@
-"""What a device could do at best with what a model does: floors of the time, and what holds them up.
+"""Tell how long a model takes on a device at least: floors of the time, and what bounds them.
 
 A *floor* is a true lower bound: the largest of three times, each at full speed and none in the way of another.
 Contractions take their operations at the peak of the matrix unit, everything else takes its own at that of the vector
@@ -54,7 +54,7 @@ _AT_ONCE: Mapping[str, int] = {"bool": 4, "int8": 4, "uint8": 4, "qint8": 4, "qu
 
 
 class Times(NamedTuple):
-    """How long a device takes at least, in picoseconds, if each unit works by itself.
+    """How long each unit of a device takes at least by itself, in picoseconds.
 
     Attributes:
         matrix: for contractions.
@@ -74,7 +74,7 @@ class Times(NamedTuple):
 
 
 class Peak(NamedTuple):
-    """The most that a unit does in a type, in FLOP/s; the larger is the faster."""
+    """The most that a unit does in one dtype, in FLOP/s. Peaks are ordered by this rate."""
 
     rate: float
     dtype: str
@@ -85,7 +85,7 @@ class Peak(NamedTuple):
         return _picoseconds(operations, self.rate)
 
     def exactly(self, operations: int) -> Fraction:
-        """The same, not rounded."""
+        """How long so many operations take, in picoseconds, not rounded."""
         return PICO * operations / Fraction(self.rate)
 
     def __str__(self) -> str:
@@ -94,13 +94,13 @@ class Peak(NamedTuple):
 
 
 def _picoseconds(amount: int, rate: float) -> int:
-    """How long so much takes at a rate, rounded down: a rate that is rounded could give more than it takes."""
+    """How long an amount takes at a rate, rounded down, so that a floor is never above the true time."""
     over, under = rate.as_integer_ratio()
     return amount * PICO * under // over
 
 
 class Roof:
-    """The peaks of a device, as the operators of a record meet them."""
+    """The peaks of a device that apply to the operators of a record."""
 
     def __init__(self, device: Device, dtype: object = None) -> None:
         """Choose peaks.
@@ -122,18 +122,18 @@ class Roof:
                 raise UnknownNameError(f"dtype of {device.name}", name, known)
 
     def matrix(self, recorded: str) -> Peak:
-        """The fastest way to contract tensors of some type: on the matrix unit, or else on the other.
+        """The fastest way to contract tensors of some dtype, on either unit.
 
-        Where the device has no such peak, it is the fastest of all: the floor is still true.
+        If the device has no peak for the dtype, this is the fastest of all its peaks, so that the floor stays true.
         """
         known = self._peaks("matrix", "vector")
         names = [self.dtype] if self.dtype is not None else [_name(recorded), _ROUNDED.get(recorded, "")]
         return max([peak for peak in known if peak.dtype in names] or known)
 
     def vector(self, recorded: str) -> Peak:
-        """The fastest other arithmetic: kernels compute in float32 what is stored in less.
+        """The fastest other arithmetic on tensors of some dtype. Kernels compute smaller floats in float32.
 
-        Whole numbers stay what they are: where one float32 fits, there are four of a byte.
+        Whole numbers are computed as they are: a unit that takes one float32 takes four integers of a byte.
         """
         known = self._peaks("vector")
         names = (_name(recorded), "float32")
@@ -149,7 +149,7 @@ class Roof:
         return _picoseconds(size, self.device.bandwidth)
 
     def crossing(self, moved: Traffic) -> int:
-        """Of compulsory bytes those that the last cache cannot keep from the memory."""
+        """The compulsory bytes that exceed the last cache, so that they must cross to or from the memory."""
         return max(0, moved.read - self.device.cache) + max(0, moved.written - self.device.cache)
 
 
@@ -175,14 +175,14 @@ class Roofline:
 
     @property
     def main(self) -> Peak | None:
-        """The peak that most operations of contractions meet; None where there are none."""
+        """The peak that applies to most operations of contractions; None if the model has none."""
         work = self._inside[0] if self._inside else Counter[_Kind]()
         found = [kind for kind, _ in work.most_common() if kind.unit == "matrix"]
         return self._peak(found[0]) if found else None
 
     @cached_property
     def times(self) -> tuple[Times, ...]:
-        """Of each module, with all modules inside."""
+        """For each module, with all modules inside, how long each unit takes."""
         memory = [self._roof.memory(moved.total) for moved in self._usage.compulsory]
         return tuple(
             Times(self._time("matrix", each), self._time("vector", each), size)
@@ -191,15 +191,16 @@ class Roofline:
 
     @cached_property
     def floors(self) -> tuple[int, ...]:
-        """Of each module with all inside: no run takes less, in picoseconds."""
+        """For each module, with all modules inside, the time that no run goes below, in picoseconds."""
         return self._floors(self._inside, self._usage.compulsory)
 
     @property
     def bounds(self) -> tuple[Fraction, ...]:
-        """Times of the whole model in picoseconds, not rounded: the largest of these is its floor.
+        """Times of the whole model in picoseconds, not rounded; the largest of them is its floor.
 
-        They are those of the units, and of the memory: what the last cache may keep from it is read, written, both or
-        neither of them in full, and the largest of these is what is left. All are as polynomial as what a model does.
+        The first two are the times of the units. The others are times of the memory: the bytes read, the bytes written,
+        and both, each less what the last cache may hold. If costs are polynomials of a size, these are polynomials too,
+        while their maximum is not.
         """
         moved, device = self._usage.compulsory[0], self._roof.device
         read, written = moved.read - device.cache, moved.written - device.cache
@@ -213,7 +214,7 @@ class Roofline:
 
     @cached_property
     def floors_of_phases(self) -> Mapping[Phase, tuple[int, ...]]:
-        """The same of each phase of a training step by itself; empty where nothing is trained."""
+        """Phase of a training step -> the floors of that phase by itself; empty if nothing is trained."""
         if not self._trace.trained:
             return {}
         steps: dict[int, Counter[Step]] = {phase: Counter() for phase in Phase}
@@ -229,7 +230,7 @@ class Roofline:
 
     @cached_property
     def eager(self) -> tuple[int, ...]:
-        """Of each scope without those inside: an estimate, operator by operator, in picoseconds."""
+        """For each scope, without the scopes inside, an estimate in picoseconds: the sum over its operators."""
         found = [0] * len(self._trace.scopes)
         for (call, scope), times in self._counted.items():
             work = self._arithmetic[call]
@@ -245,11 +246,11 @@ class Roofline:
 
     @cached_property
     def _inside(self) -> list[Counter[_Kind]]:
-        """The operations of each module, with all inside."""
+        """The operations of each module, with all modules inside."""
         return self._summed(self._counted)
 
     def _summed(self, counted: Counter[Step]) -> list[Counter[_Kind]]:
-        """The operations of some steps, by module with all inside."""
+        """The operations of some steps, added up for each module with all modules inside."""
         trace = self._trace
         own: list[Counter[_Kind]] = [Counter() for _ in trace.scopes]
         for (call, scope), times in counted.items():
@@ -257,7 +258,7 @@ class Roofline:
                 own[scope][kind] += flops * times
         found: list[Counter[_Kind]] = [Counter() for _ in trace.modules]
         for scope, work in enumerate(own):
-            around: dict[int, None] = {}  # a module that calls itself has it once
+            around: dict[int, None] = {}  # a module that calls itself is in it once
             while work and scope >= 0:
                 around[trace.scopes[scope].module] = None
                 scope = trace.scopes[scope].parent
@@ -271,23 +272,23 @@ class Roofline:
 
 
 class _Kind(NamedTuple):
-    """The unit that operations are for, and the type of data."""
+    """The unit that does some operations, and the dtype of the data."""
 
     unit: str
     dtype: str
 
 
 def _operations(call: Call) -> Mapping[_Kind, int]:
-    """How many operations of each kind: two for each multiply-accumulate of contractions, and all others.
+    """How many operations of each kind a call has: two for each multiply-accumulate of a contraction, and all others.
 
-    Causal attention counts without what its mask hides, as kernels may leave that out. An operator without a formula is
-    what its parts are, or nothing.
+    Of causal attention only what the mask leaves is counted, because kernels may skip the rest. An operator without a
+    formula counts as its parts; without parts, as nothing.
     """
     found: Counter[_Kind] = Counter()
     for part, work in leaves(call, CONVENTIONS["macs-causal"].operators, _parts):
         if work is not None:
             dtype = _dtype(part)
-            # Dynamic quantisation takes float32, and rounds it to the type of its weights before it multiplies.
+            # Dynamic quantisation rounds float32 inputs to the dtype of the weights before it multiplies.
             quantised = next((spec.dtype for spec in part.inputs if spec.dtype.startswith("q")), dtype)
             found[_Kind("matrix", quantised)] += 2 * work.macs
             found[_Kind("vector", dtype)] += work.flops - 2 * work.macs
@@ -298,7 +299,7 @@ _parts = attrgetter("parts")
 
 
 def _dtype(call: Call) -> str:
-    """The type that an operator computes in: whole numbers of more bytes are indices, if there is anything else."""
+    """The dtype in which an operator computes. Integers of several bytes are taken for indices, if there are others."""
     specs = (*call.inputs, *call.outputs)
     first = next((spec.dtype for spec in specs if _computes(spec)), None)
     return first or next((spec.dtype for spec in specs), "float32")

@@ -51,6 +51,10 @@ def attention(call: Call) -> Work:
     return contraction(call, count * query.shape[-1] + weights * value.shape[-1], count * per_score)
 
 
+#: How long each of some sequences is; a fraction where that is not known.
+Lengths = Sequence[int | Fraction]
+
+
 class Packed(NamedTuple):
     """Where the arguments of a kernel say how long sequences are that lie behind one another.
 
@@ -96,6 +100,12 @@ def packed(call: Call) -> Work:
 
 def packed_scores(call: Call) -> int:
     """Number of attention scores between packed sequences."""
+    queries, keys = packed_lengths(call)
+    return int(sum(map(mul, queries, keys))) * int(call.args[PACKED[call.target].query].shape[-2])
+
+
+def packed_lengths(call: Call) -> tuple[Lengths, Lengths]:
+    """How many queries each of some packed sequences has, and how many keys."""
     where = PACKED[call.target]
     query, key = call.args[where.query : where.query + 2]
     queries = _lengths(call.arg(where.ends), query)
@@ -103,10 +113,10 @@ def packed_scores(call: Call) -> int:
     used = call.kwargs.get(where.used) if isinstance(where.used, str) else call.arg(where.used)
     if used is not None:
         keys = used.values or [call.args[where.longest + 1]] * used.shape[0]
-    return int(sum(map(mul, queries, keys))) * int(query.shape[-2])
+    return queries, keys
 
 
-def _lengths(ends: TensorSpec | None, tokens: TensorSpec) -> Sequence[int | Fraction]:
+def _lengths(ends: TensorSpec | None, tokens: TensorSpec) -> Lengths:
     """How long each sequence is."""
     if ends is None:
         return [tokens.shape[-3]] * math.prod(tokens.shape[:-3])

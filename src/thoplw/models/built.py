@@ -113,5 +113,5 @@ def zoo(module: str, purpose: str) -> Any:
     try:
         importlib.import_module(package)
     except ModuleNotFoundError as error:
-        raise MissingExtraError(package, "zoo", purpose) from error
+        raise MissingExtraError(package, purpose) from error
     return importlib.import_module(module)

@@ -10,13 +10,14 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from itertools import chain, count
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from torch import nn
 
-from thoplw.errors import InputError, UnknownNameError
+from thoplw.errors import InputError, UnknownNameError, add_note
 from thoplw.models.built import Built, build
 
 
@@ -31,23 +32,67 @@ def from_python(source: str, name: str, *, zoos: Iterable[str] = (), real: bool 
     """
     if not name:
         raise InputError(f"{source}: names no model; add a function or class that builds one, as in {source}:build")
-    found_in = _import_file(Path(source)) if source.endswith(".py") else _import(source, zoos)
-    found = getattr(found_in, name, None)
-    if found is None:
-        public = (each for each in vars(found_in) if not each.startswith("_"))
-        raise UnknownNameError(f"name in {source}:", name, public)
+    if "(" in name:
+        raise InputError(
+            f"{source}:{name}: thoplw calls a function or class without arguments, by its name alone; "
+            f"{_WITHOUT_ARGUMENTS.format(name)}"
+        )
+    found_in = _import_file(Path(source)) if source.lower().endswith(".py") else _import(source, zoos)
+    try:
+        found = attrgetter(name)(found_in)  # also what a class holds, as in net.py:Net.small
+    except AttributeError:
+        _refuse_module(found_in, name)
+        builders = (each for each, value in vars(found_in).items() if each[0] != "_" and _may_build(value))
+        raise UnknownNameError(f"name in {source}:", name, builders) from None
     model = found if isinstance(found, nn.Module) or not callable(found) else _call(found, f"{source}:{name}", real)
     if not isinstance(model, nn.Module):
-        raise InputError(f"{source}:{name} gives a value of type {type(model).__name__}, not a torch.nn.Module")
+        what = "None" if model is None else f"a value of type {type(model).__name__}"
+        hint = f"; call {model.__name__}, and return what that gives" if isinstance(model, type) else ""
+        raise InputError(f"{source}:{name} gives {what}, not a torch.nn.Module{hint}")
     return model, None
+
+
+#: What to do where a function needs arguments.
+_WITHOUT_ARGUMENTS = "write a function that returns what you want, as in def build(): return {}, and name that"
+
+
+def _may_build(value: Any) -> bool:
+    return isinstance(value, nn.Module) or callable(value)
+
+
+def _refuse_module(package: ModuleType, name: str) -> None:
+    """Say so if a name is of a module of a package, not of something in it.
+
+    Raises:
+        InputError: it is.
+    """
+    path = f"{package.__name__}.{name}"
+    if hasattr(package, "__path__") and _has_module(path):
+        raise InputError(f"{path} is a Python module: add the function or class in it, as in {path}:build")
+
+
+def _has_module(path: str) -> bool:
+    try:
+        return importlib.util.find_spec(path) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _call(builder: Callable[..., Any], name: str, real: bool) -> Any:
     try:
         inspect.signature(builder).bind()
     except (TypeError, ValueError) as error:
-        raise InputError(f"{name} cannot be called without arguments ({error}); name one that needs none") from error
-    return build(builder, real)
+        call = f"{name.rpartition(':')[2]}(...)"
+        raise InputError(
+            f"{name} cannot be called without arguments ({error}): {_WITHOUT_ARGUMENTS.format(call)}"
+        ) from error
+    try:
+        return build(builder, real)
+    except SystemExit as error:  # it reads the command line, say, which is not its own
+        raise InputError(f"{name} ends the process, with sys.exit({error.code!r})") from error
+    except Exception as error:
+        add_note(error, f"raised in {name}")
+        raise
 
 
 def _import(module: str, zoos: Iterable[str]) -> ModuleType:
@@ -92,11 +137,18 @@ def _import_file(path: Path) -> ModuleType:
         near = sorted(str(each) for each in path.parent.glob("*.py")) if path.parent.is_dir() else []
         raise UnknownNameError("file", str(path), near)
     _search_last(str(path.resolve().parent))
+    _search_last(str(Path.cwd()))  # where a project is that a file in a folder of it imports from
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
+        if isinstance(error, ImportError) and "relative import" in str(error):
+            parts = ".".join(path.with_suffix("").parts)
+            raise InputError(
+                f"{path} is a part of a package, as it has a relative import: name it from the folder that holds the "
+                f"package, as in {parts}:build"
+            ) from error
         raise _broken(str(path), f"python {path}", error) from error
     return module
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 
 from thoplw.capture.nesting import map_tensors
-from thoplw.errors import InputError, MissingExtraError
+from thoplw.errors import InputError, MissingExtraError, UnknownNameError
 from thoplw.models import timm, torchvision
 from thoplw.models.built import Built, Inputs, require_room
 from thoplw.models.hf import zoo as hf
@@ -60,8 +61,23 @@ def load(name: str, real: bool = False, **options: int) -> Loaded:
         raise InputError(f"{' and '.join(unfit)}: only for {who}; for {name}, give the shapes of its inputs instead")
     if real and source in SOURCES:
         require_room(build(rest)[0])
-    model, inputs = build(rest, real=real, **options)
+    try:
+        model, inputs = build(rest, real=real, **options)
+    except UnknownNameError as error:
+        elsewhere = _elsewhere(rest) if name == rest and source == "torchvision" else []
+        if not elsewhere:
+            raise
+        raise InputError(f"{name} is not a model of torchvision: write {' or '.join(elsewhere)}") from error
     return Loaded(name=name, model=model, inputs=map_tensors(inputs, _zeros) if real else inputs)
+
+
+def _elsewhere(name: str) -> list[str]:
+    """The same name in other zoos, as far as they are installed."""
+    found = []
+    for zoo in SOURCES:
+        with suppress(MissingExtraError):
+            found += [f"{zoo}:{each}" for each in SOURCES[zoo].names() if zoo != "torchvision" and each == name.lower()]
+    return found
 
 
 def of_zoo(name: str) -> bool:
@@ -88,29 +104,52 @@ def _split(name: str) -> tuple[str, str]:
         before, _, after = name.rpartition(":")
         return before, after
     path = Path(name)
-    if path.suffix == ".py":
+    if path.suffix.lower() == ".py":
         raise InputError(
             f"{name} is a file: add a colon and the function or class in it that builds the model, as in {name}:build"
         )
     if path.suffix in _WEIGHTS:
         raise InputError(
             f"{name} is a file of weights, which thoplw does not need: name the function or class that builds "
-            "the model, as in mypackage.models:build or path/to/file.py:build"
+            "the model, as in mypackage.models:build or path/to/file.py:build. If the file holds the whole model, "
+            f"path/to/file.py:model names it where file.py says {_WHOLE.get(path.suffix, _LOADED).format(name)}"
         )
     if (path / "config.json").is_file():
         raise InputError(f"{name} is a folder with a config.json: write hf:{name}")
+    if (package := name.rstrip("/")) and (path / "__init__.py").is_file():
+        raise InputError(
+            f"{name} is a Python package: add a colon and the function or class in it that builds the model, as in "
+            f"{package.removeprefix('./').replace('/', '.')}:build"
+        )
+    if name and path.is_dir():
+        raise InputError(
+            f"{name} is a folder without a config.json, which is what thoplw reads: name the function or class that "
+            "builds the model, as in path/to/file.py:build"
+        )
+    if name and path.with_name(f"{path.name}.py").is_file():
+        raise InputError(
+            f"{name} is not a model of torchvision; for the function or class that builds the model in {name}.py "
+            f"write {name}.py:build"
+        )
+    zoo, slash, inner = name.partition("/")
+    if slash and zoo in SOURCES:
+        raise InputError(f"{name} is not the name of a model: write {zoo}:{inner}")
     if "/" in name:
         raise InputError(
             f"{name} is not the name of a model, and thoplw downloads nothing: write hf: and a model type, as in "
             "hf:llama, or hf: and a folder with a config.json"
         )
     package, dot, inner = name.rpartition(".")
-    if dot and name.replace(".", "").isidentifier():
+    if dot and inner and name.replace(".", "").isidentifier():
         raise InputError(
             f"{name} is not a model of torchvision; for {inner} in the Python module {package} write {package}:{inner}"
         )
     return "torchvision", name
 
+
+#: How a file is loaded that holds more than weights, in Python: by the ending, and by default.
+_WHOLE = MappingProxyType({".pt2": "model = torch.export.load({!r}).module()"})
+_LOADED = "model = torch.load({0!r}, weights_only=False), or torch.jit.load({0!r}) if TorchScript wrote it"
 
 #: Endings of files that hold weights, or exported programs, which thoplw does not read.
 _WEIGHTS = frozenset({".bin", ".ckpt", ".gguf", ".h5", ".onnx", ".pkl", ".pt", ".pt2", ".pth", ".safetensors"})

@@ -10,7 +10,7 @@ from typing import Any
 
 from thoplw.errors import CustomOpError, add_note
 from thoplw.pricing.convention import Convention, Price
-from thoplw.pricing.keys import CONTROL_FLOW, is_module_class, is_operator, operator_name
+from thoplw.pricing.keys import CONTROL_FLOW, MODULE, is_module_class, is_operator, names_operator, operator_name
 from thoplw.pricing.price import Holds, Priced, price
 from thoplw.record import Call, Expand, Trace, Work, as_work, class_names
 
@@ -47,13 +47,12 @@ class CustomOps:
             if is_module_class(key):
                 _check_arity(key.__name__, function, "module", "inputs", "output")
                 self._functions[key] = function
-            elif is_operator(key):
+            elif is_operator(key) or names_operator(key):
                 name = operator_name(key)
                 _check_arity(name, function, "call")
                 self.operators[name] = self._price(name, function)
             else:
-                inputs = f" Are these inputs by name? thoplw.Inputs(x, {key}=...) takes them." if _is_name(key) else ""
-                raise CustomOpError(f"custom_ops takes {_FORMS}; the key {key!r} is neither.{inputs}")
+                raise CustomOpError(f"custom_ops takes {_FORMS}; the key {key!r} is neither.{_hint(key)}")
 
         self.flows = CONTROL_FLOW.intersection(self.operators)
 
@@ -118,8 +117,18 @@ class CustomOps:
             yield from (cls.__name__ for cls in self._functions if class_names(cls)[0] not in ran)
 
 
-def _is_name(key: Any) -> bool:
-    return isinstance(key, str) and key.isidentifier()
+def _hint(key: Any) -> str:
+    """What may have been meant by a key that is none."""
+    if isinstance(key, str):
+        if key.isidentifier():
+            return f" Are these inputs by name? thoplw.Inputs(x, {key}=...) takes them."
+        return ' An operator goes by "aten.addmm" or "mylib::decay"; a module by its class.'
+    if MODULE in class_names(type(key)):
+        return f" Give its class, {type(key).__name__}: it prices all modules of the class."
+    if callable(key):
+        name = getattr(key, "__name__", "addmm")
+        return f" A function calls operators, such as torch.ops.aten.{name} or torch.ops.higher_order.{name}."
+    return ""
 
 
 def _check_arity(name: str, function: Callable[..., Any], *arguments: str) -> None:

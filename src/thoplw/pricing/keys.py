@@ -7,8 +7,12 @@ from thoplw.record import class_names
 #: What every class of modules is derived from.
 MODULE = "torch.nn.modules.module:Module"
 
-#: Torch's classes of operators. The last one is for operators that take functions, such as flex attention.
-_OPERATORS = frozenset({"OpOverload", "OpOverloadPacket", "HigherOrderOperator"})
+#: Torch's classes of operators: the third is for operators that take functions, such as flex attention, the last for
+#: functions that ``torch.library.custom_op`` made operators of.
+_OPERATORS = frozenset({"OpOverload", "OpOverloadPacket", "HigherOrderOperator", "CustomOpDef"})
+
+#: How the name of an operator begins, where it is not written with ``::``.
+_LIBRARIES = ("torch.ops.", "aten.", "higher_order.")
 
 #: Control-flow operators, which run functions: a record holds the operators inside these functions, unless one has a
 #: price of its own.
@@ -31,9 +35,21 @@ def is_operator(key: object) -> bool:
     return bool(_classes(key))
 
 
+def names_operator(key: object) -> bool:
+    """Whether a key is the name of an operator: ``"aten.linear"``, ``"aten::linear"``, ``"torch.ops.mylib.decay"``."""
+    return isinstance(key, str) and (key.startswith(_LIBRARIES) or "::" in key)
+
+
 def operator_name(key: object) -> str:
     """The name of an operator in records: ``aten.linear``, or ``higher_order.flex_attention``."""
-    return f"higher_order.{key}" if "HigherOrderOperator" in _classes(key) else str(key)
+    classes = _classes(key)
+    if "CustomOpDef" in classes:
+        key = key._qualname  # type: ignore[attr-defined] # torch's class has it
+    return f"higher_order.{key}" if "HigherOrderOperator" in classes else _as_recorded(str(key))
+
+
+def _as_recorded(name: str) -> str:
+    return name.removeprefix("torch.ops.").replace("::", ".")
 
 
 def _classes(key: object) -> frozenset[str]:

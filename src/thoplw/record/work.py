@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from numbers import Integral
 
 from thoplw.errors import CustomOpError
@@ -48,7 +49,7 @@ def as_work(price: object, what: str, unit: str = "MAC") -> Work:
         if price.macs < 0 or price.flops < 0:
             raise CustomOpError(f"{what} returned {price!r}; a cost is zero or more.")
         return price
-    if isinstance(price, float) and price.is_integer():
+    if (isinstance(price, float) and price.is_integer()) or (isinstance(price, Fraction) and price.denominator == 1):
         price = int(price)
     if isinstance(price, bool) or not isinstance(price, Integral):
         raise CustomOpError(f"{what} returned {price!r}; return a whole number of {unit}s, or thoplw.Work.")

@@ -200,7 +200,7 @@ def _empty(*, width: float, height: float) -> tuple[Figure, Axes]:
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
-        raise MissingExtraError("matplotlib", "report", "a plot") from error
+        raise MissingExtraError("matplotlib", "a plot") from error
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()
 

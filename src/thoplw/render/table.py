@@ -49,7 +49,7 @@ def _visible(cells: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def figures_of(table: Table) -> set[int]:
-    """Positions of the columns that hold figures alone, in any format: ``1824010216``, ``+1.82 G``, ``12.34 %``.
+    """Positions of columns of figures alone, in any format: ``1824010216``, ``+1.82 G``, ``9.5 %``, ``2 ms``.
 
     A shape of one size, such as ``512``, is not a figure, nor the name of a module, such as ``0``.
     """
@@ -63,4 +63,4 @@ def figures_of(table: Table) -> set[int]:
     }
 
 
-_FIGURE = re.compile(r"[+-]?\d[\d,.]*( ?[%A-Z])?")
+_FIGURE = re.compile(r"[+-]?\d[\d,.]*( ?[%A-Z]| [mnu]?s)?")

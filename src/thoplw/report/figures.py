@@ -106,7 +106,7 @@ class Figure:
         over: names of two figures, for one that is the first divided by the second.
         parts: what tells its parts apart, such as ``dtype``; empty where it is one number.
         optional: whether reports may lack it: documents then leave it out.
-        lacking: what to do about that, for a column that is asked for.
+        lacking: for a figure of memory, which needs a second run, what to do if a report lacks it.
         on_device: whether it is of a device, so that reports lack it that name none.
         adds_up: whether the figure of a module that holds others is the sum of its own and theirs, and the model has
             a total. A figure that does not add up is the module's own, also in sums.
@@ -187,6 +187,11 @@ def total(values: Iterable[Value]) -> Value:
             parts.update(value)  # type: ignore[arg-type] # a figure has parts in every row, or in none
         return dict(parts)
     return first + sum(rest)  # type: ignore[arg-type] # as above
+
+
+def need_memory(names: Iterable[str]) -> bool:
+    """Whether one of some figures is known only after a second run, which watches the memory."""
+    return any(FIGURES[name].lacking for name in names if name in FIGURES)
 
 
 def shown_in(place: str) -> tuple[Figure, ...]:

@@ -406,7 +406,7 @@ class LayerInfo:
         try:
             import pandas
         except ModuleNotFoundError as error:
-            raise MissingExtraError("pandas", "report", "a data frame") from error
+            raise MissingExtraError("pandas", "a data frame") from error
         profile = self.profile.to_depth(depth)
         frame = pandas.DataFrame(
             [_record(row, profile.total) for row in (profile.modules if own else cumulative(profile.modules))]

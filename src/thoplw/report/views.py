@@ -174,6 +174,8 @@ class View:
 def _refuse_lacking(where: str, figure: Figure, profile: Profile) -> None:
     if figure.is_lacking(profile.total):
         raise InputError(f"{where}: this report has no {figure.label.lower()}: {figure.lacking}")
+    if figure.name == "phases" and not profile.has_phases:
+        raise InputError(f"{where}: this report has no phases, which are of a training step: thoplw.profile_training")
 
 
 def total_line(profile: Profile) -> str:
@@ -184,7 +186,8 @@ def total_line(profile: Profile) -> str:
         phases = (f"{quantity(size, f'{unit}s')} {phase}" for phase, size in profile.by_phase().items() if size)
         costs = [", ".join(phases)]
     trainable = "all" if model.trainable == model.params else clever_format(model.trainable)
-    parameters = f"{clever_format(model.params)} parameters ({trainable} trainable)"
+    count = f"{clever_format(model.params)} parameters ({trainable} trainable)"
+    parameters = count if model.params else "no parameters"
     size = quantity(FIGURES["bytes"].number(model), "B", "%.1f")
     return ", ".join((*costs, quantity(model.flops, "FLOPs"), parameters, size))
 

@@ -28,5 +28,8 @@ RULES: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
     }
     | dict(detection.RULES)
     | dict(quantized.RULES)
-    | {"higher_order.flex_attention": matmul.flex_attention}
+    | {
+        "higher_order.flex_attention": matmul.flex_attention,
+        "higher_order.flex_attention_backward": matmul.flex_attention_backward,
+    }
 )

@@ -115,6 +115,7 @@ def of_activation(gradient: TensorSpec, x: TensorSpec, *options: Any, **more_opt
 
 
 RULES: Mapping[str, Callable[..., Any]] = {
+    "mish_backward": of_activation,
     "native_batch_norm": batch_norm,
     "native_batch_norm_backward": batch_norm_backward,
     "native_layer_norm": layer_norm,

@@ -146,7 +146,9 @@ def _attended(query: TensorSpec, key: TensorSpec, value: TensorSpec, may_share: 
     return contiguous((*query.shape[:-1], value.shape[-1]), query.dtype)
 
 
-def flex_attention(query: TensorSpec, key: TensorSpec, value: TensorSpec) -> tuple[TensorSpec, ...] | None:
+def flex_attention(
+    query: TensorSpec, key: TensorSpec, value: TensorSpec, *options: Any
+) -> tuple[TensorSpec, ...] | None:
     """As :func:`attention`, grouped queries included; with it the logarithm of each row's sum, and its maximum.
 
     ``[B, H, L, E] [B, H / G, S, E] [B, H / G, S, V] -> [B, H, L, V] [B, H, L] [B, H, L]``; samples may share keys.
@@ -159,7 +161,23 @@ def flex_attention(query: TensorSpec, key: TensorSpec, value: TensorSpec) -> tup
     if shared not in (1, batch) or not groups or heads % groups:
         return None
     shape = (batch, heads, length, value.shape[-1])
-    # The dimension that lies closest in the query is filled first, but the last one has to be that.
+    rows = contiguous(shape[:-1], "float64" if query.dtype == "float64" else "float32")
+    return _laid_out_as(query, shape), rows, rows
+
+
+def flex_attention_backward(query: TensorSpec, key: TensorSpec, value: TensorSpec, *options: Any) -> tuple[Any, ...]:
+    """The gradients of query, key and value, and of tensors that the function of scores reads, which come last but one.
+
+    Of integers there is none.
+    """
+    captured = options[9] if len(options) > 9 else ()
+    read = (each if isinstance(each, TensorSpec) and each.dtype in FLOATING else None for each in captured)
+    gradients = (_laid_out_as(each, each.shape) for each in (query, key, value))
+    return (*gradients, tuple(each and contiguous(each.shape, each.dtype) for each in read))
+
+
+def _laid_out_as(query: TensorSpec, shape: tuple[int, ...]) -> TensorSpec:
+    """What lies closest in the query is filled first, but the last dimension has to be that."""
     order = sorted(range(4), key=lambda dim: (query.strides[dim], -dim))
     if math.prod(shape[dim] for dim in order[: order.index(3)]) > 1:
         order = [3, *(dim for dim in order if dim != 3)]
@@ -167,8 +185,7 @@ def flex_attention(query: TensorSpec, key: TensorSpec, value: TensorSpec) -> tup
     for dim in order:
         strides[dim] = step
         step *= shape[dim]
-    rows = contiguous(shape[:-1], "float64" if query.dtype == "float64" else "float32")
-    return TensorSpec(shape=shape, dtype=query.dtype, strides=tuple(strides)), rows, rows
+    return TensorSpec(shape=shape, dtype=query.dtype, strides=tuple(strides))
 
 
 def grouped(

@@ -19,6 +19,11 @@ def loss(x: TensorSpec, target: TensorSpec, reduction: int = 1, *options: Any) -
     return contiguous(() if reduction else x.shape, x.dtype)
 
 
+def gradient_of_loss(gradient: TensorSpec, x: TensorSpec, *options: Any) -> TensorSpec:
+    """``[] [*] -> [*]``, or ``[N] [*] -> [*]`` without reduction: contiguous whatever came in."""
+    return contiguous(x.shape, x.dtype)
+
+
 def group_norm(
     x: TensorSpec, weight: TensorSpec | None, bias: TensorSpec | None, samples: int, *sizes: Any
 ) -> tuple[TensorSpec, TensorSpec, TensorSpec] | None:
@@ -172,6 +177,9 @@ def embedding_bag(
 
 
 RULES: Mapping[str, Callable[..., Any]] = {
+    "_ctc_loss_backward": gradient_of_loss,
+    "multi_margin_loss_backward": gradient_of_loss,
+    "multilabel_margin_loss_backward": gradient_of_loss,
     "_cudnn_rnn_backward": recurrent_backward,
     "_embedding_bag": embedding_bag,
     "_embedding_bag_forward_only": embedding_bag,

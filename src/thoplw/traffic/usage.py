@@ -37,7 +37,7 @@ from thoplw.record import NOTHING, Assumption, Call, Phase, Step, TensorSpec, Tr
 from thoplw.traffic import EMBEDDINGS, UNREAD, elements, is_view, part_of, taken, traffic
 from thoplw.traffic.common import size as size_of
 
-#: What is assumed of experts where their number matters, as runs say it of theirs.
+#: The assumption about tokens that are sent to experts, in words; runs and bytes both rest on it.
 EVENLY = "routing is spread evenly"
 
 

@@ -34,8 +34,10 @@ CASES = {  # the model and its inputs, the figure
     "vector by matrix": (calling(torch.matmul, (4,), (4, 5)), 2 * 4 * 5),
     "vector by batch": (calling(torch.matmul, (4,), (2, 4, 5)), 2 * 2 * 4 * 5),
     "batch of matrices, broadcast": (calling(torch.matmul, (3, 4), (2, 4, 5)), 2 * 2 * 3 * 4 * 5),
+    "linear, of one feature: by vector": (calling(F.linear, (3, 4), (4,)), 0),
     "addmv": (calling(torch.addmv, (3,), (3, 4), (4,)), 0),
     "addmm: the addition is free": (calling(torch.addmm, (5,), (3, 4), (4, 5)), 2 * 3 * 4 * 5),
+    "addmm in place: another operator": (calling(lambda x, a, b: x.addmm_(a, b), (3, 5), (3, 4), (4, 5)), 0),
     "baddbmm": (calling(torch.baddbmm, (2, 3, 5), (2, 3, 4), (2, 4, 5)), 2 * 2 * 3 * 4 * 5),
     "addbmm: no formula": (calling(torch.addbmm, (3, 5), (2, 3, 4), (2, 4, 5)), 0),
     "einsum, taken apart": (calling(lambda a, b: torch.einsum("ij,kj->ik", a, b), (3, 4), (5, 4)), 2 * 3 * 4 * 5),
@@ -126,6 +128,22 @@ def test_a_formula_that_was_registered_with_torch_counts(scaled: nn.Module) -> N
     mine = thoplw.Convention("mine", {}, based_on="torch")
     assert thoplw.profile(scaled, x, convention=mine, verbose=False)[0] == expected
     assert "thoplw_registered.scale.default" in thoplw.profile(scaled, x, convention="macs", verbose=False)[2].uncounted
+
+
+def test_a_registered_formula_says_nothing_of_the_operator_in_place() -> None:
+    def formula(shape: torch.Size, *, out_shape: torch.Size) -> int:
+        return 3 * shape.numel()
+
+    register_flop_formula(torch.ops.aten.relu)(formula)
+    try:
+        for in_place in (False, True):
+            model, x = nn.ReLU(inplace=in_place), torch.ones(2, 5)
+            with FlopCounterMode(display=False) as counter:
+                model(x)
+            assert counter.get_total_flops() == (0 if in_place else 30)
+            assert thoplw.profile(model, x, convention="torch", verbose=False)[0] == counter.get_total_flops()
+    finally:
+        del flop_registry[torch.ops.aten.relu]
 
 
 def test_a_registered_formula_that_takes_tensors_gets_their_shapes(scaled: nn.Module) -> None:

@@ -50,7 +50,7 @@ def configuration(name: str) -> Any:
         from transformers import AutoConfig
         from transformers.models.auto.configuration_auto import CONFIG_MAPPING
     except ModuleNotFoundError as error:
-        raise MissingExtraError("transformers", "zoo", f"model 'hf:{name}'") from error
+        raise MissingExtraError("transformers", f"model 'hf:{name}'") from error
     if Path(name, "config.json").is_file():
         try:
             config = AutoConfig.from_pretrained(name, trust_remote_code=False, local_files_only=True)
@@ -61,7 +61,10 @@ def configuration(name: str) -> Any:
         config = CONFIG_MAPPING[name](**COMPLETE.get(name, {}))
         _bring_into_vocabulary(config)
     else:
-        raise UnknownNameError("model type of transformers (or folder with a config.json)", name, CONFIG_MAPPING)
+        unknown = UnknownNameError("model type of transformers (or folder with a config.json)", name, CONFIG_MAPPING)
+        if "/" in name:
+            unknown.args = (f"{unknown} thoplw downloads nothing: put a config.json into a folder, and name that",)
+        raise unknown
     return config
 
 

@@ -77,7 +77,7 @@ class ByGenerate(Caller):
         for package in _PACKAGES.get(cache, ()):
             if find_spec(package.partition(".")[0]) is None:
                 name = package.replace(".", "-")
-                raise MissingExtraError(name, "", f"cache={cache!r}", f"which is not installed: pip install {name}")
+                raise MissingExtraError(name, f"cache={cache!r}")
         self.cache = cache
 
     def drive(self, length: int) -> Any:

@@ -78,7 +78,7 @@ def _require(purpose: str) -> None:
     if not transformers.is_torch_available():
         versions = f"transformers {transformers.__version__} does not work with torch {VERSION}"
         problem = f"and {versions}: install a newer torch"
-        raise MissingExtraError("transformers", "zoo", purpose, problem)
+        raise MissingExtraError("transformers", purpose, problem)
 
 
 def names() -> list[str]:

@@ -31,6 +31,13 @@ def contraction_alone(formula: Formula, call: Call) -> Work:
     return Work(macs=macs, flops=2 * macs)
 
 
+def contraction_of(target: str) -> Formula:
+    """The formula of an operator as :func:`contraction_alone` counts it."""
+    formula = FORMULAS[target]
+    assert formula is not None  # of every contraction
+    return lambda call: contraction_alone(formula, call)
+
+
 def blind_but(prices: Mapping[Any, Any]) -> Mapping[Any, Any]:
     """The table of a tool that sees these prices and takes every other known operator for free.
 

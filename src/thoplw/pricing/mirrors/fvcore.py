@@ -11,17 +11,16 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from string import ascii_letters, digits
 
-from thoplw.formulas import FORMULAS
 from thoplw.formulas.common import Formula, elements
 from thoplw.pricing.convention import Convention
-from thoplw.pricing.mirrors.common import PRODUCTS_INSIDE, blind_but, contraction_alone
+from thoplw.pricing.mirrors.common import PRODUCTS_INSIDE, blind_but, contraction_of
 from thoplw.pricing.mirrors.layers import LAYERS
 from thoplw.pricing.mirrors.multihead import is_one_kernel
 from thoplw.pricing.parameters import every
 from thoplw.record import ZERO, Call, ModuleCall, Work
 
 _MULTIPLIED = (
-    "mm bmm addmm linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
+    "mm bmm addmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
     "convolution _convolution lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"
 )
 
@@ -29,16 +28,15 @@ _MULTIPLIED = (
 _EXACT = frozenset({"abc,abd->acd", "abc,adc->adb"})
 
 
-def _macs_alone(target: str) -> Formula:
-    formula = FORMULAS[target]
-    assert formula is not None  # of every contraction
-    return lambda call: contraction_alone(formula, call)
-
-
 def _matmul(call: Call) -> Work:
     """A first operand that is broadcast over the batch of the second counts once; fvcore raises at a vector there."""
     second = call.args[1].shape
     return Work(macs=call.args[0].numel * (second[-1] if len(second) > 1 else 1))
+
+
+def _linear(call: Call) -> Work:
+    """As many features come out as the weight's first dimension says, though a weight that is a vector has one."""
+    return Work(macs=call.args[0].numel * call.args[1].shape[0])
 
 
 def _einsum(call: Call) -> Work:
@@ -116,8 +114,10 @@ CONVENTION = Convention(
     blind_but(
         {
             **dict.fromkeys(PRODUCTS_INSIDE),
-            **{target: _macs_alone(target) for target in (f"aten.{name}" for name in _MULTIPLIED.split())},
+            **{target: contraction_of(target) for target in (f"aten.{name}" for name in _MULTIPLIED.split())},
             **{f"aten.conv{rank}d.padding": None for rank in (1, 2, 3)},  # with "same" or "valid": another operator
+            **dict.fromkeys(("aten.addmm_", "aten.baddbmm_")),  # other operators
+            "aten.linear": _linear,
             "aten.matmul": _matmul,
             "aten.linalg_matmul": _matmul,
             "aten.einsum": _einsum,

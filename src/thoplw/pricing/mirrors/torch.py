@@ -16,10 +16,9 @@ from typing import Any
 
 from thoplw.formulas import FORMULAS
 from thoplw.formulas.attention import PACKED
-from thoplw.formulas.common import Formula
 from thoplw.pricing.convention import Convention, Price
 from thoplw.pricing.keys import is_operator, operator_name
-from thoplw.pricing.mirrors.common import blind_but, contraction_alone
+from thoplw.pricing.mirrors.common import blind_but, contraction_alone, contraction_of
 from thoplw.record import ZERO, Call, TensorSpec, Work, as_work
 
 _MULTIPLIED = (
@@ -34,16 +33,14 @@ _MULTIPLIED = (
 )
 
 
-def _without_additions(target: str) -> Formula:
-    """Two operations for each multiply-accumulate; biases, softmax and gates are free."""
-    formula = FORMULAS[target]
-    assert formula is not None  # of every contraction
-    return lambda call: contraction_alone(formula, call)
-
-
 def _matmul(call: Call) -> Work:
     """A matrix times a vector runs in a kernel that has no formula; a vector times a matrix does not."""
     return ZERO if len(call.args[1].shape) == 1 else _product(call)
+
+
+def _linear(call: Call) -> Work:
+    """With one output feature, a weight that is a vector, it is such a kernel too."""
+    return ZERO if len(call.args[1].shape) == 1 else _product_of_layer(call)
 
 
 def _packed(call: Call) -> Work:
@@ -72,21 +69,24 @@ def _convolution_backward(call: Call) -> Work:
     return each * times
 
 
-_product = _without_additions("aten.matmul")
+_product = contraction_of("aten.matmul")
+_product_of_layer = contraction_of("aten.linear")
 
 
 def registered() -> Mapping[str, Price]:
     """The formulas that were registered with torch's counter besides its own.
 
-    The counter is not imported for that: nothing can have been registered where it is not loaded.
+    One for ``aten.relu`` says nothing of ``aten.relu_``. The counter is not imported for that: nothing can have been
+    registered where it is not loaded.
     """
     counter = sys.modules.get(_COUNTER)
     registry: Mapping[Any, Any] = getattr(counter, "flop_registry", {})
-    return {
+    prices = {
         name: _price(name, formula)
         for name, formula in ((operator_name(key), each) for key, each in registry.items() if is_operator(key))
         if getattr(formula, "__module__", None) != _COUNTER
     }
+    return {**{f"{name}_": None for name in prices}, **prices}
 
 
 _COUNTER = "torch.utils.flop_counter"
@@ -138,10 +138,12 @@ CONVENTION = Convention(
     "torch",
     blind_but(
         {
-            **{target: _without_additions(target) for target in (f"aten.{name}" for name in _MULTIPLIED.split())},
-            "higher_order.flex_attention": _without_additions("higher_order.flex_attention"),
-            "higher_order.flex_attention_backward": _without_additions("higher_order.flex_attention_backward"),
+            **{target: contraction_of(target) for target in (f"aten.{name}" for name in _MULTIPLIED.split())},
+            "higher_order.flex_attention": contraction_of("higher_order.flex_attention"),
+            "higher_order.flex_attention_backward": contraction_of("higher_order.flex_attention_backward"),
+            **dict.fromkeys(("aten.addmm_", "aten.baddbmm_")),
             "aten.matmul": _matmul,
+            "aten.linear": _linear,
             "aten.convolution_backward": _convolution_backward,
             **dict.fromkeys(PACKED.keys() - {"aten._flash_attention_forward_no_dropout_inplace"}, _packed),
         }

@@ -271,7 +271,7 @@ const figureOf = (component, figure) => moduleOf(component)[view.scope][figure];
 const pen = document.createElement("canvas").getContext("2d");
 const family = getComputedStyle(document.body).fontFamily;
 const { fontFamily: mono } = getComputedStyle(document.querySelector("#trail"));
-const WIDEST = 440, NARROWEST_NAME = 170, CELL = 20, ARROW = 32, SCROLLBAR = 18;
+const WIDEST = 440, NARROWEST_NAME = 140, CELL = 20, ARROW = 32, SCROLLBAR = 18;
 
 function measured(text, font) {
   pen.font = font;
@@ -317,6 +317,14 @@ const words = (title, field) => ({
   title, field, minWidth: widthOf(title, rows.map((row) => row[field])), formatter: "plaintext", tooltip: true,
 });
 
+// Shapes are written in several lines where that makes the table fit, as names are.
+const shapes = (title, field) => ({
+  ...words(title, field),
+  variableHeight: true,
+  formatter: (cell) => element("span", { className: "lines" }, cell.getValue()),
+});
+const [given, returned] = [shapes("Input", "inputs"), shapes("Output", "outputs")];
+
 const columns = [
   {
     title: "Name",
@@ -334,13 +342,17 @@ const columns = [
   ...FIGURES.map(figureColumn),
   share,
   words("Class", "class"),
-  words("Input", "inputs"),
-  words("Output", "outputs"),
+  given,
+  returned,
   { ...words("Calls", "calls"), hozAlign: "right", headerHozAlign: "right", sorter: "number" },
 ];
 const needed = columns.reduce((sum, { minWidth }) => sum + minWidth, SCROLLBAR);
-const lacking = Math.max(0, needed - $("modules").parentElement.clientWidth);
-columns[0].minWidth = Math.max(NARROWEST_NAME, columns[0].minWidth - lacking);
+let lacking = Math.max(0, needed - $("modules").parentElement.clientWidth);
+for (const [column, narrowest] of [[columns[0], NARROWEST_NAME], [given, widthOf("Input", [])], [returned, widthOf("Output", [])]]) {
+  const saved = Math.max(0, Math.min(lacking, column.minWidth - narrowest));
+  column.minWidth -= saved;
+  lacking -= saved;
+}
 $("modules").style.setProperty("--columns", `${needed}px`); // beside the chart where there is room, else under it
 
 const table = new Tabulator("#table", {

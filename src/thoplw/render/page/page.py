@@ -7,7 +7,7 @@ from typing import Any
 
 from thoplw.render.outline import Outline
 from thoplw.render.page.templates import environment, read
-from thoplw.render.units import clever_format
+from thoplw.render.units import clever_format, quantity
 from thoplw.render.words import named, shapes_in_words, storable
 
 #: JavaScript libraries in ``vendor/`` that draw the chart and the table.
@@ -23,7 +23,7 @@ def page(outline: Outline) -> str:
         MissingExtraError: Jinja is not installed.
     """
     templates = environment()
-    templates.filters |= {"clever": _clever, "exact": _exact, "shapes": _shapes, "named": named}
+    templates.filters |= {"bytes": _bytes, "clever": _clever, "exact": _exact, "shapes": _shapes, "named": named}
     templates.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}  # as short as it gets
     made = templates.get_template("page.html").render(
         outline=outline,
@@ -65,6 +65,10 @@ def rows(outline: Outline) -> list[dict[str, Any]]:
         }
         for position, module in enumerate(outline.modules)
     ]
+
+
+def _bytes(value: int) -> str:
+    return quantity(value, "B")
 
 
 def _clever(value: int) -> str:

@@ -22,7 +22,7 @@ def environment() -> Environment:
     try:
         import jinja2
     except ModuleNotFoundError as error:
-        raise MissingExtraError("jinja2", "report", "an HTML page") from error
+        raise MissingExtraError("jinja2", "an HTML page") from error
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
