@@ -117,6 +117,17 @@ def test_what_kernels_take_is_taken(case: tuple[Callable[..., Any], tuple[Any, .
     thoplw.profile(Calling(function), given, verbose=False)
 
 
+def test_an_index_whose_values_are_lost_may_be_any() -> None:
+    """What was to be written to it is not known, and what is there instead is not used."""
+
+    def look_up(x: torch.Tensor) -> torch.Tensor:
+        at = torch.full((2,), 99)
+        at[:] = x[0, 0, :2].long()
+        return x[0].index_copy(0, at, x[0, :2])
+
+    thoplw.profile(Calling(look_up), S, verbose=False)
+
+
 def test_the_model_and_chance_are_as_before() -> None:
     """A kernel that writes to its arguments is tried on others; one that draws is not tried at all."""
     model = nn.Sequential(nn.BatchNorm1d(7), nn.RReLU(), nn.Dropout()).double()

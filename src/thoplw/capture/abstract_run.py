@@ -383,7 +383,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
     def _try(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any = None) -> None:
         """Refuse what a real kernel refuses though a meta kernel answered, where asking one takes no time."""
-        if (reason := trial.refusal(func, args, kwargs, output)) is not None:
+        if (reason := trial.refusal(func, args, kwargs, output, self.has_values)) is not None:
             raise self._refused(func, reason)
 
     def _refused(self, func: Any, reason: str) -> InputError:

@@ -9,11 +9,12 @@ tensors of several dtypes there may be many, as kernels that refuse these do so 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from thoplw.capture.abstract import REAL_LIMIT, AbstractTensor
+from thoplw.capture.abstract import REAL_LIMIT
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import target_of, written
 
@@ -61,27 +62,35 @@ _OF_GPUS = re.compile(r"not implemented for '(Half|BFloat16|Float\d)|Could not r
 _OF_TYPES = re.compile(r"not implemented|not supported|not support|dtype|scalar type|floating point|integral|complex")
 
 
-def refusal(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any = None) -> str | None:
+def refusal(
+    func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any, has: Callable[[torch.Tensor], bool]
+) -> str | None:
     """Return why torch's kernel for the CPU refuses a call, if it does and is tried.
 
     Args:
         func: the operator.
         args: its positional arguments.
         kwargs: its keyword arguments.
-        output: what the meta kernel returned.
+        output: what the meta kernel returned, if it has.
+        has: whether a tensor has values.
     """
+
+    def is_kept(tensor: torch.Tensor) -> bool:
+        """Whether a tensor is one of indices or conditions with values, which may be what is refused."""
+        return not _is_continuous(tensor) and has(tensor)
+
     target = target_of(func)
     if not _may_be_tried(target) or not _UNTRIED.isdisjoint(func.tags):
         return None
     given = [*tensors_in(args), *tensors_in(kwargs)]
-    if not given or not all(map(_can_stand, given)) or any(map(_has_values, written(func, args, kwargs))):
+    if not given or not all(map(_can_stand, given)) or any(map(is_kept, written(func, args, kwargs))):
         return None
     single = torch.Tag.pointwise in func.tags
     if not single and sum(tensor.numel() for tensor in (*given, *tensors_in(output))) > _limit(target, given):
         return None
 
     def stand_in(tensor: torch.Tensor) -> torch.Tensor:
-        if _has_values(tensor) and not single:
+        if is_kept(tensor) and not single:
             return tensor
         shape = (1,) * tensor.dim() if single else tensor.shape
         twin = torch.empty_strided(shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
@@ -97,9 +106,8 @@ def refusal(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: An
         return None
     except (RuntimeError, IndexError, ValueError) as error:
         text = str(error).partition("\n")[0]
-        if _OF_GPUS.search(text) or not (all(map(_is_known, given)) or _OF_TYPES.search(text)):
-            return None
-        return text
+        known = all(_is_continuous(tensor) or is_kept(tensor) for tensor in given)
+        return text if (known or _OF_TYPES.search(text)) and not _OF_GPUS.search(text) else None
     return None
 
 
@@ -115,16 +123,6 @@ def _limit(target: str, given: list[torch.Tensor]) -> int:
     if any(tensor.dtype != given[0].dtype for tensor in given):
         return REAL_LIMIT
     return _FEW if given[0].dtype.is_floating_point or "linalg" in target else _MORE
-
-
-def _has_values(tensor: torch.Tensor) -> bool:
-    """Whether a tensor is one of indices or conditions, which are real."""
-    return not (type(tensor) is AbstractTensor or tensor.is_meta or _is_continuous(tensor))
-
-
-def _is_known(tensor: torch.Tensor) -> bool:
-    """Whether a tensor has values, or those of its stand-in are as good."""
-    return _is_continuous(tensor) or _has_values(tensor)
 
 
 def _is_continuous(tensor: torch.Tensor) -> bool:
