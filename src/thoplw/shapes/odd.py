@@ -125,8 +125,10 @@ def histogram(x: TensorSpec, bins: int | TensorSpec = 100, **options: Any) -> tu
     count = bins if isinstance(bins, int) else bins.numel - 1
     if x.dtype not in FLOATING or count < 1 or (isinstance(bins, TensorSpec) and len(bins.shape) != 1):
         return None
+    if isinstance(bins, TensorSpec) and bins.dtype != x.dtype:
+        return None
     weight = options.get("weight")
-    if weight is not None and (weight.shape, weight.dtype) != (x.shape, x.dtype):
+    if weight is not None and (weight.numel, weight.dtype) != (x.numel, x.dtype):
         return None
     return contiguous((count,), x.dtype), contiguous((count + 1,), x.dtype)
 
