@@ -236,6 +236,7 @@ class Attempt:
             stack.enter_context(backward_passes(self._asked.note))
             stack.enter_context(below_autograd())
         else:
+            stack.enter_context(torch.inference_mode(False))  # the user's, or of a run around this one
             stack.enter_context(
                 torch.set_grad_enabled(options.step is not None or options.graph or not options.iterations)
             )
