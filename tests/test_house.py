@@ -118,6 +118,69 @@ def test_private_names_of_torch_stand_in_one_file() -> None:
     assert found == {"torch_internals.py"}
 
 
+# -- tests mirror the tree ---------------------------------------------------------------------------------------------
+
+#: Files without tests of their own, as they hold no function that could be wrong.
+WITHOUT_TESTS = {
+    "record/span.py": "fields",
+    "record/state.py": "fields",
+    "render/outline.py": "fields",
+    "version.py": "a number",
+}
+
+#: Files of tests that are of several files of the package at once, and what holds these together.
+OF_SEVERAL = {
+    "api/test_training_variants.py": "training steps, against an oracle",
+    "capture/test_entered.py": "what becomes of inputs, in any run",
+    "capture/test_memo_counts.py": "how often anything is worked out",
+    "capture/test_memory_on_cuda.py": "memory of the kernels of a GPU",
+    "checks/test_attacks.py": "checks/attacks/",
+    "estimate/devices/test_figures.py": "the data files of devices",
+    "estimate/test_floors_of_decoding.py": "a floor, from a model to seconds",
+    "estimate/test_floors_of_training.py": "a floor, from a model to seconds",
+    "formulas/test_loop_nest.py": "all formulas of products, against loops",
+    "formulas/test_tables.py": "all tables of formulas and of shape rules",
+    "models/hf/test_oracle.py": "models of transformers, against an oracle",
+    "models/test_zoo.py": "models of all zoos, against recorded counts",
+    "pricing/test_llama.py": "a large model, against algebra",
+    "pricing/test_macs_flop_counter.py": "a convention, against torch's own counter",
+    "shapes/test_rules.py": "all shape rules, against torch",
+    "test_docs.py": "docs/",
+    "test_house.py": "the tree",
+    "test_readme.py": "the README",
+}
+
+
+def files_of(folder: Path) -> set[str]:
+    """Its files of Python by their paths, without those that only make a package of a folder."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*.py") if path.name != "__init__.py"}
+
+
+def mirrored(file: str) -> str:
+    """``record/call.py`` is tested in ``record/test_call.py``, and ``__main__.py`` in ``test_main.py``."""
+    path = Path(file)
+    return path.with_name(f"test_{path.stem.strip('_')}.py").as_posix()
+
+
+PACKAGE, TESTS = ROOT / "src" / "thoplw", files_of(ROOT / "tests")
+
+
+def test_every_file_has_its_tests() -> None:
+    assert {file for file in files_of(PACKAGE) if mirrored(file) not in TESTS} == WITHOUT_TESTS.keys()
+    for file in WITHOUT_TESTS:
+        tree = ast.walk(ast.parse((PACKAGE / file).read_text(encoding="utf-8")))
+        assert not any(isinstance(node, (ast.FunctionDef, ast.Lambda)) for node in tree), file
+
+
+def test_every_file_of_tests_is_of_a_file_or_of_a_whole_package() -> None:
+    known = {mirrored(file) for file in files_of(PACKAGE)}
+    known |= {f"checks/{mirrored(file)}" for file in files_of(ROOT / "checks")}
+    packages = [path.parent.relative_to(PACKAGE) for path in PACKAGE.rglob("__init__.py") if path.parent != PACKAGE]
+    known |= {f"{path.as_posix()}/test_{path.name}.py" for path in packages}
+    found = {file for file in TESTS if Path(file).name.startswith("test_")}
+    assert found - known == OF_SEVERAL.keys()
+
+
 # -- messages ----------------------------------------------------------------------------------------------------------
 
 

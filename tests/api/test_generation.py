@@ -492,21 +492,6 @@ def test_summaries() -> None:
         report.summary("text", "pretty")
 
 
-@pytest.mark.parametrize("new", [1, 2, NEW])
-def test_pages(new: int) -> None:
-    pytest.importorskip("jinja2")
-    report = profiled(small("gemma2"), new=new)
-    page = report.summary("html")
-    end = PROMPT + new - 1
-    for figure in (report.total_macs, report.prefill.total_moved, report.prefill.compulsory, report.cache_bytes(end)):
-        assert f"{figure:,}" in page
-    assert ("<svg" in page) == (new > 2)
-    assert ("First step" in page) == (new > 1)
-    assert "model.layers.1.mlp.down_proj" in page
-    macs = {row.name: row.macs for row in report.prefill.rows}
-    assert thoplw.clever_format(macs["model.layers.1.mlp.down_proj"], "%.2f") in page
-
-
 @pytest.mark.parametrize("figure", ["cost", "cache"])
 def test_plots(figure: Any) -> None:
     pytest.importorskip("matplotlib")

@@ -560,3 +560,22 @@ def test_what_makes_no_step_is_refused_by_the_name_of_the_argument(arguments: di
 def test_a_step_that_needs_values_sends_to_count() -> None:
     with pytest.raises(thoplw.DataDependentError, match=r"thoplw\.count\(\) around a real step"):
         thoplw.profile_training(Decides(4, 4), (2, 4))
+
+
+def test_a_step_is_the_same_in_inference_mode_and_in_a_forward() -> None:
+    """The gradients of a step do not depend on what is switched off around it."""
+    layer = nn.Linear(8, 8)
+    expected = list(thoplw.profile_training(layer, (4, 8), verbose=False).table().rows)
+    with torch.inference_mode():
+        assert list(thoplw.profile_training(layer, (4, 8), verbose=False).table().rows) == expected
+    found = []
+
+    class Asking(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            found.append(list(thoplw.profile_training(layer, (4, 8), verbose=False).table().rows))
+            return x
+
+    thoplw.profile(Asking(), (4, 8), verbose=False)
+    thoplw.profile(Asking(), (4, 8), verbose=False, execute=True)
+    assert found == [expected] * len(found)
+    assert len(found) == 2

@@ -89,6 +89,9 @@ class Counting(torch.Tensor):
     [
         lambda y: y.data_ptr(),
         lambda y: y[1:].storage_offset(),
+        lambda y: y[1:]._base,
+        lambda y: y[1:]._is_view(),
+        lambda y: y._version,
         lambda y: y.untyped_storage(),
         lambda y: y.storage(),
         lambda y: torch.save(y, io.BytesIO()),

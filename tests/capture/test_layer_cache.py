@@ -281,7 +281,7 @@ def _within(context: Callable[[], Any]) -> Callable[[nn.Module], Callable[..., A
     [
         (convolution, _set("stride", (2, 2))),
         (convolution, _set("groups", 8)),  # the weight does not fit: torch refuses
-        (convolution, _set("weight", nn.Parameter(torch.ones(16, 8, 3, 3)))),
+        (convolution, _set("weight", nn.Parameter(torch.ones(8, 8, 1, 1)))),
         (convolution, _set("bias", None)),
         (convolution, _set("forward", lambda x: x.relu())),
         (convolution, _set("_conv_forward", lambda x, weight, bias: x.relu())),
@@ -292,7 +292,7 @@ def _within(context: Callable[[], Any]) -> Callable[[nn.Module], Callable[..., A
         (convolution, _within(lambda: torch.inference_mode(False))),
         (
             convolution,
-            lambda layer: lambda x: torch.func.functional_call(layer, {"weight": torch.ones(4, 8, 1, 1)}, (x,)),
+            lambda layer: lambda x: torch.func.functional_call(layer, {"weight": torch.ones(8, 8, 1, 1)}, (x,)),
         ),
         (lambda: nn.BatchNorm2d(8), lambda layer: layer.train()),
         (lambda: nn.BatchNorm2d(8), _set("running_mean", None)),

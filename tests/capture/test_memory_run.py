@@ -93,6 +93,33 @@ def plain(model: nn.Module, x: torch.Tensor) -> None:
     total(model(x)).backward()
 
 
+@pytest.mark.parametrize("keeps", [False, True], ids=["the old is freed", "the old is kept"])
+def test_weights_that_are_given_other_memory(keeps: bool) -> None:
+    def update(model: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
+        plain(model, x)
+        kept = [weight.data for weight in model.parameters()] if keeps else []
+        for weight in model.parameters():
+            weight.data = weight.data - 0.1 * weight.grad
+        plain(model, x)
+        return kept
+
+    (first, second) = check(nn.Linear(64, 64, bias=False), (torch.ones(1, 64),), update)
+    # Weight, gradient, and for a moment its product with a number and the new weight; or the old one, to the end.
+    assert first > 4 * 4 * 64 * 64
+    assert second > first if keeps else second >= first
+
+
+def test_a_forward_that_gives_a_weight_other_memory() -> None:
+    class Doubles(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.weight.data = self.weight.data * 2
+            return super().forward(x)
+
+    model, x = nn.Sequential(Doubles(64, 64), Doubles(64, 64)), torch.ones(2, 64)
+    _, _, layers = thoplw.profile(model, x, verbose=False, memory=True)
+    assert layers.memory.peaks == tuple(storage_tracker.inference(model, x).peaks)
+
+
 def test_a_graph_that_is_retained() -> None:
     def twice(model: nn.Module, x: torch.Tensor) -> None:
         loss = total(model(x))

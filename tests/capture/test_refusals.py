@@ -21,6 +21,9 @@ X = torch.zeros(2, 3, 8, 8)
 ROWS = torch.zeros(5, 4)
 W = torch.zeros(4, 3, 3, 3)
 
+#: More than is tried on real kernels.
+LARGE = torch.zeros(2, 3, 160, 160)
+
 #: A function and its arguments, with what the error says of them.
 REFUSED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     "negative padding": (lambda x, w: F.conv2d(x, w, padding=-1), (X, W), "padding is (-1, -1)"),
@@ -92,6 +95,54 @@ REFUSED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
         (ROWS, torch.tensor([1, 0])),
         "begins at 1",
     ),
+    "last bag": (
+        lambda w, starts: F.embedding_bag(torch.tensor([0, 1]), w, starts),
+        (ROWS, torch.tensor([0, 3])),
+        "begins at 3",
+    ),
+    "place in a number": (lambda x, at: x.sum().gather(0, at), (ROWS, torch.tensor(1)), "index 1"),
+    "bias of a convolution": (F.conv2d, (LARGE, W, torch.zeros(3)), "(3,) is not one number for each of 4"),
+    "rank of a bias": (F.conv2d, (LARGE, W, torch.zeros(1, 4)), "(1, 4) is not one number"),
+    "bias of a transposed convolution": (
+        lambda x, w, b: F.conv_transpose2d(x, w.transpose(0, 1), b),
+        (LARGE, W, torch.zeros(3)),
+        "(3,) is not one number",
+    ),
+    "no groups": (lambda x, w: F.conv_transpose2d(x, w.transpose(0, 1), groups=0), (LARGE, W), "into 0 groups"),
+    "negative padding of an output": (
+        lambda x, w: F.conv_transpose2d(x, w.transpose(0, 1), output_padding=-1),
+        (LARGE, W),
+        "output_padding is (-1, -1)",
+    ),
+    "steps of a volume": (lambda x, w: F.conv2d(x, w, stride=(1, 1, 1)), (LARGE, W), "one number or 2"),
+    "unfolding": (lambda x: F.unfold(x, 3, padding=-1), (LARGE,), "padding is (-1, -1)"),
+    "windows without elements": (
+        lambda x: F.max_pool3d(x, 2, dilation=0),
+        (LARGE[:, :, None],),
+        "dilation is (0, 0, 0)",
+    ),
+    "windows at random": (lambda x: F.fractional_max_pool2d(x, -2, 9), (LARGE,), "kernel_size is (-2, -2)"),
+    "part": (lambda x: x.select_scatter(x, 0, 0), (LARGE,), "does not fit the part, of shape (3, 160, 160)"),
+    "slice": (lambda x: x.slice_scatter(x, 0, 0, 1), (LARGE,), "does not fit the part, of shape (1, 3, 160, 160)"),
+    "diagonal": (lambda x: x.diagonal_scatter(x), (LARGE,), "of shape (160, 160, 2)"),
+    "order": (lambda x: x.sort(9)[0], (LARGE,), "no dimension 9"),
+    "smoothness": (lambda x: F.smooth_l1_loss(x, x, beta=-1), (LARGE,), "beta is -1"),
+    "side": (lambda x: torch.searchsorted(x[0, 0, 0], x, side="top"), (LARGE,), "'top'"),
+    "probability": (lambda x: torch.dropout(x, 2.0, False), (LARGE,), "2.0 is no probability"),
+    "probability of attention": (
+        lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=-1.0),
+        (LARGE,),
+        "-1.0 is no probability",
+    ),
+    "division": (lambda x: F.celu(x, 0.0), (LARGE,), "alpha is 0"),
+    "driver": (lambda x: torch.linalg.lstsq(x, x, driver="car")[0], (LARGE,), "'car'"),
+    "equations": (lambda x: torch.linalg.lstsq(x, x[..., :9, :])[0], (LARGE,), "160 equations and 9 right sides"),
+    "index of two dimensions": (
+        lambda x, at: x.index_select(0, at),
+        (LARGE, torch.zeros(2, 2, dtype=torch.int64)),
+        "2 dimensions",
+    ),
+    "index of floats": (lambda x: x.index_select(0, x[0, 0, 0]), (LARGE,), "not of integers"),
     "boundaries": (lambda x, edges: torch.bucketize(x, edges), (ROWS, ROWS), "2 dimensions"),
 }
 
@@ -170,6 +221,10 @@ _CHECKED: dict[str, tuple[Any, ...]] = {
     **{f"upsample_{mode}3d": (_VOLUMES, (2, 2, 2)) for mode in ("nearest", "trilinear")},
     **dict.fromkeys(("softmax", "_softmax", "log_softmax"), (_IMAGE, 4, False)),
     "gelu": (_IMAGE,),
+    "celu": (_IMAGE, 0),
+    **dict.fromkeys(("dropout", "dropout_", "feature_dropout"), (_IMAGE, 2.0, False)),
+    "max_pool3d_with_indices": (_VOLUMES, (2, 2, 2), (2, 2, 2), (0, 0, 0), (0, 0, 0)),
+    "scaled_dot_product_attention": (_IMAGE, _IMAGE, _IMAGE, None, -1.0),
 }
 
 

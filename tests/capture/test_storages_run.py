@@ -69,7 +69,7 @@ def test_storages_are_those_of_a_real_run(name: str, reuse_layers: bool) -> None
 
     def watch(scope: int, module: nn.Module, inputs: Any, output: Any) -> None:
         if module is model:
-            found.extend(storage_of(each, specs.of(each)) for each in output if type(each) is AbstractTensor)
+            found.extend(storage_of(each, specs.of(each)) for each in output if isinstance(each, AbstractTensor))
 
     model, specs = Keeping(VIEWS[name]), Specs()
     x = torch.randn(4, 16, 4)[::2]  # a view, of which the whole is kept

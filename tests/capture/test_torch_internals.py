@@ -826,3 +826,16 @@ def test_flex_attention_is_not_refused_for_the_cpu() -> None:
             with pytest.raises(NotImplementedError, match="backward on CPU"):
                 flex_attention._validate_device(q, q, q)
     assert flex_attention._validate_device is check
+
+
+def test_assignments_of_data_are_noted() -> None:
+    noted: list[Any] = []
+    weight, x = nn.Parameter(torch.zeros(2)), torch.ones(2)
+    with torch_internals.data_assignments(lambda tensor, data: noted.append((tensor, data))):
+        weight.data = x
+        assert weight.data.tolist() == [1, 1]
+    weight.data = torch.zeros(2)
+    assert len(noted) == 1
+    assert noted[0][0] is weight
+    assert noted[0][1] is x
+    assert "data" not in vars(torch.Tensor)

@@ -13,6 +13,9 @@ import thoplw
 
 BUILT_IN = type
 
+#: Classes, as what handles them is often looked up.
+HANDLED = {torch.Tensor: True}
+
 
 def is_plain(x: Any) -> bool:
     return type(x) is torch.Tensor
@@ -50,6 +53,11 @@ class Inline(nn.Module):
         (lambda y: type(y).__name__ == "Tensor", 2),
         (lambda y: {torch.Tensor: True}.get(type(y), False), 2),
         (lambda y: type(y) is nn.Parameter, 1),
+        (lambda y: type(y) is type(torch.zeros(1)), 2),
+        (lambda y: str(type(y)) == "<class 'torch.Tensor'>", 2),
+        (lambda y: type(y) in HANDLED, 2),
+        (lambda y: HANDLED.get(type(y), False), 2),
+        (lambda y: type[int] == type[int], 2),
         (lambda y: any(type(each) is torch.Tensor for each in [y]), 2),
         (lambda y: isinstance(torch.Tensor, type) and issubclass(type, type), 2),
         (lambda y: type("Made", (torch.Tensor,), {}).__name__ == "Made", 2),

@@ -19,7 +19,6 @@ from checks.releases import working_transformers
 from typer.testing import Result
 
 import thoplw
-from thoplw.cli.terminal import by_option
 from thoplw.pricing import CONVENTIONS
 from thoplw.render import FORMATS, TABLES
 
@@ -386,28 +385,6 @@ def test_errors_name_the_options_of_the_command_line(run: Run, write: Write) -> 
     assert result.stderr.endswith("--execute counts it on real tensors\n")
 
 
-@pytest.mark.parametrize(
-    ("message", "expected"),
-    [
-        ("execute=True counts it on real tensors", "--execute counts it on real tensors"),
-        ("execute=True needs real weights; leave execute out.", "--execute needs real weights; leave --execute out."),
-        (
-            "columns=[]: give a list, such as columns=['name', 'macs']",
-            "--columns: give a list, such as --columns name,macs",
-        ),
-        ("such as sort='params', not", "such as --sort params, not"),
-        ("depth=-1: 0 is the model itself", "--depth -1: 0 is the model itself"),
-        ("my_depth=3 and top5 stay", "my_depth=3 and top5 stay"),
-        (
-            "unknown timm model 'zz'. None of the 99 known names is similar",
-            "unknown timm model 'zz'. None of the 99 known names is similar: thoplw models lists them",
-        ),
-    ],
-)
-def test_arguments_in_messages_are_options(message: str, expected: str) -> None:
-    assert by_option(message) == expected
-
-
 def test_what_a_model_says_is_left_as_it_is(run: Run, write: Write) -> None:
     name = write("def build(): raise ValueError('depth=3 is odd\\x1b[31m\\a')")
     assert run("profile", f"{name}:build").stderr == "error: ValueError: depth=3 is odd\\x1b[31m\\x07\n"
@@ -457,16 +434,6 @@ def test_code_in_a_folder_with_a_configuration_never_runs(command: list[str], tm
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, list(tmp_path.glob("*.ran"))) == (0, [])
-
-
-def test_a_module_of_the_user_stands_for_no_package(tmp_path: Path) -> None:
-    (tmp_path / "json.py").write_text("raise RuntimeError", encoding="utf-8")
-    (tmp_path / "mine.py").write_text(
-        "import json, torch\ndef build(): return torch.nn.Linear(3, 4)\n", encoding="utf-8"
-    )
-    command = [sys.executable, "-m", "thoplw", "profile", "mine:build", "--input", "1,3", "--kind", "csv"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_help_and_completion_do_not_wait_for_torch() -> None:

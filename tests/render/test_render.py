@@ -19,7 +19,6 @@ from thoplw import UnknownNameError
 from thoplw.models.registry import load
 from thoplw.pricing import CONVENTIONS
 from thoplw.render import DOCUMENTS, OUTLINES, TABLES, render
-from thoplw.render.grid import hypertext
 from thoplw.render.table import Table
 from thoplw.render.tree import drawing
 from thoplw.report.document import from_document
@@ -40,7 +39,6 @@ TABLE = Table(
     footer=("Total", "ResNet", "3 x 224 x 224", "  1.82 G", " 11.70 M"),
     notes=("Not counted: lib.op.default (1 call in fc).", "Never ran: head (650 parameters)."),
 )
-SPECIAL = "a_b & 50 % of #1 {x} ~ ^ $ \\ <i>"
 TREE = dataclasses.replace(
     TABLE,
     rows=(
@@ -137,7 +135,7 @@ def test_golden_of_documents(kind: str) -> None:
 
 
 def without_libraries(text: str) -> str:
-    """A page without its styles and programs: tests/test_page.py runs those."""
+    """A page without its styles and programs: tests/render/page/test_page.py runs those."""
     return re.sub(r"<(style|script)>.*?</\1>", r"<\1></\1>", text, flags=re.DOTALL)
 
 
@@ -169,19 +167,6 @@ def test_a_table_without_rows_keeps_head_and_footer(kind: str) -> None:
     assert text.splitlines()[0].replace(" ", "").strip("|").startswith("Name")
     assert "Total" in text.splitlines()[-1]
     assert len(text.splitlines()) == {"text": 4, "csv": 2, "md": 3}[kind]
-
-
-def test_text_keeps_points_and_units_below_each_other() -> None:
-    _, _, *rows = render(TABLE, "text").splitlines()
-    macs = [row.split("|")[-3] for row in rows[:1] + rows[2:3]]
-    assert macs == [" 118.01 M ", " 513.00 K "]
-    assert rows[1].split("|")[-3] == "   0.00   "
-
-
-def test_text_lines_are_equally_long() -> None:
-    lines = render(dataclasses.replace(TABLE, notes=()), "text").splitlines()
-    assert len({len(line) for line in lines}) == 1
-    assert not any(line.endswith(" ") for line in lines)
 
 
 # -- figures read back from what was written add up ------------------------------------------------------------------
@@ -245,36 +230,6 @@ def test_the_root_of_a_tree_has_the_totals(name: str) -> None:
 
 
 # -- what no kind may trip over --------------------------------------------------------------------------------------
-
-
-def test_csv_reads_back_without_padding() -> None:
-    rows = list(csv.reader(render(TABLE, "csv").splitlines()))
-    assert rows[0] == list(TABLE.columns)
-    assert rows[1:-1] == [[cell.strip() for cell in row] for row in TABLE.rows]
-    assert rows[-1] == [cell.strip() for cell in TABLE.footer]
-
-
-def test_markdown_cells_hold_their_pipes() -> None:
-    lines = [line for line in render(TABLE, "md").splitlines() if line.startswith("|")]
-    assert {line.replace("\\|", "").count("|") for line in lines} == {len(TABLE.columns) + 1}
-
-
-def test_latex_escapes_cells_and_notes() -> None:
-    text = render(dataclasses.replace(TABLE, rows=((SPECIAL, "", "", "", ""),), notes=(SPECIAL,)), "latex")
-    bare = r"a\_b \& 50 \% of \#1 \{x\} \textasciitilde{} \^{} \$ \textbackslash{} \ensuremath{<}i\ensuremath{>}"
-    assert text.count(re.sub(r"\\\^\{\}", lambda _: r"\^{}", bare)) == 2
-
-
-def test_latex_has_figures_to_the_right() -> None:
-    assert render(TREE, "latex").splitlines()[0] == r"\begin{tabular}{lllrr}"
-
-
-def test_html_escapes_cells_and_notes() -> None:
-    text = hypertext(dataclasses.replace(TREE, rows=((SPECIAL, "", "", "", ""),), notes=(SPECIAL,)))
-    assert text.startswith('<div class="thoplw total">\n<style>')
-    assert text.endswith("</div>")
-    assert text.count("a_b &amp; 50 % of #1 {x} ~ ^ $ \\ &lt;i&gt;") == 2
-    assert "<i>" not in text
 
 
 def test_a_tree_has_colours_on_a_terminal_and_none_elsewhere() -> None:
@@ -366,12 +321,6 @@ def test_no_cell_of_a_csv_is_a_formula(name: str) -> None:
     rows = list(csv.reader(render(named(name), "csv").splitlines()))
     assert {len(row) for row in rows} == {len(TREE.columns)}
     assert rows[0][0] == rows[1][0] == ("'" if name[0] in "=+-@" else "") + NAMES[name]
-
-
-@pytest.mark.parametrize("figure", ["-5", "+5", "-1.82 G", "+12.34 %", "+0"])
-def test_figures_of_a_csv_stay_numbers(figure: str) -> None:
-    table = dataclasses.replace(TABLE, rows=(("a", "b", "c", figure, "1"),))
-    assert list(csv.reader(render(table, "csv").splitlines()))[1][3] == figure
 
 
 @pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>", "![x](http://evil)", "`code`", "a\\|b"])

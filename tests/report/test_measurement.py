@@ -12,7 +12,6 @@ from torch import nn
 import thoplw
 from thoplw import Device, InputError, UnknownNameError
 from thoplw.record import Span
-from thoplw.render.page.times import Dot, _picture
 from thoplw.report.measurement import Measurement
 
 
@@ -166,18 +165,6 @@ def test_a_page_has_a_dot_for_every_layer_under_the_roof_of_the_device(
     assert "(between layers)" in page
     assert not re.search("https?://", page)
     assert "<circle" not in measured.summary("html")  # without a device there is no roof
-
-
-def test_the_roof_bends_where_the_peak_is_the_bandwidth_times_the_intensity() -> None:
-    dots = [Dot(name="a", words="", intensity=0.1, rate=1e3, part=0.5)]
-    picture = _picture(dots, {"float32": 1e6}, 1e4)
-    x1, y1, x2, y2 = picture["slope"]
-    (roof,) = picture["roofs"]
-    assert (roof["x"], roof["y"]) == (x2, y2)  # at 100 FLOPs per byte
-    (dot,) = picture["dots"]
-    assert (dot["x"], dot["y"]) == (x1, y1)  # on the slope, as 0.1 x 1e4 is 1e3
-    assert [label for _, label in picture["across"]] == ["0.1", "1", "10", "100", "1 K"]
-    assert x2 == picture["across"][3][0]
 
 
 @pytest.mark.parametrize(

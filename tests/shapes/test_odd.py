@@ -64,23 +64,7 @@ CASES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "weight norm": ("_weight_norm_interface", (X, torch.rand(3, 1))),
     "weight norm, of columns": ("_weight_norm_interface", (X, torch.rand(1, 4), 1)),
     "gradients of a weight norm": ("_weight_norm_interface_backward", (X, X, torch.rand(3, 1), torch.rand(3, 1), 0)),
-    "geqrf": ("geqrf", (torch.rand(2, 5, 3),)),
-    "geqrf, wide": ("geqrf", (torch.rand(3, 5),)),
 }
-
-TRIANGLE = torch.eye(5).expand(3, 5, 5)
-
-
-@pytest.mark.parametrize("options", [{}, {"left": False}, {"unitriangular": True}])
-def test_solutions_lie_column_by_column(options: dict[str, bool]) -> None:
-    b = torch.rand(3, 4, 5) if options.get("left") is False else torch.rand(3, 5, 4)
-    rule = RULES["aten.linalg_solve_triangular"]
-    for given in (b, b.mT.contiguous().mT):
-        done = torch.linalg.solve_triangular(TRIANGLE, given, upper=True, **options)
-        assert observable(rule(*frozen((TRIANGLE, given)), upper=True, **options)) == observable(done)
-    assert rule(*frozen((TRIANGLE[0], b)), upper=True, **options) is None
-    assert rule(*frozen((TRIANGLE, b.mT)), upper=True, **options) is None
-
 
 #: In words of torch: there is no kernel for half precision.
 NO_HALF = ("not implemented for 'Half'", "expect input to have scalar type", "mixed dtype (CPU)")

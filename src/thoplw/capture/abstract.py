@@ -42,6 +42,8 @@ REAL_LIMIT = 2**22
 
 
 _DATA: Any = torch.Tensor.data
+_BASE: Any = torch.Tensor._base
+_VERSION: Any = torch.Tensor._version
 
 
 class AbstractTensor(torch.Tensor):
@@ -215,6 +217,28 @@ class AbstractTensor(torch.Tensor):
     def storage(self) -> Any:
         """Refuse: there is no memory."""
         raise _no_memory("storage()", self)
+
+    def _is_view(self) -> bool:
+        """Refuse, as there is no memory, unless torch's own code asks."""
+        if asked_by_torch():
+            return bool(super()._is_view())
+        raise _no_memory("_is_view()", self)
+
+    @property
+    def _base(self) -> torch.Tensor | None:  # type: ignore[override] # torch types what nobody can set as if one could
+        """Refuse, as there is no memory, unless torch's own code asks."""
+        if asked_by_torch():
+            base: torch.Tensor | None = _BASE.__get__(self)
+            return base
+        raise _no_memory("_base", self)
+
+    @property
+    def _version(self) -> int:  # type: ignore[override] # as above
+        """Refuse, as nothing is written, unless torch's own code asks."""
+        if asked_by_torch():
+            version: int = _VERSION.__get__(self)
+            return version
+        raise _no_memory("_version", self)
 
 
 class _Empty(torch.Tensor):

@@ -19,9 +19,9 @@ from typing import Any
 import torch
 
 from thoplw import shapes
-from thoplw.capture import higher_order, meta_kernel, nested, sparse
+from thoplw.capture import higher_order, meta_kernel, nested, sparse, trial
 from thoplw.capture.abstract import REAL_LIMIT, AbstractTensor, abstract, may_steer
-from thoplw.capture.data_dependent import Decisions, has_masks, take_for_granted
+from thoplw.capture.data_dependent import ASSUMPTIONS, Decisions, has_masks, take_for_granted
 from thoplw.capture.density import density_after, with_density
 from thoplw.capture.distributed import refuse_split
 from thoplw.capture.known_values import KnownValues
@@ -141,9 +141,12 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         if answer is None:
             if kinds & _ABSTRACT and operator.decides:
                 if operator.target not in INDEXING:
+                    if operator.target in ASSUMPTIONS:
+                        self._check(operator, args, kwargs)
+                        self._try(func, args, kwargs)
                     return self._decisions.answer(self, func, args, kwargs)
                 if has_masks(args[1]):
-                    args = (args[0], self._decisions.without_masks(self, args[1]), *args[2:])
+                    args = (args[0], self._decisions.without_masks(self, args[0], args[1]), *args[2:])
                     return self.__torch_dispatch__(func, types, args, kwargs)
             answer = self._first_time(operator, args, kwargs, key, kinds)
             if type(answer) is not Answer:
@@ -345,11 +348,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             returned = self._interned(shaped) if same is None else seen[0]
             call = Call(target=target, overload=operator.overload, args=seen, kwargs=named, output=returned)
         else:
-            if operator.checks is not None and (reason := operator.checks(*args, **kwargs)):
-                raise self._refused(func, reason)
+            self._check(operator, args, kwargs)
             if rule is None and is_composite(func):
                 return self._compose(operator, args, kwargs, key, kinds)
             output, same = self._ask_meta(func, args, kwargs)
+            self._try(func, args, kwargs, output)
             if target in _VALUE_FREE and _is_small_integer(output):
                 return self._fill(func, args, kwargs)
             if torch.Tag.inplace_view in func.tags and type(args[0]) is AbstractTensor:
@@ -374,6 +377,15 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         spec = self._weights.get(id(value))  # most other arguments are weights
         return spec if spec is not None and id(spec) in self._valueless else self.freeze(value)
 
+    def _check(self, operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if operator.checks is not None and (reason := operator.checks(*args, **kwargs)):
+            raise self._refused(operator.func, reason)
+
+    def _try(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any = None) -> None:
+        """Refuse what a real kernel refuses though a meta kernel answered, where asking one takes no time."""
+        if (reason := trial.refusal(func, args, kwargs, output, self.has_values)) is not None:
+            raise self._refused(func, reason)
+
     def _refused(self, func: Any, reason: str) -> InputError:
         return InputError(f"{func} {self.where()} is refused by torch on real tensors: {reason}")
 
@@ -393,6 +405,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         func = operator.func
         assumed = len(self.assumptions)
         output, parts = self.take_apart(func, args, kwargs)
+        self._try(func, args, kwargs, output)
         call = self.call(func, args, kwargs, output, parts)
         # If values of real tensors may have steered the pieces, or are in the output, the answer is not remembered.
         pure = kinds == _ABSTRACT and assumed == len(self.assumptions)
@@ -406,6 +419,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         try:
             return meta_kernel.ask(func, args, kwargs, self._stand_in, self.where)
         except ThoplwError as error:
+            self._try(func, args, kwargs)  # which may say more
             self.refuse(error)
             raise
 

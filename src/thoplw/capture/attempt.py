@@ -48,6 +48,7 @@ from thoplw.capture.torch_internals import (
     backward_passes,
     below_autograd,
     constructs_subclass,
+    data_assignments,
     handed_out,
     lacks_memory,
 )
@@ -235,6 +236,7 @@ class Attempt:
             stack.enter_context(backward_passes(self._asked.note))
             stack.enter_context(below_autograd())
         else:
+            stack.enter_context(torch.inference_mode(False))  # the user's, or of a run around this one
             stack.enter_context(
                 torch.set_grad_enabled(options.step is not None or options.graph or not options.iterations)
             )
@@ -243,6 +245,8 @@ class Attempt:
                 weights = [*self._weights.tensors.values(), *self._held]
                 stack.enter_context(stood_in_for(weights, self._specs, run.device))
                 stack.enter_context(spoken(self._dialect(), scopes.belongs))
+        if isinstance(run, MemoryRun):
+            stack.enter_context(data_assignments(run.ledger.assign))
         stack.enter_context(handed_out(run.save, scopes.belongs))
         if isinstance(run, AbstractRun):
             stack.enter_context(boxes_cover_pictures(run))

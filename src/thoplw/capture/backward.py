@@ -52,7 +52,8 @@ class MarkedScopes(ModuleScopes):
 
     def maker_of(self, number: int) -> int:
         """Return the scope that made a node, by its number; the outermost for a node from before the run."""
-        return self._makers[max(bisect_right(self._numbers, number) - 1, 0)] if self._makers else 0
+        marks = bisect_right(self._numbers, number)
+        return self._makers[marks - 1] if marks else 0
 
 
 class Owners:

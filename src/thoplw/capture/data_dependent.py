@@ -66,6 +66,8 @@ class Decisions:
         if target in _READS_OF_WEIGHTS and all(map(partial(self._is_weight, run), args)):
             return run.execute(func, args, kwargs)
         if target == "aten.masked_select":
+            if args[1].dtype is not torch.bool:
+                raise RuntimeError(f"masked_select takes a mask of torch.bool, and this one is of {args[1].dtype}")
             with run:  # record it as an index by a mask, whose values may be known
                 x, mask = torch.broadcast_tensors(*args[:2])  # type: ignore[no-untyped-call] # torch's own gap
                 return x[mask]
@@ -97,10 +99,18 @@ class Decisions:
         statement, assume = ASSUMPTIONS[target]
         return statement, assume(*args, **kwargs)
 
-    def without_masks(self, run: Run, indices: Sequence[torch.Tensor | None]) -> list[torch.Tensor | None]:
-        """Return indices with every boolean mask replaced by the positions where it is true, or assumed to be."""
+    def without_masks(
+        self, run: Run, x: torch.Tensor, indices: Sequence[torch.Tensor | None]
+    ) -> list[torch.Tensor | None]:
+        """Return indices with every boolean mask replaced by the positions where it is true, or assumed to be.
+
+        Raises:
+            IndexError: a mask has another shape than the dimensions that it is for.
+        """
         plain: list[torch.Tensor | None] = []
         for index in indices:
+            if index is not None and _is_mask(index):
+                _check_mask(index, x, len(plain))
             if index is None or not _is_mask(index):
                 plain.append(index)
             elif self._values.has(index):
@@ -109,6 +119,15 @@ class Decisions:
                 run.assume(kept(index), "aten.index")
                 plain += [_made_up(run, column) for column in self._positions(index).unbind(1)]
         return plain
+
+
+def _check_mask(mask: torch.Tensor, x: torch.Tensor, first: int) -> None:
+    taken = tuple(x.shape[first : first + mask.dim()])
+    if tuple(mask.shape) != taken:
+        raise IndexError(
+            f"a mask of shape {tuple(mask.shape)} at dimension {first} of a tensor of shape {tuple(x.shape)} does not "
+            "fit"
+        )
 
 
 def has_masks(indices: Sequence[torch.Tensor | None]) -> bool:

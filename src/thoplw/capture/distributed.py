@@ -6,6 +6,7 @@ process.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from functools import cache
 
@@ -14,8 +15,8 @@ from thoplw.errors import InputError
 #: Classes of tensors that are a part of a whole.
 _TENSORS = frozenset({"DTensor"})
 
-#: Classes of modules that every process has a copy of, which they make equal when they are first called.
-_COPIES = "torch.distributed._composable.replicate:DDP"
+#: Where the class is of modules that every process has a copy of: they are made equal when they are first called.
+_COPIES = "torch.distributed._composable.replicate"
 
 #: Classes of modules that gather their weights when they are called, and give them up again.
 _MODULES = frozenset({"FSDPModule", "FullyShardedDataParallel"})
@@ -36,8 +37,9 @@ def refuse_copies(classes: Iterable[type]) -> None:
     Raises:
         InputError: ``replicate`` was applied to a module of one of these classes.
     """
+    copies = getattr(sys.modules.get(_COPIES), "DDP", ())
     for cls in classes:
-        if any(f"{base.__module__}:{base.__name__}" == _COPIES for base in cls.__mro__):
+        if issubclass(cls, copies):
             raise InputError(
                 f"a module is a {cls.__name__}, which exchanges its weights with other processes when it is first "
                 "called, and thoplw does not follow that in a run that computes only shapes. Profile the model before "

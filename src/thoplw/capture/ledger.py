@@ -191,6 +191,14 @@ class Ledger:
             if self._born[index] >= 0 or kind is Kind.OPTIMIZER:
                 self._kinds[index] = kind
 
+    def assign(self, tensor: torch.Tensor, data: torch.Tensor) -> None:
+        """Note that a tensor of the user's lies in the memory of another one from now on, and lets go of its own."""
+        before, block = self._held.get(id(tensor)), self._memory_of(data)
+        if before is not None and isinstance(block, Block):
+            self._memories.clear()  # these addresses were for inputs, which have been entered
+            self._held[id(tensor)] = block
+            self.note([tensor], self._kinds[before.index])
+
     def keep(self, size: int, kind: Kind) -> None:
         """Note memory that the last recorded operator took and that stays to the end of the run."""
         self._add(size, kind, len(self._steps) - 1)

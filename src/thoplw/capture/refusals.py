@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from thoplw.shapes.common import pair
+
 #: A function that tells whether a tensor has values.
 HasValues = Callable[[torch.Tensor], bool]
 
@@ -48,8 +50,14 @@ def _rows(table: int, ids: int, has: HasValues, *args: Any, **kwargs: Any) -> Re
 
 
 def _places(has: HasValues, x: torch.Tensor, dim: int, index: torch.Tensor, *args: Any, **kwargs: Any) -> Reason:
-    """Check indices into one dimension."""
-    return _outside(index, x.shape[dim]) if _is_real(index, has) and x.dim() else None
+    """Check indices into one dimension; a number has one of one element."""
+    return _outside(index, x.shape[dim] if x.dim() else 1) if _is_real(index, has) and x.numel() else None
+
+
+def _filled(has: HasValues, x: torch.Tensor, dim: int, index: torch.Tensor, *args: Any, **kwargs: Any) -> Reason:
+    """The same of indices that may count from the end."""
+    size = x.shape[dim] if x.dim() else 1
+    return _outside(index, size, -size) if _is_real(index, has) and x.numel() else None
 
 
 def _positions(
@@ -76,6 +84,8 @@ def _bags(has: HasValues, table: torch.Tensor, ids: torch.Tensor, offsets: Any =
     reason = _rows(0, 1, has, table, ids)
     if reason is None and _is_real(offsets, has) and int(offsets[0]) != 0:
         return f"the first bag begins at {int(offsets[0])}, and should at 0"
+    if reason is None and _is_real(offsets, has) and int(offsets[-1]) > ids.numel():
+        return f"the last bag begins at {int(offsets[-1])}, and there are {ids.numel()} ids"
     return reason
 
 
@@ -112,10 +122,12 @@ OF_VALUES: Mapping[str, Callable[..., Reason]] = MappingProxyType(
         **{
             f"aten.{name}{in_place}": _places
             for name in (
-                "gather index_select scatter scatter_add scatter_reduce index_add index_copy index_fill index_reduce"
+                "gather index_select scatter scatter_add scatter_reduce index_add index_copy index_reduce"
             ).split()
             for in_place in ("", "_")
         },
+        "aten.index_fill": _filled,
+        "aten.index_fill_": _filled,
         "aten.index": _positions,
         "aten.index_put": _positions,
         "aten.index_put_": _positions,
@@ -138,13 +150,32 @@ def _convolution(
     *args: Any,
     **kwargs: Any,
 ) -> Reason:
-    for what, sizes, least in (("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1)):
-        if not isinstance(sizes, str) and any(size < least for size in sizes):
-            return f"{what} is {tuple(sizes)}, and should be {least} or more"
     groups = kwargs.get("groups", args[-1] if args else 1)
-    if groups > 0 and weight.shape[0] % groups:
+    turned = len(args) > 1 and args[0]  # the kernel is told whether it is transposed
+    reason = _steps(weight.dim() - 2, stride=(stride, 1), padding=(padding, 0), dilation=(dilation, 1))
+    if reason is not None:
+        return reason
+    if groups < 1 or weight.shape[0] % groups:
         return f"a weight of shape {tuple(weight.shape)} cannot be divided into {groups} groups"
-    return _nothing(weight.dim() - 2, x)
+    return _bias(bias, weight.shape[1] * groups if turned else weight.shape[0]) or _nothing(weight.dim() - 2, x)
+
+
+def _steps(rank: int, **options: tuple[Any, int]) -> Reason:
+    """Refuse numbers for each dimension that are too small, or of which there are too many or too few."""
+    for what, (sizes, least) in options.items():
+        if isinstance(sizes, str):
+            continue
+        if any(size < least for size in sizes):
+            return f"{what} is {tuple(sizes)}, and should be {least} or more"
+        if len(sizes) not in (0, 1, rank):
+            return f"{what} is {tuple(sizes)}, and should be one number or {rank}"
+    return None
+
+
+def _bias(bias: Any, channels: int) -> Reason:
+    if bias is None or tuple(bias.shape) == (channels,):
+        return None
+    return f"a bias of shape {tuple(bias.shape)} is not one number for each of {channels} channels"
 
 
 def _transposed(
@@ -157,13 +188,90 @@ def _transposed(
     groups: int = 1,
     dilation: Any = (1,),
 ) -> Reason:
+    reason = _steps(weight.dim() - 2, output_padding=(output_padding, 0))
+    if reason is not None:
+        return reason
     channels = x.shape[1 - weight.dim()]
     if channels != weight.shape[0]:
         return f"the input has {channels} channels, and the weight takes {weight.shape[0]}"
-    for more, step, spread in zip(output_padding, stride, dilation, strict=False):
+    rank = weight.dim() - 2
+    for more, step, spread in zip(*(pair(each, rank) for each in (output_padding, stride, dilation)), strict=True):
         if more >= max(step, spread):
             return f"output_padding is {tuple(output_padding)}, and should be less than stride or dilation"
-    return _convolution(x, weight, bias, stride, padding, dilation, groups)
+    reason = _convolution(x, weight, None, stride, padding, dilation, groups)
+    return reason or _bias(bias, weight.shape[1] * groups)
+
+
+def _unfolded(x: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -> Reason:
+    return _steps(2, kernel_size=(kernel, 1), dilation=(dilation, 1), padding=(padding, 0), stride=(stride, 1))
+
+
+def _windows(
+    x: Any, kernel: Any, stride: Any = (), padding: Any = (0,), dilation: Any = (1,), *options: Any, **more: Any
+) -> Reason:
+    return _steps(3, kernel_size=(kernel, 1), stride=(stride, 1), padding=(padding, 0), dilation=(dilation, 1))
+
+
+def _random_windows(rank: int, x: Any, kernel: Any, size: Any, samples: Any) -> Reason:
+    return _steps(rank, kernel_size=(kernel, 1), output_size=(size, 0))
+
+
+def _sorted(x: Any, dim: int = -1, *options: Any, **more: Any) -> Reason:
+    return _has_dimension(x, dim)
+
+
+def _part(view: Callable[..., torch.Tensor], x: Any, source: Any, *where: Any, **more: Any) -> Reason:
+    """Refuse a source that has another shape than the part of a tensor that it is written to."""
+    part = view(torch.empty(x.shape, device="meta"), *where, **more)
+    if source.shape == part.shape:
+        return None
+    return f"the source, of shape {tuple(source.shape)}, does not fit the part, of shape {tuple(part.shape)}"
+
+
+def _slice(x: torch.Tensor, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> torch.Tensor:
+    return torch.ops.aten.slice(x, dim, start, end, step)  # type: ignore[no-any-return] # torch's own gap
+
+
+def _smooth(x: Any, target: Any, reduction: int = 1, beta: float = 1.0) -> Reason:
+    return f"beta is {beta}, and should not be negative" if beta < 0 else None
+
+
+def _side(
+    edges: Any, x: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None, sorter: Any = None
+) -> Reason:
+    known = side in (None, "left", "right")
+    return None if known else f"side is {side!r}, and should be 'left' or 'right'"
+
+
+def _rows_alike(a: Any, b: Any, rcond: float | None = None, *, driver: str | None = None) -> Reason:
+    if driver not in (None, *_DRIVERS):
+        return f"driver is {driver!r}, and should be one of {', '.join(_DRIVERS)}"
+    vectors = b.dim() == 1 or tuple(b.shape) == tuple(a.shape[:-1])
+    rows = b.shape[-1 if vectors else -2]
+    return None if rows == a.shape[-2] else f"there are {a.shape[-2]} equations and {rows} right sides"
+
+
+_DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
+
+
+def _vector(x: Any, dim: int, index: Any, *source: Any, **more: Any) -> Reason:
+    if index.dtype not in (torch.int32, torch.int64):
+        return f"the index is of {index.dtype}, not of integers"
+    return None if index.dim() < 2 else f"the index has {index.dim()} dimensions, and should have 1"
+
+
+def _dropped(x: Any, probability: float = 0.0, *options: Any, **more: Any) -> Reason:
+    return None if 0 <= probability <= 1 else f"{probability} is no probability of dropout"
+
+
+def _attended(
+    query: Any, key: Any, value: Any, mask: Any = None, dropout_p: float = 0.0, *options: Any, **more: Any
+) -> Reason:
+    return _dropped(query, dropout_p)
+
+
+def _divided(x: Any, alpha: float = 1.0) -> Reason:
+    return None if alpha else "alpha is 0, and something is divided by it"
 
 
 def _nothing(dimensions: int, x: Any, *args: Any, **kwargs: Any) -> Reason:
@@ -171,6 +279,11 @@ def _nothing(dimensions: int, x: Any, *args: Any, **kwargs: Any) -> Reason:
     if 0 not in x.shape[-dimensions:]:
         return None
     return f"the input, of shape {tuple(x.shape)}, is empty in one of its last {dimensions} dimensions"
+
+
+def _pooled(dimensions: int, x: Any, size: Any, *args: Any, **kwargs: Any) -> Reason:
+    """The same, unless the mean of everything is asked for."""
+    return None if all(each == 1 for each in size) else _nothing(dimensions, x)
 
 
 def _no_steps(x: Any, *args: Any, **kwargs: Any) -> Reason:
@@ -245,8 +358,8 @@ OF_SHAPES: Mapping[str, Callable[..., Reason]] = MappingProxyType(
         "aten.complex": _parts,
         **{f"aten.{name}": _convolution for name in ("conv1d", "conv2d", "conv3d", "convolution")},
         **{f"aten.conv_transpose{rank}d": _transposed for rank in (1, 2, 3)},
-        **{f"aten.adaptive_avg_pool{rank}d": partial(_nothing, rank) for rank in (1, 2, 3)},
-        **{f"aten._adaptive_avg_pool{rank}d": partial(_nothing, rank) for rank in (2, 3)},
+        **{f"aten.adaptive_avg_pool{rank}d": partial(_pooled, rank) for rank in (1, 2, 3)},
+        **{f"aten._adaptive_avg_pool{rank}d": partial(_pooled, rank) for rank in (2, 3)},
         **{
             f"aten.upsample_{mode}{rank}d": partial(_nothing, rank + 1)
             for mode, rank in (("nearest", 1), ("nearest", 2), ("nearest", 3), ("linear", 1), ("trilinear", 3))
@@ -256,6 +369,21 @@ OF_SHAPES: Mapping[str, Callable[..., Reason]] = MappingProxyType(
         **{f"aten.{name}": partial(_chosen, False) for name in ("max", "min")},
         **{f"aten.{name}": partial(_chosen, True) for name in ("median", "mode", "nanmedian")},
         **{f"aten.{name}": _has_dimension for name in ("softmax", "log_softmax", "_softmax", "_log_softmax")},
+        **{f"aten.{name}{in_place}": _divided for name in ("celu",) for in_place in ("", "_")},
+        **{f"aten.{name}{in_place}": _dropped for name in ("dropout", "feature_dropout") for in_place in ("", "_")},
+        "aten.diagonal_scatter": partial(_part, torch.diagonal),
+        "aten.select_scatter": partial(_part, torch.select),
+        "aten.slice_scatter": partial(_part, _slice),
+        "aten.fractional_max_pool2d": partial(_random_windows, 2),
+        "aten.fractional_max_pool3d": partial(_random_windows, 3),
+        "aten.im2col": _unfolded,
+        "aten.index_select": _vector,
+        "aten.linalg_lstsq": _rows_alike,
+        **{f"aten.{name}": _windows for name in ("max_pool3d", "max_pool3d_with_indices")},
+        "aten.scaled_dot_product_attention": _attended,
+        "aten.searchsorted": _side,
+        "aten.smooth_l1_loss": _smooth,
+        "aten.sort": _sorted,
         "aten.gelu": _gelu,
         "aten.gelu_": _gelu,
         "aten.index_add": _alike,

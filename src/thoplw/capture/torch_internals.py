@@ -256,6 +256,23 @@ def handed_out(watch: Callable[[torch.Tensor], None], belongs: Callable[[int], b
                 _watched.leave()
 
 
+@contextmanager
+def data_assignments(note: Callable[[torch.Tensor, torch.Tensor], None]) -> Iterator[None]:
+    """Call ``note(tensor, data)`` after each ``tensor.data = data``, of which no operator tells. Since 2.0."""
+    cls: Any = torch.Tensor
+    plain = cls.data
+
+    def assign(tensor: torch.Tensor, data: torch.Tensor) -> None:
+        plain.__set__(tensor, data)
+        note(tensor, data)
+
+    cls.data = property(plain.__get__, assign)
+    try:
+        yield
+    finally:
+        del cls.data
+
+
 _LATE_HOOKS = "_post_accumulate_grad_hooks"
 
 #: What scales losses in reduced precision. Since 2.0, and up to 2.2 for CUDA only.

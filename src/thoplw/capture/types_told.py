@@ -1,9 +1,9 @@
 """Let ``type(x) is torch.Tensor`` be true in an abstract run, as it is in a real one.
 
 An abstract tensor has a class of its own. ``isinstance`` and ``x.__class__`` show the class that it stands for, but
-``type`` does not, so a forward that compares types would silently take another branch. So while a run lasts, a file in
-which a function of the model compares types has a global ``type`` of its own, which shows that class. Few files have
-such a function. They are looked for once per class.
+``type`` does not, so a forward that compares types, or looks something up by type, would silently take another branch.
+So while a run lasts, a file in which a function of the model names ``type`` has a global ``type`` of its own, which
+shows that class. Such functions are looked for once per class.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from weakref import WeakKeyDictionary
 
 from thoplw.capture.abstract import AbstractTensor
 
-#: Packages whose functions are not searched: they do not compare types of tensors in this way.
-_KNOWN = frozenset({"builtins", "torch"})
+#: Packages whose functions are not searched: they do not compare types of tensors, or know abstract ones.
+_KNOWN = frozenset({"builtins", "thoplw", "torch"})
 
 #: Class -> the global variables of the files in which ``type`` is replaced.
 _FILES: WeakKeyDictionary[type, list[dict[str, Any]]] = WeakKeyDictionary()
@@ -44,6 +44,9 @@ class _Asking(type):
     def __hash__(cls) -> int:
         return hash(type)
 
+    def __getitem__(cls, item: Any) -> Any:
+        return type[item]
+
 
 class Type(type, metaclass=_Asking):
     """``type``, except that it shows the class that an abstract tensor stands for."""
@@ -66,22 +69,24 @@ def types_told(classes: Iterable[type]) -> Iterator[None]:
 
 def _files_of(cls: type) -> Iterator[dict[str, Any]]:
     for base in cls.__mro__:
-        if base.__module__.partition(".")[0] in _KNOWN:
+        if _is_known(base.__module__):
             continue
         around = vars(sys.modules[base.__module__]) if base.__module__ in sys.modules else {}
         found: dict[int, dict[str, Any]] = {}
         for value in (*vars(base).values(), *around.values()):
             function = getattr(value, "__func__", value)  # a class method wraps a function
-            if type(function) is types.FunctionType and _compares_types(function.__code__):
+            if type(function) is not types.FunctionType or _is_known(function.__module__):
+                continue
+            if _asks_types(function.__code__):
                 found[id(function.__globals__)] = function.__globals__
         yield from found.values()
 
 
-def _compares_types(code: types.CodeType) -> bool:
-    """Whether a function, or one inside of it, names both ``type`` and a class of tensors."""
-    names = {*code.co_names, *code.co_freevars, *(each for each in code.co_consts if type(each) is str)}
+def _is_known(module: str | None) -> bool:
+    return (module or "").partition(".")[0] in _KNOWN
+
+
+def _asks_types(code: types.CodeType) -> bool:
+    """Whether a function, or one inside of it, names ``type``."""
     inner = (each for each in code.co_consts if type(each) is types.CodeType)
-    return ("type" in names and not names.isdisjoint(_TENSORS)) or any(map(_compares_types, inner))
-
-
-_TENSORS = frozenset({"Tensor", "Parameter"})
+    return "type" in code.co_names or any(map(_asks_types, inner))

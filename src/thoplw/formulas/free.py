@@ -44,6 +44,7 @@ FREE = {
         "_nested_sum_backward _sparse_sum_backward"
     ),
     "creates data": (
+        "fft_fftfreq fft_rfftfreq "
         "arange bartlett_window bernoulli blackman_window complex empty empty_like empty_permuted empty_strided eye "
         "full full_like hamming_window hann_window linspace logspace multinomial new_empty new_empty_strided "
         "new_full new_ones new_zeros normal ones ones_like polar rand rand_like randint randint_like randn "

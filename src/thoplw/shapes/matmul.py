@@ -115,7 +115,7 @@ def attention(
 
     One kernel lays its output out as the query; where torch writes attention out as products, it is contiguous.
     """
-    out = _attended(query, key, value, enable_gqa)
+    out = _attended(query, key, value, enable_gqa) if 0 <= dropout <= 1 else None
     if out is None or not _fits(mask, (*query.shape[:-1], key.shape[-2])):
         return None
     if mask is not None and (is_causal or mask.dtype not in ("bool", query.dtype)):

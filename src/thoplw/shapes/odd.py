@@ -78,7 +78,9 @@ def recurrent_backward(
 
 def unshuffled(x: TensorSpec, factor: int) -> TensorSpec | None:
     """``[*, C, H, W]`` of no elements comes back as it is."""
-    return x if 0 in x.shape and len(x.shape) >= 3 and factor > 0 and is_contiguous(x) else None
+    if 0 not in x.shape or len(x.shape) < 3 or factor < 1 or not is_contiguous(x):
+        return None
+    return x if not x.shape[-1] % factor and not x.shape[-2] % factor else None
 
 
 def max_pool3d(
@@ -94,7 +96,9 @@ def max_pool3d(
     windows = (window, pair(stride, 3) or window, pair(padding, 3), pair(dilation, 3))
     if len(x.shape) != 5 or x.dtype not in FLOATING or 0 in x.shape or not is_contiguous(x) or ceil_mode:
         return None
-    if any(2 * pad > each or pad < 0 for each, _, pad, _ in zip(*windows, strict=True)):
+    if any(
+        2 * pad > each or pad < 0 or min(each, step, reach) < 1 for each, step, pad, reach in zip(*windows, strict=True)
+    ):
         return None
     sizes = [
         (size + 2 * pad - reach * (each - 1) - 1) // step + 1
@@ -120,6 +124,11 @@ def histogram(x: TensorSpec, bins: int | TensorSpec = 100, **options: Any) -> tu
     """``[*] -> [bins] [bins + 1]``: counts, and the edges of bins, which can be given."""
     count = bins if isinstance(bins, int) else bins.numel - 1
     if x.dtype not in FLOATING or count < 1 or (isinstance(bins, TensorSpec) and len(bins.shape) != 1):
+        return None
+    if isinstance(bins, TensorSpec) and bins.dtype != x.dtype:
+        return None
+    weight = options.get("weight")
+    if weight is not None and (weight.numel, weight.dtype) != (x.numel, x.dtype):
         return None
     return contiguous((count,), x.dtype), contiguous((count + 1,), x.dtype)
 

@@ -36,6 +36,11 @@ def gelu(x: TensorSpec, *, approximate: str = "none") -> TensorSpec | None:
     return unary(x) if approximate in ("none", "tanh") else None
 
 
+def celu(x: TensorSpec, alpha: float = 1) -> TensorSpec | None:
+    """``[*] -> [*]``, divided by alpha."""
+    return unary(x) if alpha else None
+
+
 def _iterated(a: TensorSpec, b: TensorSpec) -> TensorSpec | None:
     """The output of an elementwise kernel on two tensors, of the first one's dtype; that one, if the output equals it.
 
@@ -208,7 +213,7 @@ def filled_like(x: TensorSpec, *, memory_format: Any = None, **options: Any) -> 
 
 def dropout(x: TensorSpec, probability: float, train: bool) -> Any:
     """``[*] -> [*]``: nothing happens in inference."""
-    return None if train else SAME
+    return SAME if not train and 0 <= probability <= 1 else None
 
 
 def cat(tensors: tuple[TensorSpec, ...], dim: int = 0) -> TensorSpec | None:
@@ -257,7 +262,7 @@ def one_hot(indices: TensorSpec, classes: int = -1) -> TensorSpec | None:
 
 
 _UNARY = (
-    "abs celu cos elu erf exp hardsigmoid hardswish leaky_relu log mish neg reciprocal relu "
+    "abs cos elu erf exp hardsigmoid hardswish leaky_relu log mish neg reciprocal relu "
     "rsqrt selu sigmoid silu sin softplus sqrt square tanh"
 )
 _UNARY_IN_PLACE = (
@@ -273,6 +278,7 @@ RULES: Mapping[str, Callable[..., Any]] = {
     **dict.fromkeys("addcdiv_ addcmul_ lerp_".split(), alike_in_place),
     **dict.fromkeys("empty_like ones_like zeros_like".split(), filled_like),
     **dict.fromkeys("eq ge gt le lt ne".split(), partial(binary, result="bool")),
+    "celu": celu,
     "gelu": gelu,
     "hardtanh": hardtanh,
     "log_sigmoid": log_sigmoid,

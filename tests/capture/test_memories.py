@@ -1,0 +1,60 @@
+"""Contents are saved by the memory that tensors share, and put back into it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from thoplw.capture.memories import Memories, sums_of
+
+
+def test_a_memory_is_put_back_whole_whichever_of_its_tensors_was_saved() -> None:
+    whole = torch.arange(6.0)
+    part = whole[:2]
+    memories = Memories()
+    memories.save([part])
+    whole.fill_(9)
+    memories.save([whole])  # too late: the memory is saved already
+    memories.put_back()
+    assert whole.tolist() == [0, 1, 2, 3, 4, 5]
+    assert part.data_ptr() == whole.data_ptr()
+
+
+@pytest.mark.parametrize("size", [0, 8, 400])
+def test_a_memory_of_another_size_gets_its_own_back(size: int) -> None:
+    x = torch.arange(5.0)
+    memories = Memories()
+    memories.save([x])
+    x.untyped_storage().resize_(size)
+    memories.put_back()
+    assert x.untyped_storage().nbytes() == 20
+    assert x.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_what_has_no_memory_is_left_alone() -> None:
+    memories = Memories()
+    sparse = torch.eye(2).to_sparse()
+    memories.save([torch.empty(3, device="meta"), sparse])
+    memories.put_back()
+    assert sparse.to_dense().tolist() == [[1, 0], [0, 1]]
+    assert sums_of([torch.empty(3, device="meta"), sparse]) == {}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.uint8, torch.int64])
+def test_a_write_that_no_operator_tells_of_changes_the_sum(dtype: torch.dtype) -> None:
+    x = torch.arange(5).to(dtype)
+    before = sums_of([x, x[2:]])
+    assert len(before) == 1  # views are of one memory
+    assert sums_of([x]) == before
+    x.data[4] += 1
+    assert sums_of([x]) != before
+    x.data[4] -= 1
+    assert sums_of([x]) == before
+
+
+def test_subclasses_decide_what_lies_in_their_memory() -> None:
+    class Mine(torch.Tensor):
+        pass
+
+    assert sums_of([torch.ones(2).as_subclass(Mine)]) == {}
+    assert len(sums_of([torch.nn.Parameter(torch.ones(2))])) == 1

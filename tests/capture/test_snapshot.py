@@ -1,0 +1,199 @@
+"""Whatever objects hold, at any depth, is as it was when a snapshot was taken."""
+
+from __future__ import annotations
+
+import array
+import functools
+import logging
+import random
+import types
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from thoplw.capture.snapshot import Snapshot, deque_back, put_back, slots_of
+
+
+class Slotted:
+    __slots__ = ("a", "b")
+
+
+class Holder:
+    kept: list[int] = []  # noqa: RUF012 # that is what is changed
+
+    def __init__(self, **values: Any) -> None:
+        vars(self).update(values)
+
+    def method(self) -> None:
+        """Nothing."""
+
+
+class Named(dict[str, Any]):
+    pass
+
+
+def closure() -> tuple[Callable[[], int], Callable[[], None]]:
+    count = 0
+
+    def read() -> int:
+        return count
+
+    def add() -> None:
+        nonlocal count
+        count += 1
+
+    return read, add
+
+
+def slotted() -> Slotted:
+    value = Slotted()
+    value.a = [1]
+    return value
+
+
+def fill(value: Slotted) -> None:
+    value.a, value.b = [2], 3
+
+
+def write(array: np.ndarray[Any, Any]) -> None:
+    array[0] = 9
+    array.shape = (2, 2)
+    array.flags.writeable = False
+
+
+READ, ADD = closure()
+
+#: What there is, what a forward does to it, and what is looked at.
+CASES: dict[str, tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "a list": ([1, [2]], lambda x: (x[1].append(3), x.pop(0)), repr),
+    "the order of a dict": ({"a": 1, "b": 2}, lambda x: x.update(c=0, a=x.pop("a")), repr),
+    "an ordered dict": (OrderedDict(a=1, b=2), lambda x: x.move_to_end("a"), repr),
+    "a dict of a class": (Named(a=[1]), lambda x: (x["a"].clear(), vars(x).update(more=1)), lambda x: (x, vars(x))),
+    "a key that holds something": ({(holder := Holder(x=1)): 1}, lambda x: setattr(holder, "x", 2), lambda x: holder.x),
+    "a set": ({1, 2}, lambda x: (x.add(3), x.discard(1)), repr),
+    "a deque that is full": (deque([1, 2], maxlen=2), lambda x: x.append(3), repr),
+    "an empty list": ([], lambda x: x.append(1), repr),
+    "bytes": (bytearray(b"ab"), lambda x: x.__setitem__(0, 9), repr),
+    "numbers": (array.array("i", [1, 2]), lambda x: x.append(3), repr),
+    "an array of numpy": (np.arange(4), write, lambda x: (x.tolist(), x.shape)),
+    "lists in an array": (np.array([[1], None], dtype=object), lambda x: x[0].append(2), repr),
+    "a generator": (random.Random(0), lambda x: x.random(), lambda x: x.getstate()),
+    "a generator of numpy": (np.random.default_rng(0), lambda x: x.random(), lambda x: x.bit_generator.state),
+    "an old generator of numpy": (np.random.RandomState(0), lambda x: x.rand(), lambda x: repr(x.get_state())),
+    "a generator of torch": (
+        torch.Generator().manual_seed(0),
+        lambda x: torch.rand(1, generator=x),
+        lambda x: x.get_state().tolist(),
+    ),
+    "slots": (slotted(), fill, lambda x: (x.a, hasattr(x, "b"))),
+    "attributes": (Holder(a=[1]), lambda x: (x.a.append(2), setattr(x, "b", 1)), vars),
+    "attributes of a class": (
+        Holder(),
+        lambda x: (Holder.kept.append(1), setattr(Holder, "more", 2)),
+        lambda x: (list(Holder.kept), hasattr(Holder, "more")),
+    ),
+    "a closure": (ADD, lambda x: x(), lambda x: READ()),
+    "defaults": ((lambda x=[]: x), lambda x: x().append(1), lambda x: list(x())),
+    "a method": (Holder(a=[]).method, lambda x: x.__self__.a.append(1), lambda x: vars(x.__self__)),
+    "a partial": (functools.partial(len, [1]), lambda x: x.args[0].append(2), lambda x: x()),
+    "a mapping behind a proxy": (types.MappingProxyType({"a": [1]}), lambda x: x["a"].append(2), repr),
+    "a logger": (logging.getLogger("thoplw.tests"), lambda x: x.setLevel(10), lambda x: x.level),
+    "one that holds itself": ((loop := Holder(a=1)), lambda x: setattr(loop, "me", loop), lambda x: sorted(vars(x))),
+}
+
+
+@pytest.mark.parametrize(("value", "change", "look"), CASES.values(), ids=CASES)
+def test_it_is_as_it_was(value: Any, change: Callable[[Any], Any], look: Callable[[Any], Any]) -> None:
+    before = repr(look(value))
+    snapshot = Snapshot()
+    snapshot.add([(value,)])  # a tuple holds it
+    change(value)
+    assert repr(look(value)) != before
+    snapshot.restore()
+    assert repr(look(value)) == before
+    assert snapshot.lost == []
+
+
+def test_a_module_has_its_class_its_hooks_and_its_parts_again() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    before = [*model.named_modules()], dict(vars(model)).keys(), type(model)
+    tensors = {id(each): each for each in model.parameters()}
+    snapshot = Snapshot()
+    snapshot.add_modules([*model.modules()], tensors)
+    snapshot.twins.enter()
+    model[0].register_forward_hook(print)
+    model[1].__class__ = nn.Tanh
+    model.add_module("more", nn.Identity())
+    model.cache = {}
+    model[0].bias = None
+    snapshot.twins.leave()
+    snapshot.restore()
+    assert ([*model.named_modules()], dict(vars(model)).keys(), type(model)) == before
+    assert {id(each) for each in model.parameters()} == {*tensors}
+    assert not model[0]._forward_hooks
+    assert type(model[1]) is nn.ReLU
+
+
+def test_a_tensor_has_its_gradient_its_hooks_and_its_attributes_again_and_keeps_its_values() -> None:
+    trained, plain = torch.ones(2, requires_grad=True), torch.ones(2)
+    trained.grad = gradient = torch.zeros(2)
+    snapshot = Snapshot()
+    snapshot.add([[trained, plain]])
+    assert {*snapshot.tensors} == {id(trained), id(plain), id(gradient)}
+    trained.grad = None
+    trained.register_hook(lambda gradient: gradient * 2)
+    plain.requires_grad_()
+    plain.note = "here"  # type: ignore[attr-defined] # that is what is tested
+    with torch.no_grad():
+        plain.add_(1)
+    snapshot.restore()
+    assert trained.grad is gradient
+    assert not trained._backward_hooks
+    assert not plain.requires_grad
+    assert not hasattr(plain, "note")
+    assert plain.tolist() == [2, 2]
+
+
+def test_what_a_snapshot_beside_has_is_skipped() -> None:
+    holder, other = Holder(a=1), Holder(a=1)
+    first = Snapshot()
+    first.add([holder])
+    second = Snapshot(first)
+    second.add([holder, other])
+    assert id(holder) in first.identities()
+    holder.a = other.a = 2  # type: ignore[attr-defined] # as it is made above
+    second.restore()
+    assert (vars(holder), vars(other)) == ({"a": 2}, {"a": 1})
+    first.restore()
+    assert vars(holder) == {"a": 1}
+
+
+def test_no_item_is_missing_at_any_moment() -> None:
+    class Watched(dict[str, int]):
+        def __delitem__(self, key: str) -> None:
+            assert {"a", "b"} <= {*self}
+            super().__delitem__(key)
+
+    value = Watched(x=1, b=2)
+    put_back(value, {"a": 1, "b": 2}, Watched)
+    assert [*value.items()] == [("a", 1), ("b", 2)]
+
+
+@pytest.mark.parametrize("maxlen", [None, 3, 5])
+def test_a_deque_has_its_items_in_order(maxlen: int | None) -> None:
+    value = deque([7, 8], maxlen)
+    deque_back(value, [1, 2, 3])
+    assert (list(value), value.maxlen) == ([1, 2, 3], maxlen)
+
+
+def test_slots_are_those_of_classes_written_in_python() -> None:
+    class Inner(Slotted):
+        __slots__ = ("c",)
+
+    assert [slot.__name__ for slot in slots_of(Inner)] == ["c", "a", "b"]
+    assert slots_of(Holder) == slots_of(int) == ()
