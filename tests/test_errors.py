@@ -14,7 +14,7 @@ def test_an_unknown_name_suggests_the_near_ones() -> None:
 
 def test_of_two_names_both_are_told() -> None:
     error = errors.UnknownNameError("device", "gpu", ["cuda", "cpu"])
-    assert str(error) == "unknown device 'gpu'. Did you mean 'cpu'? Known: cpu, cuda."
+    assert str(error) == "unknown device 'gpu'. Did you mean 'cpu'? Known: cpu, cuda"
 
 
 def test_at_most_three_suggestions_nearest_first() -> None:
@@ -44,20 +44,20 @@ def test_case_and_what_follows_a_name_do_not_count(typed: str, meant: str) -> No
 
 def test_far_from_all_it_lists_them_sorted() -> None:
     error = errors.UnknownNameError("kind", "zzz", (name for name in ("text", "csv")))
-    assert str(error) == "unknown kind 'zzz'. Known: csv, text."
+    assert str(error) == "unknown kind 'zzz'. Known: csv, text"
 
 
 def test_an_empty_name_is_seen() -> None:
-    assert str(errors.UnknownNameError("module", "fc", ["", "layer"])) == "unknown module 'fc'. Known: '', layer."
+    assert str(errors.UnknownNameError("module", "fc", ["", "layer"])) == "unknown module 'fc'. Known: '', layer"
 
 
 def test_far_from_too_many_to_list() -> None:
     error = errors.UnknownNameError("model", "zzz", [f"net{size}" for size in range(25)])
-    assert str(error) == "unknown model 'zzz'. None of the 25 known names is similar."
+    assert str(error) == "unknown model 'zzz'. None of the 25 known names is similar"
 
 
 def test_a_name_that_is_no_string() -> None:
-    assert str(errors.UnknownNameError("kind", None, ["csv"])) == "unknown kind None. Known: csv."
+    assert str(errors.UnknownNameError("kind", None, ["csv"])) == "unknown kind None. Known: csv"
 
 
 def test_a_missing_package_says_the_pip_line() -> None:

@@ -179,3 +179,30 @@ def test_every_file_of_tests_is_of_a_file_or_of_a_whole_package() -> None:
     known |= {f"{path.as_posix()}/test_{path.name}.py" for path in packages}
     found = {file for file in TESTS if Path(file).name.startswith("test_")}
     assert found - known == OF_SEVERAL.keys()
+
+
+# -- messages ----------------------------------------------------------------------------------------------------------
+
+
+#: Files whose messages still end with one.
+STOPS = {"attempt.py"}
+
+
+def end(message: ast.expr) -> str:
+    """The last letters of a message, as far as the source tells them."""
+    if isinstance(message, ast.BinOp):
+        return end(message.right)
+    last = message.values[-1] if isinstance(message, ast.JoinedStr) else message
+    return last.value if isinstance(last, ast.Constant) and isinstance(last.value, str) else ""
+
+
+def test_errors_end_without_a_full_stop() -> None:
+    found = [
+        f"{path.name}:{call.lineno}"
+        for path in (ROOT / "src").rglob("*.py")
+        if path.name not in STOPS
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and call.args and ast.unparse(call.func).endswith(("Error", "BadParameter"))
+        if end(call.args[0]).endswith(".")
+    ]
+    assert found == []

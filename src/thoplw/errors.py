@@ -48,13 +48,13 @@ class UnknownNameError(InputError):
         if near:
             hint = f"Did you mean {' or '.join(map(repr, near))}?"
             if len(names) == _FEW:
-                hint += f" Known: {', '.join(names)}."
+                hint += f" Known: {', '.join(names)}"
         elif not names:
-            hint = "There is none."
+            hint = "There is none"
         elif len(names) <= _LISTED:
-            hint = f"Known: {', '.join(name or repr(name) for name in names)}."
+            hint = f"Known: {', '.join(name or repr(name) for name in names)}"
         else:
-            hint = f"None of the {len(names)} known names is similar."
+            hint = f"None of the {len(names)} known names is similar"
         super().__init__(f"unknown {what} {name!r}. {hint}")
 
 

@@ -80,7 +80,7 @@ def test_a_bad_model_is_an_entry_and_stops_nobody(bad: str) -> None:
     found = {entry.name: entry for entry in survey(names, convention="macs", workers=2)}
     assert {name: entry.error for name, entry in found.items() if entry.error} == {
         f"{bad}:ends": "its process ended with 7",
-        "no_such_model": "unknown torchvision model 'no_such_model'. None of the 121 known names is similar.",
+        "no_such_model": "unknown torchvision model 'no_such_model'. None of the 121 known names is similar",
         f"{bad}:leaves": "SystemExit: 3",
         "torch.nn:Identity": "nothing says which inputs it takes",
     }
@@ -137,7 +137,7 @@ def test_a_cluster_finds_the_same(bad: str, cluster: LocalCluster) -> None:
     assert {name: entry.error for name, entry in found.items() if entry.error} == {
         f"{bad}:ends": "its process ended with 7",
         "no_such_model": "unknown torchvision model 'no_such_model'. None of the 121 known names is similar: "
-        "thoplw models lists them.",  # on a cluster the command line profiles
+        "thoplw models lists them",  # on a cluster the command line profiles
     }
     for name in ("resnet18", "squeezenet1_1"):
         assert found[name] == expected(name, "macs")

@@ -116,6 +116,6 @@ def test_what_is_split_over_processes_is_refused() -> None:
         "a tensor that aten.matmul is given is a DTensor",
         "a tensor that aten.mm is given is a DTensor",
         "c10d.allreduce_.default in the model itself (Reduced) exchanges tensors with other processes, and thoplw does "
-        "not follow that in a run that computes only shapes. execute=True counts it on real tensors.",
+        "not follow that in a run that computes only shapes. execute=True counts it on real tensors",
         "128",
     ]

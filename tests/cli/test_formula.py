@@ -63,7 +63,7 @@ def test_a_plot(run: Run, write: Write) -> None:
     [
         (
             ["resnet18", "--vars", "batch,seq"],
-            "error: --vars: unknown variable of resnet18 'seq'. Known: batch, resolution.",
+            "error: --vars: unknown variable of resnet18 'seq'. Known: batch, resolution",
         ),
         (["resnet19"], "unknown torchvision model 'resnet19'"),
         (["vgg11", "--vars", "resolution=8:64"], "the model cannot run at resolution=8: RuntimeError"),

@@ -204,7 +204,7 @@ def test_what_never_ran_is_said_once(run: Run) -> None:
         (["resnet18", "--input", "1,3:uint3"], "--input: torch cannot make a tensor 1,3:uint3; give another"),
         (["model.pt"], "model.pt is a file of weights"),
         (["mynet.Kw"], "mynet.Kw is not a model of torchvision; for Kw in the Python module mynet write mynet:Kw"),
-        (["./mynet.py:Kw"], "unknown file 'mynet.py'. There is none."),
+        (["./mynet.py:Kw"], "unknown file 'mynet.py'. There is none"),
         (["resnet18", "--input", "1,3,224,224", "--batch", "2"], "--input already sets the shape that --batch would"),
         (["resnet18", "--seq", "4"], "--seq: only for hf: models"),
         (["torch.nn:Identity", "--batch", "4"], "--batch: only for models of a zoo"),
@@ -382,7 +382,7 @@ def test_errors_name_the_options_of_the_command_line(run: Run, write: Write) -> 
     name = write("class Net(nn.Module):\n    def forward(self, x): return x if x.sum() > 0 else -x")
     result = run("profile", f"{name}:Net", "--input", "1,3")
     assert result.exit_code == 1
-    assert result.stderr.endswith("--execute counts it on real tensors.\n")
+    assert result.stderr.endswith("--execute counts it on real tensors\n")
 
 
 def test_what_a_model_says_is_left_as_it_is(run: Run, write: Write) -> None:

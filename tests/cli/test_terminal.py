@@ -16,7 +16,7 @@ from thoplw.render.table import Table
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ("execute=True counts it on real tensors.", "--execute counts it on real tensors."),
+        ("execute=True counts it on real tensors", "--execute counts it on real tensors"),
         ("execute=True needs real weights; leave execute out.", "--execute needs real weights; leave --execute out."),
         (
             "columns=[]: give a list, such as columns=['name', 'macs']",
@@ -26,8 +26,8 @@ from thoplw.render.table import Table
         ("depth=-1: 0 is the model itself", "--depth -1: 0 is the model itself"),
         ("my_depth=3 and top5 stay", "my_depth=3 and top5 stay"),
         (
-            "unknown timm model 'zz'. None of the 99 known names is similar.",
-            "unknown timm model 'zz'. None of the 99 known names is similar: thoplw models lists them.",
+            "unknown timm model 'zz'. None of the 99 known names is similar",
+            "unknown timm model 'zz'. None of the 99 known names is similar: thoplw models lists them",
         ),
     ],
 )

@@ -18,7 +18,7 @@ from thoplw.models.registry import SOURCES, load
     ("name", "message"),
     [
         ("resnet19", r"unknown torchvision model 'resnet19'. Did you mean 'resnet1"),
-        ("", r"unknown torchvision model ''. None of the \d+ known names is similar."),
+        ("", r"unknown torchvision model ''. None of the \d+ known names is similar$"),
         ("timm:resnet19", r"unknown timm model 'resnet19'. Did you mean 'resnet1"),
         ("timm:resnet18.a1_in2k", r"unknown timm model 'resnet18.a1_in2k'. Did you mean 'resnet18.a1_in1k'"),
         ("tim:resnet18", r"unknown zoo or Python module 'tim'. Did you mean 'timm'"),
@@ -80,7 +80,7 @@ def test_other_zoos_take_shapes(name: str) -> None:
             r"^mynet\.py is a file: add a colon and the function or class .* as in mynet\.py:build$",
         ),
         ("mynet:", "^mynet: names no model; add a function or class that builds one, as in mynet:build$"),
-        ("./mynet.py:Kw", r"^unknown file 'mynet\.py'. There is none\.$"),
+        ("./mynet.py:Kw", r"^unknown file 'mynet\.py'. There is none$"),
         (
             "facebook/opt-125m",
             "^facebook/opt-125m is not the name of a model, .* write hf: and a model type, as in hf:llama",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -17,11 +18,13 @@ from torch import nn
 import thoplw
 from thoplw.api.budget import Budget, check
 from thoplw.api.diff import differences
+from thoplw.api.formula import having_formulas
 from thoplw.api.survey import _entry, frame, table
 from thoplw.pytest_plugin import within
 from thoplw.report import figures
-from thoplw.report.document import from_document, schema
-from thoplw.report.figures import FIGURES, Figure, need_memory, total
+from thoplw.report.document import from_document, schema, to_document
+from thoplw.report.figures import FIGURES, PLACES, Figure, need_memory, total
+from thoplw.report.rows import Row
 
 TENSORS = Figure(
     name="tensors",
@@ -30,13 +33,14 @@ TENSORS = Figure(
     unit="tensor",
     description="How many tensors hold the parameters.",
     of=lambda charge: len(charge.weights),
+    places=PLACES,
 )
 
 #: The same for a new process.
 REGISTER = """
-from thoplw.report.figures import FIGURES, Figure
+from thoplw.report.figures import FIGURES, PLACES, Figure
 FIGURES["tensors"] = Figure(name="tensors", heading="Tensors", unit="tensor", description="How many tensors.",
-                            of=lambda charge: len(charge.weights))
+                            of=lambda charge: len(charge.weights), places=PLACES)
 from thoplw.cli import main
 main()
 """
@@ -182,6 +186,94 @@ def test_figures_of_memory_need_a_second_run(names: tuple[str, ...], needed: boo
 
 
 def test_a_new_figure_of_memory_needs_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = Figure(name="kept", description="Bytes.", lacking="pass memory=True", optional=True)
+    kept = Figure(name="kept", description="Bytes.", needs=frozenset({"memory"}), places=frozenset({"table"}))
     monkeypatch.setitem(FIGURES, "kept", kept)
     assert need_memory(["kept"])
+
+
+# -- figures that a report lacks ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def older(monkeypatch: pytest.MonkeyPatch) -> thoplw.LayerInfo:
+    """A report that was saved before a figure, which is shown in all places, was registered."""
+    document = layers().to_dict()
+    monkeypatch.setitem(FIGURES, "tensors", dataclasses.replace(TENSORS, optional=True))
+    return thoplw.LayerInfo(from_document(document))
+
+
+def test_a_figure_that_was_registered_later_is_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FIGURES, "tensors", dataclasses.replace(TENSORS, optional=True))
+    document = json.loads(layers().summary("json"))
+    assert [layer["tensors"] for layer in document["layers"]] == [0, 0, 2, 0, 1]
+    assert from_document(document).total["tensors"] == 3
+    del document["layers"][2]["tensors"]
+    with pytest.raises(thoplw.InputError, match=r"layers\[2\] has no 'tensors'"):
+        from_document(document)
+
+
+def test_a_figure_that_a_report_lacks_is_refused_by_name(older: thoplw.LayerInfo) -> None:
+    lacks = "this report has no tensors of parameters: profile the model again"
+    for ask in (
+        lambda: older.summary(columns=["name", "tensors"]),
+        lambda: older.summary(sort="tensors"),
+        lambda: older.profile.total["tensors"],
+        lambda: older.plot("tensors"),
+        lambda: check(older.profile, Budget(limits={"tensors": 2})),
+    ):
+        with pytest.raises(thoplw.InputError, match=lacks):
+            ask()
+
+
+def test_a_figure_that_a_report_lacks_is_left_out_of_what_shows_all(older: thoplw.LayerInfo) -> None:
+    assert "tensors" not in to_document(older.profile)["totals"]
+    assert "tensors" not in older.to_pandas()
+    assert "Tensors of parameters" not in older.summary("html")
+    assert "Tensors of parameters" not in older.summary("speedscope")
+    assert from_document(older.to_dict()).total["params"] == older.total_params
+
+
+def test_a_survey_leaves_the_cell_of_a_figure_empty_that_a_report_lacks(older: thoplw.LayerInfo) -> None:
+    entry = _entry("mine:net", older.profile)
+    assert entry.to_dict()["tensors"] is None
+    assert table([entry]).rows[0][4] == ""
+
+
+def test_a_figure_that_one_of_two_reports_lacks_is_not_compared(older: thoplw.LayerInfo) -> None:
+    found = differences(older.profile, layers().profile)
+    assert not found.changes  # a zero would have grown
+    assert "tensors" not in found.totals
+    assert "Tensors before" not in found.table().columns
+    assert found.notes == ("Not compared: tensors of parameters, which the profile before lacks.",)
+    verdict = check(layers().profile, Budget(baseline=older.profile))
+    assert verdict.gaps == found.notes
+
+
+def test_a_limit_of_memory_is_not_kept_by_a_report_that_does_not_know_it() -> None:
+    with pytest.raises(thoplw.InputError, match="this report has no peak of memory: pass memory=True"):
+        check(layers().profile, Budget(limits={"peak": 10**12}))
+
+
+def test_a_known_zero_is_not_an_unknown_figure() -> None:
+    saved, figures = FIGURES["saved"], dict(layers().profile.total.figures)
+    rows = [Row(name="", cls="Linear", depth=0, figures=each) for each in (figures, {**figures, "saved": 0})]
+    assert [saved.is_lacking(row) for row in rows] == [True, False]
+    assert saved.number(rows[1]) == 0
+
+
+def test_inference_does_not_know_what_a_training_step_saves() -> None:
+    document = thoplw.profile(nn.Linear(2, 2), (1, 2), verbose=False, memory=True)[2].to_dict()
+    assert "peak" in document["totals"]
+    assert "saved" not in document["totals"]
+
+
+def test_a_formula_is_of_figures_that_a_forward_tells() -> None:
+    known = having_formulas()
+    assert known.keys().isdisjoint({"phases", "saved", "floor", "eager", "units", "share", "calls"})
+    assert {"macs", "flops", "params", "moved", "peak"} <= known.keys()
+
+
+@pytest.mark.usefixtures("tensors")
+def test_formulas_have_a_figure_that_was_registered_later() -> None:
+    found = thoplw.formula(nn.Linear(3, 4), lambda rows: (rows, 3), rows=(1, 64), verbose=False)
+    assert found.figure("tensors")(rows=7) == 2

@@ -18,12 +18,8 @@ from thoplw.report.views import DEFAULT, column_names, sort_names
 
 NUMBERS = ("macs", "flops", "params", "trainable", "bytes")
 
-#: What a report without a device, without memory and without phases can be sorted by.
-SORTS = tuple(
-    name
-    for name in sort_names()
-    if name not in FIGURES or not (FIGURES[name].on_device or FIGURES[name].lacking or name == "phases")
-)
+#: What a report without a device and without memory can be sorted by.
+SORTS = tuple(name for name in sort_names() if name not in FIGURES or not FIGURES[name].needs)
 
 
 class Block(nn.Module):
@@ -109,14 +105,12 @@ def test_cumulative_figures_end_at_a_depth() -> None:
 # -- columns ---------------------------------------------------------------------------------------------------------
 
 
-#: Columns of a report that names a device, and of one that was asked for memory.
-OF_DEVICES, OF_MEMORY = ("bound", "floor", "eager"), ("peak", "saved")
+#: Columns of a report that names a device, of one that was asked for memory, and of a training step.
+OF_OTHERS = ("bound", "floor", "eager", "peak", "saved", "phases")
 
 
 def test_what_every_column_says() -> None:
-    table = profile().table(
-        columns=[name for name in column_names() if name not in (*OF_DEVICES, *OF_MEMORY, "phases")]
-    )
+    table = profile().table(columns=[name for name in column_names() if name not in OF_OTHERS])
     shown = dict(zip(table.columns, table.rows[1], strict=True))
     assert shown == {
         "Name": "0.first",
@@ -152,7 +146,7 @@ def test_a_column_that_is_not_known_says_what_to_do() -> None:
 
 @pytest.mark.parametrize("asked", [{"columns": ["name", "phases"]}, {"columns": ["phases"]}, {"sort": "phases"}])
 def test_phases_are_of_a_training_step(asked: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=r"has no phases, which are of a training step: thoplw\.profile_training$"):
+    with pytest.raises(InputError, match=r"has no phases: they are of a training step: thoplw\.profile_training$"):
         profile().table(**asked)
 
 

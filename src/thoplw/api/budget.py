@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from thoplw.api.diff import NOTHING, Differences, Pair, differences
+from thoplw.api.diff import NOTHING, Differences, Pair, differences, not_compared
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.render import render
 from thoplw.render.table import Table
@@ -197,9 +197,10 @@ def check(profile: Profile, budget: Budget) -> Verdict:
         budget: the limits.
 
     Raises:
-        InputError: the baseline was counted by another convention.
+        InputError: the baseline was counted by another convention, or the profile lacks a figure that has a limit.
     """
     found = None if budget.baseline is None else differences(budget.baseline, profile)
+    unknown = () if budget.baseline is None else not_compared(budget.baseline, profile)
     findings = []
     for figure in shown_in("budget"):
         if figure.name in budget.limits:
@@ -209,7 +210,7 @@ def check(profile: Profile, budget: Budget) -> Verdict:
     return Verdict(
         model=profile.about.model,
         findings=tuple(findings),
-        gaps=brief(profile.gaps),
+        gaps=(*unknown, *brief(profile.gaps)),
         uncounted=() if budget.allow_uncounted else tuple(profile.gaps.uncounted),
     )
 

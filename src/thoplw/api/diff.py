@@ -10,7 +10,7 @@ from thoplw.errors import InputError
 from thoplw.render.table import Table
 from thoplw.render.units import aligned
 from thoplw.render.words import named
-from thoplw.report.figures import Figure, shown_in
+from thoplw.report.figures import FIGURES, Figure, shown_in
 from thoplw.report.notes import brief
 from thoplw.report.profile import Profile
 from thoplw.report.rollup import layers
@@ -122,7 +122,7 @@ class Differences:
                 for name, total in self.totals.items()
             }
             rows.append((f"({self.same} more)", "", "same", *cells(rest)))
-        headings = [figure.heading_in(self.unit) for figure in _compared()]
+        headings = [FIGURES[name].heading_in(self.unit) for name in self.totals]
         return Table(
             columns=(
                 "Name",
@@ -173,7 +173,7 @@ def differences(before: Profile, after: Profile) -> Differences:
             f"before was counted by {conventions[0]!r} and after by {conventions[1]!r}: figures of different "
             "conventions cannot be compared; profile one of them again"
         )
-    compared = _compared()
+    compared = [figure for figure in shown_in("diff") if not _lacking(before, after, figure)]
     old, new = (_layers(each, compared) for each in (before, after))
     found = [_change(name, old.get(name), new.get(name), compared) for name in dict.fromkeys((*old, *new))]
     changes = tuple(change for change in found if change is not None)
@@ -188,14 +188,25 @@ def differences(before: Profile, after: Profile) -> Differences:
     )
 
 
-def _compared() -> tuple[Figure, ...]:
-    return shown_in("diff")
+def _lacking(before: Profile, after: Profile, figure: Figure) -> list[str]:
+    """Which of two profiles lack a figure."""
+    return [when for when, each in (("before", before), ("after", after)) if figure.is_lacking(each.total)]
+
+
+def not_compared(before: Profile, after: Profile) -> tuple[str, ...]:
+    """A sentence for each figure that one of two profiles lacks."""
+    found = ((figure, _lacking(before, after, figure)) for figure in shown_in("diff"))
+    return tuple(
+        f"Not compared: {figure.words}, which the profile {' and '.join(lacking)} lacks."
+        for figure, lacking in found
+        if lacking
+    )
 
 
 def _notes(before: Profile, after: Profile) -> tuple[str, ...]:
     given = [[list(shape) for shape in each.total.input_shapes] for each in (before, after)]
     inputs = (f"Inputs differ: {given[0]} before, {given[1]} after.",) if given[0] != given[1] else ()
-    return (*inputs, *brief(before.gaps, " before"), *brief(after.gaps, " after"))
+    return (*inputs, *not_compared(before, after), *brief(before.gaps, " before"), *brief(after.gaps, " after"))
 
 
 def _layers(profile: Profile, compared: Iterable[Figure]) -> dict[str, Row]:

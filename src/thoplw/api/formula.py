@@ -31,16 +31,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
     from sympy import Expr
 
-#: Figures of training steps, which these runs are not.
-_OF_TRAINING = frozenset({"phases", "saved"})
-
-#: The figures that have formulas: those that are numbers, and known of the model as a whole.
-FORMULAS: Mapping[str, Figure] = {
-    name: figure
-    for name, figure in FIGURES.items()
-    if figure.of is not None and figure.has_total and not figure.on_device and name not in _OF_TRAINING
-}
-
 #: Formats that are tables, and all of them.
 _TABLES = ("text", "md", "csv")
 KINDS = (*_TABLES, "latex", "python", "json")
@@ -90,7 +80,7 @@ class Formula:
         return {point: {row.name: row for row in cumulative(each.modules)} for point, each in self._runs.items()}
 
     def __getattr__(self, name: str) -> Expression:
-        if name in FORMULAS:
+        if name in having_formulas():
             return self.figure(name)
         raise AttributeError(f"a formula has no {name!r}")
 
@@ -119,11 +109,11 @@ class Formula:
             InputError: the runs do not have it.
             NoFormulaError: no formula holds for it.
         """
-        if name not in FORMULAS:
-            raise UnknownNameError("figure", name, FORMULAS)
+        if name not in having_formulas():
+            raise UnknownNameError("figure", name, having_formulas())
         if name not in self._pieces:
-            how = "pass memory=True to thoplw.formula" if FORMULAS[name].lacking else "it was left out"
-            raise InputError(f"this formula has no {FORMULAS[name].label.lower()}: {how}")
+            how = "pass memory=True to thoplw.formula" if "memory" in FIGURES[name].needs else "it was left out"
+            raise InputError(f"this formula has no {FIGURES[name].words}: {how}")
         if name not in self._expressions:
             self._expressions[name] = self._expression(name)
         return self._expressions[name]
@@ -131,7 +121,7 @@ class Formula:
     def _expression(self, name: str) -> Expression:
         def measured(point: Point) -> int:
             row = self._rows[point].get(self.path) if self.path else self._runs[point].total
-            return FORMULAS[name].number(row) if row is not None else 0
+            return FIGURES[name].number(row) if row is not None else 0
 
         fits = (refit(piece, measured) for piece in self._pieces[name]) if self.path else self._pieces[name]
         pieces = tuple(piece for piece in fits if piece is not None)
@@ -216,7 +206,7 @@ class Formula:
         found = {name: each for name in self._distinct() if isinstance(each := _or_none(self, name), Expression)}
         if kind == "python":
             return "\n\n".join(each.python() for each in found.values()).rstrip()
-        names = {name: FORMULAS[name].heading_in(self._about.unit) for name in found}
+        names = {name: FIGURES[name].heading_in(self._about.unit) for name in found}
         lines = " \\\\\n".join(rf"\mathrm{{{names[name]}}} &= {each.latex()}" for name, each in found.items())
         return f"\\begin{{align*}}\n{lines}\n\\end{{align*}}"
 
@@ -229,10 +219,10 @@ class Formula:
         Raises:
             NoFormulaError: no formula holds for the convention's figure.
         """
-        heading = FORMULAS["macs"].heading_in(self._about.unit)
+        heading = FIGURES["macs"].heading_in(self._about.unit)
         if depth is None:
             names = self._distinct()
-            rows = [(FORMULAS[name].heading_in(self._about.unit), str(_or_none(self, name))) for name in names]
+            rows = [(FIGURES[name].heading_in(self._about.unit), str(_or_none(self, name))) for name in names]
         else:
             rows = [(named(each.path), str(_or_none(each, "macs"))) for each in self._inside(depth)]
         return Table(
@@ -257,7 +247,7 @@ class Formula:
         unit = self._about.unit
         found: dict[str, str] = {}
         for name in self._pieces:
-            found.setdefault(FORMULAS[name].heading_in(unit), name)
+            found.setdefault(FIGURES[name].heading_in(unit), name)
         return list(found.values())
 
     @property
@@ -283,12 +273,12 @@ class Formula:
             InputError: there is no limit, or all sizes exceed it; a variable has no size, or one outside of the domain.
             NoFormulaError: a figure has no formula.
         """
-        names = [*self._variables, *FORMULAS]
+        names = [*self._variables, *having_formulas()]
         for name in given:
             if name not in names:
                 raise UnknownNameError("variable or figure", name, names)
         sizes = {name: _whole(name, size) for name, size in given.items() if name in self._variables}
-        limits = {name: _whole(name, most) for name, most in given.items() if name in FORMULAS}
+        limits = {name: _whole(name, most) for name, most in given.items() if name in having_formulas()}
         if not limits:
             raise InputError(f"largest needs a limit, such as macs=10e12; figures: {', '.join(self._pieces)}")
         # The largest size within one limit may exceed another, which a smaller size exceeds as well where costs fall.
@@ -329,7 +319,7 @@ class Formula:
                 ],
             )
         title = f"{about.model}{f', {self.path}' if self.path else ''}"
-        return curves(lines, title=title, variable=variable, unit=FORMULAS[figure].heading_in(about.unit))
+        return curves(lines, title=title, variable=variable, unit=FIGURES[figure].heading_in(about.unit))
 
     def _slices(self, expression: Expression, variable: str, sizes: Mapping[str, int]) -> list[dict[str, int]]:
         """Sizes for all variables but one: those given, and of others both ends, and one that was fitted."""
@@ -428,26 +418,30 @@ def search(
     *,
     memory: bool = False,
     whole: bool = False,
-    figures: Collection[str] = FORMULAS,
+    figures: Collection[str] | None = None,
 ) -> Formula:
-    """What :func:`formula` does, for some figures beside the convention's.
+    """What :func:`formula` does, for some figures beside the convention's; for all of them if none are named.
 
     ``whole`` tries one polynomial alone for the ranges, which takes few runs.
     """
     variables, ranges = tuple(sizes), tuple(range_of(name, each) for name, each in sizes.items())
     if not variables:
         raise InputError("a formula needs a variable with its sizes, such as S=(1, 8192)")
-    clashes = [name for name in variables if name in FORMULAS]
+    clashes = [name for name in variables if name in having_formulas()]
     if clashes:
         raise InputError(f"{clashes[0]} is the name of a figure: call the variable otherwise")
     runs = Runs(model, make_inputs, variables, convention, custom_ops, memory)
     for axis, each in enumerate(ranges):
         require_effect(runs, ranges, axis, each)
     known = hints_of(runs.model(tuple(each[0] for each in ranges)))
-    pieces = {"macs": solve(runs.measure(FORMULAS["macs"]), ranges, known, whole=whole)}
-    others = {name: FORMULAS[name] for name in FORMULAS if name in figures and name not in pieces}
+    pieces = {"macs": solve(runs.measure(FIGURES["macs"]), ranges, known, whole=whole)}
+    others = {
+        name: figure
+        for name, figure in having_formulas().items()
+        if name not in pieces and (figures is None or name in figures)
+    }
     for name, figure in (others if pieces["macs"] else {}).items():
-        if figure.lacking and not memory:
+        if "memory" in figure.needs and not memory:
             continue
         measure = runs.measure(figure)
         # Most often it holds where the cost does, and is of no higher degree: that takes no more runs.
@@ -459,6 +453,15 @@ def search(
     return found
 
 
+def having_formulas() -> dict[str, Figure]:
+    """The figures that have formulas: they are numbers, the model as a whole has them, and a forward tells them."""
+    return {
+        name: figure
+        for name, figure in FIGURES.items()
+        if figure.of is not None and figure.has_total and figure.needs <= {"memory"}
+    }
+
+
 def _whole(name: str, number: float | str) -> int:
     """A size or a limit as a whole number: ``8``, ``10e12``, ``"2G"``, ``"24GB"``."""
     if isinstance(number, float):
@@ -466,7 +469,7 @@ def _whole(name: str, number: float | str) -> int:
             raise InputError(f"{name}={number} is not a whole number")
         return int(number)
     if isinstance(number, str):
-        return size(number) if name in FORMULAS and FORMULAS[name].unit == "byte" else amount(number)
+        return size(number) if name in having_formulas() and FIGURES[name].unit == "byte" else amount(number)
     if isinstance(number, bool) or not hasattr(number, "__index__"):
         raise InputError(f"{name}={number!r} is not a whole number")
     return number

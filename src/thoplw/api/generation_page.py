@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from thoplw.render.page.generation import generation_page
 from thoplw.render.table import Table
-from thoplw.render.units import clever_format, quantity
+from thoplw.render.units import clever_format, quantity, share
 from thoplw.render.words import count
-from thoplw.report.figures import share
 
 if TYPE_CHECKING:
     from thoplw.api.generation import Generation

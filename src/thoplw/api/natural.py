@@ -7,7 +7,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from thoplw.api.formula import FORMULAS, Formula, search
+from thoplw.api.formula import Formula, search
 from thoplw.errors import InputError, NoFormulaError, UnknownNameError
 from thoplw.models.sizes import Scalable, scalable
 from thoplw.pricing import Convention, find
@@ -22,7 +22,7 @@ def natural(
     *,
     convention: str | Convention = "thoplw",
     memory: bool = False,
-    figures: Collection[str] = FORMULAS,
+    figures: Collection[str] | None = None,
 ) -> Formula:
     """How the cost of a model of a zoo depends on the sizes of its inputs.
 
@@ -32,7 +32,7 @@ def natural(
             out.
         convention: as for :func:`thoplw.formula`.
         memory: also find the formula of the peak of memory.
-        figures: those that are wanted beside the convention's; the fewer, the sooner.
+        figures: those that are wanted beside the convention's; all if left out. The fewer, the sooner.
 
     Raises:
         UnknownNameError: the model has no such variable.
@@ -91,7 +91,7 @@ def _search(
     *,
     convention: Convention,
     memory: bool,
-    figures: Collection[str],
+    figures: Collection[str] | None,
     whole: bool = False,
 ) -> Formula:
     model: Any = (lambda resolution: found.model(resolution)) if "resolution" in ranges else found.model(None)

@@ -275,7 +275,7 @@ def say_if_positional(model: torch.nn.Module, given: Mapping[str, Any], error: T
     if unknown and not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in takes.values()):
         raise InputError(
             f"a dict gives keyword inputs, but the forward of {type(model).__name__} takes ({', '.join(takes)}), "
-            f"not {', '.join(map(repr, unknown))}. For a dict as the one positional input, pass a tuple: (inputs,)."
+            f"not {', '.join(map(repr, unknown))}. For a dict as the one positional input, pass a tuple: (inputs,)"
         ) from error
 
 

@@ -79,7 +79,7 @@ class Runs:
                 if isinstance(error, DataDependentError):
                     raise DataDependentError(
                         f"{str(error).partition(' execute=True')[0]} A formula needs runs without arithmetic; "
-                        "thoplw.profile(..., execute=True) counts one size."
+                        "thoplw.profile(..., execute=True) counts one size"
                     ) from error
                 where = ", ".join(f"{name}={size}" for name, size in sizes.items())
                 raise InputError(

@@ -223,7 +223,11 @@ def _entry(name: str, profile: Profile) -> Entry:
     return Entry(
         name=name,
         convention=profile.about.convention,
-        figures={figure.name: figure.number(profile.total) for figure in shown_in("survey")},
+        figures={
+            figure.name: figure.number(profile.total)
+            for figure in shown_in("survey")
+            if not figure.is_lacking(profile.total)
+        },
         uncounted=list(profile.gaps.uncounted),
         assumptions=list(profile.gaps.assumptions),
     )

@@ -89,7 +89,7 @@ def capture(
             if not asked.by_somebody:
                 return trace
         if not CAN_EXCHANGE:
-            raise InputError(f"gradients are counted with torch 2.4 or newer, and this is torch {VERSION}.")
+            raise InputError(f"gradients are counted with torch 2.4 or newer, and this is torch {VERSION}")
         return Attempt(model, *given, options, None).record()
 
 
@@ -117,7 +117,7 @@ def _given(args: Sequence[Any], kwargs: Mapping[str, Any], execute: bool) -> tup
     if execute:
         raise InputError(
             "execute=True needs real inputs, and one is a tensor of vmap, grad or another function transform: "
-            "leave execute out, or profile the model outside of the transform."
+            "leave execute out, or profile the model outside of the transform"
         )
     return map_tensors(given, _shape_of)  # type: ignore[no-any-return] # it keeps the containers
 

@@ -81,7 +81,7 @@ class AbstractTensor(torch.Tensor):
         raise DataDependentError(
             f"{func} was called, outside of the run, on a tensor of the run, which has a shape but no values. "
             "Inside custom_ops, read shapes only (x.shape, x.numel()). A thread that existed before the run cannot "
-            "take part in it. execute=True gives real tensors."
+            "take part in it. execute=True gives real tensors"
         )
 
     @property
@@ -124,7 +124,7 @@ class AbstractTensor(torch.Tensor):
         if not vars(cls).keys() <= _EMPTY_CLASS or cls.__base__ is not torch.Tensor:
             raise DataDependentError(
                 f"as_subclass({cls.__name__}) gives a tensor methods or attributes of its own, which may need its "
-                "values, and this run computes only shapes. execute=True counts it on real tensors."
+                "values, and this run computes only shapes. execute=True counts it on real tensors"
             )
         alias: Any = self.detach()
         alias.shown = cls
@@ -142,7 +142,7 @@ class AbstractTensor(torch.Tensor):
         if type(data) is not AbstractTensor:
             raise DataDependentError(
                 f"the forward assigned a real tensor of shape {tuple(data.shape)} to the .data of a tensor of shape "
-                f"{tuple(self.shape)} that has no values. execute=True counts it on real tensors."
+                f"{tuple(self.shape)} that has no values. execute=True counts it on real tensors"
             )
         _DATA.__set__(self, data)
         self.spec, self.token, self.assumed, self.places = data.spec, data.token, data.assumed, data.places
@@ -252,14 +252,14 @@ _EMPTY_CLASS = frozenset(vars(_Empty))
 def _no_memory(what: str, tensor: torch.Tensor) -> DataDependentError:
     return _noted(
         f"{what} needs the memory of a tensor of shape {tuple(tensor.shape)}, and this run computes only shapes: "
-        "tensors have no memory. execute=True counts it on real tensors."
+        "tensors have no memory. execute=True counts it on real tensors"
     )
 
 
 def _no_values(what: str, tensor: torch.Tensor) -> DataDependentError:
     return _noted(
         f"{what} needs the values of a tensor of shape {tuple(tensor.shape)}, and this run computes only shapes. "
-        "execute=True counts it on real tensors."
+        "execute=True counts it on real tensors"
     )
 
 

@@ -314,7 +314,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             raise self.refuse(
                 InputError(
                     f"{target} {self.where()} takes functions, and thoplw does not know the shape of its result. "
-                    "execute=True runs it on real tensors; if it has no price then, give it one with custom_ops."
+                    "execute=True runs it on real tensors; if it has no price then, give it one with custom_ops"
                 )
             )
         return self.thaw(shaped)

@@ -90,6 +90,6 @@ def _sum(output: Any) -> torch.Tensor:
     if not found:
         raise InputError(
             "nothing that the model returned requires a gradient, so there is no backward pass: are all parameters "
-            "frozen, or does the model detach its output? loss= takes a function of what it returns."
+            "frozen, or does the model detach its output? loss= takes a function of what it returns"
         )
     return reduce(add, (tensor.sum() for tensor in found))

@@ -77,7 +77,7 @@ class Decisions:
             raise run.refuse(
                 DataDependentError(
                     f"{func} {run.where()} needs the values of tensors of shape {given}, and this run computes only "
-                    "shapes. execute=True counts it on real tensors."
+                    "shapes. execute=True counts it on real tensors"
                 )
             )
         if statement:

@@ -43,7 +43,7 @@ def refuse_copies(classes: Iterable[type]) -> None:
             raise InputError(
                 f"a module is a {cls.__name__}, which exchanges its weights with other processes when it is first "
                 "called, and thoplw does not follow that in a run that computes only shapes. Profile the model before "
-                "replicate is applied, or count it on real tensors with execute=True."
+                "replicate is applied, or count it on real tensors with execute=True"
             )
 
 
@@ -62,5 +62,5 @@ def refuse_split(what: str, classes: Iterable[type]) -> None:
             raise InputError(
                 f"{what} is a {cls.__name__}, which is split over processes, and a part of a model does not tell what "
                 "the model costs. Profile the model before parallelize_module, distribute_tensor, fully_shard or FSDP "
-                "is applied; its weights may be on the meta device (with torch.device('meta'): ...)."
+                "is applied; its weights may be on the meta device (with torch.device('meta'): ...)"
             )

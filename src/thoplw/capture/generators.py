@@ -22,19 +22,19 @@ def exhaust(output: Any) -> None:
     if isinstance(output, Coroutine):
         output.close()
         raise InputError(
-            "the forward is asynchronous (async def), and a run does not await it: give a module with a plain forward."
+            "the forward is asynchronous (async def), and a run does not await it: give a module with a plain forward"
         )
     if isinstance(output, AsyncIterator):
         raise InputError(
             "the forward is an asynchronous generator (async def with yield), and a run does not await it: give a "
-            "module with a plain forward."
+            "module with a plain forward"
         )
     for each in _inside(output):
         exhaust(each)
     if isinstance(output, Iterator) and next(output, output) is not output:
         raise InputError(
             f"the forward returns a generator that has more than {_MOST_ITEMS:,} items: profile a module that takes as "
-            "many from it as you need."
+            "many from it as you need"
         )
 
 

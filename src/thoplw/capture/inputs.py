@@ -62,7 +62,7 @@ def arguments(
         if not all(isinstance(name, str) for name in tensor):
             raise InputError(
                 f"a dict gives keyword inputs, by name; its keys here are {list(tensor)!r}. "
-                "For a dict as the one positional input, pass a tuple: (inputs,)."
+                "For a dict as the one positional input, pass a tuple: (inputs,)"
             )
         return (), dict(tensor)
     if isinstance(tensor, (tuple, list)):
@@ -71,7 +71,7 @@ def arguments(
         if isinstance(tensor, list) and forward is not None and takes_list(forward, len(tensor)):
             return (tensor,), {}
         return tuple(tensor), {}
-    raise InputError(f"no input to run the model on: got {shortened(tensor)}{_instead(tensor)}; give {FORMS}.")
+    raise InputError(f"no input to run the model on: got {shortened(tensor)}{_instead(tensor)}; give {FORMS}")
 
 
 def _instead(given: Any) -> str:

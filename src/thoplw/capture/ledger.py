@@ -342,7 +342,7 @@ def bytes_of(spec: TensorSpec) -> int:
     if not spec.strides and spec.shape:
         raise InputError(
             f"the memory of a sparse tensor of shape {spec.shape} depends on values, so the memory of this model is "
-            "not known without a real run."
+            "not known without a real run"
         )
     reach = 1 + sum((size - 1) * stride for size, stride in zip(spec.shape, spec.strides, strict=True))
     return reach * spec.itemsize

@@ -50,7 +50,7 @@ def ask(
     if target_of(func).startswith("c10d."):
         raise InputError(
             f"{func} {where()} exchanges tensors with other processes, and thoplw does not follow that in a run that "
-            "computes only shapes. execute=True counts it on real tensors."
+            "computes only shapes. execute=True counts it on real tensors"
         )
     meta_args, meta_kwargs = _on_meta(func, args, kwargs)
     try:
@@ -63,7 +63,7 @@ def ask(
                 raise
             raise InputError(
                 f"{func} {where()} has no meta kernel, so that only running it tells the shape of its output. "
-                "execute=True counts it on real tensors."
+                "execute=True counts it on real tensors"
             ) from error
         if target_of(func).partition(".")[0] not in _LIBRARIES_OF_TORCH:
             raise InputError(
@@ -113,7 +113,7 @@ def _on_values(
         raise DataDependentError(
             f"{func} {where()} returns a shape that depends on the values of its arguments, of shape {shapes}, and "
             "this run computes only shapes. Give the size where the operator takes one, as num_classes of one_hot, or "
-            "count it on real tensors with execute=True."
+            "count it on real tensors with execute=True"
         )
     return output
 
@@ -156,5 +156,5 @@ def _check_size(func: Any, output: torch.Tensor, given: torch.Tensor, where: Cal
     if output.shape != given.shape:
         raise InputError(
             f"{func} {where()} changes the shape of a tensor from {tuple(given.shape)} to {tuple(output.shape)}, and "
-            "a run that computes only shapes cannot follow that. execute=True counts it on real tensors."
+            "a run that computes only shapes cannot follow that. execute=True counts it on real tensors"
         )

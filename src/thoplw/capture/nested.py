@@ -104,7 +104,7 @@ def _of(run: Run, parts: list[torch.Tensor]) -> AbstractNested:
     try:
         tensor: AbstractNested = make_nested_wrapper(AbstractNested, parts[0])
     except TypeError as error:
-        raise InputError(f"nested tensors are counted with torch 2.2 or newer, and this is torch {VERSION}.") from error
+        raise InputError(f"nested tensors are counted with torch 2.2 or newer, and this is torch {VERSION}") from error
     tensor.parts = parts
     tensor.spec = run.specs.of_parts(torch.tensor([tuple(part.shape[1:]) for part in parts]), parts[0].dtype)
     tensor.token = id(tensor.spec)

@@ -26,7 +26,7 @@ def refuse_traced(modules: Iterable[torch.nn.Module]) -> None:
         raise InputError(
             f"the model was made by torch.jit.trace, and torch {VERSION} crashes when such a model runs on tensors "
             "without values: profile the model that was traced, or freeze the traced one with torch.jit.freeze; "
-            "execute=True counts it as it is, and torch 2.1 or newer needs none of this."
+            "execute=True counts it as it is, and torch 2.1 or newer needs none of this"
         )
 
 
@@ -47,7 +47,7 @@ def constants_of(module: Any, path: str) -> dict[str, torch.Tensor]:
             raise InputError(
                 f"{f'module {path!r}' if path else 'the model'} was optimised by torch.jit.optimize_for_inference, "
                 f"and runs {node.kind()}, which no dispatch mode of PyTorch sees: profile it before that, or frozen by "
-                "torch.jit.freeze alone."
+                "torch.jit.freeze alone"
             )
         if node.kind() == "prim::Constant" and node.output().type().kind() == "TensorType":
             value = node.t("value") if node.hasAttribute("value") else None

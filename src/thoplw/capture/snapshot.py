@@ -524,6 +524,5 @@ _ROLES: dict[type, _Role] = {
     logging.Logger: Snapshot._logger,
     threading.local: Snapshot._object,
     types.MappingProxyType: Snapshot._mapping,
-    torch.optim.Optimizer: Snapshot._object,
     torch.Generator: Snapshot._generator,
 }

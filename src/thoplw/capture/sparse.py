@@ -76,7 +76,7 @@ def _writes_to_own(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str,
         raise run.refuse(
             DataDependentError(
                 f"{func} {run.where()} writes a sparse tensor to one of the model's own, and a run that computes only "
-                "shapes cannot follow that. execute=True counts it on real tensors."
+                "shapes cannot follow that. execute=True counts it on real tensors"
             )
         )
     return False
@@ -89,14 +89,14 @@ def _check(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         raise run.refuse(
             DataDependentError(
                 f"{func} {run.where()} needs the values of indices, or of a mask, for a sparse tensor, and this run "
-                "computes only shapes. execute=True counts it on real tensors."
+                "computes only shapes. execute=True counts it on real tensors"
             )
         )
     if sum(tensor.numel() for tensor in unknown) > REAL_LIMIT:
         raise run.refuse(
             InputError(
                 f"{func} {run.where()} takes sparse and dense tensors, and thoplw has no shape rule for it. "
-                "execute=True counts it on real tensors."
+                "execute=True counts it on real tensors"
             )
         )
 

@@ -45,5 +45,5 @@ def named(name: TorchName) -> Any:
         return None
     raise InputError(
         f"an operator that was given the {name.kind} {name.name!r} cannot be taken apart, because its record has only "
-        "the name. custom_ops can price the operator as a whole."
+        "the name. custom_ops can price the operator as a whole"
     )

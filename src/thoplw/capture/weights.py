@@ -263,7 +263,7 @@ def _check(paths: Sequence[str], registries: Sequence[Mapping[str, torch.Tensor 
             if torch.nn.parameter.is_lazy(tensor):
                 raise InputError(
                     f"{what} is lazy, and has no shape before the first forward: run the model once on an input, then "
-                    "profile it."
+                    "profile it"
                 )
 
 

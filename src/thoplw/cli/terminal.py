@@ -59,7 +59,7 @@ _OPTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"^(unknown parameter or module|no parameter has a name like)\b", r"--freeze: \1"),
     (r"\bhas no switch for checkpointing\b", "has no switch for --checkpoint"),
     (r"\btokens takes (\d+): ask for fewer\b", r"tokens takes \1: give less for --prompt or --new"),
-    (r"^(unknown .*(device|model) '.*) is similar\.$", r"\1 is similar: thoplw \2s lists them."),
+    (r"^(unknown .*(device|model) '.*) is similar$", r"\1 is similar: thoplw \2s lists them"),
     (r"\bown=False\b", "--cumulative"),
     (r"\bcolumns=\[([^]]*)\]", lambda found: f"--columns {found[1].replace(chr(39), '').replace(', ', ',')}".strip()),
     (r"\bgive prefill= and step=, functions", "in Python, thoplw.profile_generation takes functions"),

@@ -86,7 +86,7 @@ class Expression:
             asked = ", ".join(f"{name}={size}" for name, size in zip(self.variables, point, strict=True))
             raise InputError(
                 f"the formula of {self.name} is not known to hold for {asked}: it holds for {self.where()}. Make one "
-                "with ranges that include it."
+                "with ranges that include it"
             )
         return int(piece.polynomial(point))
 

@@ -21,7 +21,7 @@ from thoplw.record import Kind, Lifetimes, Phase, Storage, Trace
 from thoplw.render import render
 from thoplw.render.table import Table
 from thoplw.render.timeline import Timeline, timeline_page
-from thoplw.render.units import clever_format
+from thoplw.render.units import clever_format, share
 from thoplw.render.words import named
 
 #: Kernels that take memory of their own while they run. Records do not tell how much.
@@ -283,8 +283,8 @@ class Memory:
         written = _WRITTEN[fmt]
         return Table(
             columns=(what, "Bytes", "Share"),
-            rows=tuple((name, written(size), _share(size, total)) for name, size in rows),
-            footer=("Total", written(total), _share(total, total)),
+            rows=tuple((name, written(size), share(size, total)) for name, size in rows),
+            footer=("Total", written(total), share(total, total)),
             values={"Bytes": (*(size for _, size in rows), total)},
         )
 
@@ -359,10 +359,6 @@ class Memory:
     @cached_property
     def _chains(self) -> dict[int, tuple[int, ...]]:
         return {}
-
-
-def _share(size: int, total: int) -> str:
-    return f"{100 * size / total if total else 0:.2f} %"
 
 
 def _by(sizes: Iterable[tuple[str, int]]) -> dict[str, int]:

@@ -20,6 +20,7 @@ from thoplw.formulas.common import Formula, Table, contraction, product
 from thoplw.formulas.convolution import SAMPLE_FLOPS
 from thoplw.formulas.detection import sampling
 from thoplw.formulas.matmul import stored
+from thoplw.formulas.pointwise import bags
 from thoplw.record import ZERO, Call, TensorSpec, Work
 
 # -- contractions ------------------------------------------------------------------------------------------------------
@@ -302,11 +303,6 @@ def adaptive_averages(call: Call) -> Work:
     """``g x``: windows share the input among them; an addition per element, and a division per window."""
     gradient, x = call.args[:2]
     return Work(flops=max(gradient.numel, x.numel) + gradient.numel)
-
-
-def bags(call: Call) -> Work:
-    """``g [bags, D]``, ``indices``: an addition for each row that was looked up."""
-    return Work(flops=call.args[1].numel * call.args[0].shape[-1])
 
 
 def bag_weights(call: Call) -> Work:

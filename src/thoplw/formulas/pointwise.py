@@ -99,7 +99,7 @@ def likelihood(call: Call) -> Work:
 
 
 def bags(call: Call) -> Work:
-    """``[V, D] [indices] [bags] -> [bags, D]``: an addition for each row that is looked up."""
+    """``[V, D] [indices] [bags] -> [bags, D]``, and back: an addition for each row that is looked up."""
     return Work(flops=call.args[1].numel * call.args[0].shape[-1])
 
 

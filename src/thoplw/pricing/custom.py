@@ -42,7 +42,7 @@ class CustomOps:
         self._calls: list[tuple[int, Module, tuple[Any, ...], Any]] = []
         self._used: set[str] = set()
         if not isinstance(functions, (Mapping, type(None))):
-            raise CustomOpError(f"custom_ops takes {_FORMS}, not a {type(functions).__name__}.")
+            raise CustomOpError(f"custom_ops takes {_FORMS}, not a {type(functions).__name__}")
         for key, function in (functions or {}).items():
             if is_module_class(key):
                 _check_arity(key.__name__, function, "module", "inputs", "output")
@@ -52,7 +52,7 @@ class CustomOps:
                 _check_arity(name, function, "call")
                 self.operators[name] = self._price(name, function)
             else:
-                raise CustomOpError(f"custom_ops takes {_FORMS}; the key {key!r} is neither.{_hint(key)}")
+                raise CustomOpError(f"custom_ops takes {_FORMS}; the key {key!r} is neither{_hint(key)}")
 
         self.flows = CONTROL_FLOW.intersection(self.operators)
 
@@ -121,20 +121,20 @@ def _hint(key: Any) -> str:
     """What may have been meant by a key that is none."""
     if isinstance(key, str):
         if key.isidentifier():
-            return f" Are these inputs by name? thoplw.Inputs(x, {key}=...) takes them."
-        return ' An operator goes by "aten.addmm" or "mylib::decay"; a module by its class.'
+            return f". Are these inputs by name? thoplw.Inputs(x, {key}=...) takes them"
+        return '. An operator goes by "aten.addmm" or "mylib::decay"; a module by its class'
     if MODULE in class_names(type(key)):
-        return f" Give its class, {type(key).__name__}: it prices all modules of the class."
+        return f". Give its class, {type(key).__name__}: it prices all modules of the class"
     if callable(key):
         name = getattr(key, "__name__", "addmm")
-        return f" A function calls operators, such as torch.ops.aten.{name} or torch.ops.higher_order.{name}."
+        return f". A function calls operators, such as torch.ops.aten.{name} or torch.ops.higher_order.{name}"
     return ""
 
 
 def _check_arity(name: str, function: Callable[..., Any], *arguments: str) -> None:
     wanted = f"f({', '.join(arguments)}) -> cost"
     if not callable(function):
-        raise CustomOpError(f"custom_ops: {name} is given {function!r}, not a function {wanted}.")
+        raise CustomOpError(f"custom_ops: {name} is given {function!r}, not a function {wanted}")
     try:
         signature = inspect.signature(function)
     except ValueError:  # some functions written in C do not tell
@@ -143,7 +143,7 @@ def _check_arity(name: str, function: Callable[..., Any], *arguments: str) -> No
         signature.bind(*arguments)
     except TypeError:
         raise CustomOpError(
-            f"custom_ops: {_name(function)}{signature}, which prices {name}, cannot be called as {wanted}."
+            f"custom_ops: {_name(function)}{signature}, which prices {name}, cannot be called as {wanted}"
         ) from None
 
 

@@ -89,7 +89,7 @@ class TensorSpec:
         except KeyError:
             raise InputError(
                 f"a tensor of shape {self.shape} has dtype {self.dtype!r}, whose size in bytes thoplw does not know: "
-                "please report it; until then, add it to ITEM_SIZES in thoplw/record/spec.py."
+                "please report it; until then, add it to ITEM_SIZES in thoplw/record/spec.py"
             ) from None
 
 

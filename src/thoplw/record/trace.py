@@ -179,7 +179,7 @@ class Trace:
             raise InputError(
                 f"the record of {self.modules[0].class_name} lacks the parts of composite operators, which have no "
                 "price of their own in some conventions: price trace.completed(thoplw.capture.expand), or give "
-                "expand=thoplw.capture.expand."
+                "expand=thoplw.capture.expand"
             )
         return _recorded
 

@@ -47,14 +47,14 @@ def as_work(price: object, what: str, unit: str = "MAC") -> Work:
     """
     if isinstance(price, Work):
         if price.macs < 0 or price.flops < 0:
-            raise CustomOpError(f"{what} returned {price!r}; a cost is zero or more.")
+            raise CustomOpError(f"{what} returned {price!r}; a cost is zero or more")
         return price
     if (isinstance(price, float) and price.is_integer()) or (isinstance(price, Fraction) and price.denominator == 1):
         price = int(price)
     if isinstance(price, bool) or not isinstance(price, Integral):
-        raise CustomOpError(f"{what} returned {price!r}; return a whole number of {unit}s, or thoplw.Work.")
+        raise CustomOpError(f"{what} returned {price!r}; return a whole number of {unit}s, or thoplw.Work")
     if price < 0:
-        raise CustomOpError(f"{what} returned {price!r}; a cost is zero or more.")
+        raise CustomOpError(f"{what} returned {price!r}; a cost is zero or more")
     if unit == "FLOP":
         return Work(flops=int(price))
     return Work(macs=int(price), flops=2 * int(price))

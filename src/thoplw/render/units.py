@@ -45,6 +45,11 @@ def quantity(value: float, unit: str, fmt: str = "%.2f") -> str:
     return f"{number} {prefix}{unit}"
 
 
+def share(value: int, total: int) -> str:
+    """A number as a part of a total: ``12.34 %``."""
+    return f"{100 * value / total if total else 0:.2f} %"
+
+
 def _with_unit(value: float, fmt: str) -> str:
     if abs(value) < 1000 and value == int(value):
         return re.sub(r"(\.\d+)?[a-zA-Z]$", "d", fmt) % value

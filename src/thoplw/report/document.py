@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
@@ -32,7 +32,7 @@ def schema() -> dict[str, Any]:
         for node in (layer, totals) if figure.has_total else (layer,):
             if figure.name not in node["properties"]:
                 node["properties"][figure.name] = {"$ref": f"#/$defs/{figure.name}"}
-                if not figure.optional:
+                if not figure.may_lack:
                     node["required"].append(figure.name)
     return base
 
@@ -41,10 +41,6 @@ def _schema_of(figure: Figure) -> dict[str, Any]:
     number = {"$ref": "#/$defs/figure"}
     values = {"type": "object", "additionalProperties": number} if figure.parts else number
     return {"description": figure.description, **values}
-
-
-#: Figures that a document may lack.
-_OPTIONAL = tuple(figure.name for figure in shown_in("document") if figure.optional)
 
 
 def _figures() -> tuple[Figure, ...]:
@@ -89,11 +85,7 @@ def to_layer(row: Row) -> dict[str, Any]:
 
 
 def _figures_of(row: Row) -> list[Figure]:
-    return [
-        figure
-        for figure in _figures()
-        if not figure.optional or (figure.name in row.figures if figure.lacking else figure.value(row))
-    ]
+    return [figure for figure in _figures() if figure.known(row) is not None]
 
 
 def _plain(value: Value) -> int | dict[str, int]:
@@ -155,7 +147,8 @@ def from_document(document: Mapping[str, Any]) -> Profile:
     layers = _list(fields["layers"], "layers")
     if not layers:
         raise InputError("layers is empty: its first entry must be the model itself")
-    modules = tuple(_row(each, f"layers[{index}]") for index, each in enumerate(layers))
+    held = _held(layers)
+    modules = tuple(_row(each, f"layers[{index}]", held) for index, each in enumerate(layers))
     _check_depths(modules)
     for index, row in enumerate(modules):
         _check_row(row, f"layers[{index}]")
@@ -181,7 +174,7 @@ def from_document(document: Mapping[str, Any]) -> Profile:
         ),
         batch=batch_of(*shapes),
     )
-    _check_totals(profile, fields["totals"])
+    _check_totals(profile, fields["totals"], held)
     return profile
 
 
@@ -194,10 +187,15 @@ _KEYS = (
 _RARE = ("unused", "unread")
 
 
-def _row(value: Any, where: str) -> Row:
-    names = [figure.name for figure in _figures() if not figure.optional]
-    required = ["name", "class", "depth", "inputs", "outputs", *names, "operators"]
-    fields = _fields(value, where, required=required, optional=("other_calls", *_OPTIONAL))
+def _held(layers: Iterable[Any]) -> list[Figure]:
+    """The figures that a document has: those that every document has, and those of one of its layers."""
+    found = {key for each in layers if isinstance(each, Mapping) for key in each}
+    return [figure for figure in _figures() if not figure.may_lack or figure.name in found]
+
+
+def _row(value: Any, where: str, held: Sequence[Figure]) -> Row:
+    required = ["name", "class", "depth", "inputs", "outputs", *(figure.name for figure in held), "operators"]
+    fields = _fields(value, where, required=required, optional=("other_calls",))
     return Row(
         name=_text(fields["name"], f"{where}.name"),
         cls=_text(fields["class"], f"{where}.class"),
@@ -208,11 +206,7 @@ def _row(value: Any, where: str) -> Row:
             _other_call(each, f"{where}.other_calls[{index}]")
             for index, each in enumerate(_list(fields.get("other_calls", []), f"{where}.other_calls"))
         ),
-        figures={
-            figure.name: _value(figure, fields, where)
-            for figure in _figures()
-            if figure.name in fields or not (figure.on_device or figure.lacking)
-        },
+        figures={figure.name: _value(figure, fields, where) for figure in held},
         operators=_map(fields["operators"], f"{where}.operators", _number),
     )
 
@@ -223,8 +217,6 @@ def _other_call(value: Any, where: str) -> tuple[tuple[Shape, ...], tuple[Shape,
 
 
 def _value(figure: Figure, fields: Mapping[str, Any], where: str) -> Value:
-    if figure.optional and figure.name not in fields:
-        return {} if figure.parts else 0
     value, place = fields[figure.name], f"{where}.{figure.name}"
     return _map(value, place, _number) if figure.parts else _number(value, place)
 
@@ -273,10 +265,9 @@ def _check_shapes(model: Row, shapes: tuple[tuple[Shape, ...], tuple[Shape, ...]
             raise InputError(f"{name} are {_lists(said)}, and layers[0].{name} are {_lists(found)}")
 
 
-def _check_totals(profile: Profile, value: Any) -> None:
-    adding = [figure for figure in _figures() if figure.has_total]
-    required = [figure.name for figure in adding if not figure.optional]
-    fields = _fields(value, "totals", required=required, optional=_OPTIONAL)
+def _check_totals(profile: Profile, value: Any, held: Sequence[Figure]) -> None:
+    adding = [figure for figure in held if figure.has_total]
+    fields = _fields(value, "totals", required=[figure.name for figure in adding])
     for figure in adding:
         said = _value(figure, fields, "totals")
         rows = profile.modules if figure.adds_up else profile.modules[:1]

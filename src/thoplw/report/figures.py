@@ -10,6 +10,7 @@ budget, survey, the HTML page, flame graphs and the help of the command line all
         unit="tensor",
         description="How many tensors hold the parameters.",
         of=lambda charge: len(charge.weights),
+        places=frozenset({"table", "document"}),
     )
 """
 
@@ -20,11 +21,12 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from thoplw.errors import InputError
 from thoplw.estimate.roofline import Times
 from thoplw.record import Weight, Work
-from thoplw.render.units import aligned
+from thoplw.render.units import aligned, share
 from thoplw.traffic.usage import Active
 
 if TYPE_CHECKING:
@@ -37,7 +39,10 @@ Value = int | Mapping[str, int]
 #: How a figure is written, given the figure and the total of the model.
 Formatter = Callable[[int, int], str]
 
-#: The places that show a figure: columns of tables; JSON and data frames; the comparison of two profiles; limits;
+#: What a run must have been told for a figure to be known: a device, to watch the memory, to train.
+Need = Literal["device", "memory", "training"]
+
+#: The places that can show a figure: columns of tables; JSON and data frames; the comparison of two profiles; limits;
 #: rows of a survey; the totals and the chart of the HTML page; flame graphs.
 PLACES = frozenset({"table", "document", "diff", "budget", "survey", "totals", "page", "flame"})
 
@@ -105,16 +110,16 @@ class Figure:
         shows: name of the other figure, for one that only shows its values in another way (share shows macs).
         over: names of two figures, for one that is the first divided by the second.
         parts: what tells its parts apart, such as ``dtype``; empty where it is one number.
-        optional: whether reports may lack it: documents then leave it out.
-        lacking: for a figure of memory, which needs a second run, what to do if a report lacks it.
-        on_device: whether it is of a device, so that reports lack it that name none.
+        needs: what a run must have been told for it to be known; reports on other runs lack it.
+        optional: whether reports may lack it for another reason, such as documents that were saved before it existed.
+        lacking: what to do if a report lacks it.
         adds_up: whether the figure of a module that holds others is the sum of its own and theirs, and the model has
             a total. A figure that does not add up is the module's own, also in sums.
         inclusive: whether a module's own figure, which does not add up, is of all modules inside too, so that the
             model's is the total.
         highest: whether that of several modules together is the highest of them.
         formatter: how it is written, if not as the format asks.
-        places: where it is shown.
+        places: where it is shown, out of :data:`PLACES`.
     """
 
     name: str
@@ -127,36 +132,72 @@ class Figure:
     shows: str = ""
     over: tuple[str, str] | None = None
     parts: str = ""
+    needs: frozenset[Need] = frozenset()
     optional: bool = False
-    lacking: str = ""
-    on_device: bool = False
+    lacking: str = "profile the model again"
     adds_up: bool = True
     inclusive: bool = False
     highest: bool = False
     formatter: Formatter | None = None
-    places: frozenset[str] = PLACES
+    places: frozenset[str]
 
     @property
     def has_total(self) -> bool:
         """Whether the model as a whole has it."""
         return self.adds_up or self.inclusive
 
-    def value(self, row: Row) -> Value:
-        """The figure of a row."""
+    @property
+    def on_device(self) -> bool:
+        """Whether reports lack it that name no device."""
+        return "device" in self.needs
+
+    @property
+    def may_lack(self) -> bool:
+        """Whether there are reports that lack it; documents then leave it out."""
+        return self.optional or bool(self.needs)
+
+    def known(self, row: Row) -> Value | None:
+        """The figure of a row, or None if its report lacks it."""
         try:
             return row.figures[self.shows or self.name]
         except KeyError:
-            if self.optional:
-                return {} if self.parts else 0
+            if self.may_lack:
+                return None
             raise
 
-    def is_lacking(self, total: Row) -> bool:
-        """Whether a report does not know it, whose model as a whole is ``total``."""
-        return bool(self.lacking) and not self.number(total)
+    def value(self, row: Row) -> Value:
+        """The figure of a row.
+
+        Raises:
+            InputError: the report lacks it.
+        """
+        found = self.known(row)
+        if found is None:
+            raise InputError(f"this report has no {self.words}: {self.lacking}")
+        return found
+
+    def parts_of(self, row: Row) -> Mapping[str, int]:
+        """The parts of the figure of a row; none if its report lacks it."""
+        found = self.known(row) or {}
+        assert isinstance(found, Mapping)  # its callers know that it has parts
+        return found
+
+    def is_lacking(self, row: Row) -> bool:
+        """Whether the report of a row lacks it, or a figure that it follows from."""
+        return any(FIGURES[name].known(row) is None for name in self.over or (self.shows or self.name,))
 
     def number(self, row: Row) -> int:
-        """The figure of a row as one number: the sum of its parts."""
+        """The figure of a row as one number: the sum of its parts.
+
+        Raises:
+            InputError: the report lacks it.
+        """
         return number(self.value(row))
+
+    @property
+    def words(self) -> str:
+        """Its label within a sentence."""
+        return (self.label or self.heading or self.name).lower()
 
     def ratio(self, row: Row) -> float:
         """The figure of a row that is one figure divided by another; 0 where the latter is."""
@@ -191,17 +232,12 @@ def total(values: Iterable[Value]) -> Value:
 
 def need_memory(names: Iterable[str]) -> bool:
     """Whether one of some figures is known only after a second run, which watches the memory."""
-    return any(FIGURES[name].lacking for name in names if name in FIGURES)
+    return any("memory" in FIGURES[name].needs for name in names if name in FIGURES)
 
 
 def shown_in(place: str) -> tuple[Figure, ...]:
     """The figures that a place shows, in the order of the registry."""
     return tuple(figure for figure in FIGURES.values() if place in figure.places)
-
-
-def share(value: int, total: int) -> str:
-    """A figure as a part of the total: ``12.34 %``."""
-    return f"{100 * value / total if total else 0:.2f} %"
 
 
 def _raw(value: int, total: int) -> str:
@@ -263,7 +299,7 @@ class Figures(dict[str, Value]):
         found: dict[str, Value] = {}
         for name, figure in FIGURES.items():
             if name in self or figure.late:
-                with suppress(KeyError):  # it is of a device, and there is none
+                with suppress(KeyError):  # the report names no device, and the figure needs one
                     found[name] = self[name]
         return found
 
@@ -316,6 +352,7 @@ FIGURES: dict[str, Figure] = {
             name="macs",
             description="The convention's figure, in its unit.",
             of=lambda charge: charge.cost,
+            places=PLACES,
         ),
         Figure(
             name="flops",
@@ -333,6 +370,7 @@ FIGURES: dict[str, Figure] = {
             unit="parameter",
             description="Parameters that the convention counts; one that several modules share is in the first.",
             of=lambda charge: sum(weight.spec.numel for weight in charge.weights),
+            places=PLACES,
         ),
         Figure(
             name="trainable",
@@ -414,8 +452,8 @@ FIGURES: dict[str, Figure] = {
             of=lambda charge: _timed(charge).units._asdict(),
             late=True,
             parts="unit",
-            optional=True,
-            on_device=True,
+            needs=frozenset({"device"}),
+            lacking="name a device with layers.on('h100-sxm')",
             adds_up=False,
             inclusive=True,
             formatter=in_seconds,
@@ -429,8 +467,8 @@ FIGURES: dict[str, Figure] = {
             description="How long it takes on the device at least, with all inside.",
             of=lambda charge: _timed(charge).floor,
             late=True,
-            optional=True,
-            on_device=True,
+            needs=frozenset({"device"}),
+            lacking="name a device with layers.on('h100-sxm')",
             adds_up=False,
             inclusive=True,
             formatter=in_seconds,
@@ -445,8 +483,8 @@ FIGURES: dict[str, Figure] = {
             of=lambda charge: _timed(charge).phases or None,
             late=True,
             parts="phase",
-            optional=True,
-            on_device=True,
+            needs=frozenset({"device", "training"}),
+            lacking="name a device with thoplw.profile_training(...).on('h100-sxm')",
             adds_up=False,
             inclusive=True,
             formatter=in_seconds,
@@ -460,17 +498,18 @@ FIGURES: dict[str, Figure] = {
             description="How long its operators take on the device one after the other: an estimate, and no bound.",
             of=lambda charge: _timed(charge).eager,
             late=True,
-            optional=True,
-            on_device=True,
+            needs=frozenset({"device"}),
+            lacking="name a device with layers.on('h100-sxm')",
             formatter=in_seconds,
             places=frozenset({"table", "document"}),
         ),
         Figure(
             name="phases",
             description="Phase of a training step -> its part of the convention's figure.",
-            of=lambda charge: charge.phases,
+            of=lambda charge: charge.phases or None,
             parts="phase",
-            optional=True,
+            needs=frozenset({"training"}),
+            lacking="they are of a training step: thoplw.profile_training",
             places=frozenset({"table", "document", "totals"}),
         ),
         Figure(
@@ -490,7 +529,7 @@ FIGURES: dict[str, Figure] = {
             unit="byte",
             description="Bytes of the whole model at most while it runs, or a module in it.",
             of=lambda charge: charge.memory and charge.memory.peak,
-            optional=True,
+            needs=frozenset({"memory"}),
             lacking="pass memory=True to thoplw.profile or thoplw.profile_training",
             adds_up=False,
             inclusive=True,
@@ -503,8 +542,8 @@ FIGURES: dict[str, Figure] = {
             label="Saved for backward",
             unit="byte",
             description="Bytes that it makes and that are kept for the backward pass, at most at a time.",
-            of=lambda charge: charge.memory and charge.memory.saved,
-            optional=True,
+            of=lambda charge: charge.memory.saved if charge.memory and charge.phases else None,
+            needs=frozenset({"memory", "training"}),
             lacking="pass memory=True to thoplw.profile_training",
             places=frozenset({"table", "document", "totals"}),
         ),

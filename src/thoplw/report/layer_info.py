@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,10 @@ from thoplw.render.grid import hypertext
 from thoplw.render.plots import bars
 from thoplw.render.table import Table
 from thoplw.render.tree import drawing
+from thoplw.render.units import share
 from thoplw.report.attribution import Attribution
 from thoplw.report.document import Document, to_document, to_layer
-from thoplw.report.figures import FIGURES, share, shown_in
+from thoplw.report.figures import FIGURES, shown_in
 from thoplw.report.notes import notes
 from thoplw.report.profile import Profile
 from thoplw.report.rollup import cumulative
@@ -130,9 +131,7 @@ class LayerInfo:
     @property
     def active_params_without_embeddings(self) -> int:
         """The same without tables of which rows are only looked up."""
-        active = FIGURES["active"].value(self.profile.total)
-        assert isinstance(active, Mapping)  # it has parts
-        return active.get("computed", 0)
+        return FIGURES["active"].parts_of(self.profile.total).get("computed", 0)
 
     def on(self, device: str | Device, dtype: object = None) -> LayerInfo:
         """The same report with times on a device: columns ``bound``, ``floor`` and ``eager``.
@@ -454,5 +453,5 @@ def _record(row: Row, total: Row) -> dict[str, Any]:
     for figure in shown_in("document"):
         if figure.parts:
             parts = record.pop(figure.name, {})
-            record |= {f"{figure.name}_{part}": parts.get(part, 0) for part in figure.value(total)}  # type: ignore[union-attr] # it has parts
+            record |= {f"{figure.name}_{part}": parts.get(part, 0) for part in figure.parts_of(total)}
     return {**record, "operators": operators}

@@ -90,8 +90,7 @@ class Profile:
     @property
     def on_device(self) -> tuple[str, ...]:
         """What times are of, and the floors of phases: a line for each, or none."""
-        floors = FIGURES["phase_floors"].value(self.total) if self.about.device else {}
-        assert isinstance(floors, Mapping)  # it has parts
+        floors = FIGURES["phase_floors"].parts_of(self.total)
         return on_device(self.about.roof, floors, assumed=bool(self.gaps.assumptions or self.gaps.of_bytes))
 
     @property
@@ -140,13 +139,11 @@ class Profile:
     @property
     def has_phases(self) -> bool:
         """Whether this is of more than a forward."""
-        return bool(FIGURES["phases"].value(self.total))
+        return not FIGURES["phases"].is_lacking(self.total)
 
     def by_phase(self) -> dict[str, int]:
         """Phase -> its part of the total cost."""
-        phases = FIGURES["phases"].value(self.total)
-        assert isinstance(phases, Mapping)  # it has parts
-        return dict(phases) or {"forward": self.cost, "recomputation": 0, "backward": 0, "update": 0}
+        return dict(self.total.phases) or {"forward": self.cost, "recomputation": 0, "backward": 0, "update": 0}
 
     def outline(self) -> Outline:
         """The modules as a tree with figures, as pages and flame graphs take it."""
@@ -157,13 +154,15 @@ class Profile:
             del path[row.depth :]
             parents.append(path[-1] if path else -1)
             path.append(index)
-        shown = [figure for figure in FIGURES.values() if figure.places & {"page", "flame"}]
+        shown = [
+            figure
+            for figure in FIGURES.values()
+            if figure.places & {"page", "flame"} and not figure.is_lacking(self.total)
+        ]
         phases = [phase for phase, cost in self.by_phase().items() if cost] if self.has_phases else []
 
         def figures(row: Row) -> dict[str, int]:
-            parts = FIGURES["phases"].value(row)
-            assert isinstance(parts, Mapping)
-            return {figure.name: figure.number(row) for figure in shown} | {phase: parts[phase] for phase in phases}
+            return {each.name: each.number(row) for each in shown} | {phase: row.phases[phase] for phase in phases}
 
         return Outline(
             about=self.about.to_dict(),

@@ -109,9 +109,7 @@ class Row:
             InputError: the report is of no device.
         """
         self._seconds("floor")
-        phases = FIGURES["phase_floors"].value(self)
-        assert isinstance(phases, Mapping)  # it has parts
-        return {phase: picoseconds / PICO for phase, picoseconds in phases.items()}
+        return {phase: picoseconds / PICO for phase, picoseconds in FIGURES["phase_floors"].parts_of(self).items()}
 
     def _seconds(self, name: str) -> float:
         try:
@@ -123,16 +121,13 @@ class Row:
     @property
     def bound(self) -> str:
         """What takes longest there: ``matrix``, ``vector`` or ``memory``; empty if it does nothing."""
-        units = FIGURES["units"].value(self)
-        assert isinstance(units, Mapping)  # it has parts
+        units = FIGURES["units"].parts_of(self)
         return max(units, key=lambda unit: units[unit]) if any(units.values()) else ""
 
     @property
     def phases(self) -> Mapping[str, int]:
         """Phase of a training step -> its part of ``macs``; empty in a report on a forward alone."""
-        phases = FIGURES["phases"].value(self)
-        assert isinstance(phases, Mapping)  # it has parts
-        return phases
+        return FIGURES["phases"].parts_of(self)
 
     @property
     def calls(self) -> int:

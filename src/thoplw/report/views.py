@@ -108,7 +108,7 @@ class View:
         for what, name in (*(("column", name) for name in self.columns or ()), ("sort", self.sort)):
             if not profile.about.device and needs_device(name):
                 raise InputError(f"{what} {name!r} needs a device: layers.on('h100-sxm')")
-        if self.sort in FIGURES:
+        if self.sort in FIGURES and self.sort is not None:
             _refuse_lacking(f"sort={self.sort!r}", FIGURES[self.sort], profile)
         columns = [column for name in self.columns or usual for column in self._columns(name, profile)]
         figures = [column for column in columns if isinstance(column, _Figures)]
@@ -163,19 +163,16 @@ class View:
             return [_Words(heading, written, foot(size, size) if size else "")]
         if not figure.parts:
             return [_Figures(heading, figure.number, figure.number(model), cell, foot)]
-        whole = figure.value(model)
-        assert isinstance(whole, Mapping)  # it has parts
+        whole = figure.parts_of(model)
         return [
             _Figures(f"{heading} {part}".strip(), _part(name, part), size, cell, foot)
-            for part, size in (whole or ({} if figure.optional else {"": 0})).items()
+            for part, size in (whole or {"": 0}).items()
         ]
 
 
 def _refuse_lacking(where: str, figure: Figure, profile: Profile) -> None:
     if figure.is_lacking(profile.total):
-        raise InputError(f"{where}: this report has no {figure.label.lower()}: {figure.lacking}")
-    if figure.name == "phases" and not profile.has_phases:
-        raise InputError(f"{where}: this report has no phases, which are of a training step: thoplw.profile_training")
+        raise InputError(f"{where}: this report has no {figure.words}: {figure.lacking}")
 
 
 def total_line(profile: Profile) -> str:

@@ -76,7 +76,7 @@ def _check_size(name: str, settings: Mapping[str, Any]) -> None:
         elif _COUNTS_LAYERS.search(str(key)) and isinstance(value, int) and value > MOST_LAYERS:
             raise InputError(
                 f"the configuration in {name} has {key}={value:,}, and more than {MOST_LAYERS:,} layers are not built. "
-                "Layers that are alike cost alike: profile it with few, and multiply."
+                "Layers that are alike cost alike: profile it with few, and multiply"
             )
 
 
