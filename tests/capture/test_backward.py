@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from checks.releases import since
+from checks.releases import file_since
 from torch import nn
 
 import thoplw
@@ -12,6 +12,8 @@ from thoplw.capture.abstract import Specs
 from thoplw.capture.backward import MarkedScopes, Owners
 from thoplw.capture.torch_internals import number_of_node
 from thoplw.capture.weights import Weights
+
+file_since("2.4")
 
 
 def scopes_of(model: nn.Module) -> tuple[MarkedScopes, Weights]:
@@ -43,7 +45,6 @@ def test_every_node_has_the_module_that_ran_when_it_was_made() -> None:
     assert scopes.maker_of(number_of_node(before.grad_fn)) == 0  # it is older than the run
 
 
-@since("2.4")
 def test_what_was_computed_before_the_run_is_not_of_the_first_layer() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:

@@ -45,7 +45,7 @@ def test_what_is_no_input_is_refused(text: str, message: str) -> None:
 
 def test_variables_have_their_sizes() -> None:
     assert filled("x=B, 3,R,R:half", {"B": 2, "R": 8}) == parse("x=2,3,8,8:half")
-    with pytest.raises(UnknownNameError, match=r"unknown variable in B,3,r: 'r'\. Known: B, R"):
+    with pytest.raises(UnknownNameError, match=r"unknown variable in B,3,r: 'r'\. Did you mean 'R'"):
         filled("B,3,r", {"B": 2, "R": 8})
 
 

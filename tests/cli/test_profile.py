@@ -387,7 +387,10 @@ def test_errors_name_the_options_of_the_command_line(run: Run, write: Write) -> 
 
 def test_what_a_model_says_is_left_as_it_is(run: Run, write: Write) -> None:
     name = write("def build(): raise ValueError('depth=3 is odd\\x1b[31m\\a')")
-    assert run("profile", f"{name}:build").stderr == "error: ValueError: depth=3 is odd\\x1b[31m\\x07\n"
+    assert (
+        run("profile", f"{name}:build").stderr
+        == f"error: ValueError: depth=3 is odd\\x1b[31m\\x07; raised in {name}:build\n"
+    )
 
 
 def test_who_types_a_model_for_a_command_is_told(run: Run) -> None:
