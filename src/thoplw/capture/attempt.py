@@ -170,7 +170,7 @@ class Attempt:
             if run.refusals:
                 caught = run.refusals[0]
                 raise type(caught)(
-                    f"{caught} The forward caught this error and went another way than on real tensors."
+                    f"{caught}. The forward caught this error and went another way than on real tensors"
                 ) from caught
         _refuse_kept(names_of(left))
         if not self._options.execute:
@@ -282,18 +282,18 @@ class Attempt:
             return DataDependentError(
                 f"the code {self._run.where()} reads the memory of a tensor, as torch.tensor([x, y]) and "
                 "x.storage()[0] do, and this run computes only shapes: tensors have no memory. execute=True counts it "
-                "on real tensors."
+                "on real tensors"
             )
         if constructs_subclass(error):
             return InputError(
                 f"the code {self._run.where()} calls the constructor of a class of tensors, such as CausalBias of "
                 "torch.nn.attention.bias, and torch cannot do that while operators are recorded. Make the tensor "
-                "before the model runs, in __init__ say, or with tensor.as_subclass(cls)."
+                "before the model runs, in __init__ say, or with tensor.as_subclass(cls)"
             )
         if self._scopes.strangers and isinstance(error, DataDependentError):
             return InputError(
                 "a thread that existed before the run worked on its tensors, and thoplw cannot follow it. It follows "
-                "threads that the forward starts, and work that the forward gives to a ThreadPoolExecutor."
+                "threads that the forward starts, and work that the forward gives to a ThreadPoolExecutor"
             )
         return None
 
@@ -322,9 +322,9 @@ def _require_values(weights: Weights, given: Mapping[int, torch.Tensor]) -> None
     """Refuse weights and inputs on the meta device: a real run needs values."""
     name = weights.on_meta()
     if name is not None:
-        raise InputError(f"execute=True needs real weights, and {name!r} is on the meta device; leave execute out.")
+        raise InputError(f"execute=True needs real weights, and {name!r} is on the meta device; leave execute out")
     if any(tensor.is_meta for tensor in given.values()):
-        raise InputError("execute=True needs real inputs, and one is on the meta device; leave execute out.")
+        raise InputError("execute=True needs real inputs, and one is on the meta device; leave execute out")
 
 
 def _refuse_kept(places: list[str]) -> None:
@@ -333,7 +333,7 @@ def _refuse_kept(places: list[str]) -> None:
         raise InputError(
             f"the forward kept a tensor of this run in {', '.join(places[:3])}, and thoplw does not know what was "
             "there before: set it again before the model runs. thoplw restores the attributes of modules, and the "
-            "variables of the file that defines the class of the model."
+            "variables of the file that defines the class of the model"
         )
 
 
@@ -343,7 +343,7 @@ def _refuse_reshaped(weights: list[torch.Tensor]) -> None:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in weights[:5])
         raise InputError(
             f"the forward assigned .data of another shape or dtype to tensors of the model, of shape {shapes}, and a "
-            "run that computes only shapes cannot follow that. execute=True counts it on real tensors."
+            "run that computes only shapes cannot follow that. execute=True counts it on real tensors"
         )
 
 
