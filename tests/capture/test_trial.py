@@ -86,6 +86,9 @@ def test_what_kernels_refuse_is_refused(case: tuple[Callable[..., Any], tuple[An
 
 
 TAKEN: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    "expanded": (lambda x: F.cosine_similarity(x, x + 1), (torch.ones(3, 1).expand(3, 4),)),
+    "expanded matrix": (torch.linalg.inv_ex, (torch.eye(3).expand(2, 3, 3),)),
+    "windows": (lambda x: torch.cdist(x, x).logcumsumexp(0), (torch.arange(8.0).unfold(0, 4, 1),)),
     "factors of a matrix": (lambda x: torch.linalg.cholesky(x @ x.mT + torch.eye(7)), (S,)),
     "inverse": (lambda x: torch.linalg.inv(x @ x.mT + torch.eye(7)), (S,)),
     "solution": (lambda x: torch.linalg.solve(x @ x.mT + torch.eye(7), x), (S,)),

@@ -93,13 +93,20 @@ def refusal(
         if is_kept(tensor) and not single:
             return tensor
         shape = (1,) * tensor.dim() if single else tensor.shape
-        twin = torch.empty_strided(shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
+        strides = tensor.stride()
+        # An expanded tensor is made of one that is not, as torch does not write to elements that are one.
+        apart = [size if stride else 1 for size, stride in zip(shape, strides, strict=True)]
+        twin = torch.empty_strided(apart, strides, dtype=tensor.dtype, device="cpu")
         twin.fill_(_VALUES[tensor.dtype])
-        if "linalg" in target and twin.dim() > 1 and twin.stride(-1) and twin.stride(-2):
+        if "linalg" in target and twin.dim() > 1:
             twin.diagonal(0, -2, -1).add_(twin.shape[-1])  # a matrix that has an inverse
+        twin = twin.expand(shape)
         return twin
 
-    args, kwargs = map_tensors(args, stand_in), map_tensors(kwargs, stand_in)
+    try:
+        args, kwargs = map_tensors(args, stand_in), map_tensors(kwargs, stand_in)
+    except RuntimeError:  # windows that overlap, as of unfold: torch does not write to these
+        return None
     try:
         func(*args, **kwargs)
     except (_SINGULAR, Warning):  # a singular matrix, say; a warning, where these are errors
