@@ -38,6 +38,7 @@ from thoplw.capture.torch_internals import (
     constructs_subclass,
     copy_of_memory,
     current_node,
+    data_assignments,
     dispatch_modes,
     exchange,
     flex_attention_trained,
@@ -831,7 +832,7 @@ def test_flex_attention_is_not_refused_for_the_cpu() -> None:
 def test_assignments_of_data_are_noted() -> None:
     noted: list[Any] = []
     weight, x = nn.Parameter(torch.zeros(2)), torch.ones(2)
-    with torch_internals.data_assignments(lambda tensor, data: noted.append((tensor, data))):
+    with data_assignments(lambda tensor, data: noted.append((tensor, data))):
         weight.data = x
         assert weight.data.tolist() == [1, 1]
     weight.data = torch.zeros(2)

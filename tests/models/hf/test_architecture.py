@@ -64,7 +64,7 @@ def test_a_configuration_of_no_model() -> None:
 
 def test_transformers_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
-    with pytest.raises(MissingExtraError, match=r"transformers.*thoplw\[zoo\]"):
+    with pytest.raises(MissingExtraError, match="pip install transformers"):
         load("hf:llama")
 
 
