@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,10 +28,11 @@ class Net(torch.nn.Module):
 
 
 @pytest.fixture
-def net(tmp_path: Path) -> str:
+def net(tmp_path: Path) -> Iterator[str]:
     """A model in a file."""
     (tmp_path / "net.py").write_text(NET, encoding="utf-8")
-    return f"{tmp_path / 'net.py'}:Net"
+    yield f"{tmp_path / 'net.py'}:Net"
+    sys.modules.pop("net", None)  # other tests have files of that name
 
 
 def test_a_model_is_run_on_what_was_typed(net: str) -> None:
