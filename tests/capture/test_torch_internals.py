@@ -840,3 +840,14 @@ def test_assignments_of_data_are_noted() -> None:
     assert noted[0][0] is weight
     assert noted[0][1] is x
     assert "data" not in vars(torch.Tensor)
+
+
+def test_assignments_of_data_are_noted_again_after_a_run_inside_of_a_run() -> None:
+    noted: list[str] = []
+    weight = nn.Parameter(torch.zeros(2))
+    with data_assignments(lambda *_: noted.append("outer")):
+        with data_assignments(lambda *_: noted.append("inner")):
+            weight.data = torch.ones(2)
+        weight.data = torch.zeros(2)
+    assert noted == ["outer", "inner", "outer"]
+    assert "data" not in vars(torch.Tensor)

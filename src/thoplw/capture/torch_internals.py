@@ -260,7 +260,7 @@ def handed_out(watch: Callable[[torch.Tensor], None], belongs: Callable[[int], b
 def data_assignments(note: Callable[[torch.Tensor, torch.Tensor], None]) -> Iterator[None]:
     """Call ``note(tensor, data)`` after each ``tensor.data = data``, of which no operator tells. Since 2.0."""
     cls: Any = torch.Tensor
-    plain = cls.data
+    plain, is_own = cls.data, "data" in vars(cls)  # its own inside of another run
 
     def assign(tensor: torch.Tensor, data: torch.Tensor) -> None:
         plain.__set__(tensor, data)
@@ -270,7 +270,10 @@ def data_assignments(note: Callable[[torch.Tensor, torch.Tensor], None]) -> Iter
     try:
         yield
     finally:
-        del cls.data
+        if is_own:
+            cls.data = plain
+        else:
+            del cls.data
 
 
 _LATE_HOOKS = "_post_accumulate_grad_hooks"
