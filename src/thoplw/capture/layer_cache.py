@@ -105,7 +105,7 @@ class _Template(NamedTuple):
     rule: Callable[..., Any]
 
 
-class _Asked(NamedTuple):
+class _LayerCall(NamedTuple):
     """A call of a layer.
 
     Attributes:
@@ -184,7 +184,7 @@ class LayerCache:
             return call_as_usual(module, x)
         if answer is None:
             alike = (len(x.spec.shape), *reads, *map(bool, used))
-            asked = _Asked(key, alike, (x.spec, *map(self._weights.specs.get, used)))
+            asked = _LayerCall(key, alike, (x.spec, *map(self._weights.specs.get, used)))
             answer = self._derive(layer, asked)
             if answer is None:
                 return self._learn(module, index, layer, asked, x)
@@ -211,7 +211,7 @@ class LayerCache:
             or dispatch_modes() != self._modes
         )
 
-    def _derive(self, layer: _Layer, asked: _Asked) -> _Answer | None:
+    def _derive(self, layer: _Layer, asked: _LayerCall) -> _Answer | None:
         """Return what a call does that differs from one before in sizes alone; ``None`` if that is not known."""
         template = layer.templates.get(asked.alike)
         if template is None or any(spec is not None and spec.shape and not spec.strides for spec in asked.tensors):
@@ -223,18 +223,20 @@ class LayerCache:
         args = tuple(args)
         shaped = template.rule(*args, **like.kwargs)
         if shaped is SAME:
-            call = Call(target=like.target, overload=like.overload, args=args, kwargs=like.kwargs, output=args[0])
-            answer = _Answer((call,))
+            output = None
         elif type(shaped) is TensorSpec:
-            spec = self._run.specs.intern(shaped)
-            call = Call(target=like.target, overload=like.overload, args=args, kwargs=like.kwargs, output=spec)
-            answer = _Answer((call,), spec, wrapper_of(spec, self._run.device))
+            output = self._run.specs.intern(shaped)
         else:  # the rule does not know such shapes, or torch refuses them
             return None
-        layer.answers[asked.key] = answer
+        returned = args[0] if output is None else output
+        call = Call(target=like.target, overload=like.overload, args=args, kwargs=like.kwargs, output=returned)
+        answer = layer.answers[asked.key] = self._answer((call,), output)
         return answer
 
-    def _learn(self, module: nn.Module, index: int, layer: _Layer, asked: _Asked, x: AbstractTensor) -> Any:
+    def _answer(self, calls: tuple[Call, ...], output: TensorSpec | None) -> _Answer:
+        return _Answer(calls) if output is None else _Answer(calls, output, wrapper_of(output, self._run.device))
+
+    def _learn(self, module: nn.Module, index: int, layer: _Layer, asked: _LayerCall, x: AbstractTensor) -> Any:
         """Run a layer, and remember its record if another call can repeat it."""
         run, scopes = self._run, self._scopes
         before, assumed = len(run.steps), len(run.assumptions)
@@ -247,10 +249,7 @@ class LayerCache:
         alike = len(run.assumptions) == assumed and all(at == scope and run.memo.repeats(call) for call, at in steps)
         if plain and alike:
             calls = tuple([call for call, _ in steps])
-            if output is x:
-                layer.answers[asked.key] = _Answer(calls)
-            else:
-                layer.answers[asked.key] = _Answer(calls, output.spec, wrapper_of(output.spec, run.device))
+            layer.answers[asked.key] = self._answer(calls, None if output is x else output.spec)
             if len(calls) == 1 and not _looks_at_sizes(layer.cls, asked.tensors):
                 rule = run.memo.rule_alone(calls[0])
                 places = _places(calls[0], asked.tensors)
