@@ -112,7 +112,7 @@ class Attempt:
             _require_values(weights, self._given)
         else:
             refuse_traced(weights.modules)
-            refuse_copies({*map(type, weights.modules)})
+            refuse_copies(weights.classes)
         snapshot.add_modules(weights.modules, weights.tensors)
         read = len(snapshot.tensors)
         self._held = _held(options.step, weights, snapshot) if options.step is not None else []
@@ -250,7 +250,7 @@ class Attempt:
         stack.enter_context(handed_out(run.save, scopes.belongs))
         if isinstance(run, AbstractRun):
             stack.enter_context(boxes_cover_pictures(run))
-            stack.enter_context(types_told({*map(type, self._weights.modules)}))
+            stack.enter_context(types_told(self._weights.classes))
             if options.reuse_layers and self._asked is not None:
                 stack.enter_context(LayerCache(run, scopes, self._weights))
         stack.enter_context(self._made)

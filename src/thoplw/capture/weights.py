@@ -78,6 +78,11 @@ class Weights:
         self.indices: dict[int, int] = {}
         self._classes: dict[type, _Class] = {}
 
+    @property
+    def classes(self) -> Set[type]:
+        """The classes of the modules."""
+        return self._classes.keys()
+
     def add(self, model: torch.nn.Module, name: str = "", parent: int = -1) -> None:
         """Read a model, whose path is ``name``; skip modules that were read before.
 
