@@ -51,11 +51,16 @@ def _more_of_bags(place: int, args: tuple[Any, ...]) -> int:
     return 1 if place == 1 else int(place == 2 and len(args) > 7 and args[7])
 
 
+def elements_of_loss(x: torch.Tensor, target: torch.Tensor) -> int:
+    """Return how many elements a loss has before it is reduced."""
+    return prod(broadcast(x.shape, target.shape) or ())
+
+
 def _more_of_losses(reduction: int, place: int, args: tuple[Any, ...]) -> int:
     """A reduced loss keeps the memory of the loss of every element; ``reduction`` is the position of that argument."""
     if len(args) > reduction and not args[reduction]:
         return 0
-    return max(0, prod(broadcast(args[0].shape, args[1].shape) or ()) - 1)
+    return max(0, elements_of_loss(*args[:2]) - 1)
 
 
 def _more_of_folded(place: int, args: tuple[Any, ...]) -> int:

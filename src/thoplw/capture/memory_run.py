@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,13 +14,12 @@ from typing import Any
 import torch
 
 from thoplw.capture.abstract import AbstractTensor
-from thoplw.capture.ledger import Ledger
+from thoplw.capture.ledger import Ledger, elements_of_loss
 from thoplw.capture.nesting import tensors_in
 from thoplw.capture.operators import target_of
 from thoplw.capture.torch_internals import current_node, graph_task, is_held_once, number_of_node
 from thoplw.capture.training_run import TrainingRun
 from thoplw.record import Kind, Step
-from thoplw.shapes.layouts import broadcast
 
 #: The workspace of cuBLAS, in bytes. Each thread has one from its first matrix product on; backward passes run in a
 #: thread of their own. By default it is 2 buffers of 4,096 KiB and 8 of 16 KiB ("CUDA semantics: cuBLAS workspaces" in
@@ -50,7 +48,7 @@ def _of_embedding(gradient: torch.Tensor, indices: torch.Tensor, rows: int, padd
 
 def _of_loss(x: torch.Tensor, target: torch.Tensor, reduction: int = 1, *_: Any) -> int:
     """The loss of every element, which the kernel computes before it reduces it."""
-    return math.prod(broadcast(x.shape, target.shape) or ()) * x.element_size() if reduction else 0
+    return elements_of_loss(x, target) * x.element_size() if reduction else 0
 
 
 #: With at most this many indices, the gradient of an embedding is computed without sorting them.
