@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 import thoplw
 from thoplw import MissingExtraError
@@ -22,9 +20,6 @@ from thoplw.render.page.page import TIMES, rows
 from thoplw.report.document import from_document
 
 VENDOR = Path(thoplw.__file__).parent / "render" / "page" / "vendor"
-CHROMIUM = shutil.which("chromium")
-FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
-    --disable-component-update --disable-sync""".split()
 
 #: More than a browser's numbers hold exactly.
 HUGE = 2**60 + 1
@@ -90,18 +85,6 @@ SMALL = document(
     layer("body.1", macs=6700, params=90),
     layer("act", **{"class": "ReLU"}),
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI must have a chromium: apt-get install -y --no-install-recommends chromium")
-        pytest.skip("no chromium on the path")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from thoplw.render.timeline import Timeline, timeline_page
-
-CHROMIUM = shutil.which("chromium")
 
 #: The weight is there all the time; what ``relu`` made is gone before the third operator runs.
 TIMELINE = Timeline(
@@ -39,20 +32,6 @@ def test_it_has_the_data_and_no_markup_of_others() -> None:
     assert "<b>" not in page
     assert "&lt;something&gt;" in page
     assert not re.search(r"https?://(?!www\.w3\.org)", page)
-
-
-@pytest.fixture
-def browser() -> Iterator[object]:
-    if CHROMIUM is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI must have a chromium: apt-get install -y --no-install-recommends chromium")
-        pytest.skip("no chromium on the path")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 def test_moments_can_be_looked_into(browser: object, tmp_path: Path) -> None:
