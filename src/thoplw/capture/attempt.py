@@ -249,7 +249,7 @@ class Attempt:
             stack.enter_context(data_assignments(run.ledger.assign))
         stack.enter_context(handed_out(run.save, scopes.belongs))
         if isinstance(run, AbstractRun):
-            stack.enter_context(boxes_cover_pictures(run))
+            stack.enter_context(boxes_cover_pictures(run, scopes))
             stack.enter_context(types_told(self._weights.classes))
             if options.reuse_layers and self._asked is not None:
                 stack.enter_context(LayerCache(run, scopes, self._weights))
