@@ -154,12 +154,6 @@ class Known(NamedTuple):
 
 KNOWN = (
     Known(
-        "CrossMapLRN2d",
-        "InputError (abstract)",
-        "thoplw",
-        "the forward gives a tensor another size by `out=`, which an abstract run cannot follow, and says so",
-    ),
-    Known(
         "function index",
         "strides (abstract)",
         "torch's meta kernel",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from checks import storage_tracker
 from checks.releases import since
 from torch import nn
 
@@ -94,6 +96,73 @@ def test_what_fills_a_tensor_that_it_is_given_is_the_same_operator() -> None:
 
     for execute in (False, True):
         assert thoplw.profile(Fills(), (3, 4), convention="macs", execute=execute)[0] == 3 * 4 * 3
+
+
+def _filled(x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    torch.add(x, 1, out=out)
+    return out
+
+
+def _filled_again(x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    torch.add(x, 1, out=out).resize_(0)
+    torch.add(x[:1], 1, out=out)
+    return out
+
+
+#: What gives a tensor another size. Each returns rows of 4.
+RESIZES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "a new one": lambda x: _filled(x, torch.empty(0)),
+    "one made of another": lambda x: _filled(x, x.new_empty(0)),
+    "an abstract one": lambda x: _filled(x, (x * 2)[:0]),
+    "twice": lambda x: _filled_again(x, torch.empty(0)),
+    "like another": lambda x: torch.empty(0).resize_as_(x).copy_(x),
+    "larger": lambda x: (x * 2).resize_(9, 4),
+    "smaller": lambda x: (x * 2).resize_(1, 4),
+    "a product": lambda x: torch.matmul(x.T, x, out=torch.empty(0)),
+    "joined": lambda x: torch.cat([x, x], out=torch.empty(0)),
+    "two": lambda x: torch.topk(x, 2, 0, out=(torch.empty(0), torch.empty(0, dtype=torch.int64)))[0],
+}
+
+
+def _rows(resized: str, large: bool) -> tuple[nn.Module, torch.Tensor]:
+    class Resizes(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(RESIZES[resized](x))
+
+    return Resizes(4, 5), torch.ones(5000 if large else 3, 4)  # a small input is real in a run under autograd
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("resized", RESIZES)
+def test_what_gives_a_tensor_another_size_is_followed(resized: str, large: bool) -> None:
+    model, x = _rows(resized, large)
+    macs = thoplw.profile(model, x, convention="macs", execute=True, verbose=False)[0]
+    assert macs == thoplw.profile(model, x, convention="macs", verbose=False)[0]
+    _, _, layers = thoplw.profile(model, x, verbose=False, memory=True)
+    assert layers.memory.peaks == tuple(storage_tracker.inference(model, x).peaks)
+
+
+def test_several_outputs_are_the_tensors_that_were_given() -> None:
+    class Sorts(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            values, places = torch.empty(0), torch.empty(0, dtype=torch.int64)
+            torch.topk(x, 2, 0, out=(values, places))
+            return super().forward(values[places.clamp(0, 1)[:, 0]])
+
+    for execute in (False, True):
+        assert thoplw.profile(Sorts(4, 5), (3, 4), convention="macs", execute=execute)[0] == 2 * 4 * 5
+
+
+def test_a_buffer_that_gets_another_size_is_refused() -> None:
+    class Buffers(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(torch.add(x, 1, out=self.kept))
+
+    model = Buffers(4, 5)
+    model.register_buffer("kept", torch.empty(0, 4))
+    with pytest.raises(thoplw.InputError, match=r"aten.add.out .* a real tensor from \(0, 4\) to \(3, 4\).*execute="):
+        thoplw.profile(model, (3, 4))
+    assert model.kept.shape == (0, 4)
 
 
 def test_large_real_tensors_are_not_executed() -> None:

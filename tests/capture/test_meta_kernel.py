@@ -41,18 +41,6 @@ def test_shapes_that_change_in_place() -> None:
     assert thoplw.profile(InPlace(), (2, 3))[0] == 3 * 2 * 3
 
 
-def test_what_gives_a_tensor_another_size_is_refused() -> None:
-    class Grows(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            out = x.new_empty(0, 3)
-            torch.mm(x, x.T, out=out)
-            return out @ x
-
-    assert thoplw.profile(Grows(), (3, 4), convention="macs", execute=True)[0] == 2 * 3 * 4 * 3
-    with pytest.raises(thoplw.InputError, match=r"aten.mm.out .* \(0, 3\) to \(3, 3\).*execute=True"):
-        thoplw.profile(Grows(), (3, 4))
-
-
 @pytest.mark.parametrize("unbind", [pytest.param(False, marks=since("2.1", "other words before")), True])
 def test_what_a_kernel_refuses_is_refused_in_its_own_words(unbind: bool) -> None:
     class Refused(nn.Module):

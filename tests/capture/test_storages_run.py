@@ -45,6 +45,9 @@ VIEWS: dict[str, Callable[[Any], list[torch.Tensor]]] = {
     "looked up": lambda y: [y[:, [0, 2]], y[:, torch.tensor([1])]],
     "the same twice": lambda y: [*y.chunk(2, -1), *y.chunk(2, -1)],
     "empty": lambda y: [y[:0]],
+    "grown": lambda y: [y.resize_(4, 16, 12), y[:1]],
+    "grown from a view": lambda y: [y[:1], y.resize_(4, 16, 12)],
+    "filled": lambda y: [torch.add(y, 1, out=y.new_empty(0)), y],
 }
 
 

@@ -46,6 +46,9 @@ _WRITES_NO_VALUES = frozenset({"aten.detach_"})
 
 _ABSTRACT, _REAL, _STRIDELESS = 1, 2, 4
 
+#: The most elements that a real tensor may be resized to. Nothing is written to them, so they take no memory yet.
+_MOST_RESIZED = 2**28
+
 _INTS, _ABSTRACTS = {int}, {AbstractTensor}
 
 _TOKEN = attrgetter("token")
@@ -344,21 +347,27 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         named = self.freeze_named(kwargs) if kwargs else {}
         shaped = None if rule is None else rule(*seen, **named)
         if shaped is not None:
-            same: int | str | None = 0 if shaped is shapes.SAME else None
+            same: meta_kernel.Position = 0 if shaped is shapes.SAME else None
             returned = self._interned(shaped) if same is None else seen[0]
             call = Call(target=target, overload=operator.overload, args=seen, kwargs=named, output=returned)
         else:
             self._check(operator, args, kwargs)
             if rule is None and is_composite(func):
                 return self._compose(operator, args, kwargs, key, kinds)
-            output, same = self._ask_meta(func, args, kwargs)
+            output, position = self._ask_meta(func, args, kwargs)
             self._try(func, args, kwargs, output)
             if target in _VALUE_FREE and _is_small_integer(output):
                 return self._fill(func, args, kwargs)
-            if torch.Tag.inplace_view in func.tags and type(args[0]) is AbstractTensor:
+            if isinstance(position, tuple):
                 self.record(self.call(func, args, kwargs, output))
-                args[0].change_shape(self.specs.of(output))
-                return args[0]
+                self._values.lose(func, args, kwargs)
+                pairs = [(_at(one, args, kwargs), each) for one, each in zip(position, output, strict=True)]
+                return tuple([each if given is None else self._reshaped(func, given, each) for given, each in pairs])
+            same, given = position, _at(position, args, kwargs)
+            if given is not None and (torch.Tag.inplace_view in func.tags or given.shape != output.shape):
+                self.record(self.call(func, args, kwargs, output))
+                self._values.lose(func, args, kwargs)
+                return self._reshaped(func, given, output)
             layout = shapes.layout_of(target, operator.overload, torch.Tag.pointwise in func.tags)
             if same is None and layout is not None:
                 output = self._laid_out(layout, output, seen, named)
@@ -368,6 +377,22 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         answer = Answer(call, same, operator.writes, self.device)
         self.memo.remember(operator, key, answer)
         return answer
+
+    def _reshaped(self, func: Any, given: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        """Give a tensor the shape that an operator gives it: a view in place such as ``squeeze_``, or ``out=``."""
+        if type(given) is AbstractTensor:
+            given.change_shape(self.specs.of(output))
+        elif any(reference() is given for reference in self._made) and output.numel() <= _MOST_RESIZED:
+            given.resize_(output.shape).as_strided_(output.shape, output.stride())
+        elif given.shape != output.shape:
+            raise self.refuse(
+                InputError(
+                    f"{func} {self.where()} changes the shape of a real tensor from {tuple(given.shape)} to "
+                    f"{tuple(output.shape)}, and a run that computes only shapes cannot follow that. execute=True "
+                    "counts it on real tensors"
+                )
+            )
+        return given
 
     def _seen(self, value: Any) -> Any:
         """Convert an argument to what records keep."""
@@ -415,7 +440,9 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         self.record(call)
         return output
 
-    def _ask_meta(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, meta_kernel.Position]:
+    def _ask_meta(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Any, meta_kernel.Position | meta_kernel.Positions]:
         try:
             return meta_kernel.ask(func, args, kwargs, self._stand_in, self.where)
         except ThoplwError as error:
@@ -432,6 +459,10 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
     def _stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
         return self._values.stand_in(tensor, self.device)
+
+
+def _at(position: meta_kernel.Position, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return None if position is None else kwargs[position] if isinstance(position, str) else args[position]
 
 
 def _is_large(tensor: torch.Tensor) -> bool:

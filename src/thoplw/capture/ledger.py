@@ -189,6 +189,9 @@ class Ledger:
                 elif size := bytes_of(tensor.spec):
                     size += more(place, args) * tensor.spec.itemsize
                     tensor.memory = self._new(size, Kind.TEMPORARIES, len(self._steps) - 1)
+            elif type(tensor.memory) is Block and (size := bytes_of(tensor.spec)) > tensor.memory.size:
+                # As a storage that was resized: see _meet.
+                tensor.memory = self._new(size, self._kinds[tensor.memory.index], len(self._steps) - 1)
 
     def note(self, tensors: Iterable[torch.Tensor], kind: Kind) -> None:
         """Note what the memory of tensors is for. Memory from before the run changes only to that of an optimizer."""
@@ -278,12 +281,15 @@ class Ledger:
             return None
         storage = torch.Tensor.untyped_storage(tensor)
         known = self._real.get(storage._cdata)
-        if known is not None and known[0]() is storage:
-            return known[1]
+        before = known[1] if known is not None and known[0]() is storage else None
+        if before is not None and storage.nbytes() <= self._sizes[before]:
+            return before
         if not storage.nbytes():
             return None
         index = self._add(storage.nbytes(), Kind.TEMPORARIES, step)
         self._watch(storage, index, self.gone)
+        if before is not None:  # it was resized: torch takes new memory before it lets go of the old
+            self.gone(before)
         return index
 
     def _take_in(self, made: torch.Tensor, args: tuple[Any, ...]) -> None:

@@ -17,6 +17,9 @@ from thoplw.errors import DataDependentError, InputError
 #: Position or name of the argument that is itself the output; ``None`` if the output is new.
 Position = int | str | None
 
+#: The same of each of several outputs.
+Positions = tuple[Position, ...]
+
 _META = torch.device("meta")
 
 #: The libraries that torch and torchvision define. Operators of other libraries need a fake kernel.
@@ -32,8 +35,10 @@ def ask(
     kwargs: dict[str, Any],
     stand_in: Callable[[torch.Tensor], torch.Tensor],
     where: Callable[[], str],
-) -> tuple[Any, Position]:
+) -> tuple[Any, Position | Positions]:
     """Return the output of an operator's meta kernel, and the position of the argument that it is, if it is one.
+
+    Several outputs have a position each, if one of them is an argument.
 
     Args:
         func: the operator.
@@ -43,7 +48,7 @@ def ask(
         where: says which module runs now, for errors.
 
     Raises:
-        InputError: there is no meta kernel, the operator changes the shape of an argument, or it needs other processes.
+        InputError: there is no meta kernel, or the operator needs other processes.
         DataDependentError: the shape of the output depends on values.
         RuntimeError: the operator refuses its arguments.
     """
@@ -76,10 +81,10 @@ def ask(
         if is_mutable(func) or sum(tensor.numel() for tensor in tensors_in((args, kwargs))) > REAL_LIMIT:
             raise
         return _on_values(func, args, kwargs, stand_in, where), None
-    position = position_of(output, meta_args, meta_kwargs)
-    if position is not None and torch.Tag.inplace_view not in func.tags:
-        _check_size(func, output, kwargs[position] if isinstance(position, str) else args[position], where)
-    return output, position
+    if isinstance(output, (tuple, list)):
+        positions = tuple(position_of(each, meta_args, meta_kwargs) for each in output)
+        return output, positions if any(position is not None for position in positions) else None
+    return output, position_of(output, meta_args, meta_kwargs)
 
 
 def _on_values(
@@ -149,12 +154,3 @@ def _on_meta(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[
     if not twins and any(argument.name == "device" for argument in schema_of(func).arguments):
         meta_kwargs["device"] = _META
     return meta_args, meta_kwargs
-
-
-def _check_size(func: Any, output: torch.Tensor, given: torch.Tensor, where: Callable[[], str]) -> None:
-    """Refuse an ``out=`` that resizes its tensor: other views of it would keep the old shape."""
-    if output.shape != given.shape:
-        raise InputError(
-            f"{func} {where()} changes the shape of a tensor from {tuple(given.shape)} to {tuple(output.shape)}, and "
-            "a run that computes only shapes cannot follow that. execute=True counts it on real tensors"
-        )

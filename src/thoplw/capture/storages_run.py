@@ -45,6 +45,11 @@ class _Storage:
         """Its bytes: those of the tensor that it was made for. They are seldom asked for."""
         return _own_bytes(self._spec)
 
+    def hold(self, spec: TensorSpec) -> None:
+        """Grow as far as a tensor of it has grown, by ``resize_`` for example."""
+        if _own_bytes(spec) > self.size:
+            self._spec = spec
+
 
 class StoragesRun(AbstractRun):  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
     """Answer every operator from shapes alone, and have views lie in the storage that they show."""
@@ -64,6 +69,8 @@ class StoragesRun(AbstractRun):  # type: ignore[no-untyped-call] # torch leaves 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Answer one operator; a tensor without ``memory`` has a storage of its own."""
         output = super().__torch_dispatch__(func, types, args, kwargs)
+        if args and output is args[0] and type(output) is AbstractTensor and type(output.memory) is _Storage:
+            output.memory.hold(output.spec)
         try:
             shown = self._shown[id(func)]
         except KeyError:

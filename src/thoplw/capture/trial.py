@@ -82,9 +82,10 @@ def refusal(
     target = target_of(func)
     if not _may_be_tried(target) or not _UNTRIED.isdisjoint(func.tags):
         return None
-    given = [*tensors_in(args), *tensors_in(kwargs)]
-    if not given or not all(map(_can_stand, given)) or any(map(is_kept, written(func, args, kwargs))):
+    given, targets = [*tensors_in(args), *tensors_in(kwargs)], [*written(func, args, kwargs)]
+    if not given or not all(map(_can_stand, given)) or any(map(is_kept, targets)):
         return None
+    resized = {id(each) for each in targets if not each.numel()}  # torch resizes an empty one without a warning
     single = torch.Tag.pointwise in func.tags
     if not single and sum(tensor.numel() for tensor in (*given, *tensors_in(output))) > _limit(target, given):
         return None
@@ -92,7 +93,7 @@ def refusal(
     def stand_in(tensor: torch.Tensor) -> torch.Tensor:
         if is_kept(tensor) and not single:
             return tensor
-        shape = (1,) * tensor.dim() if single else tensor.shape
+        shape = (1,) * tensor.dim() if single and id(tensor) not in resized else tensor.shape
         strides = tensor.stride()
         # An expanded tensor is made of one that is not, as torch does not write to elements that are one.
         apart = [size if stride else 1 for size, stride in zip(shape, strides, strict=True)]
