@@ -21,7 +21,7 @@ from thoplw.pricing import Convention, find
 from thoplw.render import render
 from thoplw.render.plots import curves
 from thoplw.render.table import Table
-from thoplw.render.words import named
+from thoplw.render.words import count, named
 from thoplw.report.figures import FIGURES, Figure
 from thoplw.report.profile import About, Profile
 from thoplw.report.rollup import cumulative
@@ -255,7 +255,9 @@ class Formula:
         """One sentence on where the formula of the convention's figure holds, and what shows it."""
         held_out = sum(each.held_out for each in self.evidence)
         fitted = len(self.evidence) - held_out
-        shown = f"fitted to {fitted} runs, and exact in {held_out} others that were held out"
+        shown = f"fitted to {count(fitted, 'run')}"
+        if held_out:
+            shown += f", and exact in {count(held_out, 'other')} that {'was' if held_out == 1 else 'were'} held out"
         return f"Holds for {self.macs.where()}: {shown}."
 
     def largest(self, variable: str, **given: float | str) -> int:
