@@ -376,8 +376,8 @@ def formula(
 
     The model runs at a few sizes as :func:`thoplw.profile` runs it. A polynomial with rational coefficients goes
     through some of the costs, and has to give all others to the unit: ten runs that it was not fitted to, at the ends
-    of the ranges among others. Where none does, sizes are taken by residue, or ranges are cut; ``domain`` says for which
-    sizes the formula holds.
+    of the ranges among others. Where none does, sizes are taken by residue, or ranges are cut; ``domain`` says for
+    which sizes the formula holds.
 
     For example::
 
