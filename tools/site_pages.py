@@ -67,7 +67,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     files.append(File.generated(config, "reference/json.md", content=document(json.loads(SCHEMA.read_text("utf-8")))))
     files.append(File.generated(config, "reference/schema.json", abs_src_path=str(SCHEMA)))
     with tempfile.TemporaryDirectory() as folder:
-        _run("checks/examples.py", f"docs/{GALLERY}", folder=folder)
+        _run("tools/examples.py", f"docs/{GALLERY}", folder=folder)
         for file in Path(folder).iterdir():
             uri = f"{GALLERY.removesuffix('.md')}/{file.name}"
             files.append(File.generated(config, uri, content=file.read_bytes()))

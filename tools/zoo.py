@@ -486,8 +486,9 @@ All others do, without an unpriced operator: [benchmarks/zoo.md](../benchmarks/z
 Written by `tools/zoo.py`.
 
 Each type was tried in its default configuration. Where transformers leaves a value open,
-`src/thoplw/models/hf/defaults.py` has one. *Answer* is what `thoplw profile hf:<type>` says. "Fails on real tensors
-too" means that the model was run on real tensors, with random weights.
+`src/thoplw/models/hf/defaults.py` has one. *Answer* is the error that a profile ends with;
+"there is no telling what it takes" stands for a type that has no default inputs. "Fails on real tensors too" means
+that the model was run on real tensors, with random weights.
 
 Some types need a package beyond `pip install ".[zoo]"`, and their error names it: eomt, eomt_dinov3 and videomt need
 scipy (1.17.1 was installed for the table), higgs_audio_v2_tokenizer needs torchaudio (2.11.0). pip finds no wheel of

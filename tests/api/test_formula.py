@@ -294,6 +294,16 @@ def test_a_function_that_does_not_depend_on_a_variable() -> None:
         thoplw.formula(Mixer(), lambda B, S: (B, 4, 8), B=(1, 16), S=(1, 64))
 
 
+def test_one_size_is_one_run() -> None:
+    f = thoplw.formula(Mixer(), lambda B: (B, 4, 8), B=3)
+    assert f.proof == "Holds for B = 3: fitted to 1 run."
+
+
+def test_a_class_is_not_a_model() -> None:
+    with pytest.raises(thoplw.InputError, match=r"not a class: give Mixer\(\.\.\.\), or a function of sizes"):
+        thoplw.formula(Mixer, lambda B: (B, 4, 8), B=(1, 16))
+
+
 def test_a_function_of_an_unknown_variable() -> None:
     with pytest.raises(
         thoplw.UnknownNameError, match=r"unknown variable of make_inputs 'batch'\. Did you mean 'Batch'"

@@ -158,6 +158,7 @@ def test_what_other_tools_call_the_input_is_refused_with_a_sentence(name: str) -
         ("custom_op", "Did you mean 'custom_ops'"),
         ("col_names", r"Tables are made of what it returns: layers\.summary"),
         ("device", "It runs on no device"),
+        ("ret_layer_info", "It always returns the layers: macs, params, layers = "),
         ("zzz", "Known: convention, custom_ops, .*, verbose"),
     ],
 )

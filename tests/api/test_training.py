@@ -288,6 +288,8 @@ def test_a_loss_with_layers_is_charged_for_them() -> None:
 
 def test_wrong_arguments_are_said() -> None:
     model = nn.Linear(4, 5)
+    with pytest.raises(thoplw.InputError, match=r"^step=1: give a function of model and inputs"):
+        thoplw.profile_training(model, (3, 4), step=1)  # type: ignore[arg-type] # that is what is tried
     with pytest.raises(thoplw.InputError, match="step= is the whole training step"):
         thoplw.profile_training(model, (2, 4), step=print, optimizer="sgd")
     with pytest.raises(thoplw.InputError, match="accumulate=0"):

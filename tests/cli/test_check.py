@@ -73,6 +73,14 @@ def test_the_layers_that_grew(baseline: str, run: Run) -> None:
     assert ["0", "Linear", "64", "64", "+0"] not in rows
 
 
+def test_a_baseline_of_another_convention(baseline: str, run: Run) -> None:
+    arguments = ("check", f"{baseline}:large", "--input", "1,8", "--baseline", "base.json")
+    result = run(*arguments, "--convention", "flops")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: --convention flops: base.json was counted by macs, and figures of")
+    assert "leave --convention out" in result.stderr
+
+
 def test_github(baseline: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
     Path("summary.md").write_text("# Before\n", encoding="utf-8")
@@ -148,7 +156,7 @@ def test_what_could_not_be_run_is_one_line_and_exit_code_2(arguments: list[str],
         (["resnet18", "--max-macs", "2GB"], "'2GB' is not an amount"),
         (["resnet18", "--max-macs", "2G", "--convention", "mac"], "unknown convention 'mac'. Did you mean 'macs'?"),
         (["resnet18", "--max", "params=1", "--max-params", "2"], "params has two limits, 1 and 2"),
-        (["resnet18", "--max-params", "0.5"], "'0.5' is not an amount, as it is not a whole number"),
+        (["resnet18", "--max-params", "0.5"], "'0.5' is not a whole number; write one, or a number with"),
         (["resnet18", "--max-macs", "2G", "--tolerance", "0.01"], "'0.01' is not a tolerance; write a percentage"),
     ],
 )

@@ -16,6 +16,7 @@ from thoplw.errors import InputError, UnknownNameError
         ("1,3,224,224", "", (1, 3, 224, 224), "float32"),
         ("7", "", (7,), "float32"),
         (" 1, 128 : int64", "", (1, 128), "int64"),
+        ("1,2:bf16", "", (1, 2), "bfloat16"),
         ("mask=1,128:bool", "mask", (1, 128), "bool"),
         ("x = 0:half", "x", (0,), "half"),
         ("1,2:", "", (1, 2), "float32"),

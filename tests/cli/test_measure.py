@@ -27,7 +27,7 @@ def test_a_table_has_every_layer_and_what_lies_between(run: Run, net: str) -> No
     assert [line.split("|")[1].strip() for line in lines if line.startswith("|")] == [
         *("Name", "0", "1", "(between layers)", "Total")
     ]
-    assert "2 runs of each kind on a CPU" in result.stdout
+    assert "2 runs with timers, and 2 without, on a CPU" in result.stdout
 
 
 def test_a_roof_adds_a_column(run: Run, net: str) -> None:
@@ -51,7 +51,7 @@ def test_columns_are_chosen_and_times_are_written_in_full(run: Run, net: str) ->
     assert more.startswith("(1 more),")
     assert between.endswith(",")
     assert total.endswith(",80")
-    assert result.stderr.startswith("thoplw: 5 runs of each kind")
+    assert result.stderr.startswith("thoplw: 5 runs with timers, and 5 without")
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_a_missing_zoo_is_said_and_the_others_are_listed(run: Run, monkeypatch: 
     monkeypatch.setitem(sys.modules, "timm", None)
     result = run("models", "vgg11")
     assert (result.exit_code, result.stdout) == (0, "vgg11\nvgg11_bn\n")
-    assert result.stderr == "thoplw: its list of models needs timm, which is not installed: pip install timm\n"
+    assert result.stderr == "thoplw: the list of timm's models needs timm, which is not installed: pip install timm\n"
 
 
 def test_without_any_zoo_there_is_nothing_to_list(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,5 +54,5 @@ def test_without_any_zoo_there_is_nothing_to_list(run: Run, monkeypatch: pytest.
     result = run("models")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
-        "error: its list of models needs torchvision, which is not installed: pip install torchvision\n"
+        "error: the list of torchvision's models needs torchvision, which is not installed: pip install torchvision\n"
     )

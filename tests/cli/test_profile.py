@@ -204,7 +204,7 @@ def test_what_never_ran_is_said_once(run: Run) -> None:
         (["resnet18", "--input", "1,3:uint3"], "--input: torch cannot make a tensor 1,3:uint3; give another"),
         (["model.pt"], "model.pt is a file of weights"),
         (["mynet.Kw"], "mynet.Kw is not a model of torchvision; for Kw in the Python module mynet write mynet:Kw"),
-        (["./mynet.py:Kw"], "unknown file 'mynet.py'. There is none"),
+        (["./mynet.py:Kw"], "there is no file mynet.py, and no other Python file in its folder"),
         (["resnet18", "--input", "1,3,224,224", "--batch", "2"], "--input already sets the shape that --batch would"),
         (["resnet18", "--seq", "4"], "--seq: only for hf: models"),
         (["torch.nn:Identity", "--batch", "4"], "--batch: only for models of a zoo"),

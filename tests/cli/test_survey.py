@@ -101,6 +101,13 @@ def test_a_plot(asked: list[str], run: Run) -> None:
     assert "vgg13" in Path("zoo.svg").read_text(encoding="utf-8")
 
 
+def test_a_missing_package_is_said_before_anything_begins(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pebble", None)
+    result = run("survey", "resnet18", "-o", "zoo.csv")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "error: a survey needs pebble, which is not installed: pip install pebble\n"
+
+
 def test_it_fails_when_all_fail(asked: list[str], run: Run) -> None:
     result = run("survey", "alexnet")
     assert result.exit_code == 1

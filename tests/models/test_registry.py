@@ -60,6 +60,11 @@ def test_every_zoo_is_an_optional_package() -> None:
     assert torchvision.__name__ in SOURCES
 
 
+def test_capitals_are_told_to_be_small() -> None:
+    with pytest.raises(InputError, match=r"^ResNet18 is not a model of torchvision: write resnet18\b"):
+        load("ResNet18")
+
+
 @pytest.mark.parametrize("name", ["resnet18", "timm:resnet18", "torch.nn:Identity"])
 def test_other_zoos_take_shapes(name: str) -> None:
     with pytest.raises(InputError, match="seq: only for hf: models"):
@@ -80,7 +85,7 @@ def test_other_zoos_take_shapes(name: str) -> None:
             r"^mynet\.py is a file: add a colon and the function or class .* as in mynet\.py:build$",
         ),
         ("mynet:", "^mynet: names no model; add a function or class that builds one, as in mynet:build$"),
-        ("./mynet.py:Kw", r"^unknown file 'mynet\.py'. There is none$"),
+        ("./mynet.py:Kw", r"^there is no file mynet\.py, and no other Python file in its folder$"),
         (
             "facebook/opt-125m",
             "^facebook/opt-125m is not the name of a model, .* write hf: and a model type, as in hf:llama",

@@ -124,7 +124,7 @@ def test_the_largest_rows_come_first_and_the_others_are_summed(measured: Measure
 
 
 def test_notes_say_how_far_rows_are_from_the_untouched_run(measured: Measurement) -> None:
-    assert "5 runs of each kind on an abacus" in measured.notes[0]
+    assert "5 runs with timers, and 5 without, on an abacus" in measured.notes[0]
     assert measured.notes[0].endswith("the model without timers 7.1 ms: -1.4 %.")
 
 

@@ -35,7 +35,7 @@ def amount(text: str | int) -> int:
         )
     value = Fraction(match[1]) * 1000 ** UNITS.index(unit)
     if value.denominator != 1:
-        raise InputError(f"{text!r} is not an amount, as it is not a whole number")
+        raise InputError(f"{text!r} is not a whole number; write one, or a number with a unit, as in 2G or 1.5M")
     return int(value)
 
 
@@ -55,7 +55,7 @@ def size(text: str | int) -> int:
             ) from None
     value = Fraction(match[1]) * (1024 if match[3] else 1000) ** UNITS.index(match[2].upper() or " ")
     if value.denominator != 1:
-        raise InputError(f"{text!r} is no number of bytes, as it is not a whole number")
+        raise InputError(f"{text!r} is not a whole number of bytes; write one, or a number with a unit, as in 24GB")
     return int(value)
 
 

@@ -21,7 +21,7 @@ from thoplw.pricing import Convention, find
 from thoplw.render import render
 from thoplw.render.plots import curves
 from thoplw.render.table import Table
-from thoplw.render.words import named
+from thoplw.render.words import count, named
 from thoplw.report.figures import FIGURES, Figure
 from thoplw.report.profile import About, Profile
 from thoplw.report.rollup import cumulative
@@ -255,7 +255,9 @@ class Formula:
         """One sentence on where the formula of the convention's figure holds, and what shows it."""
         held_out = sum(each.held_out for each in self.evidence)
         fitted = len(self.evidence) - held_out
-        shown = f"fitted to {fitted} runs, and exact in {held_out} others that were held out"
+        shown = f"fitted to {count(fitted, 'run')}"
+        if held_out:
+            shown += f", and exact in {count(held_out, 'other')} that {'was' if held_out == 1 else 'were'} held out"
         return f"Holds for {self.macs.where()}: {shown}."
 
     def largest(self, variable: str, **given: float | str) -> int:
@@ -373,9 +375,9 @@ def formula(
     """Tell how the cost of a model depends on sizes, as an exact formula: ``262144*B*S^2 + 7504658432*B*S``.
 
     The model runs at a few sizes as :func:`thoplw.profile` runs it. A polynomial with rational coefficients goes
-    through some of the costs, and has to give all others to the unit: ten runs that it was not made of, at the ends of
-    the ranges among others. Where none does, sizes are taken by residue, or ranges are cut; ``domain`` says for which
-    sizes the formula holds.
+    through some of the costs, and has to give all others to the unit: ten runs that it was not fitted to, at the ends
+    of the ranges among others. Where none does, sizes are taken by residue, or ranges are cut; ``domain`` says for
+    which sizes the formula holds.
 
     For example::
 

@@ -641,7 +641,7 @@ def profile_generation(
     The model is called as it is when it generates, on tensors that have shapes but no values: one of transformers by
     its own ``generate``, which makes its cache; another one that takes again what it returns, by its forward; any other
     by functions. Few steps are run. Their costs are polynomials in the number of positions before them, in parts that
-    end where a window or a chunk does, each checked at steps that it was not made of; so the sum is exact.
+    end where a window or a chunk does, each checked at steps that it was not fitted to; so the sum is exact.
 
     For example::
 

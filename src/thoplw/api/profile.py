@@ -291,6 +291,13 @@ _OF_TABLES = frozenset(
     "print_detailed print_per_layer_stat print_profile print_results row_settings sort top top_modules".split()
 )
 
+#: Other names that are typed -> what to do.
+_INSTEAD = {
+    "device": "It runs on no device: leave it out",
+    "report_missing": "It always says on stderr what it has not counted: leave it out",
+    "ret_layer_info": "It always returns the layers: macs, params, layers = thoplw.profile(...)",
+}
+
 
 def _refuse(model: object, name: str) -> NoReturn:
     """Say what to type in place of an argument that there is not.
@@ -304,9 +311,7 @@ def _refuse(model: object, name: str) -> NoReturn:
     hint = str(UnknownNameError("argument", name, _ARGUMENTS)).partition(". ")[2]
     if name in _OF_TABLES:
         hint = "Tables are made of what it returns: layers.summary('text', 'clever', depth=1)"
-    elif name == "device":
-        hint = "It runs on no device: leave it out"
-    raise TypeError(f"profile() got an unexpected keyword argument {name!r}. {hint}")
+    raise TypeError(f"profile() got an unexpected keyword argument {name!r}. {_INSTEAD.get(name, hint)}")
 
 
 def _parameters(model: object) -> Iterable[str]:

@@ -135,7 +135,12 @@ def _require_taken(what: str, function: Callable[..., Any], variables: Sequence[
 
 def _taken(build: Any, variables: Sequence[str]) -> tuple[str, ...]:
     """The variables that a function that builds a model takes."""
-    if not callable(build) or isinstance(build, type):
+    if isinstance(build, type):
+        raise InputError(
+            f"formula takes a torch.nn.Module, or a function that builds one, not a class: give {build.__name__}(...), "
+            f"or a function of sizes, as in lambda R: {build.__name__}(R)"
+        )
+    if not callable(build):
         raise InputError(f"formula takes a torch.nn.Module, or a function that builds one, not {build!r}")
     parameters = inspect.signature(build).parameters.values()
     unknown = [each.name for each in parameters if each.default is each.empty and each.name not in variables]

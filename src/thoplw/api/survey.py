@@ -129,9 +129,13 @@ def survey(
         MissingExtraError: pebble, or distributed for a scheduler, is not installed.
         InputError: no scheduler answers at the address.
     """
-    if scheduler is None:
-        return _here(names, convention, execute, workers, timeout)
-    return _there(names, convention, execute, timeout, scheduler)
+    if scheduler is not None:
+        return _there(names, convention, execute, timeout, scheduler)
+    try:
+        import pebble  # noqa: F401 # said now, not with the first entry
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("pebble", "a survey") from error
+    return _here(names, convention, execute, workers, timeout)
 
 
 # -- on this machine ---------------------------------------------------------------------------------------------------
@@ -140,10 +144,8 @@ def survey(
 def _here(
     names: Sequence[str], convention: str, execute: bool, workers: int, timeout: float
 ) -> Generator[Entry, None, None]:
-    try:
-        from pebble import ProcessExpired, ProcessPool
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("pebble", "a survey") from error
+    from pebble import ProcessExpired, ProcessPool
+
     # A forked torch hangs when it had threads.
     pool = ProcessPool(workers, initializer=_prepare, context=multiprocessing.get_context("spawn"))
     try:

@@ -97,6 +97,8 @@ def profile_training(
         UncountedError: ``strict``, and an operator has no price.
         Exception: what model, loss and optimizer raise comes through unchanged.
     """
+    if step is not None and not callable(step):
+        raise InputError(f"step={step!r}: give a function of model and inputs that runs the whole training step")
     if step is not None and any(each is not None for each in (loss, optimizer, autocast, clip, scaler)):
         raise InputError("step= is the whole training step: leave loss, optimizer, autocast, clip and scaler out")
     if type(accumulate) is not int or accumulate < 1:

@@ -172,6 +172,11 @@ def check(
         from thoplw.render.screen import clever
 
         before = None if baseline is None else _read(baseline)
+        if before is not None and convention not in (None, before.about.convention):
+            raise InputError(
+                f"--convention {convention}: {baseline} was counted by {before.about.convention}, and figures of "
+                "different conventions cannot be compared; leave --convention out, or save the baseline again"
+            )
         counted = convention or ("thoplw" if before is None else before.about.convention)
         budget = Budget(
             limits=limits,

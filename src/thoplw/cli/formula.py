@@ -104,7 +104,7 @@ def formula(
 ) -> None:
     """Show how the cost of a model depends on batch, length, resolution or anything else, as an exact formula.
 
-    The model runs at some 20 sizes. The formula is made of a few of these runs, and equal to the unit in all others.
+    The model runs at some 20 sizes. The formula is fitted to a few of these runs, and exact in all others.
 
     For example:
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from thoplw.errors import InputError, UnknownNameError
-from thoplw.record.spec import ITEM_SIZES
+from thoplw.record.spec import ITEM_SIZES, SHORT_NAMES
 
 if TYPE_CHECKING:
     import torch
@@ -55,6 +55,7 @@ def parse(text: str) -> Typed:
     if equals and not name.strip().isidentifier():
         raise typer.BadParameter(f"{text!r}: {name!r} cannot be the name of an argument; write name=1,3,224,224")
     dtype = dtype.strip() or "float32"
+    dtype = SHORT_NAMES.get(dtype, dtype)
     if dtype not in DTYPES:
         raise typer.BadParameter(str(UnknownNameError("dtype", dtype, DTYPES)))
     return Typed(name=name.strip(), shape=shape, dtype=dtype)

@@ -74,8 +74,12 @@ def measure(
             **words("device", devices),
         ),
     ] = None,
-    repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Runs of each kind, 5 by default.")] = 5,
-    warmup: Annotated[int, typer.Option(min=0, metavar="N", help="Runs before that do not count, 2 by default.")] = 2,
+    repeat: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Runs with timers, and as many without, that count.")
+    ] = 5,
+    warmup: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Runs of each kind before these, which do not count.")
+    ] = 2,
     kind: Annotated[
         str | None,
         kind_option(

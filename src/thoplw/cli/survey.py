@@ -119,29 +119,20 @@ def survey(
             raise InputError(f"no model has {' and '.join(map(repr, words))} in its name")
         notes = None if output is None else lines(output)
         found: dict[str, Entry] = {}
-        add = None
+        others: list[Entry] = []
         if notes is not None:
             stack.enter_context(alone(notes))
             earlier = {} if again else read(notes, convention)
             found = {name: entry for name, entry in earlier.items() if entry.error is None}
             # What failed is tried again, where it is asked for; what another survey found stays.
             others = [entry for name, entry in earlier.items() if name in found or name not in names]
-            add = stack.enter_context(written(notes, others))
         todo = [name for name in names if name not in found]
+        coming = entries(
+            todo, convention=convention, workers=workers, timeout=timeout, scheduler=scheduler, execute=execute
+        )
+        add = None if notes is None else stack.enter_context(written(notes, others))
         try:
-            with (
-                _stoppable(),
-                closing(
-                    entries(
-                        todo,
-                        convention=convention,
-                        workers=workers,
-                        timeout=timeout,
-                        scheduler=scheduler,
-                        execute=execute,
-                    )
-                ) as coming,
-            ):
+            with _stoppable(), closing(coming):
                 for entry in _shown(coming, len(todo)):
                     found[entry.name] = entry
                     if add is not None:

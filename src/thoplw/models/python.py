@@ -135,6 +135,8 @@ def _import_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None or not path.is_file():
         near = sorted(str(each) for each in path.parent.glob("*.py")) if path.parent.is_dir() else []
+        if not near:
+            raise InputError(f"there is no file {path}, and no other Python file in its folder")
         raise UnknownNameError("file", str(path), near)
     _search_last(str(path.resolve().parent))
     _search_last(str(Path.cwd()))  # where a project is that a file in a folder of it imports from

@@ -64,20 +64,21 @@ def load(name: str, real: bool = False, **options: int) -> Loaded:
     try:
         model, inputs = build(rest, real=real, **options)
     except UnknownNameError as error:
-        elsewhere = _elsewhere(rest) if name == rest and source == "torchvision" else []
+        elsewhere = _spelled(rest) if name == rest and source == "torchvision" else []
         if not elsewhere:
             raise
         raise InputError(f"{name} is not a model of torchvision: write {' or '.join(elsewhere)}") from error
     return Loaded(name=name, model=model, inputs=map_tensors(inputs, _zeros) if real else inputs)
 
 
-def _elsewhere(name: str) -> list[str]:
-    """The same name in other zoos, as far as they are installed."""
+def _spelled(name: str) -> list[str]:
+    """How to write the same name in lower case, in every zoo that has it and is installed; torchvision first."""
     found = []
     for zoo in SOURCES:
+        prefix = "" if zoo == "torchvision" else f"{zoo}:"
         with suppress(MissingExtraError):
-            found += [f"{zoo}:{each}" for each in SOURCES[zoo].names() if zoo != "torchvision" and each == name.lower()]
-    return found
+            found += [f"{prefix}{each}" for each in SOURCES[zoo].names() if each == name.lower()]
+    return sorted(found, key=len)
 
 
 def of_zoo(name: str) -> bool:

@@ -22,5 +22,5 @@ def from_timm(name: str, *, batch: int = 1, real: bool = False) -> Built:
 
 def names() -> list[str]:
     """Every name, in the order of the alphabet."""
-    models: list[str] = zoo("timm", "its list of models").list_models()
+    models: list[str] = zoo("timm", "the list of timm's models").list_models()
     return models

@@ -61,5 +61,5 @@ _TASK_INPUTS: MappingProxyType[str, Callable[[nn.Module, Any, int], tuple[Any, .
 
 def names() -> list[str]:
     """Every name, in the order of the alphabet."""
-    models: list[str] = zoo("torchvision.models", "its list of models").list_models()
+    models: list[str] = zoo("torchvision.models", "the list of torchvision's models").list_models()
     return models

@@ -181,10 +181,11 @@ class Measurement:
     @property
     def notes(self) -> tuple[str, ...]:
         """Say what was measured, and how far the rows are from the untouched run."""
-        off = self.accounted / self.latency - 1
+        off, runs = self.accounted / self.latency - 1, len(self.untouched)
         lines = [
-            f"{count(len(self.untouched), 'run')} of each kind on {self.hardware}. The rows and what lies between them "
-            f"take {_in_words(self.accounted)}, the model without timers {_in_words(self.latency)}: {100 * off:+.1f} %."
+            f"{count(runs, 'run')} with timers, and {runs} without, on {self.hardware}. The rows and "
+            f"what lies between them take {_in_words(self.accounted)}, the model without timers "
+            f"{_in_words(self.latency)}: {100 * off:+.1f} %."
         ]
         if self.roof:
             lines.append(f"No run takes less than the floor on {self.roof}, if its figures are right.")

@@ -83,4 +83,4 @@ def _require(purpose: str) -> None:
 
 def names() -> list[str]:
     """Every name, in the order of the alphabet."""
-    return sorted(zoo("transformers.models.auto.configuration_auto", "its list of models").CONFIG_MAPPING)
+    return sorted(zoo("transformers.models.auto.configuration_auto", "the list of transformers' types").CONFIG_MAPPING)

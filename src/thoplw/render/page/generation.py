@@ -27,7 +27,7 @@ class Curve:
         title: says what it is.
         variable: says what the positions are.
         points: ``(position, figure)``, in order; more than one of them.
-        held_out: those that the curve was not made of, and goes through.
+        held_out: those that the curve was not fitted to, and goes through.
         unit: of the figure, for when one points at it.
     """
 
