@@ -223,3 +223,15 @@ class BesideProxies(nn.Module):
 def test_objects_that_answer_no_question_are_asked_none(execute: bool) -> None:
     inputs = thoplw.Inputs(torch.zeros(2, 4), proxies=(LAZY, PROXY))
     assert thoplw.profile(BesideProxies(), inputs, convention="macs", execute=execute)[0] == 2 * 4 * 4
+
+
+@pytest.mark.parametrize("base", [tuple, frozenset])
+@pytest.mark.parametrize("method", ["__len__", "__iter__"])
+def test_a_derived_container_is_entered_without_its_own_methods(base: type, method: str) -> None:
+    """As the irreducible representations of e3nn, a tuple that refuses to tell its length."""
+    held = Holder(value=1)
+    snapshot = Snapshot()
+    snapshot.add([Holder(items=type("Derived", (base,), {method: _raises})([held]))])
+    held.value = 2
+    snapshot.restore()
+    assert held.value == 1

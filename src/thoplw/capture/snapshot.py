@@ -207,7 +207,8 @@ class Snapshot:
     # -- roles: each method remembers an object, and adds the objects that it holds to ``inner`` --
 
     def _tuple(self, value: Any, inner: list[Any]) -> None:
-        inner.extend(value)
+        base = tuple if isinstance(value, tuple) else frozenset
+        inner.extend(base.__iter__(value))  # a subclass may refuse to be listed, or to tell its length
 
     def _dict(self, value: Any, inner: list[Any]) -> None:
         base = OrderedDict if isinstance(value, OrderedDict) else dict
