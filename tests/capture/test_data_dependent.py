@@ -455,3 +455,49 @@ def test_positions_that_no_memory_holds_have_a_shape_only() -> None:
 
     assert first_positions((rows, 8), rows * 8).is_meta
     assert thoplw.profile(Picks(), torch.empty(rows, 8, device="meta"), verbose=False)[0] == rows * 8 * 2
+
+
+class Spectral(nn.Module):
+    """Filters every bin of a spectrum, as models that enhance speech do; torch checks that the window has no gaps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(33, 33)
+        self.register_buffer("window", torch.hann_window(64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        spectrum = torch.stft(x, 64, 16, window=self.window, return_complex=True)
+        mask = self.layer(spectrum.abs().mT).mT
+        return torch.istft(spectrum * mask, 64, 16, window=self.window)
+
+
+def test_what_istft_checks_needs_no_values_under_autograd() -> None:
+    frames = 2 * (640 // 16 + 1)
+    sound = torch.zeros(2, 640)
+    macs, _, layers = thoplw.profile(Spectral(), sound, convention="macs", memory=True)
+    assert macs == frames * 33 * 33
+    assert not layers.assumptions
+    step = thoplw.profile_training(Spectral(), sound, convention="macs")
+    assert step.total_macs == 2 * macs  # the input needs no gradient
+
+
+class Compares(nn.Module):
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.layer, self.rows = nn.Linear(4, 4), rows
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.layer(x)
+        return y if torch.equal(y, y[: self.rows] if self.rows else y) else self.layer(y)
+
+
+@pytest.mark.parametrize("execute", [False, True])
+@pytest.mark.parametrize(("rows", "times"), [(0, 1), (1, 2)])
+def test_a_tensor_equals_itself_and_none_of_another_shape(rows: int, times: int, execute: bool) -> None:
+    macs, _, _ = thoplw.profile(Compares(rows), torch.ones(2, 4), convention="macs", execute=execute)
+    assert macs == times * 2 * 4 * 4
+
+
+def test_whether_two_tensors_of_one_shape_are_equal_is_not_known() -> None:
+    with pytest.raises(thoplw.DataDependentError, match=r"aten\.equal.*\(2, 4\), \(2, 4\)"):
+        thoplw.profile(Compares(2), torch.ones(2, 4))
