@@ -501,3 +501,49 @@ def test_a_tensor_equals_itself_and_none_of_another_shape(rows: int, times: int,
 def test_whether_two_tensors_of_one_shape_are_equal_is_not_known() -> None:
     with pytest.raises(thoplw.DataDependentError, match=r"aten\.equal.*\(2, 4\), \(2, 4\)"):
         thoplw.profile(Compares(2), torch.ones(2, 4))
+
+
+READS: dict[str, Callable[[torch.Tensor], Any]] = {
+    "itself": lambda flag: flag,
+    "compared": lambda flag: flag > 0,
+    "equal": lambda flag: flag == 1,
+    "element": lambda flag: flag.view(-1)[0] > 0.5,
+    "negated": lambda flag: not flag <= 0,
+    "any": lambda flag: (flag != 0).any(),
+    "number": lambda flag: flag.item() == 1,
+}
+
+
+class Flagged(nn.Module):
+    """Initialises itself from the first batch, and keeps in a buffer of floats whether it has, as ActNorm does."""
+
+    def __init__(self, flag: torch.Tensor, read: Callable[[torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.layer, self.read = nn.Linear(4, 4), [read]
+        self.register_buffer("flag", flag)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.layer(x)
+        if self.read[0](self.flag):
+            return y
+        self.flag.fill_(1.0)
+        return self.layer(y)
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=list(READS))
+@pytest.mark.parametrize("shape", [(), (1,)])
+@pytest.mark.parametrize(("value", "times"), [(1.0, 1), (0.0, 2)])
+def test_a_single_number_of_the_model_steers_it(
+    read: Callable[[torch.Tensor], Any], shape: tuple[int, ...], value: float, times: int
+) -> None:
+    model, x = Flagged(torch.full(shape, value), read), torch.ones(2, 4)
+    for _ in range(2):
+        assert thoplw.profile(model, x, convention="macs")[0] == times * 2 * 4 * 4
+        step = thoplw.profile_training(model, x, convention="macs")
+        assert step.total_macs == (times + times + times - 1) * 2 * 4 * 4  # no gradient for the input
+        assert model.flag.item() == value
+
+
+def test_a_number_that_has_no_value_steers_nothing() -> None:
+    with pytest.raises(thoplw.DataDependentError, match="is_nonzero"):
+        thoplw.profile(Flagged(torch.ones(()), READS["compared"]).to("meta"), torch.ones(2, 4))

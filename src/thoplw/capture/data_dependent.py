@@ -38,10 +38,6 @@ _HERE = torch.device("cpu")
 #: Operators that return the value of a tensor of one element.
 _READS = frozenset({"aten._local_scalar_dense", "aten.is_nonzero"})
 
-#: Operators that are executed on weights of the model, whose values are known: they read a number, or tell whether two
-#: tensors are equal, which TorchScript asks of the constants of a graph.
-_READS_OF_WEIGHTS = frozenset({"aten._local_scalar_dense", "aten.equal"})
-
 
 class Decisions:
     """The assumptions that one run makes in place of values.
@@ -63,11 +59,12 @@ class Decisions:
         target = target_of(func)
         if target in _READS and type(args[0]) is AbstractTensor and args[0].assumed is not None:
             return args[0].assumed().item()
-        if target in _READS_OF_WEIGHTS and all(map(partial(self._is_weight, run), args)):
-            return run.execute(func, args, kwargs)
-        if target == "aten.equal" and (equal := _are_equal(run, *args)) is not None:
-            run.record(run.call(func, args, kwargs, equal))
-            return equal
+        if target == "aten.equal":
+            if all(map(partial(self._is_weight, run), args)):  # TorchScript asks this of the constants of a graph
+                return run.execute(func, args, kwargs)
+            if (equal := _are_equal(run, *args)) is not None:
+                run.record(run.call(func, args, kwargs, equal))
+                return equal
         if target == "aten.masked_select":
             if args[1].dtype is not torch.bool:
                 raise RuntimeError(f"masked_select takes a mask of torch.bool, and this one is of {args[1].dtype}")
