@@ -473,3 +473,95 @@ def test_positions_that_no_memory_holds_have_a_shape_only() -> None:
 
     assert first_positions((rows, 8), rows * 8).is_meta
     assert thoplw.profile(Picks(), torch.empty(rows, 8, device="meta"), verbose=False)[0] == rows * 8 * 2
+
+
+class Spectral(nn.Module):
+    """Filters every bin of a spectrum, as models that enhance speech do; torch checks that the window has no gaps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(33, 33)
+        self.register_buffer("window", torch.hann_window(64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        spectrum = torch.stft(x, 64, 16, window=self.window, return_complex=True)
+        mask = self.layer(spectrum.abs().mT).mT
+        return torch.istft(spectrum * mask, 64, 16, window=self.window)
+
+
+def test_what_istft_checks_needs_no_values_under_autograd(capsys: pytest.CaptureFixture[str]) -> None:
+    frames = 2 * (640 // 16 + 1)
+    sound = torch.zeros(2, 640)
+    macs, _, _ = thoplw.profile(Spectral(), sound, convention="macs", memory=True)
+    assert macs == frames * 33 * 33
+    step = thoplw.profile_training(Spectral(), sound, convention="macs")
+    assert step.total_macs == 2 * macs  # the input needs no gradient
+    assert "values pass the checks of torch's functions" in capsys.readouterr().err
+
+
+class Compares(nn.Module):
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.layer, self.rows = nn.Linear(4, 4), rows
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.layer(x)
+        return y if torch.equal(y, y[: self.rows] if self.rows else y) else self.layer(y)
+
+
+@pytest.mark.parametrize("execute", [False, True])
+@pytest.mark.parametrize(("rows", "times"), [(0, 1), (1, 2)])
+def test_a_tensor_equals_itself_and_none_of_another_shape(rows: int, times: int, execute: bool) -> None:
+    macs, _, _ = thoplw.profile(Compares(rows), torch.ones(2, 4), convention="macs", execute=execute)
+    assert macs == times * 2 * 4 * 4
+
+
+def test_whether_two_tensors_of_one_shape_are_equal_is_not_known() -> None:
+    with pytest.raises(thoplw.DataDependentError, match=r"aten\.equal.*\(2, 4\), \(2, 4\)"):
+        thoplw.profile(Compares(2), torch.ones(2, 4))
+
+
+READS: dict[str, Callable[[torch.Tensor], Any]] = {
+    "itself": lambda flag: flag,
+    "compared": lambda flag: flag > 0,
+    "equal": lambda flag: flag == 1,
+    "element": lambda flag: flag.view(-1)[0] > 0.5,
+    "negated": lambda flag: not flag <= 0,
+    "any": lambda flag: (flag != 0).any(),
+    "number": lambda flag: flag.item() == 1,
+}
+
+
+class Flagged(nn.Module):
+    """Initialises itself from the first batch, and keeps in a buffer of floats whether it has, as ActNorm does."""
+
+    def __init__(self, flag: torch.Tensor, read: Callable[[torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.layer, self.read = nn.Linear(4, 4), [read]
+        self.register_buffer("flag", flag)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.layer(x)
+        if self.read[0](self.flag):
+            return y
+        self.flag.fill_(1.0)
+        return self.layer(y)
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=list(READS))
+@pytest.mark.parametrize("shape", [(), (1,)])
+@pytest.mark.parametrize(("value", "times"), [(1.0, 1), (0.0, 2)])
+def test_a_single_number_of_the_model_steers_it(
+    read: Callable[[torch.Tensor], Any], shape: tuple[int, ...], value: float, times: int
+) -> None:
+    model, x = Flagged(torch.full(shape, value), read), torch.ones(2, 4)
+    for _ in range(2):
+        assert thoplw.profile(model, x, convention="macs")[0] == times * 2 * 4 * 4
+        step = thoplw.profile_training(model, x, convention="macs")
+        assert step.total_macs == (times + times + times - 1) * 2 * 4 * 4  # no gradient for the input
+        assert model.flag.item() == value
+
+
+def test_a_number_that_has_no_value_steers_nothing() -> None:
+    with pytest.raises(thoplw.DataDependentError, match="is_nonzero"):
+        thoplw.profile(Flagged(torch.ones(()), READS["compared"]).to("meta"), torch.ones(2, 4))

@@ -484,3 +484,37 @@ def test_a_conjugate_that_kernels_write_out_is_named() -> None:
         Calls(lambda self, x: x * x.conj()), (torch.ones(4, 4, dtype=torch.complex64),), verbose=False, memory=True
     )[2].memory
     assert "aten._conj (1 call)" in memory.notes[0]
+
+
+VIEWS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "unbind": lambda w: w.unbind()[1],
+    "chunk": lambda w: w.chunk(2)[0],
+    "select": lambda w: w[0],
+    "view": lambda w: w.view(-1),
+    "view of the same shape": lambda w: w.view(4, 4),
+    "detach": lambda w: w.detach(),
+    "t": lambda w: w.t(),
+}
+
+
+class Watched(nn.Module):
+    """Predicts, as samplers of diffusion models do, in inference mode, and takes a view of a weight there."""
+
+    def __init__(self, view: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.layer, self.teacher, self._view = nn.Linear(4, 4), nn.Linear(4, 4), [view]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            target = self.teacher(x) * (self._view[0](self.teacher.weight) + 1).sum()
+        return self.layer(x) if torch.is_grad_enabled() else self.layer(x) - target
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=list(VIEWS))
+def test_weights_are_viewed_in_inference_mode(view: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    model, x = Watched(view), torch.ones(3, 4)
+    macs, _, layers = thoplw.profile(model, x, convention="macs", memory=True)
+    assert macs == 2 * 3 * 4 * 4
+    assert layers.memory.peaks == tuple(storage_tracker.inference(model, x).peaks)
+    step = thoplw.profile_training(model, x, convention="macs", loss=total)
+    assert step.total_macs == macs + 3 * 4 * 4  # the teacher is not trained

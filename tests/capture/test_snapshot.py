@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import nn
 
+import thoplw
 from thoplw.capture.snapshot import Snapshot, deque_back, put_back, slots_of
 
 
@@ -197,3 +198,40 @@ def test_slots_are_those_of_classes_written_in_python() -> None:
 
     assert [slot.__name__ for slot in slots_of(Inner)] == ["c", "a", "b"]
     assert slots_of(Holder) == slots_of(int) == ()
+
+
+def _raises(*_: object) -> None:
+    raise RuntimeError("there is no application yet")
+
+
+#: As what ``optional_import`` of MONAI returns for a package that is missing, and as the settings of Django.
+LAZY = type("Lazy", (), {"__getattr__": _raises})()
+#: As ``request`` of Flask outside of a request.
+PROXY = type("Proxy", (), {"__dict__": property(_raises), "__eq__": _raises, "__hash__": None, "__bool__": _raises})()
+
+
+class BesideProxies(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.held, self.listed = nn.Linear(4, 4), PROXY, [LAZY, PROXY]
+
+    def forward(self, x: torch.Tensor, proxies: tuple[object, ...] = ()) -> torch.Tensor:
+        return self.layer(x)
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_objects_that_answer_no_question_are_asked_none(execute: bool) -> None:
+    inputs = thoplw.Inputs(torch.zeros(2, 4), proxies=(LAZY, PROXY))
+    assert thoplw.profile(BesideProxies(), inputs, convention="macs", execute=execute)[0] == 2 * 4 * 4
+
+
+@pytest.mark.parametrize("base", [tuple, frozenset])
+@pytest.mark.parametrize("method", ["__len__", "__iter__"])
+def test_a_derived_container_is_entered_without_its_own_methods(base: type, method: str) -> None:
+    """As the irreducible representations of e3nn, a tuple that refuses to tell its length."""
+    held = Holder(value=1)
+    snapshot = Snapshot()
+    snapshot.add([Holder(items=type("Derived", (base,), {method: _raises})([held]))])
+    held.value = 2
+    snapshot.restore()
+    assert held.value == 1

@@ -4,9 +4,9 @@
   else torch's own meta kernel. The answer is remembered by operator and input specs, because models repeat themselves.
 - An operator on real tensors alone (token ids, masks, positions, shape arithmetic) is executed, so that its values can
   steer the model. It is recorded like any other operator.
-- Floating-point parameters and buffers of the model are abstract wherever they live, and no operator writes to a
-  tensor of the model. If an operator should write something abstract to a real tensor, the values of that tensor are
-  *lost*: from then on it counts as abstract.
+- Floating-point parameters and buffers of the model are abstract wherever they live, except for single numbers, such
+  as flags, which the model may read. No operator writes to a tensor of the model. If an operator should write
+  something abstract to a real tensor, the values of that tensor are *lost*: from then on it counts as abstract.
 """
 
 from __future__ import annotations

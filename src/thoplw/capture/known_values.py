@@ -18,9 +18,9 @@ from thoplw.capture.weights import Weights
 class KnownValues:
     """Tells the tensors whose values may steer the model from those that have a shape only.
 
-    Abstract tensors and tensors on the meta device have no values. The values of floating-point weights do not count.
-    The values of a real tensor are lost once an operator should write something abstract to it, as
-    ``table[:, 0] = x[:, 0]`` does if ``x`` is abstract.
+    Abstract tensors and tensors on the meta device have no values. The values of floating-point weights do not count,
+    unless they are single numbers. The values of a real tensor are lost once an operator should write something
+    abstract to it, as ``table[:, 0] = x[:, 0]`` does if ``x`` is abstract.
     """
 
     def __init__(self, specs: Specs, weights: Weights) -> None:

@@ -77,6 +77,13 @@ def is_mutable(func: Any) -> bool:
     return bool(schema_of(func).is_mutable)
 
 
+@cache
+def makes_views(func: Any) -> bool:
+    """Whether an operator returns views of an argument."""
+    returned = [] if is_higher_order(func) else [each.alias_info for each in schema_of(func).returns]
+    return any(alias is not None and not alias.is_write for alias in returned)
+
+
 def fills_out(func: Any) -> bool:
     """Whether an operator writes its result into an argument (``out=``)."""
     return any(argument.is_out for argument in schema_of(func).arguments)

@@ -207,7 +207,8 @@ class Snapshot:
     # -- roles: each method remembers an object, and adds the objects that it holds to ``inner`` --
 
     def _tuple(self, value: Any, inner: list[Any]) -> None:
-        inner.extend(value)
+        base = tuple if isinstance(value, tuple) else frozenset
+        inner.extend(base.__iter__(value))  # a subclass may refuse to be listed, or to tell its length
 
     def _dict(self, value: Any, inner: list[Any]) -> None:
         base = OrderedDict if isinstance(value, OrderedDict) else dict
@@ -305,8 +306,8 @@ class Snapshot:
         self._object(value, inner)
 
     def _object(self, value: Any, inner: list[Any]) -> None:
-        attributes = getattr(value, "__dict__", None)
-        if type(attributes) is dict:
+        attributes = attributes_of(value)
+        if attributes is not None:
             inner.append(attributes)
         self._slots(type(value), inner)
         self._put_in_slots(value, inner)
@@ -466,6 +467,18 @@ def _set_hooks(tensor: torch.Tensor, hooks: tuple[Any, ...]) -> None:
 def _package(cls: type) -> str:
     name = cls.__module__
     return name.partition(".")[0] if isinstance(name, str) else ""
+
+
+def attributes_of(value: Any) -> dict[str, Any] | None:
+    """Return the dict of an object's attributes; ``None`` if it has none.
+
+    A proxy has a ``__dict__`` of its own, which raises as long as what it stands for does not exist.
+    """
+    try:
+        attributes = getattr(value, "__dict__", None)
+    except Exception:
+        return None
+    return attributes if type(attributes) is dict else None
 
 
 def slots_of(cls: type) -> tuple[Any, ...]:

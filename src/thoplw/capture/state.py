@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from thoplw.capture.abstract import Specs
-from thoplw.capture.snapshot import slots_of
+from thoplw.capture.snapshot import attributes_of, slots_of
 from thoplw.capture.storages_run import storage_of
 from thoplw.capture.torch_internals import running_mode
 from thoplw.record import Held
@@ -176,7 +176,7 @@ def _inner(tensor: torch.Tensor) -> list[tuple[str, Any]]:
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
-    yield from getattr(value, "__dict__", {}).items()
+    yield from (attributes_of(value) or {}).items()
     for slot in slots_of(type(value)):
         try:
             yield slot.__name__, slot.__get__(value)

@@ -27,7 +27,7 @@ from typing import Any
 import torch
 
 from thoplw.capture.abstract import AbstractTensor, Specs
-from thoplw.capture.snapshot import ATOMS, Snapshot, deque_back, list_back, put_back, slots_of
+from thoplw.capture.snapshot import ATOMS, Snapshot, attributes_of, deque_back, list_back, put_back, slots_of
 
 #: Classes whose objects a file may keep tensors in, besides the classes that it defines itself.
 _CONTAINERS = frozenset({dict, OrderedDict, defaultdict, list, set, deque})
@@ -135,8 +135,8 @@ class Survivors:
             self._attributes(holder, inner)
 
     def _attributes(self, holder: Any, inner: list[Any]) -> None:
-        attributes = getattr(holder, "__dict__", None)
-        if type(attributes) is dict and id(attributes) not in self._around:
+        attributes = attributes_of(holder)
+        if attributes is not None and id(attributes) not in self._around:
             self._around[id(attributes)] = attributes, attributes.copy()
             inner += attributes.values()
 
@@ -351,7 +351,7 @@ def _owner_of(attributes: dict[Any, Any]) -> Any:
         if isinstance(holder, type):
             if "__module__" in attributes and attributes.keys() == vars(holder).keys():
                 return holder
-        elif not isinstance(holder, types.ModuleType) and getattr(holder, "__dict__", None) is attributes:
+        elif not isinstance(holder, types.ModuleType) and attributes_of(holder) is attributes:
             return holder
     return None
 
@@ -370,8 +370,8 @@ def _in_slots(holder: Any) -> dict[str, Any]:
 
 
 def _holds_in_attributes(holder: Any, doomed: set[int]) -> bool:
-    attributes = getattr(holder, "__dict__", None)
-    return type(attributes) is dict and any(id(value) in doomed for value in attributes.values())
+    attributes = attributes_of(holder)
+    return attributes is not None and any(id(value) in doomed for value in attributes.values())
 
 
 def _describe(holder: Any) -> str:

@@ -22,8 +22,8 @@ from thoplw.capture.abstract_run import AbstractRun
 from thoplw.capture.backward import MarkedScopes, Owners
 from thoplw.capture.inputs import copied
 from thoplw.capture.live_run import LiveRun
-from thoplw.capture.nesting import tensors_in
-from thoplw.capture.operators import is_mutable, target_of
+from thoplw.capture.nesting import map_tensors, tensors_in
+from thoplw.capture.operators import is_mutable, makes_views, target_of
 from thoplw.capture.run import Run
 from thoplw.capture.torch_internals import (
     backward_passes,
@@ -302,9 +302,16 @@ class TrainingRun(WithGradients, AbstractRun):  # type: ignore[no-untyped-call] 
     def _run_one(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Answer one operator: never with an argument that it does not write to, which autograd takes for another."""
         output = super()._run_one(func, types, args, kwargs)
+        if torch.is_inference_mode_enabled() and makes_views(func) and not args[0].is_inference():
+            # A weight was made outside of inference mode. Autograd expects the same of its views.
+            with torch.inference_mode(False):
+                return map_tensors(output, self._anew)
         if args and output is args[0] and type(output) is AbstractTensor and not is_mutable(func):
-            return abstract(output.spec, self.device)
+            return self._anew(output)
         return output
+
+    def _anew(self, tensor: torch.Tensor) -> torch.Tensor:
+        return abstract(tensor.spec, self.device) if type(tensor) is AbstractTensor else tensor
 
 
 class LiveTrainingRun(WithGradients, LiveRun):  # type: ignore[no-untyped-call] # as above

@@ -20,6 +20,9 @@ from thoplw.capture.abstract import AbstractTensor
 #: Packages whose functions are not searched: they do not compare types of tensors, or know abstract ones.
 _KNOWN = frozenset({"builtins", "thoplw", "torch"})
 
+#: Classes of objects that wrap a function.
+_WRAPPERS = frozenset({classmethod, staticmethod, types.MethodType})
+
 #: Class -> the global variables of the files in which ``type`` is replaced.
 _FILES: WeakKeyDictionary[type, list[dict[str, Any]]] = WeakKeyDictionary()
 
@@ -74,7 +77,8 @@ def _files_of(cls: type) -> Iterator[dict[str, Any]]:
         around = vars(sys.modules[base.__module__]) if base.__module__ in sys.modules else {}
         found: dict[int, dict[str, Any]] = {}
         for value in (*vars(base).values(), *around.values()):
-            function = getattr(value, "__func__", value)  # a class method wraps a function
+            # Ask nothing of other objects: a lazy import, for example, raises when asked for any attribute.
+            function = value.__func__ if type(value) in _WRAPPERS else value
             if type(function) is not types.FunctionType or _is_known(function.__module__):
                 continue
             if _asks_types(function.__code__):
