@@ -25,10 +25,31 @@ class Frozen:
     note: str = "kept"
 
 
+class Named(tuple[Any, ...]):
+    """A tuple whose constructor takes no list of items."""
+
+    def __new__(cls, left: Any, right: Any, *, name: str) -> Named:
+        made = super().__new__(cls, (left, right))
+        made.name = name
+        return made
+
+
+class Two(list[Any]):
+    """A list whose constructor takes no list of items."""
+
+    def __init__(self, left: Any, right: Any) -> None:
+        super().__init__([left, right])
+        self.name = "kept"
+
+
 @pytest.mark.parametrize(
     "value",
     [
         [A, 3, B],
+        Named(A, B, name="kept"),
+        Two(A, B),
+        torch.return_types.max((A, B)),
+        (torch.Size([3]), A, B),
         (A, (B, None)),
         Pair(A, [B]),
         {"a": A, "rest": {"b": B}},
@@ -42,6 +63,7 @@ def test_tensors_at_any_depth(value: Any) -> None:
     changed = map_tensors(value, lambda tensor: int(tensor))
     assert type(changed) is type(value)
     assert list(tensors_in(changed)) == []
+    assert getattr(changed, "name", "kept") == "kept"
     assert map_tensors(changed, torch.tensor) == changed  # numbers are no tensors
     assert list(map(id, tensors_in(value))) == [id(A), id(B)]  # left alone
 

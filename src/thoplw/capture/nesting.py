@@ -34,14 +34,15 @@ def map_tensors(value: Any, change: Callable[[torch.Tensor], Any]) -> Any:
     """A copy of ``value`` with every tensor replaced by ``change(tensor)``; ``value`` itself is left alone."""
     if isinstance(value, torch.Tensor):
         return change(value)
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(map_tensors(item, change) for item in value))
     if isinstance(value, (tuple, list)):
-        return type(value)(map_tensors(item, change) for item in value)
+        items = [map_tensors(item, change) for item in value]
+        return items if type(value) is list else _like(value, items)
     if isinstance(value, MutableMapping):
         twin = copy.copy(value)
         for key, item in value.items():
-            twin[key] = map_tensors(item, change)
+            changed = map_tensors(item, change)
+            if changed is not item:  # a class may refuse to be written to
+                twin[key] = changed
         return twin
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         replica = copy.copy(value)
@@ -50,3 +51,19 @@ def map_tensors(value: Any, change: Callable[[torch.Tensor], Any]) -> Any:
             object.__setattr__(replica, field.name, map_tensors(getattr(value, field.name), change))
         return replica
     return value
+
+
+def _like(value: Any, items: list[Any]) -> Any:
+    """Return a tuple or list of the class of ``value`` with other items, without calling a constructor of the class."""
+    cls = type(value)
+    if isinstance(value, list):
+        twin = copy.copy(value)
+        list.__setitem__(twin, slice(None), items)
+        return twin
+    try:
+        twin = tuple.__new__(cls, items)
+    except TypeError:  # a class of C, such as torch.Size
+        return cls(items)
+    if hasattr(value, "__dict__"):
+        vars(twin).update(vars(value))
+    return twin
