@@ -287,8 +287,8 @@ class Attempt:
         if constructs_subclass(error):
             return InputError(
                 f"the code {self._run.where()} calls the constructor of a class of tensors, such as CausalBias of "
-                "torch.nn.attention.bias, and torch cannot do that while operators are recorded. Make the tensor "
-                "before the model runs, in __init__ say, or with tensor.as_subclass(cls)"
+                "torch.nn.attention.bias, or Parameter on a weight, and torch cannot do that while operators are "
+                "recorded. Make the tensor before the model runs, in __init__ say, or with tensor.as_subclass(cls)"
             )
         if self._scopes.strangers and isinstance(error, DataDependentError):
             return InputError(
