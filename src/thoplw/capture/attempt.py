@@ -333,7 +333,7 @@ def _refuse_kept(places: list[str]) -> None:
         raise InputError(
             f"the forward kept a tensor of this run in {', '.join(places[:3])}, and thoplw does not know what was "
             "there before: set it again before the model runs. thoplw restores the attributes of modules, and the "
-            "variables of the file that defines the class of the model"
+            "variables of the file that defines the class of the model and of files of yours that it imports"
         )
 
 

@@ -525,7 +525,7 @@ def slots_of(cls: type) -> tuple[Any, ...]:
 def _role_of(cls: type) -> _Role | None:
     if issubclass(cls, _OPAQUE):
         return None
-    for base, role in (*_ROLES.items(), *_roles_of_others()):
+    for base, role in chain(_ROLES.items(), _roles_of_others()):
         if issubclass(cls, base):
             return _and_attributes(role) if _has_state(cls) and not _has_state(base) else role
     if _package(cls) in _FOREIGN:
