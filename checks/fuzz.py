@@ -165,12 +165,6 @@ KNOWN = (
         "torch's meta kernel",
         "places a dimension of one element otherwise than the kernel for the CPU, where strides are equal",
     ),
-    Known(
-        "GaussianNLLLoss",
-        "DataDependentError (abstract)",
-        "the module",
-        "the forward asks whether any variance is negative: `if torch.any(var < 0)`",
-    ),
 )
 
 

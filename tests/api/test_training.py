@@ -550,7 +550,6 @@ class Decides(nn.Linear):
         ({"scaler": 65536.0, "optimizer": "sgd"}, "scaler= is a float: give True"),
         ({"scaler": True}, "scaler= unscales gradients for an optimizer, and there is none"),
     ],
-    ids=str,
 )
 def test_what_makes_no_step_is_refused_by_the_name_of_the_argument(arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(thoplw.InputError, match=says):

@@ -12,7 +12,7 @@ from torch import nn
 
 import thoplw
 from thoplw.capture import capture, expand
-from thoplw.capture.step import Step
+from thoplw.capture.training_step import TrainingStep
 from thoplw.errors import InputError
 from thoplw.record import Call, Trace
 
@@ -130,8 +130,10 @@ def test_modules_are_held_deeper_than_any_call_goes(execute: bool) -> None:
         assert info.summary(kind)
 
 
-@pytest.mark.parametrize("step", [None, Step()], ids=["forward", "step"])
-def test_gradients_are_refused_where_torch_is_too_old(step: Step | None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("step", [None, TrainingStep()], ids=["forward", "step"])
+def test_gradients_are_refused_where_torch_is_too_old(
+    step: TrainingStep | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Force(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             x = x.requires_grad_()

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torchvision
 from checks.calling import Calling
+from checks.releases import since
 from torch import nn
 
 import thoplw
@@ -242,6 +243,23 @@ def test_a_mask_holds_everywhere() -> None:
 def test_there_is_no_guess_of_other_conditions(way: str) -> None:
     with pytest.raises(thoplw.DataDependentError, match=r"is_nonzero.*execute=True"):
         thoplw.profile(Asks(way), (3, 4))
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_what_torch_checks_passes(execute: bool) -> None:
+    x = torch.ones(3, 4)
+    info = thoplw.profile(nn.GaussianNLLLoss(), (x, x, x), execute=execute, verbose=False)[2]
+    assert list(info.assumptions) == ["values pass the checks of torch's functions"] * (not execute)
+
+
+@since("2.4")
+def test_a_loss_that_torch_checks_trains() -> None:
+    def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        mean, variance = output.chunk(2, 1)
+        return nn.functional.gaussian_nll_loss(mean, target, variance.exp())
+
+    report = thoplw.profile_training(nn.Linear(4, 8), torch.ones(3, 4), loss=loss, targets=torch.ones(3, 4))
+    assert report.total_macs == 3 * 4 * 8 * 2  # forward, and the gradient of the weight
 
 
 def test_a_number_of_the_models_own_can_be_read() -> None:

@@ -12,6 +12,7 @@ from thoplw.capture.machine import measured
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_BUDGET", 0.001)
+    monkeypatch.setattr(machine, "_CONVOLUTIONS", ((1, 16, 14, 3),))
     monkeypatch.setattr(machine, "_caches", lambda folder: 2**20)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from thoplw.capture.state import Enough, Watch
+from thoplw.capture.state import Enough, StateWatch
 
 
 class Layer:
@@ -23,7 +23,7 @@ class Cache:
 
 
 def test_what_the_next_call_is_given_again_is_the_cache() -> None:
-    watch, cache, other = Watch(nn.Identity(), 2), Cache(), [torch.ones(4)]
+    watch, cache, other = StateWatch(nn.Identity(), 2), Cache(), [torch.ones(4)]
     module, ids = nn.Identity(), torch.ones(2)
     watch.before(module, (ids,), {"cache": cache})
     watch.after(module, (ids,), {"cache": cache}, {"logits": torch.ones(9), "cache": cache, "hidden": other})
@@ -34,7 +34,7 @@ def test_what_the_next_call_is_given_again_is_the_cache() -> None:
 
 
 def test_what_is_handed_on_in_parts_is_held_as_a_whole() -> None:
-    watch, module = Watch(nn.Identity(), 1), nn.Identity()
+    watch, module = StateWatch(nn.Identity(), 1), nn.Identity()
     rows = torch.ones(6, 2)
     watch.before(module, (), {})
     watch.after(module, (), {}, {"mems": [rows]})
@@ -46,7 +46,7 @@ def test_what_is_handed_on_in_parts_is_held_as_a_whole() -> None:
 
 def test_places_are_told_apart() -> None:
     """Those of a tensor by which it is known again after a prompt of another length."""
-    watch, module = Watch(nn.Identity(), 1), nn.Identity()
+    watch, module = StateWatch(nn.Identity(), 1), nn.Identity()
     layer = Layer()
     layer.states = {0: torch.ones(2), 1: [torch.ones(2), torch.ones(3)]}  # type: ignore[attr-defined] # it is no class of ours
     given = {"cache": [layer], "pairs": [(torch.ones(4), torch.ones(4))]}
@@ -82,7 +82,7 @@ def test_a_tensor_made_of_others_holds_these() -> None:
         def __tensor_flatten__(self) -> tuple[list[str], None]:
             return ["values", "scale"], None
 
-    watch, module = Watch(nn.Identity(), 1), nn.Identity()
+    watch, module = StateWatch(nn.Identity(), 1), nn.Identity()
     cache = [Packed(torch.ones(6, dtype=torch.uint8), torch.ones(1))]
     watch.before(module, (), {})
     watch.after(module, (), {"cache": cache}, None)
@@ -96,7 +96,7 @@ def test_a_tensor_made_of_others_holds_these() -> None:
 
 
 def test_tensors_in_one_storage_have_its_bytes_together() -> None:
-    watch, module = Watch(nn.Identity(), 1), nn.Identity()
+    watch, module = StateWatch(nn.Identity(), 1), nn.Identity()
     rows = torch.ones(6, 4)
     keys, values, alone = rows[:, :1], rows[:, 1:], torch.ones(5)
     cache = [keys, values, values.view(6, 3), alone]
@@ -115,7 +115,7 @@ def test_tensors_in_one_storage_have_its_bytes_together() -> None:
 
 def test_states_in_modules_are_found() -> None:
     model = nn.Sequential(nn.Linear(2, 2))
-    watch = Watch(model, 1)
+    watch = StateWatch(model, 1)
     watch.before(model, (), {})
     model[0].state = torch.ones(3)
     watch.after(model, (), {}, None)

@@ -325,6 +325,20 @@ def test_nothing_survives_in_files_that_the_file_of_the_model_imports(
             sys.modules.pop(name, None)
 
 
+def test_what_the_collector_does_not_show_is_found() -> None:
+    """A server freezes what exists before it forks."""
+    TABLES["another"] = torch.ones(1)  # an empty dict is not frozen
+    gc.freeze()
+    frozen = gc.get_freeze_count()
+    try:
+        thoplw.profile(Keeping(in_a_dict), torch.ones(2, 4), verbose=False)
+        assert gc.get_freeze_count() >= frozen
+        assert list(TABLES) == ["another"]
+    finally:
+        gc.unfreeze()
+        TABLES.clear()
+
+
 @pytest.mark.parametrize("execute", [False, True])
 def test_a_table_that_was_computed_is_one_to_train_on(execute: bool) -> None:
     class Rotary(nn.Module):

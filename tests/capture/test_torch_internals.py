@@ -27,6 +27,7 @@ from thoplw.capture.torch_internals import (
     GradScaler,
     alias_of,
     any_module_hooks,
+    asked_by_a_check,
     asked_by_torch,
     asked_for_alignment,
     attention_unfused,
@@ -636,6 +637,15 @@ def test_who_asks_a_tensor() -> None:
 
     assert not method()
     assert eval("method()", {"method": method, "__name__": "torch.functional"})
+
+
+def test_torch_asks_to_refuse_a_variance(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[bool] = []
+    ours = {"__name__": "thoplw.capture", "asked_by_a_check": asked_by_a_check, "found": found}
+    monkeypatch.setattr(torch, "any", eval("lambda negative: found.append(asked_by_a_check())", ours))
+    nn.functional.gaussian_nll_loss(*torch.ones(3, 2))
+    torch.any(torch.ones(2))
+    assert found == [True, False]
 
 
 @since("2.3")

@@ -12,6 +12,7 @@ import torchvision
 from checks.releases import since, working_transformers
 from checks.touched import bytes_touched, occupied
 from torch import nn
+from torchvision.models.swin_transformer import PatchMergingV2, SwinTransformerBlockV2
 
 from thoplw.api.profile import observe
 from thoplw.traffic import traffic
@@ -36,7 +37,18 @@ def language_model(kind: str, length: int = 9, **config: Any) -> Callable[[], tu
     return make
 
 
-def picture_model(name: str, size: int = 224) -> Callable[[], tuple[nn.Module, dict[str, Any]]]:
+def small_maxvit() -> tuple[nn.Module, dict[str, Any]]:
+    sizes = {"stem_channels": 8, "block_channels": [8, 16], "block_layers": [1, 2], "head_dim": 4}
+    model = torchvision.models.MaxVit((64, 64), partition_size=4, stochastic_depth_prob=0.0, **sizes)
+    return model, {"x": torch.randn(1, 3, 64, 64)}
+
+
+def small_swin(**version: Any) -> Callable[[], tuple[nn.Module, dict[str, Any]]]:
+    sizes = {"embed_dim": 16, "depths": [2, 2], "num_heads": [2, 4], "window_size": [4, 4]}
+    return lambda: (torchvision.models.SwinTransformer([4, 4], **sizes, **version), {"x": torch.randn(1, 3, 64, 64)})
+
+
+def picture_model(name: str, size: int = 96) -> Callable[[], tuple[nn.Module, dict[str, Any]]]:
     return lambda: (getattr(torchvision.models, name)(), {"x": torch.randn(1, 3, size, size)})
 
 
@@ -55,10 +67,14 @@ MODELS = {
     **{
         name: picture_model(name)
         for name in (
-            "resnet18 mobilenet_v3_small shufflenet_v2_x0_5 swin_t swin_v2_t convnext_tiny vit_b_32 densenet121 "
-            "efficientnet_b0 squeezenet1_0 regnet_y_400mf mnasnet0_5 maxvit_t"
+            "resnet18 mobilenet_v3_small shufflenet_v2_x0_5 convnext_tiny densenet121 efficientnet_b0 squeezenet1_0 "
+            "regnet_y_400mf mnasnet0_5"
         ).split()
     },
+    "vit_b_32": picture_model("vit_b_32", 224),
+    "swin": small_swin(),
+    "swin_v2": small_swin(block=SwinTransformerBlockV2, downsample_layer=PatchMergingV2),
+    "maxvit": small_maxvit,
     **{kind: language_model(kind, **_LLAMA) for kind in ("llama", "mistral", "gemma2", "qwen3", "phi3")},
     "gpt2": language_model("gpt2", **_GPT2),
     "bloom": language_model("bloom", vocab_size=99, hidden_size=64, n_layer=2, n_head=4),

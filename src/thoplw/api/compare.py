@@ -11,7 +11,7 @@ import torch
 from thoplw.api.profile import observe
 from thoplw.capture import expand
 from thoplw.capture.preserve import without_collection
-from thoplw.capture.step import Step
+from thoplw.capture.training_step import TrainingStep
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.pricing import CONVENTIONS, Convention, Families, Priced, Term, find, price
 from thoplw.record import Trace
@@ -243,7 +243,7 @@ def compare(
     if not tables:
         raise InputError("conventions=[]: name at least one, or leave it out for all of them")
     with without_collection(when=not execute):
-        return Comparison(observe(model, tensor, execute=execute, step=Step() if training else None), tables)
+        return Comparison(observe(model, tensor, execute=execute, step=TrainingStep() if training else None), tables)
 
 
 def _written(fmt: str) -> Callable[[int], str]:

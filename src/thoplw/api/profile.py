@@ -15,7 +15,7 @@ from thoplw.capture import capture, expand
 from thoplw.capture.inputs import FORMS, arguments, shortened
 from thoplw.capture.preserve import without_collection
 from thoplw.capture.scopes import Watch
-from thoplw.capture.step import Step
+from thoplw.capture.training_step import TrainingStep
 from thoplw.errors import InputError, UncountedError, UnknownNameError, add_note
 from thoplw.estimate.memory import Memory
 from thoplw.pricing import Convention, find
@@ -117,7 +117,7 @@ def watched(
     tensor: Any,
     *,
     train: bool = False,
-    step: Step | None = None,
+    step: TrainingStep | None = None,
     iterations: int = 1,
     graph: bool = False,
 ) -> Memory:
@@ -158,7 +158,7 @@ def observe(
     watch: Watch | None = None,
     priced: Container[str] = (),
     train: bool = False,
-    step: Step | None = None,
+    step: TrainingStep | None = None,
     iterations: int = 0,
     graph: bool = False,
 ) -> Trace:

@@ -14,7 +14,7 @@ from thoplw.capture import expand
 from thoplw.capture.criterion import Loss
 from thoplw.capture.dialects import DIALECTS
 from thoplw.capture.preserve import without_collection
-from thoplw.capture.step import Step, find_optimizer, is_scaled
+from thoplw.capture.training_step import TrainingStep, find_optimizer, is_scaled
 from thoplw.errors import DataDependentError, InputError, UnknownNameError
 from thoplw.pricing import Convention, find
 from thoplw.pricing.custom import CustomOps
@@ -115,7 +115,7 @@ def profile_training(
         raise UnknownNameError("device", device, DIALECTS)
     with without_collection():
         custom = CustomOps(custom_ops, find(convention))
-        whole = Step(
+        whole = TrainingStep(
             loss=loss,
             targets=targets if isinstance(targets, tuple) else (targets,),
             optimizer=find_optimizer(optimizer),

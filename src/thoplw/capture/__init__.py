@@ -25,9 +25,9 @@ from thoplw.capture.process import turn
 from thoplw.capture.run import outside
 from thoplw.capture.scopes import Watch
 from thoplw.capture.session import Session
-from thoplw.capture.step import Step
 from thoplw.capture.torch_internals import CAN_EXCHANGE, VERSION, below_autograd, is_transformed
 from thoplw.capture.training_run import Asked
+from thoplw.capture.training_step import TrainingStep
 from thoplw.capture.weights import Weights
 from thoplw.errors import InputError
 from thoplw.record import Call, Trace
@@ -45,7 +45,7 @@ def capture(
     watch: Watch | None = None,
     priced: Container[str] = (),
     train: bool = False,
-    step: Step | None = None,
+    step: TrainingStep | None = None,
     iterations: int = 0,
     graph: bool = False,
     storages: bool = False,
@@ -76,7 +76,17 @@ def capture(
             shape of an operator cannot be told without running it.
         Exception: whatever the forward of the model raises, with a note that says in which module.
     """
-    options = Options(execute, reuse_layers, watch, priced, train, step, iterations, graph, storages)
+    options = Options(
+        execute=execute,
+        reuse_layers=reuse_layers,
+        watch=watch,
+        priced=priced,
+        train=train,
+        step=step,
+        iterations=iterations,
+        graph=graph,
+        storages=storages,
+    )
     with turn(), outside():
         given = _given(args, kwargs, execute)
         if step is None and not iterations:

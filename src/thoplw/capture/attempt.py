@@ -39,7 +39,6 @@ from thoplw.capture.scopes import ModuleScopes, Watch
 from thoplw.capture.scripted import refuse_traced
 from thoplw.capture.snapshot import Snapshot
 from thoplw.capture.stand_ins import stood_in_for
-from thoplw.capture.step import Step
 from thoplw.capture.storages_run import StoragesRun
 from thoplw.capture.survivors import Survivors, names_of
 from thoplw.capture.switches import switches_kept
@@ -53,6 +52,7 @@ from thoplw.capture.torch_internals import (
     lacks_memory,
 )
 from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, WithGradients, phases_of
+from thoplw.capture.training_step import TrainingStep
 from thoplw.capture.types_told import types_told
 from thoplw.capture.unread import Unread
 from thoplw.capture.weights import Weights
@@ -70,7 +70,7 @@ class Options(NamedTuple):
     watch: Watch | None
     priced: Container[str]
     train: bool
-    step: Step | None
+    step: TrainingStep | None
     iterations: int
     graph: bool
     storages: bool
@@ -249,7 +249,7 @@ class Attempt:
             stack.enter_context(data_assignments(run.ledger.assign))
         stack.enter_context(handed_out(run.save, scopes.belongs))
         if isinstance(run, AbstractRun):
-            stack.enter_context(boxes_cover_pictures(run))
+            stack.enter_context(boxes_cover_pictures(run, scopes))
             stack.enter_context(types_told(self._weights.classes))
             if options.reuse_layers and self._asked is not None:
                 stack.enter_context(LayerCache(run, scopes, self._weights))
@@ -298,7 +298,7 @@ class Attempt:
         return None
 
 
-def _held(step: Step, weights: Weights, snapshot: Snapshot) -> list[torch.Tensor]:
+def _held(step: TrainingStep, weights: Weights, snapshot: Snapshot) -> list[torch.Tensor]:
     """Return the tensors of a training step that are not the model's. They are abstract in the run, as weights are."""
     before = snapshot.tensors.keys() | weights.tensors.keys()
     snapshot.add([step.loss, step.targets, step.optimizer, step.whole, *step.named()])

@@ -22,7 +22,7 @@ from thoplw.capture.known_values import KnownValues
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import target_of
 from thoplw.capture.run import Run
-from thoplw.capture.torch_internals import real_type
+from thoplw.capture.torch_internals import asked_by_a_check, real_type
 from thoplw.errors import DataDependentError
 from thoplw.record import TensorSpec
 from thoplw.traffic.usage import EVENLY
@@ -63,6 +63,9 @@ class Decisions:
         target = target_of(func)
         if target in _READS and type(args[0]) is AbstractTensor and args[0].assumed is not None:
             return args[0].assumed().item()
+        if target in _READS and asked_by_a_check():
+            run.assume("values pass the checks of torch's functions", target)
+            return False
         if target in _READS_OF_WEIGHTS and all(map(partial(self._is_weight, run), args)):
             return run.execute(func, args, kwargs)
         if target == "aten.masked_select":

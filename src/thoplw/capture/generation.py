@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from thoplw.capture.named import named_by
-from thoplw.capture.state import Enough, Watch, fields
+from thoplw.capture.state import Enough, StateWatch, fields
 from thoplw.errors import InputError, add_note
 from thoplw.record import Held
 
@@ -54,7 +54,8 @@ class Caller(nn.Module):
         """Call the model with a prompt of ``length`` positions, and then with one position after the other.
 
         Returns:
-            What the last call has left. Most ways to call go on until :class:`Watch` ends them, and return nothing.
+            What the last call has left. Most ways to call go on until :class:`StateWatch` ends them, and return
+            nothing.
         """
         raise NotImplementedError
 
@@ -67,7 +68,7 @@ class Caller(nn.Module):
         return [self.round(partial(self._states, length, steps)) for length, steps in plan]
 
     def _states(self, length: int, steps: int) -> list[tuple[Held, ...]]:
-        watch = Watch(self.model, steps + 1)
+        watch = StateWatch(self.model, steps + 1)
         hooks = [
             hook
             for turn in self.turns

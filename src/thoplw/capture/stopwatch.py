@@ -48,7 +48,7 @@ from thoplw.record import Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Times:
+class TimedRuns:
     """The times of the runs of a model.
 
     Attributes:
@@ -72,7 +72,7 @@ def timed(
     repeat: int,
     warmup: int,
     clock: str = "wall",
-) -> Times:
+) -> TimedRuns:
     """Run ``model(*args, **kwargs)`` as in inference, in turn untouched and with timers; leave the model as it was.
 
     Runs follow each other as in a loop: what the forward keeps is there in the next run, and is restored at the end.
@@ -143,7 +143,7 @@ def timed(
             warnings.warn(
                 "the forward wrote to parameters in place, and this cannot be put back", RuntimeWarning, stacklevel=2
             )
-    return Times(untouched=tuple(untouched), timed=tuple(spans), on=device.type, hardware=watch.hardware)
+    return TimedRuns(untouched=tuple(untouched), timed=tuple(spans), on=device.type, hardware=watch.hardware)
 
 
 #: A call that has ended: index of the module, how deep it was, and its four stamps.

@@ -17,10 +17,11 @@ import threading
 import types
 from abc import ABCMeta
 from collections import ChainMap, OrderedDict, UserDict, UserList, defaultdict, deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import _lru_cache_wrapper, cache
-from itertools import compress
+from itertools import compress, repeat
+from operator import is_
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -103,7 +104,7 @@ class _Roles(dict[type, Any]):
             survivors._class(cls, inner)
 
 
-#: An object that holds a tensor, and the name of the place, such as "my_model.TABLES".
+#: An object that holds a tensor, and where in it, such as ".last" or "['table']".
 Unknown = tuple[Any, str]
 
 
@@ -222,14 +223,17 @@ class Survivors:
         gc.collect(1)
         if not (self._number() > known or made()):
             return []
-        abstract = (each for each in gc.get_objects() if type(each) is AbstractTensor)
-        doomed: list[Any] = [*made(), *(each for each in abstract if specs.knows(each.spec))]
         unknown: list[Unknown] = []
-        for _ in range(_LEVELS):
-            if not doomed:
-                break
-            met.add(id(doomed))
-            doomed = self._release(doomed, unknown, met)
+        with _nothing_frozen():
+            objects = gc.get_objects()
+            abstract = compress(objects, map(is_, map(type, objects), repeat(AbstractTensor)))
+            doomed: list[Any] = [*made(), *(each for each in abstract if specs.knows(each.spec))]
+            del objects, abstract
+            for _ in range(_LEVELS):
+                if not doomed:
+                    break
+                met.add(id(doomed))
+                doomed = self._release(doomed, unknown, met)
         for array, content in self._arrays:
             array[...] = content
         return unknown
@@ -252,7 +256,7 @@ class Survivors:
             elif id(holder) in met or isinstance(holder, _PASSING):
                 continue
             elif isinstance(holder, BaseException):
-                unknown.append((holder, f"{_describe(holder)}.args"))
+                unknown.append((holder, ".args"))
             elif isinstance(holder, dict):
                 self._from_dict(holder, identities, unknown, _owner_of(holder))
             elif isinstance(holder, (list, deque)):
@@ -261,7 +265,7 @@ class Survivors:
                 for item in [item for item in set.__iter__(holder) if id(item) in identities]:
                     set.discard(holder, item)
             elif isinstance(holder, types.CellType):
-                unknown.append((holder, _name_of_cell(holder)))
+                unknown.append((holder, ""))
             elif _holds_in_attributes(holder, identities):
                 self._from_dict(vars(holder), identities, unknown, holder)
             elif slots := [name for name, value in _in_slots(holder).items() if id(value) in identities]:
@@ -292,16 +296,16 @@ class Survivors:
             elif known and key in before:
                 base.__setitem__(holder, key, before[key])
             elif owned and not known:
-                unknown.append((holder if is_file else owner, f"{file if is_file else _describe(owner)}.{key}"))
+                unknown.append((holder if is_file else owner, f".{key}"))
             elif before is not None and not known:
-                unknown.append((holder, f"{_describe(holder)}[{key!r}]"))
+                unknown.append((holder, f"[{key!r}]"))
             else:
                 base.pop(holder, key)
 
     def _from_sequence(self, holder: list[Any] | deque[Any], doomed: set[int], unknown: list[Unknown]) -> None:
         before = self._before(holder)
         if before is None or not doomed.isdisjoint(map(id, before)):
-            unknown.append((holder, _describe(holder)))
+            unknown.append((holder, ""))
         elif isinstance(holder, list):
             list_back(holder, before)
         else:
@@ -311,11 +315,27 @@ class Survivors:
         before = self._before(holder)
         for name in names:
             if before is None:
-                unknown.append((holder, f"{_describe(holder)}.{name}"))
+                unknown.append((holder, f".{name}"))
             elif name in before:
                 object.__setattr__(holder, name, before[name])
             else:
                 object.__delattr__(holder, name)
+
+
+@contextmanager
+def _nothing_frozen() -> Iterator[None]:
+    """Let the garbage collector find what the user had it freeze; on the way out, freeze again.
+
+    A server calls ``gc.freeze()`` before it forks, say, and the collector then shows no frozen object as a holder.
+    """
+    if not gc.get_freeze_count():
+        yield
+        return
+    gc.unfreeze()
+    try:
+        yield
+    finally:
+        gc.freeze()
 
 
 def names_of(unknown: list[Unknown]) -> list[str]:
@@ -323,7 +343,8 @@ def names_of(unknown: list[Unknown]) -> list[str]:
     if unknown:
         gc.collect()  # objects that became garbage since gc.collect(1) need a full collection
     beside = {id(unknown), *map(id, unknown)}
-    return [name for holder, name in unknown if not _is_of_frames(holder, beside)]
+    with _nothing_frozen():
+        return [f"{_describe(holder)}{where}" for holder, where in unknown if not _is_of_frames(holder, beside)]
 
 
 @cache
@@ -399,9 +420,14 @@ def _holds_in_attributes(holder: Any, doomed: set[int]) -> bool:
 
 
 def _describe(holder: Any) -> str:
-    """Return the name of an object for people: the variable of a file that holds it, else its class."""
+    """Return the name of an object for people: the variable that holds it, else its class; for variables, the file."""
+    if isinstance(holder, types.CellType):
+        return _name_of_cell(holder)
     for name, file in list(sys.modules.items()):
-        for variable, value in list(getattr(file, "__dict__", {}).items()):
+        variables = getattr(file, "__dict__", {})
+        if variables is holder:
+            return name
+        for variable, value in list(variables.items()):
             if value is holder:
                 return f"{name}.{variable}"
     return f"a {type(holder).__name__}"

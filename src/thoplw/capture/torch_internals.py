@@ -20,6 +20,7 @@ from functools import partial, wraps
 from importlib import import_module
 from inspect import signature
 from operator import itemgetter
+from types import FrameType
 from typing import Any
 
 import torch
@@ -1076,6 +1077,14 @@ def caller_of_instead() -> Any:
         twin.__dict__ = {**vars(layer), "_parameters": ...}
     """
     return sys._getframe(2).f_locals.get("self")
+
+
+def asked_by_a_check() -> bool:
+    """Whether torch reads a value to refuse some: ``gaussian_nll_loss`` asks if a variance is negative. Since 2.0."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "thoplw":
+        frame = frame.f_back
+    return frame is not None and frame.f_code is torch.nn.functional.gaussian_nll_loss.__code__
 
 
 def asked_for_alignment() -> bool:

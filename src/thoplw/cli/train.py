@@ -131,7 +131,7 @@ def check_optimizer(name: str | None) -> None:
     Raises:
         BadParameter: it does not.
     """
-    from thoplw.capture.step import find_optimizer
+    from thoplw.capture.training_step import find_optimizer
 
     with usage("--optimizer"):
         find_optimizer(name)

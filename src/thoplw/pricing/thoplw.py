@@ -1,7 +1,7 @@
 """``thoplw``: the figures of the original tool: contractions, and besides them biases, norms, softmax and averages.
 
-What a term adds to the multiply-accumulates of its operator is a function below; the table at the foot says which
-operator has which term.
+Each function below is something that this convention adds to the multiply-accumulates of an operator; the table at the
+foot says which operator has which.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from thoplw.pricing.convention import Convention
 from thoplw.pricing.parameters import executed_with_statistics
 from thoplw.record import ZERO, Call, Work
 
-Term = Callable[[Call], int]
+Addition = Callable[[Call], int]
 
 
 def _bias_per_sample(call: Call) -> int:
@@ -42,12 +42,12 @@ def _packed_bias_per_output(call: Call) -> int:
     return elements(call) if call.args[1][1] is not None else 0
 
 
-def _bias_per_output(position: int) -> Term:
+def _bias_per_output(position: int) -> Addition:
     """A linear layer adds its bias, the argument at this position, once per output element."""
     return lambda call: elements(call) if call.arg(position) is not None else 0
 
 
-def _times(factor: int) -> Term:
+def _times(factor: int) -> Addition:
     """So many per output element."""
     return lambda call: factor * elements(call)
 
@@ -57,12 +57,12 @@ def _batch_norm(call: Call) -> int:
     return elements(call) * (4 if call.arg(1) is not None else 2)
 
 
-def _gradients(factor: int) -> Term:
+def _gradients(factor: int) -> Addition:
     """So many per element of the gradient that comes in: as many as forward has per output."""
     return lambda call: factor * int(call.args[0].numel)
 
 
-def _gradients_of_norm(factor: int) -> Term:
+def _gradients_of_norm(factor: int) -> Addition:
     """As many per element as forward has, for each of the gradients of input and weight that the mask asks for."""
     return lambda call: factor * int(call.args[0].numel) * sum(call.args[-1][:2])
 
@@ -79,7 +79,7 @@ def _scores_twice(call: Call) -> int:
     return 2 * backward.scores(call)
 
 
-_TERMS: dict[Term, str] = {
+_ADDITIONS: dict[Addition, str] = {
     _bias_per_sample: (
         "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution _convolution "
         "convolution_overrideable thnn_conv2d slow_conv3d _conv_depthwise2d conv_depthwise3d"
@@ -141,9 +141,9 @@ _TERMS: dict[Term, str] = {
 }
 
 
-def _with_term(formula: Formula | None, term: Term) -> Formula:
+def _with_addition(formula: Formula | None, addition: Addition) -> Formula:
     def priced(call: Call) -> Work:
-        work, more = ZERO if formula is None else formula(call), term(call)
+        work, more = ZERO if formula is None else formula(call), addition(call)
         return Work(macs=work.macs + more, flops=work.flops) if more else work
 
     return priced
@@ -154,8 +154,8 @@ CONVENTION = Convention(
     {
         **FORMULAS,
         **{
-            target: _with_term(FORMULAS[target], term)
-            for term, names in _TERMS.items()
+            target: _with_addition(FORMULAS[target], addition)
+            for addition, names in _ADDITIONS.items()
             for target in (name if "." in name else f"aten.{name}" for name in names.split())
         },
     },

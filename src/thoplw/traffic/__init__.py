@@ -12,11 +12,11 @@ from types import MappingProxyType
 from thoplw.record import NOTHING, Call, TensorSpec, Traffic
 from thoplw.traffic import lookups, views, writes
 from thoplw.traffic.common import Rule, elements, given, in_and_out
-from thoplw.traffic.lookups import EMBEDDINGS, Part, part_of
+from thoplw.traffic.lookups import EMBEDDINGS, Lookup, lookup_of
 from thoplw.traffic.views import VIEWS
 from thoplw.traffic.writes import UNREAD
 
-__all__ = ["EMBEDDINGS", "RULES", "UNREAD", "Part", "elements", "is_view", "part_of", "taken", "traffic"]
+__all__ = ["EMBEDDINGS", "RULES", "UNREAD", "Lookup", "elements", "is_view", "lookup_of", "taken", "traffic"]
 
 #: Operator -> rule.
 RULES: MappingProxyType[str, Rule] = MappingProxyType({**views.TRAFFIC, **lookups.TRAFFIC, **writes.TRAFFIC})

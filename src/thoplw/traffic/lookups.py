@@ -9,7 +9,7 @@ from thoplw.record import Call, TensorSpec, Traffic
 from thoplw.traffic.common import Table, elements, in_and_out, size
 
 
-class Part(NamedTuple):
+class Lookup(NamedTuple):
     """What a call reads of one argument.
 
     Attributes:
@@ -23,25 +23,25 @@ class Part(NamedTuple):
     routed: bool = False
 
 
-def _looked_up(call: Call) -> Part:
+def _looked_up(call: Call) -> Lookup:
     """``[V, D] [*] -> [*, D]``: what comes out, and no more than there is."""
-    return Part(0, min(elements(call.args[0]), call.outputs[0].numel))
+    return Lookup(0, min(elements(call.args[0]), call.outputs[0].numel))
 
 
-def _chosen(call: Call) -> Part:
+def _chosen(call: Call) -> Lookup:
     """The same of rows, which are those of experts where the indices are known to spread evenly."""
     table, read, _ = _looked_up(call)
     spread = any(index.density != 1 for index in call.inputs[1:])
-    return Part(table, read, routed=spread and read < elements(call.args[0]))
+    return Lookup(table, read, routed=spread and read < elements(call.args[0]))
 
 
-def _bags(call: Call) -> Part:
+def _bags(call: Call) -> Lookup:
     """``[V, D] [N] [bags] -> [bags, D]``: a row for each index."""
     table, indices = call.args[:2]
-    return Part(0, min(elements(table), indices.numel * table.shape[-1]))
+    return Lookup(0, min(elements(table), indices.numel * table.shape[-1]))
 
 
-def _grouped(call: Call) -> Part | None:
+def _grouped(call: Call) -> Lookup | None:
     """``[T, K] [G, K, M] [G] -> [T, M]``: the matrices that a row is sent to, as many as there are rows at most.
 
     Offsets say where groups end, and are not known: rows are taken to be spread evenly over the groups.
@@ -50,11 +50,11 @@ def _grouped(call: Call) -> Part | None:
     if len(rows.shape) != 2 or len(matrices.shape) != 3 or not matrices.shape[0]:
         return None
     groups = matrices.shape[0]
-    return Part(1, elements(matrices) * min(groups, rows.shape[0]) // groups, routed=rows.shape[0] < groups)
+    return Lookup(1, elements(matrices) * min(groups, rows.shape[0]) // groups, routed=rows.shape[0] < groups)
 
 
 #: Operator -> what it reads of one argument; the others are read as a whole.
-PARTS: Mapping[str, Callable[[Call], Part | None]] = {
+LOOKUPS: Mapping[str, Callable[[Call], Lookup | None]] = {
     **dict.fromkeys(
         (f"aten.{name}" for name in "embedding gather masked_select take take_along_dim".split()), _looked_up
     ),
@@ -71,19 +71,19 @@ EMBEDDINGS = frozenset(f"aten.{name}" for name in "embedding embedding_bag _embe
 }
 
 
-def part_of(call: Call) -> Part | None:
+def lookup_of(call: Call) -> Lookup | None:
     """What a call reads of an argument that it does not read as a whole; None where there is no such argument."""
-    found = PARTS.get(call.target)
+    found = LOOKUPS.get(call.target)
     return None if found is None else found(call)
 
 
 def partly_read(call: Call) -> Traffic:
     """All that goes in and comes out, but of one argument only the part that is read."""
-    whole, part = in_and_out(call), part_of(call)
+    whole, part = in_and_out(call), lookup_of(call)
     if part is None:
         return whole
     table: TensorSpec = call.args[part.position]
     return Traffic(read=whole.read - size(table) + part.elements * table.itemsize, written=whole.written)
 
 
-TRAFFIC: Table = dict.fromkeys(PARTS, partly_read)
+TRAFFIC: Table = dict.fromkeys(LOOKUPS, partly_read)

@@ -35,7 +35,7 @@ from itertools import compress
 from typing import NamedTuple
 
 from thoplw.record import NOTHING, Assumption, Call, Phase, Step, TensorSpec, Trace, Traffic, Trained, Weight
-from thoplw.traffic import EMBEDDINGS, UNREAD, elements, is_view, part_of, taken, traffic
+from thoplw.traffic import EMBEDDINGS, UNREAD, elements, is_view, lookup_of, taken, traffic
 from thoplw.traffic.common import size as size_of
 
 #: The assumption about tokens that are sent to experts, in words. Runs and bytes both rest on it.
@@ -464,7 +464,7 @@ class Usage:
     def _work_out(self, scope: int, spec: TensorSpec, pieces: int) -> _Use:
         takers = self._consumers[scope].get(spec, {})
         whole = elements(spec)
-        if any(not self._shows(call) and part_of(call) is None for call in takers):
+        if any(not self._shows(call) and lookup_of(call) is None for call in takers):
             return self._as_a_whole(scope, spec, pieces, takers)
         uses = [self._use(at, spec) for at in self._inner[scope].get(spec, ())]
         # A view that looks like the tensor, such as from detach(), is used where the tensor is.
@@ -485,19 +485,19 @@ class Usage:
         A lookup of experts reads, for each token, as much as it puts out. A product of routed rows computes with the
         part of the matrices that one row meets.
         """
-        part = part_of(call)
-        assert part is not None  # its callers asked
-        table: TensorSpec = call.args[part.position]
+        lookup = lookup_of(call)
+        assert lookup is not None  # its callers asked
+        table: TensorSpec = call.args[lookup.position]
         if call.target in EMBEDDINGS:
-            return _Use(part.elements * times, looked_up=True)
+            return _Use(lookup.elements * times, looked_up=True)
         whole = elements(table)
         active: Fraction | int = whole
         tokens, routed = self._tokens(scope), False
-        if tokens and part.position == 1:  # rows and matrices
+        if tokens and lookup.position == 1:  # rows and matrices
             active, routed = Fraction(whole * call.args[0].shape[0], table.shape[0] * tokens), True
         elif tokens and _chooses(call):
             active, routed = Fraction(call.outputs[0].numel * times, tokens), True
-        return _Use(part.elements * times, min(whole, active), looked_up=False, routed=routed)
+        return _Use(lookup.elements * times, min(whole, active), looked_up=False, routed=routed)
 
     def _as_a_whole(self, scope: int, spec: TensorSpec, pieces: int, takers: _Takers) -> _Use:
         """Return how a tensor is used that some operator reads as a whole.
@@ -573,7 +573,9 @@ def _chooses(call: Call) -> bool:
 
 def doubts(trace: Trace) -> list[Assumption]:
     """Return the assumptions of bytes that the run did not make: how many experts get a row."""
-    routed = {call for call in {call for call, _ in trace.steps} if (part := part_of(call)) is not None and part.routed}
+    routed = {
+        call for call in {call for call, _ in trace.steps} if (lookup := lookup_of(call)) is not None and lookup.routed
+    }
     if not routed:
         return []
     return [Assumption(EVENLY, call.target, scope) for call, scope in trace.steps if call in routed]

@@ -16,7 +16,7 @@ from thoplw.errors import InputError, UnknownNameError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class TrainingStep:
     """What a training step does with a model and its inputs.
 
     Attributes:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 import torch
 
-from thoplw.capture.step import Step, find_optimizer
+from thoplw.capture.training_step import TrainingStep, find_optimizer
 from thoplw.errors import InputError, UnknownNameError
 
 
@@ -29,35 +29,37 @@ class Returns(torch.nn.Module):
 )
 def test_the_loss_is_the_models_own_or_the_sum_of_what_it_returns(make: Any, gradient: int) -> None:
     model = Returns(make)
-    Step().run(model, (), {})
+    TrainingStep().run(model, (), {})
     assert model.weight.grad is not None
     assert model.weight.grad.tolist() == [gradient, gradient]
 
 
 def test_a_loss_takes_targets() -> None:
     model = Returns(lambda w: w * 3)
-    Step(loss=lambda output, target: (output * target).sum(), targets=(torch.tensor([1.0, 2.0]),)).run(model, (), {})
+    TrainingStep(loss=lambda output, target: (output * target).sum(), targets=(torch.tensor([1.0, 2.0]),)).run(
+        model, (), {}
+    )
     assert model.weight.grad is not None
     assert model.weight.grad.tolist() == [3, 6]
 
 
 def test_gradients_are_accumulated_as_means() -> None:
     model = Returns(lambda w: w * 3)
-    Step(accumulate=2).run(model, (), {})
+    TrainingStep(accumulate=2).run(model, (), {})
     assert model.weight.grad is not None
     assert model.weight.grad.tolist() == [3, 3]
 
 
 def test_an_optimizer_steps_once() -> None:
     model = Returns(lambda w: w * 3)
-    Step(optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.5), accumulate=2).run(model, (), {})
+    TrainingStep(optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.5), accumulate=2).run(model, (), {})
     assert model.weight.tolist() == [-0.5, -0.5]
 
 
 def test_nothing_to_differentiate_is_said() -> None:
     model = Returns(lambda w: w.detach())
     with pytest.raises(InputError, match="are all parameters frozen"):
-        Step().run(model, (), {})
+        TrainingStep().run(model, (), {})
 
 
 def test_optimizers_go_by_name() -> None:
