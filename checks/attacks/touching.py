@@ -12,12 +12,15 @@ For example::
 from __future__ import annotations
 
 import contextvars
+import ctypes
 import dataclasses
 import decimal
+import enum
 import gc
 import io
 import locale
 import logging
+import mmap
 import multiprocessing
 import os
 import random
@@ -143,6 +146,41 @@ def _resized(held: Layer, y: torch.Tensor) -> None:
     storage.resize_(size)
 
 
+class _OwnTuple(tuple[Any, ...]):
+    """A tuple that may have attributes."""
+
+
+class _OwnBytes(bytearray):
+    """Bytes that may have attributes."""
+
+
+class _OwnRandom(random.Random):
+    """A generator of random numbers that may have attributes."""
+
+
+class _OwnArray(np.ndarray[Any, Any]):
+    """An array that may have attributes."""
+
+
+class _Choice(enum.Enum):
+    """An enumeration."""
+
+    A = 1
+    B: Any = []  # noqa: RUF012 # that is what is changed
+
+
+def _closed() -> Any:
+    array = np.zeros(2)
+    array.flags.writeable = False
+    return array
+
+
+def _read_only() -> Any:
+    view = np.zeros(2).view()
+    view.flags.writeable = False
+    return view
+
+
 def _attempt(touch: Callable[[Any, torch.Tensor], Any]) -> Callable[[Any, torch.Tensor], Any]:
     """What has no values in an abstract run is refused there, and that is all right."""
 
@@ -258,6 +296,45 @@ KINDS: dict[str, Kind] = {
     ),
     "array that may be written to": Kind(
         lambda: np.zeros(2), lambda held, y: held.setflags(write=False), lambda held: held.flags.writeable
+    ),
+    "attributes of a tuple": Kind(lambda: _OwnTuple([1]), _set("x"), lambda held: [*vars(held)]),
+    "attributes of bytes": Kind(lambda: _OwnBytes(b"a"), _set("x"), lambda held: [*vars(held)]),
+    "attributes of random.Random": Kind(lambda: _OwnRandom(0), _set("x", lambda y: 1), lambda held: [*vars(held)]),
+    "attributes of an array": Kind(lambda: np.zeros(2).view(_OwnArray), _set("x"), lambda held: [*vars(held)]),
+    "array of a class": Kind(
+        lambda: np.zeros(2).view(_OwnArray), lambda held, y: held.fill(1), lambda held: held.tolist()
+    ),
+    "member of an enumeration": Kind(lambda: _Choice.A, _set("x"), lambda held: hasattr(held, "x")),
+    "list in a member of an enumeration": Kind(
+        lambda: _Choice.B, lambda held, y: held.value.append(y), lambda held: len(held.value)
+    ),
+    "array that may not be written to": Kind(
+        _closed,
+        lambda held, y: (held.setflags(write=True), held.fill(1)),
+        lambda held: held.tolist(),
+    ),
+    "array behind another": Kind(_read_only, lambda held, y: held.base.fill(1), lambda held: held.tolist()),
+    "type of an array": Kind(
+        lambda: np.zeros(2, np.float32), lambda held, y: setattr(held, "dtype", np.int32), lambda held: str(held.dtype)
+    ),
+    "size of an array": Kind(
+        lambda: np.zeros(2), lambda held, y: held.resize(3, refcheck=False), lambda held: held.tolist()
+    ),
+    "bits of random numbers": Kind(
+        lambda: np.random.PCG64(0), lambda held, y: held.random_raw(), lambda held: str(held.state)
+    ),
+    "view of memory": Kind(lambda: memoryview(bytearray(2)), lambda held, y: held.__setitem__(0, 1), bytes),
+    "memory of C": Kind(lambda: (ctypes.c_int * 2)(), lambda held, y: held.__setitem__(0, 1), list),
+    "number of C": Kind(lambda: ctypes.c_int(0), _set("value", lambda y: 1), lambda held: held.value),
+    "map of memory": Kind(
+        lambda: mmap.mmap(-1, 4), lambda held, y: held.write(b"x"), lambda held: (held.tell(), held[:])
+    ),
+    "storage": Kind(lambda: torch.zeros(2).untyped_storage(), lambda held, y: held.fill_(1), list),
+    "sparse tensor": Kind(
+        lambda: torch.eye(2).to_sparse(), lambda held, y: held.mul_(7), lambda held: held.to_dense().tolist()
+    ),
+    "elements of a sparse tensor": Kind(
+        lambda: torch.eye(2).to_sparse(), lambda held, y: held.zero_(), lambda held: held.to_dense().tolist()
     ),
     "given object": Kind(lambda: Plain(x=1), _set("x"), lambda held: held.x, given=True),
     "given tensor in an object": Kind(

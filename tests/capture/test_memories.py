@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
+import thoplw
 from thoplw.capture.memories import Memories, sums_of
 
 
@@ -58,3 +63,43 @@ def test_subclasses_decide_what_lies_in_their_memory() -> None:
 
     assert sums_of([torch.ones(2).as_subclass(Mine)]) == {}
     assert len(sums_of([torch.nn.Parameter(torch.ones(2))])) == 1
+
+
+@pytest.mark.filterwarnings("ignore:Sparse C:UserWarning", "ignore:The PyTorch API of nested tensors:UserWarning")
+@pytest.mark.parametrize(
+    "held",
+    [
+        lambda: torch.eye(2).to_sparse(),
+        lambda: torch.eye(2).to_sparse_csr(),
+        lambda: torch.eye(2).to_sparse_csc(),
+        lambda: torch.nested.nested_tensor([torch.ones(1), torch.ones(2)]),
+    ],
+)
+@pytest.mark.parametrize("write", [lambda held: held.mul_(7), lambda held: held.zero_()])
+@pytest.mark.parametrize("execute", [False, True])
+def test_sparse_and_nested_tensors_have_their_elements_again(held: Any, write: Any, execute: bool) -> None:
+    class Writing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.held = nn.Linear(4, 4), held()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            write(self.held)
+            return self.layer(x)
+
+    model = Writing()
+    before = str(model.held)
+    assert thoplw.profile(model, (2, 4), convention="macs", verbose=False, execute=execute)[0] == 32
+    assert str(model.held) == before
+
+
+def test_memory_that_is_handed_to_other_libraries_is_put_back() -> None:
+    class Clearing(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            np.from_dlpack(self.weight.detach()).fill(0)
+            return super().forward(x)
+
+    model = Clearing(4, 4)
+    before = model.weight.tolist()
+    thoplw.profile(model, (2, 4), verbose=False, execute=True)
+    assert model.weight.tolist() == before

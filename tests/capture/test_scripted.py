@@ -68,3 +68,27 @@ def test_an_optimised_module_is_refused(execute: bool) -> None:
         thoplw.InputError, match=r"optimize_for_inference.*prim::mkldnn_convolution.*profile it before that"
     ):
         thoplw.profile(model, (X,), execute=execute)
+
+
+class Counting(nn.Module):
+    """Counts its calls, and keeps what it has seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.seen = nn.Linear(4, 4), torch.zeros(2)
+        self.calls = torch.jit.Attribute(0, int)
+        self.named = torch.jit.Attribute({"a": 1}, dict[str, int])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        self.seen = self.seen + 1
+        self.named["b"] = self.calls
+        return self.layer(x)
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_what_a_scripted_module_holds_is_put_back(execute: bool) -> None:
+    model = torch.jit.script(Counting())
+    for whole in (model, nn.Sequential(model)):
+        assert thoplw.profile(whole, (2, 4), convention="macs", verbose=False, execute=execute)[0] == 2 * 4 * 4
+        assert (model.calls, model.seen.tolist(), dict(model.named)) == (0, [0, 0], {"a": 1})

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextvars
 import functools
 import gc
+import importlib
 import sys
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from pathlib import Path
 from queue import Queue
 from types import SimpleNamespace
 from typing import Any
@@ -274,6 +276,53 @@ def test_nothing_survives(keep: Callable[[torch.Tensor], Any]) -> None:
     ARRAY[0] = None
     LINE.queue.clear()
     RECENT.tables.clear()
+
+
+HELPERS = {
+    "h_inner": "LIST, LAST, STATE = [], None, {'last': None}",
+    "h_outer": """
+import h_inner
+
+def keep(y, made=[]):
+    h_inner.LIST.append(y)
+    h_inner.LAST = y
+    h_inner.STATE["last"] = y
+    made.append(y)
+
+class Registry:
+    first = None
+    items = []
+""",
+}
+
+
+@pytest.mark.parametrize("training", [False, pytest.param(True, marks=since("2.4"))])
+def test_nothing_survives_in_files_that_the_file_of_the_model_imports(
+    training: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in HELPERS.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    helper = importlib.import_module("h_outer")
+    monkeypatch.setattr(sys.modules[__name__], "helper", helper, raising=False)
+
+    def keep(y: torch.Tensor) -> None:
+        helper.keep(y)
+        helper.Registry.first = y
+        helper.Registry.items.append(y)
+
+    model = Keeping(keep)
+    try:
+        if training:
+            thoplw.profile_training(model, (2, 4), verbose=False)
+        else:
+            thoplw.profile(model, (2, 4), verbose=False)
+        inner = sys.modules["h_inner"]
+        assert (inner.LIST, inner.LAST, inner.STATE) == ([], None, {"last": None})
+        assert (helper.Registry.first, helper.Registry.items, helper.keep.__defaults__) == (None, [], ([],))
+    finally:
+        for name in HELPERS:
+            sys.modules.pop(name, None)
 
 
 def test_what_the_collector_does_not_show_is_found() -> None:

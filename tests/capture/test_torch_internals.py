@@ -25,6 +25,7 @@ from thoplw.capture.torch_internals import (
     VERSION,
     DispatchMode,
     GradScaler,
+    alias_of,
     any_module_hooks,
     asked_by_a_check,
     asked_by_torch,
@@ -33,6 +34,7 @@ from thoplw.capture.torch_internals import (
     backward_passes,
     become,
     below_autograd,
+    bytes_of,
     call_as_usual,
     caller_of_instead,
     calling_instead,
@@ -84,6 +86,7 @@ from thoplw.capture.torch_internals import (
     running_mode,
     schema_of,
     sizes_of_nested,
+    sparse_back,
     stored_elements,
     stored_in,
     sum_of_memory,
@@ -178,6 +181,24 @@ def test_elements_of_a_sparse_tensor() -> None:
     assert stored_elements(torch.ones(2, 2).to_sparse(1)) == 4  # each of two rows is stored whole
     assert {torch.sparse_coo, torch.sparse_csr} < SPARSE
     assert torch.strided not in SPARSE
+
+
+@pytest.mark.filterwarnings("ignore:Sparse:UserWarning")
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr, torch.sparse_csc])
+def test_a_sparse_tensor_has_its_elements_again(layout: torch.layout) -> None:
+    sparse = torch.eye(2).to_sparse(layout=layout)
+    alias = alias_of(sparse)
+    assert {part.data_ptr() for part in stored_in(alias)} == {part.data_ptr() for part in stored_in(sparse)}
+    alias = alias_of(sparse.clone())
+    sparse.zero_()
+    sparse_back(sparse, alias)
+    assert sparse.to_dense().tolist() == [[1, 0], [0, 1]]
+
+
+def test_bytes_of_a_storage() -> None:
+    numbers = torch.ones(2, dtype=torch.int16)
+    assert bytes_of(numbers) is numbers
+    assert bytes_of(numbers.untyped_storage()).tolist() == [1, 0, 1, 0]
 
 
 def test_words_for_a_tensor_without_memory() -> None:

@@ -31,6 +31,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         ("{", "saved.json is not a profile: it is not JSON"),
         ("[1]", "saved.json is not a profile: it has no 'schema'; write it with `thoplw profile MODEL --kind json"),
         ('{"schema": 99}', "saved.json has schema 99, but this version of thoplw reads schema 1"),
+        ('{"schema": true}', "saved.json has schema True, but this version of thoplw reads schema 1"),
         (
             json.dumps({**document(), "schema": "1"}),
             "saved.json has schema '1', but this version of thoplw reads schema 1",

@@ -31,7 +31,7 @@ from thoplw.capture.memories import Memories
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import INDEXING, is_composite, is_higher_order, size_bound, target_of, written
 from thoplw.capture.run import Run
-from thoplw.capture.torch_internals import is_jagged, make_wrapper, memory_of, with_other_rows
+from thoplw.capture.torch_internals import SPARSE, is_jagged, make_wrapper, memory_of, with_other_rows
 from thoplw.capture.torch_names import named
 from thoplw.errors import InputError, ThoplwError
 from thoplw.record import Call, TensorSpec, TorchName
@@ -232,7 +232,9 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
 
     def save(self, tensor: torch.Tensor) -> None:
         """Save the values of a tensor, unless the run itself made it."""
-        if type(tensor) is not AbstractTensor and memory_of(tensor) not in self._new:
+        if type(tensor) is AbstractTensor:
+            return
+        if tensor.layout in SPARSE or memory_of(tensor) not in self._new:
             self._memories.save((tensor,))
 
     def finish(self) -> None:

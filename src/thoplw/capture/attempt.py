@@ -287,8 +287,8 @@ class Attempt:
         if constructs_subclass(error):
             return InputError(
                 f"the code {self._run.where()} calls the constructor of a class of tensors, such as CausalBias of "
-                "torch.nn.attention.bias, and torch cannot do that while operators are recorded. Make the tensor "
-                "before the model runs, in __init__ say, or with tensor.as_subclass(cls)"
+                "torch.nn.attention.bias, or Parameter on a weight, and torch cannot do that while operators are "
+                "recorded. Make the tensor before the model runs, in __init__ say, or with tensor.as_subclass(cls)"
             )
         if self._scopes.strangers and isinstance(error, DataDependentError):
             return InputError(
@@ -333,7 +333,7 @@ def _refuse_kept(places: list[str]) -> None:
         raise InputError(
             f"the forward kept a tensor of this run in {', '.join(places[:3])}, and thoplw does not know what was "
             "there before: set it again before the model runs. thoplw restores the attributes of modules, and the "
-            "variables of the file that defines the class of the model"
+            "variables of the file that defines the class of the model and of files of yours that it imports"
         )
 
 

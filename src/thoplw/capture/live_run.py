@@ -16,7 +16,7 @@ from thoplw.capture.nested import is_nested, makes_nested, of_jagged, record_par
 from thoplw.capture.nesting import tensors_in
 from thoplw.capture.operators import is_composite, is_higher_order, is_mutable, target_of, writes_statistics, written
 from thoplw.capture.run import Run
-from thoplw.capture.torch_internals import is_jagged, memory_of
+from thoplw.capture.torch_internals import is_jagged, memory_of, stored_in
 from thoplw.formulas.attention import PACKED
 
 
@@ -31,13 +31,13 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
 
     def own(self, tensors: Iterable[torch.Tensor]) -> None:
         """Note which tensors are the user's: their values are restored after the run."""
-        self._owned |= {memory_of(tensor) for tensor in tensors if not tensor.is_meta} - {0}
+        self._owned |= {memory_of(part) for tensor in tensors if not tensor.is_meta for part in stored_in(tensor)} - {0}
         # Buffers are saved in any case: they are small, and some kernels write to statistics without saying so.
         self._memories.save(self.weights.tensors[buffer.key] for info in self.weights.infos for buffer in info.buffers)
 
     def save(self, tensor: torch.Tensor) -> None:
         """Save the values of a tensor that is about to be written to, if it is the user's."""
-        if memory_of(tensor) in self._owned:
+        if any(memory_of(part) in self._owned for part in stored_in(tensor)):
             self._memories.save((tensor,))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
@@ -47,15 +47,15 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
             refuse_split(f"a tensor that {target_of(func)} is given", types)
             if any(map(is_jagged, tensors_in((args, kwargs)))):
                 return of_jagged(self, func, args, kwargs)
+        if is_mutable(func) or writes_statistics(func):
+            for tensor in written(func, args, kwargs):
+                self.save(tensor)
         if any(map(is_nested, tensors_in((args, kwargs)))) or makes_nested(func):
             output = func(*args, **kwargs)
             record_parts(self, func, args, kwargs, output)
             return output
         if is_higher_order(func):
             return higher_order.answer(self, func, args, kwargs)
-        if is_mutable(func) or writes_statistics(func):
-            for tensor in written(func, args, kwargs):
-                self.save(tensor)
         if target_of(func) not in shapes.RULES and is_composite(func):
             output, parts = self.take_apart(func, args, kwargs)
             self.record(self.call(func, args, kwargs, output, parts))

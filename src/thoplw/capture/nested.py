@@ -87,6 +87,7 @@ def answer(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     if target == _MAKER:
         with run:
             return _of(run, [tensor.unsqueeze(0) for tensor in args[0]])
+    args, kwargs = map_tensors((args, kwargs), partial(_entered_if_held, run))
     first = next(tensor for tensor in tensors_in((args, kwargs)) if type(tensor) is AbstractNested)
     if target in _WHOLE:
         return _WHOLE[target](run, first, *args[1:], **kwargs)
@@ -109,6 +110,11 @@ def _of(run: Run, parts: list[torch.Tensor]) -> AbstractNested:
     tensor.spec = run.specs.of_parts(torch.tensor([tuple(part.shape[1:]) for part in parts]), parts[0].dtype)
     tensor.token = id(tensor.spec)
     return tensor
+
+
+def _entered_if_held(run: Run, tensor: torch.Tensor) -> torch.Tensor:
+    """Return the abstract nested tensor for one that the model holds; any other tensor as it is."""
+    return entered(run, tensor) if is_nested(tensor) and type(tensor) is not AbstractNested else tensor
 
 
 def _part(run: Run, index: int, count: int, tensor: torch.Tensor) -> torch.Tensor:

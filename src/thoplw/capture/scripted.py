@@ -35,6 +35,27 @@ def is_frozen(module: torch.nn.Module) -> bool:
     return not hasattr(module, "training")
 
 
+def state_of(module: Any) -> dict[str, Any]:
+    """Return what a scripted module holds besides weights. Its ``__dict__`` has none of that."""
+    if is_frozen(module):
+        return {}
+    buffers = module._buffers
+    attributes = module._concrete_type.get_attributes().items()
+    return {
+        name: module._c.getattr(name)
+        for name, (_, is_parameter) in attributes
+        if not is_parameter and name not in buffers
+    }
+
+
+def state_back(module: Any, before: dict[str, Any]) -> None:
+    """Give a scripted module what it held."""
+    for name, now in state_of(module).items():
+        value = before[name]
+        if now is not value and (isinstance(value, torch.Tensor) or now != value):
+            module._c.setattr(name, value)
+
+
 def constants_of(module: Any, path: str) -> dict[str, torch.Tensor]:
     """Return the weights of a frozen module, by their names in its graph: all floating-point constants.
 

@@ -11,20 +11,21 @@ import array
 import enum
 import functools
 import logging
+import mmap
 import random
 import sys
 import threading
 import types
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, compress, filterfalse
 from operator import attrgetter, is_, is_not
 from typing import Any, NamedTuple
 
 import torch
 
-from thoplw.capture import streams
-from thoplw.capture.torch_internals import TENSOR_HOOKS, GradScaler
+from thoplw.capture import scripted, streams
+from thoplw.capture.torch_internals import TENSOR_HOOKS, GradScaler, bytes_of
 from thoplw.capture.twins import Twins
 
 #: The most frequent classes whose objects hold nothing that can change. Their objects are skipped first.
@@ -33,7 +34,7 @@ ATOMS: frozenset[type] = frozenset(
 )
 
 #: Classes whose objects, also those of subclasses, hold nothing that is put back through them.
-_OPAQUE = (type, types.ModuleType, types.BuiltinFunctionType, enum.Enum, property, classmethod, staticmethod)
+_OPAQUE = (type, types.ModuleType, types.BuiltinFunctionType, property, classmethod, staticmethod)
 
 #: Packages whose objects are left alone, except containers and modules. In torch, for example, these are graphs.
 _FOREIGN = frozenset("asyncio concurrent importlib logging multiprocessing re threading torch typing".split())
@@ -135,6 +136,11 @@ class Snapshot:
             self._emptied += hooks
         inner += self.twins.own()
         inner += map(_ATTRIBUTES, self.twins.others)
+        for module in self.twins.others:
+            if isinstance(module, torch.jit.ScriptModule):
+                state = scripted.state_of(module)
+                inner += state.values()
+                self._undo.append(functools.partial(scripted.state_back, module, state))
         self.add(inner)
 
     def restore(self) -> None:
@@ -216,49 +222,51 @@ class Snapshot:
         self._undo.append(functools.partial(put_back, value, before, base))
         inner.extend(before.values())
         inner.extend(key for key in before if type(key) not in ATOMS)
-        self._object(value, inner)
 
     def _list(self, value: Any, inner: list[Any]) -> None:
         before = list.copy(value)
         self._undo.append(functools.partial(list.__setitem__, value, slice(None), before))
         inner.extend(before)
-        self._object(value, inner)
 
     def _set(self, value: Any, inner: list[Any]) -> None:
         before = set(set.__iter__(value))
         self._undo.append(functools.partial(_set_back, value, before))
         inner.extend(before)
-        self._object(value, inner)
 
     def _deque(self, value: Any, inner: list[Any]) -> None:
         before = list(deque.__iter__(value))
         self._undo.append(functools.partial(deque_back, value, before))
         inner.extend(before)
-        self._object(value, inner)
 
     def _array(self, value: Any, inner: list[Any]) -> None:
         before = value[:]
         self._undo.append(lambda: value.__setitem__(slice(None), before))
 
+    def _memory(self, value: Any, inner: list[Any]) -> None:
+        try:
+            view = memoryview(value)
+        except ValueError:  # it was closed or released before
+            return
+        with view:
+            if type(value) is memoryview:
+                inner.append(value.obj)
+            before = None if view.readonly or type(value) is memoryview else view.tobytes()
+        place = value.tell() if isinstance(value, mmap.mmap) else None
+        self._undo.append(functools.partial(_memory_back, value, before, place, self.lost.append))
+
     def _numpy(self, value: Any, inner: list[Any]) -> None:
         if value.dtype.hasobject:
             inner.extend(value.ravel().tolist())
-        if not value.flags.writeable:
-            return
-        before, shape = value.copy(), value.shape
-
-        def undo() -> None:
-            value.flags.writeable = True
-            if value.shape != shape:
-                value.shape = shape
-            value[...] = before
-
-        self._undo.append(undo)
+        if value.flags.writeable or value.base is None:
+            self._undo.append(functools.partial(_numpy_back, value, value.copy(), value.flags.writeable))
+        else:  # others may write to the memory that it shows
+            inner.append(value.base)
 
     def _generator(self, value: Any, inner: list[Any]) -> None:
         if hasattr(value, "bit_generator"):  # numpy.random.Generator
-            bits = value.bit_generator
-            self._undo.append(functools.partial(setattr, bits, "state", bits.state))
+            value = value.bit_generator
+        if hasattr(value, "state"):
+            self._undo.append(functools.partial(setattr, value, "state", value.state))
             return
         get, put = ("getstate", "setstate") if isinstance(value, random.Random) else ("get_state", "set_state")
         try:
@@ -301,9 +309,16 @@ class Snapshot:
     def _tensor(self, value: Any, inner: list[Any]) -> None:
         self.tensors[id(value)] = value
 
+    def _storage(self, value: Any, inner: list[Any]) -> None:
+        content = bytes_of(getattr(value, "_untyped_storage", value))
+        self.tensors[id(content)] = content
+
     def _module(self, value: Any, inner: list[Any]) -> None:
         self.modules[id(value)] = value
         self._object(value, inner)
+
+    def _member(self, value: Any, inner: list[Any]) -> None:
+        inner.append(vars(value))  # not its class: a flag adds combinations of members to it
 
     def _object(self, value: Any, inner: list[Any]) -> None:
         attributes = attributes_of(value)
@@ -408,6 +423,34 @@ def _classes_back(modules: Sequence[torch.nn.Module], classes: list[type]) -> No
                 module.__class__ = cls
 
 
+def _memory_back(value: Any, before: bytes | None, place: int | None, say: Callable[[str], None]) -> None:
+    """Give memory the bytes that it had, and a map of a file its place."""
+    try:
+        view = memoryview(value)
+    except ValueError:
+        say(f"closed or released a {type(value).__name__}")
+        return
+    with view:
+        if before is not None:
+            view.cast("B")[:] = before
+    if place is not None:
+        value.seek(place)
+
+
+def _numpy_back(array: Any, before: Any, writeable: bool) -> None:
+    """Give an array of NumPy its type, shape, values and flag."""
+    if writeable or array.flags.writeable:
+        array.flags.writeable = True
+        if array.dtype != before.dtype:
+            array.dtype = before.dtype
+        if array.size != before.size:
+            array.resize(before.shape, refcheck=False)
+        elif array.shape != before.shape:
+            array.shape = before.shape
+        array[...] = before
+        array.flags.writeable = writeable
+
+
 def _logger_back(logger: logging.Logger, level: int) -> None:
     if logger.level != level:
         logger.setLevel(level)
@@ -495,18 +538,37 @@ def slots_of(cls: type) -> tuple[Any, ...]:
 def _role_of(cls: type) -> _Role | None:
     if issubclass(cls, _OPAQUE):
         return None
-    for base, role in _ROLES.items():
+    for base, role in chain(_ROLES.items(), _roles_of_others()):
         if issubclass(cls, base):
-            return role
-    if _package(cls) == "numpy":
-        numpy = sys.modules["numpy"]
-        if issubclass(cls, numpy.ndarray):
-            return Snapshot._numpy
-        is_generator = issubclass(cls, (numpy.random.Generator, numpy.random.RandomState))
-        return Snapshot._generator if is_generator else None
+            return _and_attributes(role) if _has_state(cls) and not _has_state(base) else role
     if _package(cls) in _FOREIGN:
         return None
-    return Snapshot._object if hasattr(cls, "__dict__") and _has_state(cls) else None
+    if _has_state(cls):
+        return Snapshot._object
+    return Snapshot._stream if hasattr(cls, "__next__") else None
+
+
+def _roles_of_others() -> Iterator[tuple[type, _Role]]:
+    """Yield roles for classes of libraries that may not be imported."""
+    for cls, *_ in streams.told():
+        yield cls, Snapshot._stream
+    if (numpy := sys.modules.get("numpy")) is not None:
+        yield numpy.ndarray, Snapshot._numpy
+        for cls in (numpy.random.Generator, numpy.random.RandomState, numpy.random.BitGenerator):
+            yield cls, Snapshot._generator
+    if (ctypes := sys.modules.get("_ctypes")) is not None:
+        for cls in (ctypes._SimpleCData, ctypes.Structure, ctypes.Union, ctypes.Array):
+            yield cls, Snapshot._memory
+
+
+def _and_attributes(role: _Role) -> _Role:
+    """Return a role that also remembers attributes, for a class that is derived from one without any."""
+
+    def both(snapshot: Snapshot, value: Any, inner: list[Any]) -> None:
+        role(snapshot, value, inner)
+        snapshot._object(value, inner)
+
+    return both
 
 
 def _has_state(cls: type) -> bool:
@@ -532,10 +594,15 @@ _ROLES: dict[type, _Role] = {
     types.FunctionType: Snapshot._function,
     types.MethodType: Snapshot._method,
     functools.partial: Snapshot._partial,
-    random.Random: Snapshot._generator,
+    random.Random: _and_attributes(Snapshot._generator),
     **dict.fromkeys(streams.STREAMS, Snapshot._stream),
     logging.Logger: Snapshot._logger,
     threading.local: Snapshot._object,
     types.MappingProxyType: Snapshot._mapping,
     torch.Generator: Snapshot._generator,
+    torch.UntypedStorage: Snapshot._storage,
+    torch.storage.TypedStorage: Snapshot._storage,
+    memoryview: Snapshot._memory,
+    mmap.mmap: Snapshot._memory,
+    enum.Enum: Snapshot._member,
 }

@@ -56,6 +56,8 @@ def answer(run: Run, values: KnownValues, func: Any, args: tuple[Any, ...], kwar
         output = next(iter(written(func, args, kwargs)))
     else:
         _check(run, func, args, kwargs)
+        for tensor in written(func, args, kwargs) if is_mutable(func) else ():
+            run.save(tensor)
         stand_in = partial(values.stand_in, device=run.device)
         output = func(*map_tensors(args, stand_in), **map_tensors(kwargs, stand_in))
         output = map_tensors(output, partial(_without_values, run))

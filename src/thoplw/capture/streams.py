@@ -1,22 +1,43 @@
 """Put objects that advance when they are used, such as iterators and files, back to where they were, or say so.
 
 For example, a model holds an open file, and every forward reads a line from it: the file is put back. A model that
-holds ``itertools.count()`` takes a number from it, and nothing can put that back: a warning says so.
+holds ``itertools.cycle(tables)`` takes a table from it, and nothing can put that back: a warning says so.
 """
 
 from __future__ import annotations
 
+import array
+import gc
 import io
 import itertools
+import queue
+import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
-#: Classes of iterators that tell their position.
-ITERATORS = tuple({*map(type, map(iter, ([], (), range(0), range(2**70), "", b""))), type(reversed([]))})
+import torch
 
-#: Classes of the objects that :func:`keeper` takes.
+_SEQUENCES: tuple[Any, ...] = [], (), range(0), range(2**70), "", "\u1234", b"", bytearray(), array.array("b")
+
+#: Classes of iterators that tell their position, and can go back to it.
+ITERATORS = tuple({*map(type, map(iter, _SEQUENCES)), type(reversed([])), type(reversed(()))})
+
+#: Classes of the objects that :func:`keeper` takes, besides those of :func:`told` and other iterators.
 STREAMS = (*ITERATORS, itertools.count, types.GeneratorType, io.IOBase)
+
+#: How many objects inside of one another tell how far an iterator is.
+_LEVELS = 4
+
+
+def told() -> Iterator[tuple[type, Callable[[Any], Any], str]]:
+    """Yield classes with what tells that an object was used, and what a forward did then, in words."""
+    yield queue.SimpleQueue, queue.SimpleQueue.qsize, "put into a SimpleQueue, or took from it"
+    yield torch.fx.Graph, lambda graph: len(graph.nodes), "edited a graph of torch.fx"
+    if (sqlite3 := sys.modules.get("sqlite3")) is not None:
+        yield sqlite3.Connection, attrgetter("total_changes"), "wrote to a database"
 
 
 def keeper(stream: Any, say: Callable[[str], None]) -> Callable[[], None] | None:
@@ -36,8 +57,13 @@ def keeper(stream: Any, say: Callable[[str], None]) -> Callable[[], None] | None
         return _of_file(stream, say)
     if isinstance(stream, itertools.count):
         return _watched(lambda: repr(stream), f"took from {stream!r}", say)
-    name = f"took from the generator {stream.__qualname__}"
-    return _watched(lambda: _place_in(stream), name, say)
+    for cls, look, words in told():
+        if isinstance(stream, cls):
+            return _watched(partial(look, stream), words, say)
+    if isinstance(stream, types.GeneratorType):
+        return _watched(lambda: (_last(stream), _within(stream)), f"took from the generator {stream.__qualname__}", say)
+    name = type(stream).__name__
+    return _watched(lambda: _within(stream), f"took from {'an' if name[0] in 'aeiou' else 'a'} {name}", say)
 
 
 def _watched(look: Callable[[], Any], went_on: str, say: Callable[[str], None]) -> Callable[[], None]:
@@ -88,7 +114,7 @@ def _of_file(file: Any, say: Callable[[str], None]) -> Callable[[], None] | None
     def put_back() -> None:
         if file.closed:
             say(f"closed the file {name}")
-        elif _tell(file) not in (place, None):
+        elif _tell(file) != place:  # no place is told where a file is being read line by line
             if file.writable():
                 say(f"wrote to the file {name}, or read from it")
             else:
@@ -104,6 +130,33 @@ def _tell(file: Any) -> Any:
         return None
 
 
-def _place_in(generator: Any) -> Any:
-    frame = generator.gi_frame
-    return frame and (frame.f_lasti, {name: id(value) for name, value in frame.f_locals.items()})
+def _last(generator: Any) -> Any:
+    return generator.gi_frame and generator.gi_frame.f_lasti
+
+
+class _Same:
+    """Equal to the same object only: what iterators hold may be tensors, which give tensors when they are compared."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self._value is other._value
+
+    __hash__ = None  # type: ignore[assignment] # nothing looks one up
+
+
+def _within(iterator: Any, levels: int = _LEVELS) -> Any:
+    """Return what tells how far an iterator is: how much is left, and what it and the iterators inside of it hold.
+
+    For example, ``zip(a, b)`` holds an iterator of ``a`` and one of ``b``, and each of these knows how much is left.
+    """
+    left = getattr(iterator, "__length_hint__", lambda: None)
+    inner = gc.get_referents(iterator) if levels else ()
+    return left(), [(_Same(each), _advances(each) and _within(each, levels - 1)) for each in inner]
+
+
+def _advances(value: Any) -> bool:
+    """Whether an object is an iterator, or a part of one."""
+    cls = type(value)
+    return hasattr(cls, "__next__") or cls in (tuple, types.FrameType) or cls.__module__ == "itertools"

@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import gc
 import sys
+import sysconfig
 import threading
 import types
 from abc import ABCMeta
 from collections import ChainMap, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import _lru_cache_wrapper
+from contextlib import contextmanager, suppress
+from functools import _lru_cache_wrapper, cache
 from itertools import compress, repeat
 from operator import is_
+from pathlib import Path
 from queue import Queue
 from typing import Any
 
@@ -52,6 +54,18 @@ _ARRAY = getattr(sys.modules.get("numpy"), "ndarray", None)
 #: Packages whose files hold no tensors of a model.
 _NOT_OF_MODELS = frozenset({"torch", "builtins", "abc", "typing", "collections"})
 
+#: Files that import others are followed up to this many files.
+_MOST_FILES = 32
+
+#: Where Python, packages and thoplw itself are installed.
+_INSTALLED = (
+    *{sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")},
+    str(Path(__file__).parents[1]),
+)
+
+#: Class -> the attribute by which its objects tell of a file.
+_OF_FILES = {types.ModuleType: "__name__", types.FunctionType: "__module__", type: "__module__", ABCMeta: "__module__"}
+
 #: The search follows this many levels of holders, such as a tuple in a dict in an object. Each level costs a search.
 _LEVELS = 8
 
@@ -62,10 +76,11 @@ _MOST = 50
 class _Roles(dict[type, Any]):
     """Class -> the method of :class:`Survivors` that notes its objects; ``None`` if they are not noted."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, installed: bool) -> None:
         """Start with the classes that are skipped in all files."""
         super().__init__(dict.fromkeys(ATOMS))
         self._file = file
+        self._of_functions = Survivors._function if installed else Survivors._function_of_user
 
     def __missing__(self, cls: type) -> Any:
         role = self[cls] = self._role_of(cls)
@@ -73,7 +88,7 @@ class _Roles(dict[type, Any]):
 
     def _role_of(self, cls: type) -> Any:
         if cls is types.FunctionType:
-            return Survivors._function
+            return self._of_functions
         if cls in _CLASSES:
             return self._note_class
         if cls is _ARRAY:
@@ -97,23 +112,31 @@ class Survivors:
     """The tensors that a run made and that still exist after it."""
 
     def __init__(self, modules: Sequence[torch.nn.Module], snapshot: Snapshot) -> None:
-        """Count the abstract tensors, and note the variables of the files that define the classes of ``modules``."""
+        """Count the abstract tensors, and note the variables of files that may keep some.
+
+        These are the files that define the classes of ``modules`` and, unless they belong to an installed package, the
+        files of the user that these import.
+        """
         self._snapshot = snapshot
         files = {base.__module__ for cls in {*map(type, modules)} for base in cls.__mro__}
         # Identity of a holder -> the holder, kept so that its identity stays its own, and a copy of its content.
         self._around: dict[int, tuple[Any, Any]] = {}
         # NumPy arrays of objects and their copies. The garbage collector does not know what these hold.
         self._arrays: list[tuple[Any, Any]] = []
-        for name in files:
+        names = list(files)
+        for name in names:  # grows
             file = sys.modules.get(name)
             if file is not None and name.partition(".")[0] not in _NOT_OF_MODELS:
-                self._note(name, vars(file))
+                installed = _is_installed(getattr(file, "__file__", ""))
+                self._note(name, vars(file), installed)
+                if len(names) < _MOST_FILES and not installed:
+                    names += _imported(vars(file)).difference(names)
         self._alive = sys.getrefcount(AbstractTensor)
 
-    def _note(self, name: str, variables: dict[str, Any]) -> None:
+    def _note(self, name: str, variables: dict[str, Any], installed: bool) -> None:
         """Note the variables of a file, and what the containers, classes and objects among them hold."""
         self._around[id(variables)] = variables, variables.copy()
-        roles = _Roles(name)
+        roles = _Roles(name, installed)
         # Python adds names such as __builtins__ itself.
         level = [value for key, value in variables.items() if not key.startswith("__")]
         while level:
@@ -150,6 +173,15 @@ class Survivors:
     def _function(self, function: Any, inner: list[Any]) -> None:
         if attributes := function.__dict__:
             self._around[id(attributes)] = attributes, attributes.copy()
+
+    def _function_of_user(self, function: Any, inner: list[Any]) -> None:
+        self._function(function, inner)
+        inner += function.__defaults__ or ()
+        if function.__closure__:
+            self._around[id(function)] = function, None  # it may hold itself
+        for cell in function.__closure__ or ():
+            with suppress(ValueError):  # the variable is not assigned yet
+                inner.append(cell.cell_contents)
 
     def _class(self, cls: type, inner: list[Any]) -> None:
         attributes = vars(cls).copy()
@@ -313,6 +345,19 @@ def names_of(unknown: list[Unknown]) -> list[str]:
     beside = {id(unknown), *map(id, unknown)}
     with _nothing_frozen():
         return [f"{_describe(holder)}{where}" for holder, where in unknown if not _is_of_frames(holder, beside)]
+
+
+@cache
+def _is_installed(path: str | None) -> bool:
+    """Whether a file belongs to Python, to a package or to thoplw. One without a path is typed in by the user."""
+    return path is None or path.startswith(_INSTALLED) or "site-packages" in path or "dist-packages" in path
+
+
+def _imported(variables: dict[str, Any]) -> set[str]:
+    """Return the names of the user's files from which variables of another file come."""
+    told = ((value, _OF_FILES.get(type(value))) for value in [*variables.values()])
+    names = {getattr(value, attribute, None) for value, attribute in told if attribute is not None}
+    return {name for name in names if name and not _is_installed(getattr(sys.modules.get(name), "__file__", None))}
 
 
 #: Classes that hold the variables of finished calls. A later forward finds no tensor there.

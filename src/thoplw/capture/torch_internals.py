@@ -95,7 +95,7 @@ def memory_of(tensor: torch.Tensor) -> int:
 
 
 #: How torch says that something reads the memory of a tensor without memory. Since 2.2, and since 2.0.
-_NO_MEMORY = ("data is not allocated yet", "data pointer on an invalid python storage", "Cannot access data pointer of")
+_NO_MEMORY = ("data is not allocated yet", "an invalid python storage", "Cannot access data pointer of")
 
 
 def lacks_memory(error: Exception) -> bool:
@@ -108,7 +108,8 @@ def constructs_subclass(error: Exception) -> bool:
 
     It makes a plain tensor first, which the mode has handed to Python when it is to become one of the class.
     """
-    return isinstance(error, RuntimeError) and "Creating a new Tensor subclass" in str(error)
+    said = "Creating a new Tensor subclass", "dispatch_on_subclass called with NO overloaded args"
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in said)
 
 
 def reads_values(error: NotImplementedError) -> bool:
@@ -178,13 +179,32 @@ def become(tensor: torch.Tensor, other: torch.Tensor) -> None:
         tensor.data = other
 
 
+def alias_of(sparse: torch.Tensor) -> torch.Tensor:
+    """Return a sparse tensor of the same memory, made without any mode. Since 2.0."""
+    with no_dispatch():
+        if sparse.layout is torch.sparse_coo:
+            return sparse.detach()
+        # Its parts are others, too, or an operator that resizes one resizes both.
+        places, indices, values = (part.detach() for part in stored_in(sparse))
+        return torch.sparse_compressed_tensor(places, indices, values, list(sparse.shape), layout=sparse.layout)
+
+
+def sparse_back(sparse: torch.Tensor, before: torch.Tensor) -> None:
+    """Give a sparse tensor the elements that another stores, without any mode. Since 2.0."""
+    with no_dispatch(), torch.no_grad():
+        if sparse.layout is torch.sparse_coo:
+            sparse.data = before
+        else:  # to assign .data does nothing
+            sparse.resize_as_sparse_(before).copy_(before)
+
+
 def is_parameter(tensor: torch.Tensor) -> bool:
     """Whether a tensor of a subclass was made a parameter. Since 2.0."""
     return bool(getattr(tensor, "_is_param", False))
 
 
-def _bytes_of(owner: Any) -> torch.Tensor:
-    """The tensor that hands out its memory; of a storage, one of its bytes, which no mode sees."""
+def bytes_of(owner: Any) -> torch.Tensor:
+    """Return a tensor as it is, and of a storage one of its bytes, which no mode sees. Since 2.0."""
     if isinstance(owner, torch.Tensor):
         return owner
     with no_dispatch():
@@ -206,7 +226,7 @@ class _Watched:
         def tell(owner: Any, /, *args: Any, **kwargs: Any) -> Any:
             me = threading.get_ident()
             for watch in [watch for watch, belongs in self.watches if belongs(me)]:
-                watch(_bytes_of(owner))
+                watch(bytes_of(owner))
             return method(owner, *args, **kwargs)
 
         return tell
@@ -227,6 +247,7 @@ class _Watched:
 
 _watched = _Watched(
     (torch.Tensor, "numpy"),
+    (torch.Tensor, "__dlpack__"),
     *(
         (torch.UntypedStorage, name)
         for name in ("resize_", "byteswap", "_share_fd_cpu_", "_share_filename_cpu_")

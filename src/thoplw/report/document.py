@@ -125,7 +125,7 @@ def read(path: Path) -> Profile:
         raise InputError(f"{path} is not a profile: it is not JSON ({error}); {again}") from error
     if not isinstance(document, dict) or "schema" not in document:
         raise InputError(f"{path} is not a profile: it has no 'schema'; {again}")
-    if document["schema"] != SCHEMA:
+    if document["schema"] != SCHEMA or type(document["schema"]) is not int:
         raise InputError(
             f"{path} has schema {document['schema']!r}, but this version of thoplw reads schema {SCHEMA}; {again}"
         )
