@@ -7,12 +7,14 @@ Python or of the model is left as it was not.
 from __future__ import annotations
 
 import contextlib
+import copy
 import multiprocessing
 import random
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from types import MappingProxyType
 from typing import Any
 
@@ -89,6 +91,28 @@ def served_executed(draw: random.Random) -> None:
     with _meanwhile(lambda: model(torch.ones(1, 4))):
         for _ in range(10):
             assert _macs(model, 2, execute=True) == 2 * 16 * layers
+
+
+def trained(draw: random.Random) -> None:
+    """Another thread trains the model, and comes to the weights that it would have come to."""
+    model, layers = _model(draw)
+    model.eval()  # no dropout, for both to have the same weights
+    alone, steps = copy.deepcopy(model), count()
+
+    def step(model: nn.Module = model) -> None:
+        model.zero_grad()
+        model(torch.ones(1, 4)).sum().backward()
+        with torch.no_grad():
+            for weight in model.parameters():
+                assert weight.grad is not None
+                weight.sub_(weight.grad, alpha=1e-3)
+
+    with _meanwhile(lambda: (next(steps), step()), threads=1):
+        for number in range(100):
+            assert _macs(model, 2, execute=number % 2 == 1) == 2 * 16 * layers
+    for _ in range(next(steps)):
+        step(alone)
+    assert all(map(torch.equal, model.parameters(), alone.parameters()))
 
 
 def profiled_twice(draw: random.Random) -> None:
@@ -181,6 +205,7 @@ RACES: Mapping[str, Race] = MappingProxyType(
         for race in (
             served,
             served_executed,
+            trained,
             profiled_twice,
             counted_and_profiled,
             hooks_left,

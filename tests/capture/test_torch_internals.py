@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +49,7 @@ from thoplw.capture.torch_internals import (
     flows_before_autograd,
     foreach_on_cpu,
     function_modes,
+    gradients_watched,
     graph_task,
     handed_out,
     hooks_of,
@@ -637,6 +639,31 @@ def test_who_asks_a_tensor() -> None:
 
     assert not method()
     assert eval("method()", {"method": method, "__name__": "torch.functional"})
+
+
+def test_gradients_tell_who_reads_or_replaces_them() -> None:
+    weight, found = nn.Parameter(torch.ones(2)), list[Any]()
+    first, me = torch.zeros(2), threading.get_ident()
+    weight.grad = first
+
+    def other() -> None:
+        assert weight.grad is not None
+
+    with gradients_watched(lambda tensor, gradient: found.append((tensor, gradient)), lambda thread: thread == me):
+        assert weight.grad is first
+        weight.grad = None
+        del weight.grad
+        thread = threading.Thread(target=other)
+        weight.grad = first
+        found.clear()
+        thread.start()
+        thread.join()
+        assert found == []
+        with gradients_watched(lambda *_: None, lambda _: True):
+            assert weight.grad is first
+        assert [(tensor is weight, gradient is first) for tensor, gradient in found] == [(True, True)]
+    assert "grad" not in vars(torch.Tensor)
+    assert weight.grad is first
 
 
 def test_torch_asks_to_refuse_a_variance(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,7 @@ from thoplw.capture.torch_internals import (
     below_autograd,
     constructs_subclass,
     data_assignments,
+    gradients_watched,
     handed_out,
     lacks_memory,
 )
@@ -104,7 +105,7 @@ class Attempt:
         self._specs = specs = Specs()
         self._weights = weights = Weights(specs)
         weights.add(model)
-        self._snapshot = snapshot = Snapshot()
+        self._snapshot = snapshot = Snapshot(gradients=asked is None)
         snapshot.add(self._inputs)
         self._given, self._modules_given = dict(snapshot.tensors), dict(snapshot.modules)
         refuse_split("an input", map(type, self._given.values()))
@@ -234,6 +235,7 @@ class Attempt:
         reshaped = stack.enter_context(data_preserved(self._real))
         if self._asked is not None:
             stack.enter_context(backward_passes(self._asked.note))
+            stack.enter_context(gradients_watched(self._keep_gradient, scopes.belongs))
             stack.enter_context(below_autograd())
         else:
             stack.enter_context(torch.inference_mode(False))  # the user's, or of a run around this one
@@ -256,6 +258,11 @@ class Attempt:
         stack.enter_context(self._made)
         stack.enter_context(scopes)
         return reshaped
+
+    def _keep_gradient(self, tensor: torch.Tensor, gradient: torch.Tensor | None) -> None:
+        """Remember the gradient of a tensor of the user's, which the forward reads or replaces, and its values."""
+        if self._snapshot.keep_gradient(tensor, gradient) and gradient is not None:
+            self._run.own([gradient])
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Call the model, or run the training step, and consume the generators in its output.

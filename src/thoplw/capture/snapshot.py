@@ -90,8 +90,14 @@ class Snapshot:
         twins: the copies of attributes that the modules use during a run.
     """
 
-    def __init__(self, beside: Snapshot | None = None) -> None:
-        """Start with nothing. Objects that the snapshot ``beside`` has are skipped."""
+    def __init__(self, beside: Snapshot | None = None, *, gradients: bool = True) -> None:
+        """Start with nothing.
+
+        Args:
+            beside: another snapshot, whose objects are skipped.
+            gradients: whether to read the gradient of each tensor; else :meth:`keep_gradient` is told of those that
+                may change.
+        """
         self.tensors: dict[int, torch.Tensor] = {}
         self.modules: dict[int, torch.nn.Module] = {}
         self.lost: list[str] = []
@@ -103,6 +109,8 @@ class Snapshot:
         self._emptied: list[Any] = []  # containers that were empty
         self.twins = Twins([])
         self._states: list[_States] = []
+        self._reads_gradients = gradients
+        self._gradients: dict[int, tuple[torch.Tensor, torch.Tensor | None]] = {}
         self._undo: list[Callable[[], None]] = []
 
     def add(self, values: Iterable[Any]) -> None:
@@ -143,6 +151,13 @@ class Snapshot:
                 self._undo.append(functools.partial(scripted.state_back, module, state))
         self.add(inner)
 
+    def keep_gradient(self, tensor: torch.Tensor, gradient: torch.Tensor | None) -> bool:
+        """Remember the gradient of a tensor that was met, if none is remembered; return whether that was so."""
+        if id(tensor) not in self.tensors or id(tensor) in self._gradients:
+            return False
+        self._gradients[id(tensor)] = tensor, gradient
+        return True
+
     def restore(self) -> None:
         """Put everything back.
 
@@ -161,6 +176,8 @@ class Snapshot:
             container.clear()
         for states in self._states:
             states.restore()
+        for tensor, gradient in self._gradients.values():
+            tensor.grad = gradient
 
     def identities(self) -> set[int]:
         """Return the identities of all objects and containers that were met."""
@@ -171,7 +188,7 @@ class Snapshot:
         tensors = list(tensors)
         requires = list(map(_REQUIRES, tensors))
         trained = list(compress(tensors, requires))  # only these have gradients and hooks
-        leaves = list(compress(trained, map(_IS_LEAF, trained)))
+        leaves = list(compress(trained, map(_IS_LEAF, trained))) if self._reads_gradients else []
         states = _States(tensors, requires, trained, list(map(_HOOKS, trained)), leaves, list(map(_GRADIENT, leaves)))
         self._states.append(states)
         attributes = list(map(_ATTRIBUTES, tensors))

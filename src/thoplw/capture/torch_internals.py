@@ -298,6 +298,39 @@ def data_assignments(note: Callable[[torch.Tensor, torch.Tensor], None]) -> Iter
             del cls.data
 
 
+@contextmanager
+def gradients_watched(
+    note: Callable[[torch.Tensor, torch.Tensor | None], None], belongs: Callable[[int], bool]
+) -> Iterator[None]:
+    """Call ``note(tensor, gradient)`` before a thread of the run reads or replaces ``tensor.grad``. Since 2.0.
+
+    So nobody has to read gradients before and after the run. Torch replaces them during a backward pass without holding
+    any lock of Python: to read one while another thread trains the model may end the process.
+    """
+    cls: Any = torch.Tensor
+    plain, is_own = cls.grad, "grad" in vars(cls)  # its own inside of another run
+
+    def read(tensor: torch.Tensor) -> torch.Tensor | None:
+        gradient: torch.Tensor | None = plain.__get__(tensor)
+        if belongs(threading.get_ident()):
+            note(tensor, gradient)
+        return gradient
+
+    def replace(tensor: torch.Tensor, gradient: torch.Tensor | None) -> None:
+        if belongs(threading.get_ident()):
+            note(tensor, plain.__get__(tensor))
+        plain.__set__(tensor, gradient)
+
+    cls.grad = property(read, replace, lambda tensor: replace(tensor, None))
+    try:
+        yield
+    finally:
+        if is_own:
+            cls.grad = plain
+        else:
+            del cls.grad
+
+
 _LATE_HOOKS = "_post_accumulate_grad_hooks"
 
 #: What scales losses in reduced precision. Since 2.0, and up to 2.2 for CUDA only.
