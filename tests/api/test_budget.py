@@ -37,7 +37,7 @@ def test_amounts_are_exact(text: str | int, expected: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "G", "-1", "1.5", "1.0005k", "2x", "2GB", "1e9", "1.G", "inf"])
 def test_what_is_no_amount(text: str) -> None:
-    with pytest.raises(InputError, match="is not an amount|is not a whole number; write one"):
+    with pytest.raises(InputError, match=r"is not an amount|is not a whole number; write one"):
         amount(text)
 
 
@@ -130,5 +130,5 @@ def test_a_size_has_bytes(text: str, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["24XB", "1.0001kB", "GB", "-1GB"])
 def test_what_is_no_size(text: str) -> None:
-    with pytest.raises(InputError, match="is not an amount|is no number of bytes|is not a whole number of bytes"):
+    with pytest.raises(InputError, match=r"is not an amount|is no number of bytes|is not a whole number of bytes"):
         size_of(text)

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -76,6 +77,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         self._memories = Memories()
         self._made: list[weakref.ref[torch.Tensor]] = []
         self._new = set[int]()  # the memories of the tensors in _made
+        self._sparse = set[int]()  # the identities of the user's sparse tensors
         # Looked up for every weight that an operator is given, hence no attribute of an attribute.
         self._weights = self.weights.specs
         self._valueless = self.specs.valueless
@@ -230,11 +232,15 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 self.save(tensor)
         return True
 
+    def own(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Note which sparse tensors are the user's."""
+        self._sparse |= {id(tensor) for tensor in tensors if tensor.layout in SPARSE}
+
     def save(self, tensor: torch.Tensor) -> None:
         """Save the values of a tensor, unless the run itself made it."""
         if type(tensor) is AbstractTensor:
             return
-        if tensor.layout in SPARSE or memory_of(tensor) not in self._new:
+        if id(tensor) in self._sparse if tensor.layout in SPARSE else memory_of(tensor) not in self._new:
             self._memories.save((tensor,))
 
     def finish(self) -> None:

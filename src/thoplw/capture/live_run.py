@@ -47,6 +47,8 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
             refuse_split(f"a tensor that {target_of(func)} is given", types)
             if any(map(is_jagged, tensors_in((args, kwargs)))):
                 return of_jagged(self, func, args, kwargs)
+        if is_higher_order(func):
+            return higher_order.answer(self, func, args, kwargs)
         if is_mutable(func) or writes_statistics(func):
             for tensor in written(func, args, kwargs):
                 self.save(tensor)
@@ -54,8 +56,6 @@ class LiveRun(Run):  # type: ignore[no-untyped-call] # torch leaves its dispatch
             output = func(*args, **kwargs)
             record_parts(self, func, args, kwargs, output)
             return output
-        if is_higher_order(func):
-            return higher_order.answer(self, func, args, kwargs)
         if target_of(func) not in shapes.RULES and is_composite(func):
             output, parts = self.take_apart(func, args, kwargs)
             self.record(self.call(func, args, kwargs, output, parts))

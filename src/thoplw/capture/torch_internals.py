@@ -186,7 +186,9 @@ def alias_of(sparse: torch.Tensor) -> torch.Tensor:
             return sparse.detach()
         # Its parts are others, too, or an operator that resizes one resizes both.
         places, indices, values = (part.detach() for part in stored_in(sparse))
-        return torch.sparse_compressed_tensor(places, indices, values, list(sparse.shape), layout=sparse.layout)
+        shape, layout = list(sparse.shape), sparse.layout
+        # It was checked when it was made; without a word about that, torch warns.
+        return torch.sparse_compressed_tensor(places, indices, values, shape, layout=layout, check_invariants=False)
 
 
 def sparse_back(sparse: torch.Tensor, before: torch.Tensor) -> None:
