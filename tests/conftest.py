@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+import torch
 from checks.releases import working_transformers
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # processes share the cores, which threads of torch would fight for
+    torch.set_num_threads(1)
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks

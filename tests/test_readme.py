@@ -32,7 +32,7 @@ def test_it_is_short_and_begins_with_a_picture() -> None:
 
 
 def test_ci_runs_the_command_for_tests() -> None:
-    (command,) = re.findall(r"^pip install .*&& pytest$", README, re.MULTILINE)
+    (command,) = re.findall(r"^pip install .*&& pytest -n 2$", README, re.MULTILINE)
     script = ROOT / ".ci" / "run"
     assert command in script.read_text(encoding="utf-8").splitlines()
     assert os.access(script, os.X_OK)
