@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Dict  # noqa: UP035 # torch 2.0 knows no other name
+
 import pytest
 import torch
 from torch import nn
@@ -77,7 +79,7 @@ class Counting(nn.Module):
         super().__init__()
         self.layer, self.seen = nn.Linear(4, 4), torch.zeros(2)
         self.calls = torch.jit.Attribute(0, int)
-        self.named = torch.jit.Attribute({"a": 1}, dict[str, int])
+        self.named = torch.jit.Attribute({"a": 1}, Dict[str, int])  # noqa: UP006 # as above
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.calls += 1
