@@ -16,6 +16,7 @@ from torch import nn
 import thoplw
 from thoplw.capture import capture
 from thoplw.capture.data_dependent import first_positions
+from thoplw.capture.torch_internals import CAN_EXCHANGE
 
 
 class Kept(nn.Module):
@@ -489,6 +490,7 @@ class Spectral(nn.Module):
         return torch.istft(spectrum * mask, 64, 16, window=self.window)
 
 
+@since("2.4")
 def test_what_istft_checks_needs_no_values_under_autograd(capsys: pytest.CaptureFixture[str]) -> None:
     frames = 2 * (640 // 16 + 1)
     sound = torch.zeros(2, 640)
@@ -557,8 +559,9 @@ def test_a_single_number_of_the_model_steers_it(
     model, x = Flagged(torch.full(shape, value), read), torch.ones(2, 4)
     for _ in range(2):
         assert thoplw.profile(model, x, convention="macs")[0] == times * 2 * 4 * 4
-        step = thoplw.profile_training(model, x, convention="macs")
-        assert step.total_macs == (times + times + times - 1) * 2 * 4 * 4  # no gradient for the input
+        if CAN_EXCHANGE:
+            step = thoplw.profile_training(model, x, convention="macs")
+            assert step.total_macs == (times + times + times - 1) * 2 * 4 * 4  # no gradient for the input
         assert model.flag.item() == value
 
 
