@@ -7,8 +7,8 @@ import inspect
 import json
 import sys
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import cache, partial
 from importlib.metadata import version
 from io import StringIO
@@ -211,9 +211,24 @@ def calflops(model: nn.Module, inputs: Inputs) -> tuple[Any, Any]:
     return macs, params
 
 
+@contextmanager
+def functions_kept() -> Iterator[None]:
+    """Restore the functions of torch that a tool replaces to count, and leaves replaced where it fails."""
+    owners: tuple[Any, ...] = (nn.functional, torch, torch.Tensor)
+    kept = [(owner, dict(vars(owner))) for owner in owners]
+    try:
+        yield
+    finally:
+        for owner, before in kept:
+            for name, value in before.items():
+                if vars(owner).get(name) is not value:
+                    setattr(owner, name, value)
+
+
 def macs_of(count: Callable[[nn.Module, Inputs], tuple[Any, Any]], model: nn.Module, x: torch.Tensor) -> float:
     """What a tool says of a model with one input, in multiply-accumulates: floating-point operations are halved."""
-    return float(count(model, (x,))[0]) / (2 if count is torch_ else 1)
+    with functions_kept():
+        return float(count(model, (x,))[0]) / (2 if count is torch_ else 1)
 
 
 #: Name of the package -> how it counts multiply-accumulates: the tools with a mirror, and others.

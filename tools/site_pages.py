@@ -68,7 +68,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     files.append(File.generated(config, "reference/schema.json", abs_src_path=str(SCHEMA)))
     with tempfile.TemporaryDirectory() as folder:
         _run("tools/examples.py", f"docs/{GALLERY}", folder=folder)
-        for file in Path(folder).iterdir():
+        for file in filter(Path.is_file, Path(folder).iterdir()):  # not the cache of a module that an example writes
             uri = f"{GALLERY.removesuffix('.md')}/{file.name}"
             files.append(File.generated(config, uri, content=file.read_bytes()))
     return files
