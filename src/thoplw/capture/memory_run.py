@@ -17,6 +17,7 @@ from thoplw.capture.abstract import AbstractTensor
 from thoplw.capture.ledger import Ledger, elements_of_loss
 from thoplw.capture.nesting import tensors_in
 from thoplw.capture.operators import target_of
+from thoplw.capture.snapshot import attributes_of
 from thoplw.capture.torch_internals import current_node, graph_task, is_held_once, number_of_node
 from thoplw.capture.training_run import TrainingRun
 from thoplw.record import Kind, Step
@@ -210,7 +211,7 @@ def _in_caches(value: Any, inside: bool = False, depth: int = 0) -> Iterator[tor
     elif isinstance(value, Mapping):
         inner = value.values()
     else:
-        inner = getattr(value, "__dict__", {}).values() if inside or dataclasses.is_dataclass(value) else ()
+        inner = (attributes_of(value) or {}).values() if inside or dataclasses.is_dataclass(value) else ()
     for each in inner:
         yield from _in_caches(each, inside, depth + 1)
 

@@ -424,7 +424,7 @@ def _describe(holder: Any) -> str:
     if isinstance(holder, types.CellType):
         return _name_of_cell(holder)
     for name, file in list(sys.modules.items()):
-        variables = getattr(file, "__dict__", {})
+        variables = attributes_of(file) or {}
         if variables is holder:
             return name
         for variable, value in list(variables.items()):

@@ -213,6 +213,25 @@ def bytes_of(owner: Any) -> torch.Tensor:
         return torch.empty(0, dtype=torch.uint8, device=owner.device).set_(owner)
 
 
+def _put_back(cls: type, name: str, before: Any) -> None:
+    """Give a class the attribute that it had itself, or leave that of its base class: most of torch's are there."""
+    if before is not None:
+        setattr(cls, name, before)
+    elif name in vars(cls):
+        delattr(cls, name)
+
+
+@contextmanager
+def _shown(name: str, attribute: property) -> Iterator[None]:
+    """Let tensors have another property in place of one of theirs, which may be that of a run around this one."""
+    before = vars(torch.Tensor).get(name)
+    setattr(torch.Tensor, name, attribute)
+    try:
+        yield
+    finally:
+        _put_back(torch.Tensor, name, before)
+
+
 class _Watched:
     """Watch methods that hand out memory or change it, while some run asks for that."""
 
@@ -241,10 +260,7 @@ class _Watched:
     def leave(self) -> None:
         """Restore torch's own methods, most of which belong to a base class."""
         for cls, name, before, _ in self._methods:
-            if before is not None:
-                setattr(cls, name, before)
-            elif name in vars(cls):
-                delattr(cls, name)
+            _put_back(cls, name, before)
 
 
 _watched = _Watched(
@@ -283,21 +299,14 @@ def handed_out(watch: Callable[[torch.Tensor], None], belongs: Callable[[int], b
 @contextmanager
 def data_assignments(note: Callable[[torch.Tensor, torch.Tensor], None]) -> Iterator[None]:
     """Call ``note(tensor, data)`` after each ``tensor.data = data``, of which no operator tells. Since 2.0."""
-    cls: Any = torch.Tensor
-    plain, is_own = cls.data, "data" in vars(cls)  # its own inside of another run
+    plain: Any = torch.Tensor.data
 
     def assign(tensor: torch.Tensor, data: torch.Tensor) -> None:
         plain.__set__(tensor, data)
         note(tensor, data)
 
-    cls.data = property(plain.__get__, assign)
-    try:
+    with _shown("data", property(plain.__get__, assign)):
         yield
-    finally:
-        if is_own:
-            cls.data = plain
-        else:
-            del cls.data
 
 
 @contextmanager
@@ -309,8 +318,7 @@ def gradients_watched(
     So nobody has to read gradients before and after the run. Torch replaces them during a backward pass without holding
     any lock of Python: to read one while another thread trains the model may end the process.
     """
-    cls: Any = torch.Tensor
-    plain, is_own = cls.grad, "grad" in vars(cls)  # its own inside of another run
+    plain: Any = torch.Tensor.grad
 
     def read(tensor: torch.Tensor) -> torch.Tensor | None:
         gradient: torch.Tensor | None = plain.__get__(tensor)
@@ -323,14 +331,8 @@ def gradients_watched(
             note(tensor, plain.__get__(tensor))
         plain.__set__(tensor, gradient)
 
-    cls.grad = property(read, replace, lambda tensor: replace(tensor, None))
-    try:
+    with _shown("grad", property(read, replace, lambda tensor: replace(tensor, None))):
         yield
-    finally:
-        if is_own:
-            cls.grad = plain
-        else:
-            del cls.grad
 
 
 _LATE_HOOKS = "_post_accumulate_grad_hooks"

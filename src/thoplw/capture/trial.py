@@ -101,8 +101,7 @@ def refusal(
         twin.fill_(_VALUES[tensor.dtype])
         if "linalg" in target and twin.dim() > 1:
             twin.diagonal(0, -2, -1).add_(twin.shape[-1])  # a matrix that has an inverse
-        twin = twin.expand(shape)
-        return twin
+        return twin.expand(shape)
 
     try:
         args, kwargs = map_tensors(args, stand_in), map_tensors(kwargs, stand_in)
