@@ -197,7 +197,7 @@ class Calls:
         def watch(scope: int, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             if module is self.caller:
                 seen.append(output)
-            else:
+            elif custom.watch is not None:
                 custom.watch(scope, module, inputs, output)
 
         with without_collection():

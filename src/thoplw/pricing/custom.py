@@ -56,9 +56,14 @@ class CustomOps:
 
         self.flows = CONTROL_FLOW.intersection(self.operators)
 
-    def watch(self, scope: int, module: Module, inputs: tuple[Any, ...], output: Any) -> None:
+    @property
+    def watch(self) -> Callable[[int, Module, tuple[Any, ...], Any], None] | None:
+        """What a run is to call for each call of a module; ``None`` if no function prices modules."""
+        return self._keep if self._functions else None
+
+    def _keep(self, scope: int, module: Module, inputs: tuple[Any, ...], output: Any) -> None:
         """Keep the call of a module if one of the functions prices its class."""
-        if self._functions and self._function_for(module) is not None:
+        if self._function_for(module) is not None:
             self._calls.append((scope, module, inputs, output))
 
     @cached_property
