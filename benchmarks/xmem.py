@@ -38,7 +38,8 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from thoplw.api.profile import watched  # noqa: E402
+from thoplw.api.profile import observe  # noqa: E402
+from thoplw.capture.options import Options  # noqa: E402
 from thoplw.capture.training_step import TrainingStep  # noqa: E402
 from thoplw.estimate.allocator import NoRoomError, allocated  # noqa: E402
 from thoplw.record import Lifetimes  # noqa: E402
@@ -222,7 +223,7 @@ def _lifetimes(name: str, optimizer: str, zero: int, batch: int, workspaces: str
         padded[0, 0] = 0  # some rows are shorter, so that there is a mask
         inputs = {"input_ids": tokens, "attention_mask": padded, "labels": tokens.clone()}
     # What profile_training(step=two, device="cuda", memory=True) does for the memory, without the costs.
-    found = watched(model, inputs, step=TrainingStep(whole=two, device="cuda"), iterations=2).trace.lifetimes
+    found = observe(model, inputs, Options(step=TrainingStep(whole=two, device="cuda"), iterations=2)).lifetimes
     assert found is not None
     return found
 

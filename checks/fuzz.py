@@ -23,6 +23,7 @@ from thoplw.api.profile import observe
 from thoplw.capture import expand
 from thoplw.capture.abstract import Specs
 from thoplw.capture.nesting import tensors_in
+from thoplw.capture.options import Options
 from thoplw.pricing import find, price
 from thoplw.record import TensorSpec
 
@@ -69,7 +70,7 @@ def really(model: torch.nn.Module, args: tuple[Any, ...]) -> list[Seen]:
 def said(model: torch.nn.Module, args: tuple[Any, ...], execute: bool) -> list[Seen]:
     """What the profiler says of the same."""
     order: list[int] = []
-    trace = observe(model, args, execute=execute, watch=lambda scope, *_: order.append(scope))
+    trace = observe(model, args, Options(execute=execute, watch=lambda scope, *_: order.append(scope)))
     macs = [work.macs for work in price(trace, find("macs"), expand=expand).own]
     for at in reversed(range(len(macs))):  # those inside of others come later
         if trace.scopes[at].parent >= 0:

@@ -30,6 +30,7 @@ from thoplw.api.profile import observe
 from thoplw.capture import expand
 from thoplw.capture.abstract import Specs
 from thoplw.capture.nesting import map_tensors, tensors_in
+from thoplw.capture.options import Options
 from thoplw.errors import DataDependentError, ThoplwError
 from thoplw.pricing import find, price
 from thoplw.record import ZERO, TensorSpec, Trace
@@ -167,7 +168,7 @@ def _run(model: Operator, given: Any, device: str = "cpu") -> list[TensorSpec]:
 
 def _differences(model: Operator, given: Any, real: list[TensorSpec], line: Line) -> Iterator[str]:
     """In what an abstract run, and what is counted, differ from a real one."""
-    executed, missing = _priced(observe(model, given, execute=True), line)
+    executed, missing = _priced(observe(model, given, Options(execute=True)), line)
     if missing:
         yield f"uncounted: {' '.join(missing)}"
     try:

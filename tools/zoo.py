@@ -52,6 +52,7 @@ import thoplw  # noqa: E402
 from thoplw import hf  # noqa: E402
 from thoplw.capture import capture  # noqa: E402
 from thoplw.capture.inputs import arguments  # noqa: E402
+from thoplw.capture.options import Options  # noqa: E402
 from thoplw.models.registry import load  # noqa: E402
 
 #: What is known of a model: what the tasks found, by name of the figure.
@@ -124,7 +125,7 @@ def _is_same(model: torch.nn.Module, inputs: Any) -> bool:
     """Whether the record is the one of a run in which no layer is taken to do what one like it did."""
     args, kwargs = arguments(inputs)
     found = seen(capture(model, args, kwargs))
-    return seen(capture(model, args, kwargs, reuse_layers=False)) == found
+    return seen(capture(model, args, kwargs, Options(reuse_layers=False))) == found
 
 
 def confirm(name: str) -> Record:

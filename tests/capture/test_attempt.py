@@ -8,6 +8,7 @@ from torch import nn
 
 import thoplw
 from thoplw.capture import capture
+from thoplw.capture.options import Options
 
 
 def test_an_error_of_the_forward_says_where() -> None:
@@ -25,7 +26,7 @@ def test_a_real_run_needs_values(part: str) -> None:
     model, x = nn.Linear(2, 2), torch.ones(1, 2)
     model, x = (model.to("meta"), x) if part == "weights" else (model, x.to("meta"))
     with pytest.raises(thoplw.InputError, match="on the meta device; leave execute out"):
-        capture(model, (x,), {}, execute=True)
+        capture(model, (x,), {}, Options(execute=True))
 
 
 @pytest.mark.parametrize("execute", [False, True])

@@ -12,6 +12,7 @@ from torch import nn
 
 import thoplw
 from thoplw.capture import capture, expand
+from thoplw.capture.options import Options
 from thoplw.capture.training_step import TrainingStep
 from thoplw.errors import InputError
 from thoplw.record import Call, Trace
@@ -26,7 +27,7 @@ def test_abstract_run_equals_real_run(name: str) -> None:
     options = {"init_weights": False} if name == "googlenet" else {}
     model = torchvision.models.get_model(name, **options)
     x = torch.randn(1, 3, 64, 64)
-    abstract, real = capture(model, (x,), {}), capture(model, (x,), {}, execute=True)
+    abstract, real = capture(model, (x,), {}), capture(model, (x,), {}, Options(execute=True))
     assert seen(abstract) == seen(real)
     assert abstract.scopes == real.scopes
     assert abstract.used == real.used
@@ -141,4 +142,4 @@ def test_gradients_are_refused_where_torch_is_too_old(
 
     monkeypatch.setattr("thoplw.capture.CAN_EXCHANGE", False)
     with pytest.raises(InputError, match=r"gradients are counted with torch 2\.4 or newer, and this is torch 2\."):
-        capture(Force(), (torch.ones(2, 3),), {}, step=step)
+        capture(Force(), (torch.ones(2, 3),), {}, Options(step=step))

@@ -16,6 +16,7 @@ from torch import nn
 import thoplw
 from thoplw.capture import capture
 from thoplw.capture.data_dependent import first_positions
+from thoplw.capture.options import Options
 from thoplw.capture.torch_internals import CAN_EXCHANGE
 
 
@@ -334,7 +335,7 @@ class Scatters(nn.Module):
 
 def test_features_that_fit_their_places_are_scattered() -> None:
     inputs = (torch.tensor([[0, 1, 1]]), torch.ones(2, 4))
-    assert capture(Scatters(), inputs, {}).outputs == capture(Scatters(), inputs, {}, execute=True).outputs
+    assert capture(Scatters(), inputs, {}).outputs == capture(Scatters(), inputs, {}, Options(execute=True)).outputs
 
 
 def test_what_torch_refuses_to_scatter_is_refused() -> None:

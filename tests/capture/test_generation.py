@@ -10,6 +10,7 @@ from torch import nn
 
 from thoplw.capture import capture
 from thoplw.capture.generation import ByForward, ByFunctions, Caller
+from thoplw.capture.options import Options
 from thoplw.errors import InputError
 
 
@@ -44,7 +45,7 @@ def test_calls_are_parts_of_the_record_and_leave_what_they_hand_on(make: Any) ->
         if module is caller:
             seen.append(output)
 
-    trace = capture(caller, (plan,), {}, watch=watch)
+    trace = capture(caller, (plan,), {}, Options(watch=watch))
     (states,) = seen
     assert [[each.spec.shape for (each,) in calls] for calls in states] == [
         [(2, 5, 4), (2, 6, 4), (2, 7, 4)],

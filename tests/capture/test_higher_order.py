@@ -15,6 +15,7 @@ from torch import nn
 
 import thoplw
 from thoplw.capture import capture
+from thoplw.capture.options import Options
 
 file_since("2.14")  # older ones lack some, or word them otherwise
 
@@ -125,7 +126,7 @@ def test_what_runs_is_counted(case: str, execute: bool) -> None:
 def test_what_comes_out_looks_as_when_executed(case: str) -> None:
     forward, inputs, _ = CASES[case]
     model = Two(forward)
-    assert capture(model, inputs, {}).outputs == capture(model, inputs, {}, execute=True).outputs
+    assert capture(model, inputs, {}).outputs == capture(model, inputs, {}, Options(execute=True)).outputs
 
 
 @pytest.mark.slow
@@ -422,7 +423,7 @@ def test_flex_attention_lies_in_memory_as_in_a_real_run(width: int, dtype: torch
 
     for shape in ((2, 16, 4, 8), (2, 16, 1, 8), (1, 16, 4, 8)):
         x = torch.ones(shape, dtype=dtype)
-        assert capture(Two(forward), (x,), {}).outputs == capture(Two(forward), (x,), {}, execute=True).outputs
+        assert capture(Two(forward), (x,), {}).outputs == capture(Two(forward), (x,), {}, Options(execute=True)).outputs
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from thoplw.capture import capture, layer_cache
 from thoplw.capture.abstract import Specs
 from thoplw.capture.abstract_run import AbstractRun
 from thoplw.capture.inputs import arguments
+from thoplw.capture.options import Options
 from thoplw.capture.scopes import ModuleScopes
 from thoplw.capture.weights import Weights
 from thoplw.models.registry import load
@@ -29,7 +30,7 @@ X = torch.zeros(2, 8, 6, 6)
 def outcome(model: nn.Module, args: Any, kwargs: Any, reuse_layers: bool = True) -> Any:
     """What a run of a model comes to: its record, or torch's refusal."""
     try:
-        return seen(capture(model, args, kwargs, reuse_layers=reuse_layers))
+        return seen(capture(model, args, kwargs, Options(reuse_layers=reuse_layers)))
     except (AttributeError, RuntimeError, ValueError) as error:
         return type(error), str(error)
 

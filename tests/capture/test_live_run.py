@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from thoplw.capture import capture
+from thoplw.capture.options import Options
 
 
 class Writes(nn.Module):
@@ -28,7 +29,7 @@ found: list[tuple[torch.Tensor, ...]] = []
 
 def test_writes_are_seen_during_the_run_and_undone_after() -> None:
     model = Writes()
-    capture(model, (torch.zeros(2),), {}, execute=True)
+    capture(model, (torch.zeros(2),), {}, Options(execute=True))
     ((weight, count, x),) = found
     assert torch.equal(weight, torch.tensor([[3.0, 3], [1, 1]]))
     assert torch.equal(count, torch.ones(2))
@@ -44,5 +45,5 @@ def test_control_flow_on_values_is_followed() -> None:
                 x = x.exp()
             return x
 
-    trace = capture(Loops(), (torch.zeros(2),), {}, execute=True)  # 0, 1, e, exp(e) = 15
+    trace = capture(Loops(), (torch.zeros(2),), {}, Options(execute=True))  # 0, 1, e, exp(e) = 15
     assert [call.target for call, _ in trace.steps].count("aten.exp") == 3

@@ -11,6 +11,7 @@ from torch import nn
 from thoplw.capture import capture
 from thoplw.capture.abstract import Specs
 from thoplw.capture.live_run import LiveRun
+from thoplw.capture.options import Options
 from thoplw.capture.run import Run
 from thoplw.capture.scopes import ModuleScopes
 from thoplw.capture.torch_internals import below_autograd
@@ -78,7 +79,7 @@ def test_a_composite_without_a_rule_is_recorded_with_its_parts(execute: bool) ->
 
     (call,) = [
         call
-        for call, _ in capture(Composite(), (torch.ones(4, 3),), {}, execute=execute).steps
+        for call, _ in capture(Composite(), (torch.ones(4, 3),), {}, Options(execute=execute)).steps
         if call.target == "aten.bilinear"
     ]
     assert call.output.shape == (4, 2)

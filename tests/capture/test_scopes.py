@@ -11,6 +11,7 @@ from torch import nn
 import thoplw
 from thoplw.capture import capture
 from thoplw.capture.abstract import Specs, abstract
+from thoplw.capture.options import Options
 from thoplw.capture.scopes import ModuleScopes
 from thoplw.capture.torch_internals import any_module_hooks
 from thoplw.record import Scope
@@ -49,7 +50,7 @@ def test_keyword_inputs_are_shown_last(execute: bool) -> None:
         def forward(self, x: torch.Tensor) -> Any:
             return self.inner(x, scale=x[:1], name="double")
 
-    scope = capture(Outer(), (torch.ones(2, 3),), {}, execute=execute).scopes[1]
+    scope = capture(Outer(), (torch.ones(2, 3),), {}, Options(execute=execute)).scopes[1]
     assert [spec.shape for spec in scope.inputs] == [(2, 3), (1, 3)]
     assert [spec.shape for spec in scope.outputs] == [(2, 3), (2, 3)]
 
@@ -93,7 +94,7 @@ def test_whoever_watches_sees_every_call_that_returns() -> None:
         model,
         (torch.ones(2, 3),),
         {},
-        watch=lambda scope, module, args, output: seen.append((scope, type(module).__name__, len(args))),
+        Options(watch=lambda scope, module, args, output: seen.append((scope, type(module).__name__, len(args)))),
     )
     assert seen == [(1, "ReLU", 1), (2, "ReLU", 1), (0, "Sequential", 1)]
 

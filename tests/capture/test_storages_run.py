@@ -11,6 +11,7 @@ from torch import nn
 
 from thoplw.capture import capture
 from thoplw.capture.abstract import AbstractTensor, Specs
+from thoplw.capture.options import Options
 from thoplw.capture.storages_run import storage_of
 
 #: What a cache may hold of a product ``y`` of shape ``[2, 16, 12]``.
@@ -76,7 +77,7 @@ def test_storages_are_those_of_a_real_run(name: str, reuse_layers: bool) -> None
 
     model, specs = Keeping(VIEWS[name]), Specs()
     x = torch.randn(4, 16, 4)[::2]  # a view, of which the whole is kept
-    capture(model, (x,), {}, watch=watch, storages=True, reuse_layers=reuse_layers)
+    capture(model, (x,), {}, Options(watch=watch, storages=True, reuse_layers=reuse_layers))
     with torch.no_grad():
         real = [each.untyped_storage() for each in model(x)]
     places = {storage.data_ptr(): place for place, storage in reversed([*enumerate(real)])}

@@ -15,6 +15,7 @@ from torch.nn.modules import module as module_globals
 
 import thoplw
 from thoplw.capture import capture
+from thoplw.capture.options import Options
 from thoplw.errors import InputError
 
 Start = threading.Thread.start
@@ -129,7 +130,7 @@ def test_a_thread_that_serves_the_same_model_goes_on_and_is_not_counted(execute:
     server.start()
     try:
         for _ in range(10):
-            trace = capture(model, (torch.ones(2, 4),), {}, execute=execute)
+            trace = capture(model, (torch.ones(2, 4),), {}, Options(execute=execute))
             assert [scope.parent for scope in trace.scopes] == [-1, 0, 0, 0, 3]
     finally:
         stop.set()

@@ -9,6 +9,7 @@ import torch
 from checks.calling import Calling
 
 from thoplw.capture import capture, expand
+from thoplw.capture.options import Options
 from thoplw.capture.torch_names import name_of, named
 from thoplw.errors import InputError
 from thoplw.record import TorchName, Trace
@@ -47,7 +48,7 @@ def test_functions_and_objects_are_known_by_name_alone() -> None:
 
 
 def record(function: Any, execute: bool) -> Trace:
-    return capture(Calling(function), (torch.ones(2, 8, 6, 6),), {}, execute=execute)
+    return capture(Calling(function), (torch.ones(2, 8, 6, 6),), {}, Options(execute=execute))
 
 
 @pytest.mark.parametrize("execute", [False, True])

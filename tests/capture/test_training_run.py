@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from thoplw.capture import capture
+from thoplw.capture.options import Options
 from thoplw.capture.training_step import TrainingStep
 from thoplw.record import Phase, Trace
 
@@ -39,7 +40,7 @@ def products(trace: Trace) -> dict[tuple[str, str], int]:
 
 
 def test_products_belong_to_the_module_whose_forward_they_are_of() -> None:
-    assert products(capture(Net(), (X,), {}, step=TrainingStep())) == {
+    assert products(capture(Net(), (X,), {}, Options(step=TrainingStep()))) == {
         ("forward", "first"): 1,
         ("forward", "second"): 1,
         ("backward", "second"): 2,
@@ -49,14 +50,14 @@ def test_products_belong_to_the_module_whose_forward_they_are_of() -> None:
 
 def test_an_input_that_requires_a_gradient_gets_one() -> None:
     x = torch.zeros(3, 4, requires_grad=True)
-    assert products(capture(Net(), (x,), {}, step=TrainingStep()))["backward", "first"] == 2
+    assert products(capture(Net(), (x,), {}, Options(step=TrainingStep())))["backward", "first"] == 2
     assert x.grad is None
 
 
 def test_frozen_layers_have_no_gradient_of_their_weights_and_none_below_the_lowest_trained_one() -> None:
     model = Net()
     model.first.requires_grad_(False)
-    assert products(capture(model, (X,), {}, step=TrainingStep())) == {
+    assert products(capture(model, (X,), {}, Options(step=TrainingStep()))) == {
         ("forward", "first"): 1,
         ("forward", "second"): 1,
         ("backward", "second"): 1,
@@ -70,7 +71,7 @@ def test_what_checkpointing_repeats_is_a_recomputation_of_the_module_that_runs(r
             return checkpoint(super().forward, x, use_reentrant=reentrant)
 
     x = torch.zeros(3, 4, requires_grad=True)
-    found = products(capture(Checkpointed(), (x,), {}, step=TrainingStep()))
+    found = products(capture(Checkpointed(), (x,), {}, Options(step=TrainingStep())))
     # Without reentrance it stops before the last product, whose result nobody needs.
     repeated = {"first": 1, "second": 1} if reentrant else {"first": 1}
     assert {path: times for (phase, path), times in found.items() if phase == "recomputation"} == repeated
@@ -89,7 +90,7 @@ def test_the_sum_of_gradients_of_a_shared_weight_belongs_to_its_owner() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.last(self.other(self.owner(x)))
 
-    trace = capture(Tied(), (X,), {}, step=TrainingStep())
+    trace = capture(Tied(), (X,), {}, Options(step=TrainingStep()))
     sums = [trace.modules[trace.scopes[scope].module].path for call, scope in trace.steps if call.target == "aten.add"]
     assert sums == ["owner", "owner"]
 
@@ -100,7 +101,7 @@ def test_the_sum_of_gradients_of_a_shared_weight_belongs_to_its_owner() -> None:
 )
 def test_the_update_belongs_to_the_owner_of_each_weight(options: dict[str, bool]) -> None:
     step = TrainingStep(optimizer=lambda parameters: torch.optim.AdamW(parameters, **options), clip=1.0)
-    trace = capture(Net(), (X,), {}, step=step)
+    trace = capture(Net(), (X,), {}, Options(step=step))
     shapes: dict[str, set[tuple[int, ...]]] = {"first": set(), "second": set()}
     for (call, scope), phase in zip(trace.steps, trace.phases, strict=True):
         path = trace.modules[trace.scopes[scope].module].path
@@ -120,7 +121,7 @@ def test_a_gradient_of_a_gradient_belongs_to_the_module_of_the_first() -> None:
             return torch.autograd.grad(energy, x, create_graph=True)[0]
 
     x = torch.zeros(3, 4, requires_grad=True)
-    found = products(capture(Force(), (x,), {}, step=TrainingStep()))
+    found = products(capture(Force(), (x,), {}, Options(step=TrainingStep())))
     assert found["forward", "net.first"] == found["forward", "net.second"] == 1
     assert {path for phase, path in found if phase == "backward"} == {"net.first", "net.second"}
     assert not any(phase == "recomputation" for phase, _ in found)
@@ -137,7 +138,7 @@ def test_a_step_of_the_users_own_is_told_apart_by_phase() -> None:
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
 
-    trace = capture(model, (X,), {}, step=TrainingStep(whole=step))
+    trace = capture(model, (X,), {}, Options(step=TrainingStep(whole=step)))
     assert products(trace)["backward", "second"] == 4
     phases = [
         Phase(phase)
@@ -168,7 +169,7 @@ def test_a_forward_may_ask_for_gradients(take: Callable[..., Any], execute: bool
             return take(self.net, x.requires_grad_())
 
     x, model = torch.zeros(3, 4), Force()
-    assert products(capture(model, (x,), {}, execute=execute)) == {
+    assert products(capture(model, (x,), {}, Options(execute=execute))) == {
         ("forward", "net.first"): 1,
         ("forward", "net.second"): 1,
         ("backward", "net.second"): 1,

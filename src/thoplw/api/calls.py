@@ -12,6 +12,7 @@ from torch import nn
 
 from thoplw.capture import capture, expand
 from thoplw.capture.generation import Caller, States
+from thoplw.capture.options import Options
 from thoplw.capture.preserve import without_collection
 from thoplw.errors import InputError
 from thoplw.estimate.generation import FEWEST, Figures, Part, known_first, parts
@@ -122,7 +123,7 @@ class Calls:
 
         What is there before it, such as weights and a cache, is there to its end, unless it lets go of it.
         """
-        trace = capture(self.caller, (((length, steps),),), {}, iterations=1)
+        trace = capture(self.caller, (((length, steps),),), {}, Options(iterations=1))
         assert trace.lifetimes is not None  # it was watched
         scopes, part = [each for each in self._parts(trace) if not each[0] and each[2].steps][steps][1:]
         own = {*scopes}
@@ -201,7 +202,8 @@ class Calls:
                 custom.watch(scope, module, inputs, output)
 
         with without_collection():
-            trace = capture(self.caller, (tuple(plan),), {}, watch=watch, priced=custom.flows, storages=True)
+            options = Options(watch=watch, priced=custom.flows, storages=True)
+            trace = capture(self.caller, (tuple(plan),), {}, options)
             called = self._called(trace)
             return [
                 [

@@ -10,6 +10,7 @@ import torch
 
 from thoplw.api.profile import observe
 from thoplw.capture import expand
+from thoplw.capture.options import Options
 from thoplw.capture.preserve import without_collection
 from thoplw.capture.training_step import TrainingStep
 from thoplw.errors import InputError, UnknownNameError
@@ -243,7 +244,8 @@ def compare(
     if not tables:
         raise InputError("conventions=[]: name at least one, or leave it out for all of them")
     with without_collection(when=not execute):
-        return Comparison(observe(model, tensor, execute=execute, step=TrainingStep() if training else None), tables)
+        options = Options(execute=execute, step=TrainingStep() if training else None)
+        return Comparison(observe(model, tensor, options), tables)
 
 
 def _written(fmt: str) -> Callable[[int], str]:

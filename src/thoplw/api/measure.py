@@ -10,11 +10,11 @@ import torch
 from thoplw.api.profile import module_of, observe, say_if_positional
 from thoplw.capture import expand, stopwatch
 from thoplw.capture.inputs import Inputs, arguments
+from thoplw.capture.options import Options
 from thoplw.errors import DataDependentError, InputError
 from thoplw.estimate.devices import Device
 from thoplw.estimate.devices import device as find_device
-from thoplw.pricing import Convention, find
-from thoplw.pricing.custom import CustomOps
+from thoplw.pricing import Convention, find, price
 from thoplw.report.layer_info import LayerInfo
 from thoplw.report.measurement import Measurement
 
@@ -114,12 +114,11 @@ def _random(model: torch.nn.Module, zeros: torch.Tensor) -> torch.Tensor:
 
 def _counted(model: torch.nn.Module, inputs: Inputs, table: Convention) -> LayerInfo:
     """The counts of a model, from a real run where its way depends on values."""
-    custom = CustomOps(None, table)
     try:
-        trace = observe(model, inputs, watch=custom.watch, priced=custom.flows)
+        trace = observe(model, inputs)
     except DataDependentError:
-        trace = observe(model, inputs, execute=True, watch=custom.watch, priced=custom.flows)
-    return LayerInfo(custom.price(trace, expand))
+        trace = observe(model, inputs, Options(execute=True))
+    return LayerInfo(price(trace, table, expand=expand))
 
 
 def _peaks(device: Device) -> Mapping[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NoReturn
 
 import torch
@@ -13,9 +13,8 @@ import torch
 from thoplw.api.at_rest import at_rest
 from thoplw.capture import capture, expand
 from thoplw.capture.inputs import FORMS, arguments, shortened
+from thoplw.capture.options import INFERENCE, Options
 from thoplw.capture.preserve import without_collection
-from thoplw.capture.scopes import Watch
-from thoplw.capture.training_step import TrainingStep
 from thoplw.errors import InputError, UncountedError, UnknownNameError, add_note
 from thoplw.estimate.memory import Memory
 from thoplw.pricing import Convention, find
@@ -97,32 +96,16 @@ def profile(
     with without_collection(when=not execute):
         table = find(convention)
         custom = CustomOps(custom_ops, table)
-        trace = observe(
-            model,
-            tensor,
-            execute=execute,
-            reuse_layers=reuse_layers,
-            watch=custom.watch,
-            priced=custom.flows,
-            train=mode == "train",
+        train = mode == "train"
+        options = Options(
+            execute=execute, reuse_layers=reuse_layers, watch=custom.watch, priced=custom.flows, train=train
         )
-        taken = watched(model, tensor, train=mode == "train", graph=any(trace.phases)) if memory else None
+        trace = observe(model, tensor, options)
+        watched = Options(train=train, iterations=1, graph=any(trace.phases))
+        taken = Memory(observe(model, tensor, watched)) if memory else None
         info = LayerInfo(custom.price(trace, expand), taken)
         told(info, strict=strict, verbose=verbose)
         return info.total_macs, info.total_params, info
-
-
-def watched(
-    model: torch.nn.Module,
-    tensor: Any,
-    *,
-    train: bool = False,
-    step: TrainingStep | None = None,
-    iterations: int = 1,
-    graph: bool = False,
-) -> Memory:
-    """Run a model once more, and watch the memory that it takes; arguments as for :func:`observe`."""
-    return Memory(observe(model, tensor, train=train, step=step, iterations=iterations, graph=graph))
 
 
 def _refuse_memory(memory: bool, reason: str) -> None:
@@ -149,38 +132,23 @@ def told(info: LayerInfo, *, strict: bool, verbose: bool) -> None:
         _tell(info)
 
 
-def observe(
-    model: torch.nn.Module,
-    tensor: Any,
-    *,
-    execute: bool = False,
-    reuse_layers: bool = True,
-    watch: Watch | None = None,
-    priced: Container[str] = (),
-    train: bool = False,
-    step: TrainingStep | None = None,
-    iterations: int = 0,
-    graph: bool = False,
-) -> Trace:
-    """Run a model once and record what ran; arguments as for :func:`profile` and :func:`thoplw.capture.capture`."""
+def observe(model: torch.nn.Module, tensor: Any, options: Options = INFERENCE) -> Trace:
+    """Run a model once and record what ran.
+
+    Args:
+        model: any module.
+        tensor: what it takes, as for :func:`profile`.
+        options: how to run it.
+
+    Raises:
+        Exception: what :func:`thoplw.capture.capture` raises, with a note about the inputs where they may be the cause.
+    """
     model = module_of(model)
     # TorchScript keeps its forward as an attribute once somebody has asked for it.
     forward = None if isinstance(model, torch.jit.ScriptModule) else model.forward
-    args, kwargs = arguments(tensor, forward=forward, real=execute)
+    args, kwargs = arguments(tensor, forward=forward, real=options.execute)
     try:
-        return capture(
-            model,
-            args,
-            kwargs,
-            execute=execute,
-            reuse_layers=reuse_layers,
-            watch=watch,
-            priced=priced,
-            train=train,
-            step=step,
-            iterations=iterations,
-            graph=graph,
-        )
+        return capture(model, args, kwargs, options)
     except (TypeError, AttributeError) as error:
         if isinstance(tensor, dict) and isinstance(error, TypeError):
             say_if_positional(model, tensor, error)
@@ -190,7 +158,7 @@ def observe(
         _note_dtype((*args, *kwargs.values()), error)
         raise
     except ValueError as error:
-        if train or step is not None:
+        if options.train or options.step is not None:
             _note_batch(error)
         raise
 

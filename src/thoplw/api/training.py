@@ -9,13 +9,15 @@ from typing import Any
 
 import torch
 
-from thoplw.api.profile import observe, told, watched
+from thoplw.api.profile import observe, told
 from thoplw.capture import expand
 from thoplw.capture.criterion import Loss
 from thoplw.capture.dialects import DIALECTS
+from thoplw.capture.options import Options
 from thoplw.capture.preserve import without_collection
 from thoplw.capture.training_step import TrainingStep, find_optimizer, is_scaled
 from thoplw.errors import DataDependentError, InputError, UnknownNameError
+from thoplw.estimate.memory import Memory
 from thoplw.pricing import Convention, find
 from thoplw.pricing.custom import CustomOps
 from thoplw.report.layer_info import LayerInfo
@@ -130,8 +132,9 @@ def profile_training(
             device=device,
         )
         try:
-            trace = observe(model, inputs, watch=custom.watch, step=whole)
-            taken = watched(model, inputs, step=whole, iterations=ITERATIONS) if memory else None
+            trace = observe(model, inputs, Options(watch=custom.watch, step=whole))
+            watched = Options(step=whole, iterations=ITERATIONS)
+            taken = Memory(observe(model, inputs, watched)) if memory else None
         except DataDependentError as error:
             raise DataDependentError(str(error).replace(*_INSTEAD)) from error
         info = LayerInfo(custom.price(trace, expand), taken)

@@ -11,64 +11,39 @@ other composite operator is taken apart at once.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from thoplw.capture.abstract import Specs
 from thoplw.capture.abstract_run import AbstractRun
-from thoplw.capture.attempt import Attempt, Options
+from thoplw.capture.attempt import Attempt
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import is_composite, operator_of
+from thoplw.capture.options import INFERENCE, Options
 from thoplw.capture.process import turn
 from thoplw.capture.run import outside
-from thoplw.capture.scopes import Watch
 from thoplw.capture.session import Session
 from thoplw.capture.torch_internals import CAN_EXCHANGE, VERSION, below_autograd, is_transformed
 from thoplw.capture.training_run import Asked
-from thoplw.capture.training_step import TrainingStep
 from thoplw.capture.weights import Weights
 from thoplw.errors import InputError
 from thoplw.record import Call, Trace
 
-__all__ = ["Session", "capture", "expand"]
+__all__ = ["Options", "Session", "capture", "expand"]
 
 
 def capture(
-    model: torch.nn.Module,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    *,
-    execute: bool = False,
-    reuse_layers: bool = True,
-    watch: Watch | None = None,
-    priced: Container[str] = (),
-    train: bool = False,
-    step: TrainingStep | None = None,
-    iterations: int = 0,
-    graph: bool = False,
-    storages: bool = False,
+    model: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], options: Options = INFERENCE
 ) -> Trace:
-    """Run ``model(*args, **kwargs)`` as in inference and record it; the model is left exactly as it was.
+    """Run ``model(*args, **kwargs)`` and record it; the model is left exactly as it was.
 
     Args:
         model: any module; its weights may be on the meta device.
         args: positional inputs, with tensors at any depth.
         kwargs: keyword inputs.
-        execute: run for real, on the given tensors, not abstractly.
-        reuse_layers: run a layer of torch once, and repeat its record for equal layers that are called with equal
-            shapes. This changes no record, and is faster.
-        watch: called with scope, module, inputs and output whenever a module of the model returns.
-        priced: names of control-flow operators, such as ``higher_order.cond``, that have a price of their own. A call
-            of one is recorded as a whole.
-        train: run the model in training mode.
-        step: run a whole training step, under autograd.
-        iterations: how many steps to run with a record of the memory (without ``step``, inference is run once); 0 for
-            no record of the memory. The trace then has the kernels that torch runs under autograd.
-        graph: with ``iterations`` and without ``step``, run inference with gradients enabled, for a model that asks
-            for gradients itself.
-        storages: let abstract tensors know in which storage they lie, for ``watch``.
+        options: how to run it; by default abstractly, as in inference.
 
     Raises:
         DataDependentError: the model decided on a value that an abstract run does not have.
@@ -76,20 +51,9 @@ def capture(
             shape of an operator cannot be told without running it.
         Exception: whatever the forward of the model raises, with a note that says in which module.
     """
-    options = Options(
-        execute=execute,
-        reuse_layers=reuse_layers,
-        watch=watch,
-        priced=priced,
-        train=train,
-        step=step,
-        iterations=iterations,
-        graph=graph,
-        storages=storages,
-    )
     with turn(), outside():
-        given = _given(args, kwargs, execute)
-        if step is None and not iterations:
+        given = _given(args, kwargs, options.execute)
+        if options.step is None and not options.iterations:
             asked = Asked()
             try:
                 trace = Attempt(model, *given, options, asked).record()

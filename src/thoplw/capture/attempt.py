@@ -7,13 +7,13 @@ gradients itself needs autograd: :func:`thoplw.capture.capture` then makes a sec
 from __future__ import annotations
 
 import warnings
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from contextvars import copy_context
 from itertools import filterfalse, islice
 from operator import attrgetter
 from threading import get_ident
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -32,10 +32,11 @@ from thoplw.capture.layer_cache import LayerCache
 from thoplw.capture.live_run import LiveRun
 from thoplw.capture.made import Made
 from thoplw.capture.memory_run import MemoryRun
+from thoplw.capture.options import Options
 from thoplw.capture.preserve import data_preserved, preserved
 from thoplw.capture.random_state import random_state_kept
 from thoplw.capture.run import Run
-from thoplw.capture.scopes import ModuleScopes, Watch
+from thoplw.capture.scopes import ModuleScopes
 from thoplw.capture.scripted import refuse_traced
 from thoplw.capture.snapshot import Snapshot
 from thoplw.capture.stand_ins import stood_in_for
@@ -61,20 +62,6 @@ from thoplw.errors import DataDependentError, InputError, ThoplwError, add_note
 from thoplw.record import Kind, Trace
 
 _IS_META = attrgetter("is_meta")
-
-
-class Options(NamedTuple):
-    """How to run a model: the keyword arguments of :func:`thoplw.capture.capture`."""
-
-    execute: bool
-    reuse_layers: bool
-    watch: Watch | None
-    priced: Container[str]
-    train: bool
-    step: TrainingStep | None
-    iterations: int
-    graph: bool
-    storages: bool
 
 
 class Attempt:
