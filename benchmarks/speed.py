@@ -43,7 +43,7 @@ from checks.zoo import build  # noqa: E402
 
 import thoplw  # noqa: E402
 from thoplw.capture import capture  # noqa: E402
-from thoplw.capture.preserve import without_collection  # noqa: E402
+from thoplw.capture.restore.preserve import without_collection  # noqa: E402
 
 PAGE, PLOT = ROOT / "benchmarks/speed.md", ROOT / "benchmarks/scaling.svg"
 DEPTHS = (1, 2, 5, 10, 20, 50, 100, 200, 350, 500, 750, 1000)

@@ -36,9 +36,9 @@ from checks.sweep import Sweep, in_short  # noqa: E402
 from checks.training_zoo import loss_of, shrink, with_targets  # noqa: E402
 
 import thoplw  # noqa: E402
-from thoplw.capture.clocks import CLOCKS  # noqa: E402
 from thoplw.capture.inputs import arguments  # noqa: E402
 from thoplw.capture.nesting import map_tensors  # noqa: E402
+from thoplw.capture.timing.clocks import CLOCKS  # noqa: E402
 from thoplw.models.hf import architecture  # noqa: E402
 from thoplw.models.hf import inputs as inputs_of  # noqa: E402
 from thoplw.models.registry import load  # noqa: E402

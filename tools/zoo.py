@@ -426,7 +426,7 @@ for real too. *Assumed*: an estimate, for a reason that the profile states; the 
 FLOPs are all floating-point operations, elementwise ones included. Why types of transformers are left out says
 [transformers-left-out.md](../docs/transformers-left-out.md).
 
-Layers of torch that are called like one before them are not run again (`src/thoplw/capture/layers.py`). {same} models
+Layers of torch that are called like one before them are not run again (`capture/layer_cache.py`). {same} models
 were profiled with and without that, and gave the same record of operators, shapes and modules; {unlike} did not.
 """
 

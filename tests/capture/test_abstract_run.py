@@ -249,6 +249,6 @@ def test_a_tensor_that_is_made_from_numbers_is_not_saved(monkeypatch: pytest.Mon
             return x * torch.tensor([1.0, 2.0])
 
     saved: list[Any] = []
-    monkeypatch.setattr("thoplw.capture.memories.copy_of_memory", saved.append)
+    monkeypatch.setattr("thoplw.capture.restore.memories.copy_of_memory", saved.append)
     thoplw.profile(Makes(), (3, 2))
     assert saved == []

@@ -6,7 +6,7 @@ import pytest
 from checks.attacks import ATTACKS, races
 from checks.attacks.tries import drawn
 
-#: Section -> how many tries are drawn. Touching forwards are all in tests/capture/test_preserve.py.
+#: Section -> how many tries are drawn. Touching forwards are all in tests/capture/restore/test_preserve.py.
 DRAWS = {"touching": 4, "interrupts": 60, "documents": 40, "names": 60}
 
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import Result
 
 from thoplw import Device
-from thoplw.capture.machine import Machine
+from thoplw.capture.timing.machine import Machine
 from thoplw.estimate.devices import devices
 
 Run = Callable[..., Result]
@@ -50,7 +50,7 @@ def test_a_name_that_is_nearly_one_is_suggested(run: Run) -> None:
 
 def test_this_machine_is_measured(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     found = Machine(title="Abacus", products={"float32": 1e12}, bandwidth=2e10, memory=0, cache=0, how="with beads")
-    monkeypatch.setattr("thoplw.capture.machine.measured", lambda on, by: found)
+    monkeypatch.setattr("thoplw.capture.timing.machine.measured", lambda on, by: found)
     out = run("devices", "--measure", "cpu").stdout
     assert out.startswith("this-cpu: Abacus\n  vector float32      1.00 TFLOP/s\n")
     assert "memory             unknown\n" in out

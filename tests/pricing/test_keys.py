@@ -9,7 +9,7 @@ import torch
 from checks.releases import since
 from torch import nn
 
-from thoplw.capture import higher_order
+from thoplw.capture.answers import higher_order
 from thoplw.pricing.keys import CONTROL_FLOW, MODULE, is_module_class, is_operator, operator_name
 from thoplw.record import class_names
 

@@ -13,7 +13,7 @@ from torch import nn
 from thoplw.capture import capture, expand
 from thoplw.capture.generation import Caller, States
 from thoplw.capture.options import Options
-from thoplw.capture.preserve import without_collection
+from thoplw.capture.restore.preserve import without_collection
 from thoplw.errors import InputError
 from thoplw.estimate.generation import FEWEST, Figures, Part, known_first, parts
 from thoplw.estimate.latent import saved

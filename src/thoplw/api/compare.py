@@ -11,7 +11,7 @@ import torch
 from thoplw.api.profile import observe
 from thoplw.capture import expand
 from thoplw.capture.options import Options
-from thoplw.capture.preserve import without_collection
+from thoplw.capture.restore.preserve import without_collection
 from thoplw.capture.training_step import TrainingStep
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.pricing import CONVENTIONS, Convention, Families, Priced, Term, find, price

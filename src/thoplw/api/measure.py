@@ -8,9 +8,10 @@ from typing import Any, Literal
 import torch
 
 from thoplw.api.profile import module_of, observe, say_if_positional
-from thoplw.capture import expand, stopwatch
+from thoplw.capture import expand
 from thoplw.capture.inputs import Inputs, arguments
 from thoplw.capture.options import Options
+from thoplw.capture.timing import stopwatch
 from thoplw.errors import DataDependentError, InputError
 from thoplw.estimate.devices import Device
 from thoplw.estimate.devices import device as find_device

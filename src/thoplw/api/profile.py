@@ -14,7 +14,7 @@ from thoplw.api.at_rest import at_rest
 from thoplw.capture import capture, expand
 from thoplw.capture.inputs import FORMS, arguments, shortened
 from thoplw.capture.options import INFERENCE, Options
-from thoplw.capture.preserve import without_collection
+from thoplw.capture.restore.preserve import without_collection
 from thoplw.errors import InputError, UncountedError, UnknownNameError, add_note
 from thoplw.estimate.memory import Memory
 from thoplw.pricing import Convention, find

@@ -11,10 +11,10 @@ import torch
 
 from thoplw.api.profile import observe, told
 from thoplw.capture import expand
+from thoplw.capture.answers.dialects import DIALECTS
 from thoplw.capture.criterion import Loss
-from thoplw.capture.dialects import DIALECTS
 from thoplw.capture.options import Options
-from thoplw.capture.preserve import without_collection
+from thoplw.capture.restore.preserve import without_collection
 from thoplw.capture.training_step import TrainingStep, find_optimizer, is_scaled
 from thoplw.errors import DataDependentError, InputError, UnknownNameError
 from thoplw.estimate.memory import Memory

@@ -297,7 +297,7 @@ class _Known(dict[_Looks, TensorSpec]):
 
     def judge(self, spec: TensorSpec, dtype: torch.dtype) -> None:
         """Add a spec to ``valueless`` if its tensors may not steer a model."""
-        # Tensors without strides stay real: see thoplw.capture.sparse.
+        # Tensors without strides stay real: see thoplw.capture.answers.sparse.
         # A model may read a single number, such as a flag among its buffers.
         if spec.numel != 1 and not may_steer(dtype, spec.numel) and (spec.strides or not spec.shape):
             self.valueless.add(id(spec))

@@ -20,17 +20,17 @@ from typing import Any
 import torch
 
 from thoplw import shapes
-from thoplw.capture import higher_order, meta_kernel, nested, sparse, trial
 from thoplw.capture.abstract import REAL_LIMIT, AbstractTensor, abstract, may_steer
-from thoplw.capture.data_dependent import ASSUMPTIONS, Decisions, has_masks, take_for_granted
-from thoplw.capture.density import density_after, with_density
+from thoplw.capture.answers import higher_order, meta_kernel, nested, sparse, trial
+from thoplw.capture.answers.data_dependent import ASSUMPTIONS, Decisions, has_masks, take_for_granted
+from thoplw.capture.answers.density import density_after, with_density
+from thoplw.capture.answers.known_values import KnownValues
+from thoplw.capture.answers.lengths import with_lengths
+from thoplw.capture.answers.memo import Answer, Memo, Operator
 from thoplw.capture.distributed import refuse_split
-from thoplw.capture.known_values import KnownValues
-from thoplw.capture.lengths import with_lengths
-from thoplw.capture.memo import Answer, Memo, Operator
-from thoplw.capture.memories import Memories
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import INDEXING, is_composite, is_higher_order, size_bound, target_of, written
+from thoplw.capture.restore.memories import Memories
 from thoplw.capture.run import Run
 from thoplw.capture.torch_internals import SPARSE, is_jagged, make_wrapper, memory_of, with_other_rows
 from thoplw.capture.torch_names import named

@@ -19,30 +19,30 @@ import torch
 
 from thoplw.capture.abstract import Specs
 from thoplw.capture.abstract_run import AbstractRun
+from thoplw.capture.answers.detection import boxes_cover_pictures
+from thoplw.capture.answers.dialects import spoken
+from thoplw.capture.answers.higher_order import differentiated
 from thoplw.capture.backward import MarkedScopes
 from thoplw.capture.criterion import LOSS_PATH
-from thoplw.capture.detection import boxes_cover_pictures
-from thoplw.capture.dialects import spoken
 from thoplw.capture.distributed import refuse_copies, refuse_split
 from thoplw.capture.generators import exhaust
-from thoplw.capture.higher_order import differentiated
 from thoplw.capture.inputs import entered
-from thoplw.capture.interrupts import Interrupts
 from thoplw.capture.layer_cache import LayerCache
 from thoplw.capture.live_run import LiveRun
 from thoplw.capture.made import Made
 from thoplw.capture.memory_run import MemoryRun
 from thoplw.capture.options import Options
-from thoplw.capture.preserve import data_preserved, preserved
-from thoplw.capture.random_state import random_state_kept
+from thoplw.capture.restore.interrupts import Interrupts
+from thoplw.capture.restore.preserve import data_preserved, preserved
+from thoplw.capture.restore.random_state import random_state_kept
+from thoplw.capture.restore.snapshot import Snapshot
+from thoplw.capture.restore.survivors import Survivors, names_of
+from thoplw.capture.restore.switches import switches_kept
 from thoplw.capture.run import Run
 from thoplw.capture.scopes import ModuleScopes
 from thoplw.capture.scripted import refuse_traced
-from thoplw.capture.snapshot import Snapshot
 from thoplw.capture.stand_ins import stood_in_for
 from thoplw.capture.storages_run import StoragesRun
-from thoplw.capture.survivors import Survivors, names_of
-from thoplw.capture.switches import switches_kept
 from thoplw.capture.torch_internals import (
     VERSION,
     backward_passes,

@@ -27,9 +27,9 @@ from typing import Any
 import torch
 
 from thoplw.capture.abstract import AbstractTensor
+from thoplw.capture.answers.sparse import makes_sparse
 from thoplw.capture.nesting import tensors_in
 from thoplw.capture.operators import is_higher_order, target_of
-from thoplw.capture.sparse import makes_sparse
 from thoplw.capture.torch_internals import SPARSE, memory_of, schema_of, stored_in, without_modes
 from thoplw.errors import InputError
 from thoplw.record import Phase, Step, TensorSpec

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 
 from thoplw import shapes
-from thoplw.capture import higher_order
+from thoplw.capture.answers import higher_order
+from thoplw.capture.answers.lengths import with_lengths
+from thoplw.capture.answers.nested import is_nested, makes_nested, of_jagged, record_parts
 from thoplw.capture.distributed import refuse_split
-from thoplw.capture.lengths import with_lengths
-from thoplw.capture.memories import Memories
-from thoplw.capture.nested import is_nested, makes_nested, of_jagged, record_parts
 from thoplw.capture.nesting import tensors_in
 from thoplw.capture.operators import is_composite, is_higher_order, is_mutable, target_of, writes_statistics, written
+from thoplw.capture.restore.memories import Memories
 from thoplw.capture.run import Run
 from thoplw.capture.torch_internals import is_jagged, memory_of, stored_in
 from thoplw.formulas.attention import PACKED

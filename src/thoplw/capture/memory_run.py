@@ -17,7 +17,7 @@ from thoplw.capture.abstract import AbstractTensor
 from thoplw.capture.ledger import Ledger, elements_of_loss
 from thoplw.capture.nesting import tensors_in
 from thoplw.capture.operators import target_of
-from thoplw.capture.snapshot import attributes_of
+from thoplw.capture.restore.snapshot import attributes_of
 from thoplw.capture.torch_internals import current_node, graph_task, is_held_once, number_of_node
 from thoplw.capture.training_run import TrainingRun
 from thoplw.record import Kind, Step

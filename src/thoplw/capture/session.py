@@ -11,8 +11,8 @@ from types import TracebackType
 import torch
 
 from thoplw.capture.abstract import Specs
+from thoplw.capture.answers.higher_order import differentiated
 from thoplw.capture.backward import MarkedScopes
-from thoplw.capture.higher_order import differentiated
 from thoplw.capture.made import Made
 from thoplw.capture.process import ONE_PATH
 from thoplw.capture.scopes import Watch

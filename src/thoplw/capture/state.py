@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from thoplw.capture.abstract import Specs
-from thoplw.capture.snapshot import attributes_of, slots_of
+from thoplw.capture.restore.snapshot import attributes_of, slots_of
 from thoplw.capture.storages_run import storage_of
 from thoplw.capture.torch_internals import running_mode
 from thoplw.record import Held

@@ -13,8 +13,8 @@ import torch
 
 from thoplw.capture.abstract import AbstractTensor
 from thoplw.capture.abstract_run import AbstractRun
+from thoplw.capture.answers.memo import Operator
 from thoplw.capture.ledger import bytes_of, place_of_viewed
-from thoplw.capture.memo import Operator
 from thoplw.capture.nesting import tensors_in
 from thoplw.capture.operators import target_of
 from thoplw.capture.torch_internals import memory_of

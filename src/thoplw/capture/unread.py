@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from thoplw.capture.abstract import AbstractTensor, Specs
+from thoplw.capture.restore.snapshot import Snapshot
 from thoplw.capture.run import Run
-from thoplw.capture.snapshot import Snapshot
 
 
 class Unread:

@@ -138,7 +138,7 @@ def measure(
             raise typer.BadParameter(f"{name} needs a device: name it with --roof, as in --roof h100-sxm")
     with told():
         from thoplw.api.measure import measure as measured
-        from thoplw.capture import clocks
+        from thoplw.capture.timing import clocks
 
         with usage("--device"):
             at = clocks.place(device)  # before a large model is built

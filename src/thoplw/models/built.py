@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from thoplw.capture.machine import free_memory
+from thoplw.capture.timing.machine import free_memory
 from thoplw.errors import InputError, MissingExtraError
 from thoplw.render.units import quantity
 

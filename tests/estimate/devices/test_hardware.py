@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from thoplw import Device, InputError, UnknownNameError
-from thoplw.capture.machine import Machine
+from thoplw.capture.timing.machine import Machine
 
 
 def test_a_device_of_ones_own_keeps_its_figures() -> None:
@@ -52,7 +52,7 @@ def test_a_measured_device_says_that_and_how_it_was_measured(
 ) -> None:
     products = {"float64": 5e11, "float32": 1e12, "float16": 1e9, "bfloat16": 4e12}
     found = Machine(title="Abacus", products=products, bandwidth=2e10, memory=2**33, cache=2**25, how="with beads")
-    monkeypatch.setattr("thoplw.capture.machine.measured", lambda on, by: found)
+    monkeypatch.setattr("thoplw.capture.timing.machine.measured", lambda on, by: found)
     mine = Device.measure()
     assert mine.name == "this-cpu"
     assert mine.vector == {"float64": 5e11, "float32": 1e12}

@@ -129,7 +129,7 @@ class Device:
             UnknownNameError: there is no such clock.
         """
         # The only place in estimate/ that runs anything.
-        from thoplw.capture.machine import measured
+        from thoplw.capture.timing.machine import measured
 
         machine = measured(on, clock)
         vector = {dtype: rate for dtype, rate in machine.products.items() if dtype in ("float64", "float32")}

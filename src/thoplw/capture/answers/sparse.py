@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from thoplw.capture.abstract import REAL_LIMIT, AbstractTensor, abstract
-from thoplw.capture.known_values import KnownValues
+from thoplw.capture.answers.known_values import KnownValues
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import is_mutable, target_of, written
 from thoplw.capture.run import Run

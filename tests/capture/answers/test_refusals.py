@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import thoplw
-from thoplw.capture.refusals import OF_SHAPES
+from thoplw.capture.answers.refusals import OF_SHAPES
 from thoplw.shapes import RULES
 from thoplw.shapes.common import contiguous
 

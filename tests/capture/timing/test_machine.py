@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from thoplw import InputError, UnknownNameError
-from thoplw.capture import machine
-from thoplw.capture.machine import measured
+from thoplw.capture.timing import machine
+from thoplw.capture.timing.machine import measured
 
 
 @pytest.fixture

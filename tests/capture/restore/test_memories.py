@@ -11,7 +11,7 @@ from checks.releases import since
 from torch import nn
 
 import thoplw
-from thoplw.capture.memories import Memories, sums_of
+from thoplw.capture.restore.memories import Memories, sums_of
 
 
 def test_a_memory_is_put_back_whole_whichever_of_its_tensors_was_saved() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from thoplw.capture.interrupts import Interrupts
+from thoplw.capture.restore.interrupts import Interrupts
 
 
 def interrupt() -> None:

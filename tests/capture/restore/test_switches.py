@@ -16,7 +16,7 @@ from checks.releases import since
 from torch import nn
 
 import thoplw
-from thoplw.capture.switches import switches_kept
+from thoplw.capture.restore.switches import switches_kept
 
 
 def test_nothing_is_set_where_nothing_was_switched(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from torch import nn
 
 import thoplw
 from thoplw.capture import capture
-from thoplw.capture.data_dependent import first_positions
+from thoplw.capture.answers.data_dependent import first_positions
 from thoplw.capture.options import Options
 from thoplw.capture.torch_internals import CAN_EXCHANGE
 

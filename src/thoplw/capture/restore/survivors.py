@@ -1,8 +1,8 @@
 """Find the tensors that a run made and that outlive it, and remove them from whatever holds them.
 
 For example, a model keeps tables in a dict of its file: ``TABLES[length] = table``. After an abstract run the table has
-a shape but no values, and the next real forward would find it there. :mod:`thoplw.capture.snapshot` restores what
-modules and inputs hold; this file is for everything else.
+a shape but no values, and the next real forward would find it there. :mod:`.snapshot` restores what modules and inputs
+hold; this file is for everything else.
 
 Every abstract tensor adds one to the reference count of its class. So this count tells at no cost whether any tensor
 survived, and most runs need no search.
@@ -29,7 +29,7 @@ from typing import Any
 import torch
 
 from thoplw.capture.abstract import AbstractTensor, Specs
-from thoplw.capture.snapshot import ATOMS, Snapshot, attributes_of, deque_back, list_back, put_back, slots_of
+from thoplw.capture.restore.snapshot import ATOMS, Snapshot, attributes_of, deque_back, list_back, put_back, slots_of
 
 #: Classes whose objects a file may keep tensors in, besides the classes that it defines itself.
 _CONTAINERS = frozenset({dict, OrderedDict, defaultdict, list, set, deque})
@@ -60,7 +60,7 @@ _MOST_FILES = 32
 #: Where Python, packages and thoplw itself are installed.
 _INSTALLED = (
     *{sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")},
-    str(Path(__file__).parents[1]),
+    str(Path(__file__).parents[2]),
 )
 
 #: Class -> the attribute by which its objects tell of a file.

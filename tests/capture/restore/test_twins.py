@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import thoplw
-from thoplw.capture.twins import Twins
+from thoplw.capture.restore.twins import Twins
 
 
 class Counts(nn.Module):

@@ -10,7 +10,7 @@ from torch import nn
 
 from thoplw.capture import capture
 from thoplw.capture.abstract import AbstractTensor
-from thoplw.capture.memo import Answer, Memo
+from thoplw.capture.answers.memo import Answer, Memo
 from thoplw.record import Call, TensorSpec
 
 

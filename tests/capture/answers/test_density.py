@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from thoplw.capture.abstract import Specs, abstract
-from thoplw.capture.density import density_after, density_of, with_density
+from thoplw.capture.answers.density import density_after, density_of, with_density
 from thoplw.record import Call, TensorSpec
 
 

@@ -24,9 +24,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from thoplw.capture import scripted, streams
+from thoplw.capture import scripted
+from thoplw.capture.restore import streams
+from thoplw.capture.restore.twins import Twins
 from thoplw.capture.torch_internals import TENSOR_HOOKS, GradScaler, bytes_of
-from thoplw.capture.twins import Twins
 
 #: The most frequent classes whose objects hold nothing that can change. Their objects are skipped first.
 ATOMS: frozenset[type] = frozenset(

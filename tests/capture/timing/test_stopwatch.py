@@ -14,8 +14,8 @@ from checks.releases import since
 from torch import nn
 
 from thoplw import InputError, UnknownNameError
-from thoplw.capture import clocks
-from thoplw.capture.stopwatch import _spans, timed
+from thoplw.capture.timing import clocks
+from thoplw.capture.timing.stopwatch import _spans, timed
 from thoplw.record import Span
 
 

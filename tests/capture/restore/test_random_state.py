@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from thoplw.capture.random_state import random_state_kept
+from thoplw.capture.restore.random_state import random_state_kept
 
 
 @pytest.mark.parametrize("drew", [False, True])

@@ -8,7 +8,7 @@ from torch import nn
 
 import thoplw
 from thoplw.capture.abstract import Specs, abstract
-from thoplw.capture.known_values import KnownValues
+from thoplw.capture.answers.known_values import KnownValues
 from thoplw.capture.weights import Weights
 
 

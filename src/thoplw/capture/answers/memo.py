@@ -9,12 +9,12 @@ import torch
 
 from thoplw import shapes
 from thoplw.capture.abstract import wrapper_of
-from thoplw.capture.data_dependent import VALUES, values_after
-from thoplw.capture.density import DENSITIES
-from thoplw.capture.nested import makes_nested
+from thoplw.capture.answers.data_dependent import VALUES, values_after
+from thoplw.capture.answers.density import DENSITIES
+from thoplw.capture.answers.nested import makes_nested
+from thoplw.capture.answers.refusals import OF_SHAPES, OF_VALUES
+from thoplw.capture.answers.sparse import makes_sparse
 from thoplw.capture.operators import decides_on_values, fills_out, is_mutable, overload_of, target_of
-from thoplw.capture.refusals import OF_SHAPES, OF_VALUES
-from thoplw.capture.sparse import makes_sparse
 from thoplw.formulas.attention import PACKED
 from thoplw.record import Call, TensorSpec
 

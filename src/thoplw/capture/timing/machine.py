@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from thoplw.capture.clocks import Cuda, Processor, clock_for, place
+from thoplw.capture.timing.clocks import Cuda, Processor, clock_for, place
 
 #: Dtypes of products, by the names of torch.
 _DTYPES = ("float64", "float32", "float16", "bfloat16")

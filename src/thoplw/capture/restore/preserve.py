@@ -10,7 +10,7 @@ import torch
 
 from thoplw.capture.abstract import PLAIN
 from thoplw.capture.process import ONE_PATH
-from thoplw.capture.snapshot import Snapshot
+from thoplw.capture.restore.snapshot import Snapshot
 from thoplw.capture.torch_internals import dispatch_modes, leave_modes
 
 

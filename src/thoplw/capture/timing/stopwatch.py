@@ -30,17 +30,17 @@ from typing import Any
 import torch
 
 from thoplw.capture.abstract import AbstractTensor, Specs
-from thoplw.capture.clocks import Cuda, Processor, clock_for
 from thoplw.capture.generators import exhaust
 from thoplw.capture.inputs import copied, entered
-from thoplw.capture.interrupts import Interrupts
-from thoplw.capture.memories import Memories, sums_of
-from thoplw.capture.preserve import data_preserved, preserved, without_collection
 from thoplw.capture.process import turn
-from thoplw.capture.random_state import random_state_kept
+from thoplw.capture.restore.interrupts import Interrupts
+from thoplw.capture.restore.memories import Memories, sums_of
+from thoplw.capture.restore.preserve import data_preserved, preserved, without_collection
+from thoplw.capture.restore.random_state import random_state_kept
+from thoplw.capture.restore.snapshot import Snapshot
+from thoplw.capture.restore.switches import switches_kept
 from thoplw.capture.run import outside, running
-from thoplw.capture.snapshot import Snapshot
-from thoplw.capture.switches import switches_kept
+from thoplw.capture.timing.clocks import Cuda, Processor, clock_for
 from thoplw.capture.torch_internals import is_compiled, module_hooks, version_of
 from thoplw.capture.weights import Weights
 from thoplw.errors import InputError

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import thoplw
-from thoplw.capture.dialects import DIALECTS, spoken
+from thoplw.capture.answers.dialects import DIALECTS, spoken
 from thoplw.shapes import RULES
 
 #: Both products of attention with 4 x 8 heads of 64 over 128 positions.

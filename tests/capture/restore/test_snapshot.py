@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 import thoplw
-from thoplw.capture.snapshot import Snapshot, deque_back, put_back, slots_of
+from thoplw.capture.restore.snapshot import Snapshot, deque_back, put_back, slots_of
 
 
 class Slotted:

@@ -7,8 +7,8 @@ import itertools
 import pytest
 import torch
 
-from thoplw.capture import clocks
-from thoplw.capture.clocks import Processor, clock_for, place
+from thoplw.capture.timing import clocks
+from thoplw.capture.timing.clocks import Processor, clock_for, place
 from thoplw.errors import InputError, UnknownNameError
 
 CPU, META = torch.device("cpu"), torch.device("meta")

@@ -10,7 +10,7 @@ from checks.releases import since
 from torch import nn
 
 import thoplw
-from thoplw.capture.meta_kernel import position_of
+from thoplw.capture.answers.meta_kernel import position_of
 
 
 @since("2.3")

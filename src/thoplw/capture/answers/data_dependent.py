@@ -17,8 +17,8 @@ import torch
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from thoplw.capture.abstract import AbstractTensor, abstract
-from thoplw.capture.density import density_of
-from thoplw.capture.known_values import KnownValues
+from thoplw.capture.answers.density import density_of
+from thoplw.capture.answers.known_values import KnownValues
 from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import target_of
 from thoplw.capture.run import Run

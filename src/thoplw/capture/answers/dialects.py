@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch.nn.functional import pad
 
-from thoplw.capture.higher_order import trained_of_scores
+from thoplw.capture.answers.higher_order import trained_of_scores
 from thoplw.capture.torch_internals import flex_attention_trained, foreach_on_cpu, kernels_instead
 
 #: From the arguments of a composite to the output of its kernels; ``NotImplemented`` if they are those of the CPU.
