@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from thoplw.api.files import PLOTS, TABLES, check_ending, replaced
 from thoplw.api.profile import profile
-from thoplw.errors import InputError, MissingExtraError, ThoplwError, UnknownNameError
+from thoplw.errors import InputError, MissingExtraError, ThoplwError, UnknownNameError, message_of
 from thoplw.models.registry import available, load
 from thoplw.render.grid import no_formula
 from thoplw.render.plots import scatter
@@ -222,11 +222,7 @@ LONGEST = 500
 def described(error: BaseException) -> str:
     """An error as one short line: its message, after its class unless thoplw raised it."""
     kind = "" if isinstance(error, ThoplwError) else type(error).__name__
-    try:
-        said = str(error)
-    except BaseException:  # The error class is the user's: its __str__ may fail.
-        said = "(its message cannot be read)"
-    return in_one_line(": ".join(part for part in (kind, said) if part))
+    return in_one_line(": ".join(part for part in (kind, message_of(error)) if part))
 
 
 def in_one_line(text: str) -> str:
