@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from thoplw import errors
@@ -93,3 +95,27 @@ def test_notes_are_added() -> None:
     errors.add_note(error, "two")
     errors.add_note(error, "three")
     assert error.__notes__ == ["two", "three"]
+
+
+class _RefusingError(Exception):
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(name)
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+class _OddError(Exception):
+    __notes__: Any = None
+
+
+@pytest.mark.parametrize("cls", [_RefusingError, _OddError])
+def test_an_error_that_takes_no_notes_stays_as_it_is(cls: type[Exception]) -> None:
+    error = cls()
+    errors.add_note(error, "two")
+    assert errors.notes_of(error) in ([], ["two"])
+
+
+def test_what_an_error_says_is_read_with_care() -> None:
+    assert errors.message_of(ValueError("one")) == "one"
+    assert errors.message_of(_RefusingError()) == "(its message cannot be read)"

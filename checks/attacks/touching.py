@@ -314,6 +314,9 @@ KINDS: dict[str, Kind] = {
         lambda held: held.tolist(),
     ),
     "array behind another": Kind(_read_only, lambda held, y: held.base.fill(1), lambda held: held.tolist()),
+    "array that shows a number many times": Kind(
+        lambda: np.lib.stride_tricks.as_strided(np.zeros(1), (3,), (0,)), lambda h, y: h.fill(1), lambda h: h.tolist()
+    ),
     "type of an array": Kind(
         lambda: np.zeros(2, np.float32), lambda held, y: setattr(held, "dtype", np.int32), lambda held: str(held.dtype)
     ),

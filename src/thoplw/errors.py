@@ -19,6 +19,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 
 class ThoplwError(Exception):
@@ -105,6 +106,24 @@ class MissingExtraError(ThoplwError, ImportError):
 def add_note(error: BaseException, note: str) -> None:
     """Add a note to an error that is not ours, as ``error.add_note(note)`` does since Python 3.11.
 
-    Python 3.10 prints no notes below a traceback; our command line does.
+    Python 3.10 prints no notes below a traceback; our command line does. An error whose class does not take notes stays
+    as it is.
     """
-    error.__notes__ = [*getattr(error, "__notes__", ()), note]
+    with suppress(Exception):
+        error.__notes__ = [*notes_of(error), note]
+
+
+def notes_of(error: BaseException) -> list[str]:
+    """The notes of an error; none if its class, which is the user's, has something else there."""
+    try:
+        return [str(note) for note in getattr(error, "__notes__", ())]
+    except Exception:
+        return []
+
+
+def message_of(error: BaseException) -> str:
+    """What an error says. Its class is the user's, so that its ``__str__`` may raise anything."""
+    try:
+        return str(error)
+    except BaseException:
+        return "(its message cannot be read)"

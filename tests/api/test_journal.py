@@ -49,6 +49,37 @@ def test_lines_of_something_else(text: str, message: str, tmp_path: Path) -> Non
         read(tmp_path / "zoo.jsonl", "macs")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("name", 3, "name is 3, not a string"),
+        ("name", [], "name is [], not a string"),
+        ("macs", -1, "macs is -1, not a whole number from 0 to 2^63 - 1"),
+        ("macs", 2**63, "macs is 9223372036854775808, not a whole number from 0 to 2^63 - 1"),
+        ("macs", 7.0, "macs is 7.0, not a whole number"),
+        ("uncounted", None, "uncounted is None, not a list"),
+        ("uncounted", "aten.relu", "uncounted is 'aten.relu', not a list"),
+        ("assumptions", ["a", 0], "assumptions[1] is 0, not a string"),
+        ("error", 0, "error is 0, not a string"),
+    ],
+)
+def test_a_field_of_another_type_is_refused_with_its_line(
+    name: str, value: object, message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "zoo.jsonl"
+    file.write_text(f"{json.dumps({**GOOD.to_dict(), name: value})}\n{line(BAD)}", encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read(file, "macs")
+    assert f"zoo.jsonl, line 1 is not a line of a survey ({message}" in str(caught.value)
+
+
+def test_a_line_that_is_nested_too_deep_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "zoo.jsonl"
+    file.write_text(f"{'[' * 100_000}\n{line(GOOD)}", encoding="utf-8")
+    with pytest.raises(InputError, match="line 1 is not a line of a survey"):
+        read(file, "macs")
+
+
 def test_lines_are_plain_json() -> None:
     assert json.loads(line(GOOD))["macs"] == 2**53 + 1
 

@@ -29,13 +29,17 @@ class Net(nn.Module):
         return self.second(self.first(x).relu())
 
 
+#: Operators that multiply matrices.
+PRODUCTS = ("aten.mm", "aten.addmm")
+
+
 def products(trace: Trace) -> dict[tuple[str, str], int]:
     """How many products of matrices ran, by phase and module."""
     assert len(trace.phases) == len(trace.steps)
     return Counter(
         (Phase(phase).label, trace.modules[trace.scopes[scope].module].path)
         for (call, scope), phase in zip(trace.steps, trace.phases, strict=True)
-        if call.target in ("aten.mm", "aten.addmm")
+        if call.target in PRODUCTS
     )
 
 
@@ -188,6 +192,32 @@ def test_a_forward_that_catches_that_there_are_no_gradients_gets_them() -> None:
                 return x
 
     assert products(capture(Careful(), (X,), {}))["backward", "first"] == 1
+
+
+@pytest.mark.parametrize("how", [{}, {"execute": True}, {"iterations": 1}])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda y: y.register_hook(torch.abs),
+        lambda y: y.retain_grad(),
+        lambda y: torch.autograd.graph.register_multi_grad_hook([y], print),
+    ],
+)
+def test_a_hook_of_a_gradient_asks_for_gradients(ask: Callable[[torch.Tensor], Any], how: dict[str, Any]) -> None:
+    class HeatMap(Net):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.first(x)
+            ask(y)
+            return self.second(y)
+
+    model = HeatMap()
+    trace = capture(model, (X,), {}, **how)
+    owners = [trace.modules[trace.scopes[scope].module].path for call, scope in trace.steps if call.target in PRODUCTS]
+    assert (owners, trace.phases) == (["first", "second"], b"")
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    with pytest.raises((RuntimeError, AssertionError)):  # as on real tensors
+        capture(model, (X,), {}, **how)
 
 
 def test_functional_gradients_have_an_autograd_of_their_own() -> None:

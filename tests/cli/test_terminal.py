@@ -13,6 +13,15 @@ from thoplw.errors import InputError
 from thoplw.render.table import Table
 
 
+class _Mute(BaseException):
+    """An error that can neither be shown nor take notes."""
+
+    __notes__ = None
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
@@ -40,6 +49,8 @@ def test_an_error_is_one_line_and_an_exit_code(capsys: pytest.CaptureFixture[str
         (InputError("depth=-1: give 0 or more"), "error: --depth -1: give 0 or more"),
         (ValueError("depth=3 \a"), "error: ValueError: depth=3 \\x07"),  # of a model: as it is
         (KeyError(), "error: KeyError"),
+        (_Mute(), "error: _Mute: (its message cannot be read)"),
+        (GeneratorExit("of a model"), "error: GeneratorExit: of a model"),
     ):
         with pytest.raises(typer.Exit) as raised, told(code=7):
             raise error
@@ -55,8 +66,8 @@ def test_notes_of_an_error_are_said_with_it(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err == "error: ValueError: wrong; in layer1; of Net\n"
 
 
-@pytest.mark.parametrize("error", [BrokenPipeError(), typer.Exit(3), typer.BadParameter("no")])
-def test_what_typer_handles_goes_through(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("error", [BrokenPipeError(), KeyboardInterrupt(), typer.Exit(3), typer.BadParameter("no")])
+def test_what_typer_handles_goes_through(error: BaseException, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(type(error)), told():
         raise error
     assert capsys.readouterr().err == ""

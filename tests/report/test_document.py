@@ -101,12 +101,40 @@ def edit(path: str, value: Any) -> Any:
         ("assumptions", {"a": 1}, "assumptions['a'] is 1, not an object"),
         ("not_executed", {"head": "10"}, "not_executed['head'] is '10', not a whole number"),
         ("extra", 1, "it has 'extra', which no profile has"),
+        ("layers.0.macs", 10**100 + 1, "000001, more than 10^100, which no figure reaches"),
+        ("layers.0.inputs", [[9 * 10**4299]], "more than 10^100, which no figure reaches"),
     ],
 )
 def test_a_damaged_profile_is_refused_with_the_place(path: str, value: Any, message: str) -> None:
     with pytest.raises(InputError) as caught:
         from_document(edit(path, value))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("depth", [900, 1_000, 100_000])
+def test_a_value_that_is_nested_is_refused_with_the_place(depth: int, tmp_path: Path) -> None:
+    file = tmp_path / "saved.json"
+    nested = f"{'[' * depth}{']' * depth}"
+    file.write_text(json.dumps(document()).replace('"Linear"', nested, 1), encoding="utf-8")
+    with pytest.raises(InputError, match=r"is not a profile: (model is \[\[|it is not JSON)"):
+        read(file)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("schema", "x" * 10**6),
+        ("inputs", [[1]] * 10**5),
+        ("not_executed", {"x" * 10**6: "10"}),
+        ("totals.bytes", {f"float{number}": number for number in range(10**4)}),
+    ],
+)
+def test_the_message_is_short_whatever_the_document_holds(path: str, value: Any, tmp_path: Path) -> None:
+    file = tmp_path / "saved.json"
+    file.write_text(json.dumps(edit(path, value)), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read(file)
+    assert len(str(caught.value).replace(str(tmp_path), "")) < 300
 
 
 def test_a_document_that_is_nested_too_deep_is_refused(tmp_path: Path) -> None:

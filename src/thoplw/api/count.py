@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from thoplw.capture import Session, expand
-from thoplw.errors import InputError
+from thoplw.errors import InputError, message_of
 from thoplw.pricing import Convention, find, price
 from thoplw.pricing.custom import CustomOps
 from thoplw.report.layer_info import LayerInfo
@@ -71,7 +71,7 @@ class Count:
             priced = price(part, self._convention, prices=self._custom.operators, scopes=own, expand=expand)
             reports.append(LayerInfo(priced))
         self.calls = tuple(reports)
-        if isinstance(error, RuntimeError) and re.search(r"\bmeta\b", str(error)):
+        if isinstance(error, RuntimeError) and re.search(r"\bmeta\b", message_of(error)):
             raise InputError(
                 f"count runs its block for real, and tensors on the meta device have no values: {error}. Give the "
                 "model weights, or have it run without values: thoplw.profile(model, inputs) for a call, "

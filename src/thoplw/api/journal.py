@@ -42,7 +42,7 @@ def read(path: Path, convention: str) -> dict[str, Entry]:
     for number, text in enumerate(texts, 1):
         try:
             entry = Entry.from_dict(json.loads(text))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             if number == len(texts):
                 break  # The survey was stopped while it wrote this.
             raise InputError(f"{path}, line {number} is not a line of a survey ({error}); give another file") from error

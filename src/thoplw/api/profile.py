@@ -15,7 +15,7 @@ from thoplw.capture import capture, expand
 from thoplw.capture.inputs import FORMS, arguments, shortened
 from thoplw.capture.options import INFERENCE, Options
 from thoplw.capture.restore.preserve import without_collection
-from thoplw.errors import InputError, UncountedError, UnknownNameError, add_note
+from thoplw.errors import InputError, UncountedError, UnknownNameError, add_note, message_of
 from thoplw.estimate.memory import Memory
 from thoplw.pricing import Convention, find
 from thoplw.pricing.custom import CustomOps
@@ -201,7 +201,7 @@ def _note_shapes(inputs: tuple[Any, ...], error: Exception) -> None:
             f"the input {inputs!r} was taken for {len(inputs)} inputs; a shape has whole numbers only, such as "
             "(1, 3, 224, 224)",
         )
-    if "ndarray" in str(error):
+    if "ndarray" in message_of(error):
         add_note(error, "NumPy arrays are no tensors: pass torch.from_numpy(array) for each")
     shape = next(
         (each for each in inputs if isinstance(each, (tuple, list)) and each and all(type(at) is int for at in each)),
@@ -218,7 +218,7 @@ def _note_shapes(inputs: tuple[Any, ...], error: Exception) -> None:
 def _note_dtype(inputs: tuple[Any, ...], error: Exception) -> None:
     """Add a hint to what an embedding says that was given floats, as a shape stands for."""
     floats = [each for each in inputs if isinstance(each, torch.Tensor) and each.is_floating_point()]
-    if floats and "'indices'" in str(error) and "Long" in str(error):
+    if floats and "'indices'" in message_of(error) and "Long" in message_of(error):
         sizes = tuple(floats[0].shape)
         add_note(
             error,
@@ -229,7 +229,7 @@ def _note_dtype(inputs: tuple[Any, ...], error: Exception) -> None:
 
 def _note_batch(error: Exception) -> None:
     """Add a hint to what a batch norm says that has one value for each channel."""
-    if "more than 1 value per channel" in str(error):
+    if "more than 1 value per channel" in message_of(error):
         add_note(error, "in training a batch norm takes statistics of the batch: give a batch of 2 or more")
 
 

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from thoplw.api.files import PLOTS, TABLES, check_ending, replaced
 from thoplw.api.profile import profile
-from thoplw.errors import InputError, MissingExtraError, ThoplwError, UnknownNameError
+from thoplw.errors import InputError, MissingExtraError, ThoplwError, UnknownNameError, message_of
 from thoplw.models.registry import available, load
 from thoplw.render.grid import no_formula
 from thoplw.render.plots import scatter
 from thoplw.render.table import Table
-from thoplw.render.words import count, storable, visible
+from thoplw.render.words import count, shown, storable, visible
 from thoplw.report.document import from_document
 from thoplw.report.figures import FORMATTERS, shown_in
 from thoplw.report.profile import Profile
@@ -73,15 +73,29 @@ class Entry:
         """Read an entry from such a line.
 
         Raises:
-            TypeError: a field is missing or unknown, or a figure is not a whole number.
+            TypeError: a field is missing, unknown or of another type, or a figure is not a number that a table holds.
         """
         rest = dict(values)
         figures = {figure.name: rest.pop(figure.name, None) for figure in shown_in("survey")}
         known = {name: value for name, value in figures.items() if value is not None}
         for name, value in known.items():
-            if type(value) is not int:
-                raise TypeError(f"{name} is {value!r}, not a whole number")
-        return Entry(figures=known, **rest)
+            if type(value) is not int or not 0 <= value < 2**63:
+                raise TypeError(f"{name} is {shown(value)}, not a whole number from 0 to 2^63 - 1")
+        entry = Entry(figures=known, **rest)
+        texts = {
+            "name": entry.name,
+            "convention": entry.convention,
+            "error": "" if entry.error is None else entry.error,
+        }
+        for name in ("uncounted", "assumptions"):
+            value = rest.get(name, [])
+            if not isinstance(value, list):
+                raise TypeError(f"{name} is {shown(value)}, not a list")
+            texts |= {f"{name}[{index}]": each for index, each in enumerate(value)}
+        for name, value in texts.items():
+            if not isinstance(value, str):
+                raise TypeError(f"{name} is {shown(value)}, not a string")
+        return entry
 
 
 def chosen(words: Sequence[str]) -> list[str]:
@@ -208,11 +222,7 @@ LONGEST = 500
 def described(error: BaseException) -> str:
     """An error as one short line: its message, after its class unless thoplw raised it."""
     kind = "" if isinstance(error, ThoplwError) else type(error).__name__
-    try:
-        said = str(error)
-    except BaseException:  # The error class is the user's: its __str__ may fail.
-        said = "(its message cannot be read)"
-    return in_one_line(": ".join(part for part in (kind, said) if part))
+    return in_one_line(": ".join(part for part in (kind, message_of(error)) if part))
 
 
 def in_one_line(text: str) -> str:

@@ -25,7 +25,7 @@ from thoplw.capture.options import INFERENCE, Options
 from thoplw.capture.process import turn
 from thoplw.capture.run import outside
 from thoplw.capture.session import Session
-from thoplw.capture.torch_internals import CAN_EXCHANGE, VERSION, below_autograd, is_transformed
+from thoplw.capture.torch_internals import CAN_EXCHANGE, VERSION, below_autograd, is_transformed, lacks_gradients
 from thoplw.capture.training_run import Asked
 from thoplw.capture.weights import Weights
 from thoplw.errors import InputError
@@ -57,14 +57,21 @@ def capture(
             asked = Asked()
             try:
                 trace = Attempt(model, *given, options, asked).record()
-            except Exception:
+            except Exception as error:
+                # A hook of a gradient is a question too: heat maps of pictures are made so.
+                asked.by_somebody = asked.by_somebody or lacks_gradients(error)
                 if not asked.by_somebody:
                     raise
             if not asked.by_somebody:
                 return trace
         if not CAN_EXCHANGE:
             raise InputError(f"gradients are counted with torch 2.4 or newer, and this is torch {VERSION}")
-        return Attempt(model, *given, options, None).record()
+        try:
+            return Attempt(model, *given, options, None).record()
+        except Exception as error:
+            if step is not None or graph or not iterations or not lacks_gradients(error):
+                raise
+        return Attempt(model, *given, options._replace(graph=True), None).record()
 
 
 def expand(call: Call) -> tuple[Call, ...] | None:

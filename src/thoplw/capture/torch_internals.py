@@ -34,6 +34,8 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode, _pop_mode
 
+from thoplw.errors import message_of
+
 #: Which release of torch this is.
 VERSION = str(torch.__version__)
 
@@ -100,7 +102,20 @@ _NO_MEMORY = ("data is not allocated yet", "an invalid python storage", "Cannot 
 
 def lacks_memory(error: Exception) -> bool:
     """Whether torch raised this because a tensor has no memory. Since 2.0."""
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    return isinstance(error, RuntimeError) and any(words in message_of(error) for words in _NO_MEMORY)
+
+
+#: How torch says that a tensor has no gradients: ``register_hook``, ``retain_grad`` and ``register_multi_grad_hook``.
+_NO_GRADIENTS = (
+    "cannot register a hook on a tensor that doesn't require gradient",
+    "can't retain_grad on Tensor that has requires_grad=False",
+    "Expected gradient function to be set",
+)
+
+
+def lacks_gradients(error: Exception) -> bool:
+    """Whether torch raised this because a tensor whose gradient was asked for does not require one. Since 2.0."""
+    return isinstance(error, (RuntimeError, AssertionError)) and message_of(error).startswith(_NO_GRADIENTS)
 
 
 def constructs_subclass(error: Exception) -> bool:
@@ -109,7 +124,7 @@ def constructs_subclass(error: Exception) -> bool:
     It makes a plain tensor first, which the mode has handed to Python when it is to become one of the class.
     """
     said = "Creating a new Tensor subclass", "dispatch_on_subclass called with NO overloaded args"
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in said)
+    return isinstance(error, RuntimeError) and any(words in message_of(error) for words in said)
 
 
 def reads_values(error: NotImplementedError) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from thoplw.errors import InputError, ThoplwError
+from thoplw.errors import InputError, ThoplwError, message_of, notes_of
 from thoplw.render.words import visible
 
 if TYPE_CHECKING:
@@ -31,9 +31,11 @@ def told(code: int = 1) -> Iterator[None]:
         _fail(by_option(str(error)), code, error)
     except SystemExit as error:  # its exit code would be taken for ours
         _fail(f"the code of the model ends the process, with sys.exit({error.code!r})", code, error)
-    except Exception as error:
-        notes = "; ".join(("", *getattr(error, "__notes__", ())))
-        _fail(f"{type(error).__name__}: {error}".removesuffix(": ") + notes, code, error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a model may raise anything
+        notes = "; ".join(("", *notes_of(error)))
+        _fail(f"{type(error).__name__}: {message_of(error)}".removesuffix(": ") + notes, code, error)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from thoplw.capture.timing.machine import free_memory
-from thoplw.errors import InputError, MissingExtraError
+from thoplw.errors import InputError, MissingExtraError, message_of
 from thoplw.render.units import quantity
 
 Inputs = tuple[Any, ...] | dict[str, Any] | None
@@ -60,17 +60,10 @@ def _wants_values(error: BaseException | None) -> bool:
     For example ``Tensor.item() cannot be called on meta tensors``.
     """
     while error is not None:
-        if isinstance(error, NotImplementedError) or "meta" in _message(error).lower():
+        if isinstance(error, NotImplementedError) or "meta" in message_of(error).lower():
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # a class of the model's own may say it in any way
-        return ""
 
 
 class WeightsOnMeta(TorchFunctionMode):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from reprlib import Repr
+from typing import Any
 
 Shape = Iterable[int]
 
@@ -41,3 +43,17 @@ def visible(text: str) -> str:
 def storable(text: str) -> str:
     r"""Escape halves of characters, which no file can hold: a name out of JSON or of a file system may have them."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+#: Most characters of a value in a message.
+_MOST = 40
+
+#: Writes a value as ``repr`` does, but does not go deep into one that is nested.
+_BRIEF = Repr()
+_BRIEF.maxlist = _BRIEF.maxdict = _BRIEF.maxstring = _BRIEF.maxlong = _BRIEF.maxother = _MOST
+
+
+def shown(value: Any) -> str:
+    """A value out of a file, for a message: as Python source has it, cut if it is long."""
+    text = _BRIEF.repr(value)
+    return text if len(text) <= _MOST else f"{text[: _MOST - 3]}..."

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from thoplw.errors import InputError
+from thoplw.render.words import shown
 from thoplw.report.figures import Figure, Value, shown_in, total
 from thoplw.report.profile import About, Profile, batch_of
 from thoplw.report.rows import Assumed, Gaps, Row, Shape, Uncounted
@@ -18,6 +19,9 @@ T = TypeVar("T")
 
 #: Version of the document; it changes when a reader would have to.
 SCHEMA = 1
+
+#: The largest number in a document. Shares and short forms of figures are floats, which cannot hold every integer.
+MOST = 10**100
 
 #: What :func:`to_document` gives.
 Document = dict[str, Any]
@@ -127,7 +131,7 @@ def read(path: Path) -> Profile:
         raise InputError(f"{path} is not a profile: it has no 'schema'; {again}")
     if document["schema"] != SCHEMA or type(document["schema"]) is not int:
         raise InputError(
-            f"{path} has schema {document['schema']!r}, but this version of thoplw reads schema {SCHEMA}; {again}"
+            f"{path} has schema {shown(document['schema'])}, but this version of thoplw reads schema {SCHEMA}; {again}"
         )
     try:
         return from_document(document)
@@ -262,7 +266,7 @@ def _check_shapes(model: Row, shapes: tuple[tuple[Shape, ...], tuple[Shape, ...]
     of_model = model.input_shapes, model.output_shapes
     for name, said, found in zip(("inputs", "outputs"), shapes, of_model, strict=True):
         if said != found:
-            raise InputError(f"{name} are {_lists(said)}, and layers[0].{name} are {_lists(found)}")
+            raise InputError(f"{name} are {shown(_lists(said))}, and layers[0].{name} are {shown(_lists(found))}")
 
 
 def _check_totals(profile: Profile, value: Any, held: Sequence[Figure]) -> None:
@@ -273,38 +277,40 @@ def _check_totals(profile: Profile, value: Any, held: Sequence[Figure]) -> None:
         rows = profile.modules if figure.adds_up else profile.modules[:1]
         found = total(figure.value(row) for row in rows)
         if said != found:
-            raise InputError(f"totals.{figure.name} is {said}, and the layers add up to {found}")
+            raise InputError(f"totals.{figure.name} is {shown(said)}, and the layers add up to {shown(found)}")
 
 
 def _fields(value: Any, where: str, *, required: Iterable[str], optional: Iterable[str] = ()) -> Mapping[str, Any]:
     required = list(required)
     if not isinstance(value, Mapping):
-        raise InputError(f"{where} is {_shown(value)}, not an object")
+        raise InputError(f"{where} is {shown(value)}, not an object")
     prefix = f"{where} has" if where else "it has"
     lacking = [key for key in required if key not in value]
     if lacking:
         raise InputError(f"{prefix} no {', '.join(sorted(map(repr, lacking)))}")
     unknown = [key for key in value if key not in {*required, *optional}]
     if unknown:
-        raise InputError(f"{prefix} {_shown(unknown[0])}, which no profile has")
+        raise InputError(f"{prefix} {shown(unknown[0])}, which no profile has")
     return value
 
 
 def _number(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InputError(f"{where} is {_shown(value)}, not a whole number of 0 or more")
+        raise InputError(f"{where} is {shown(value)}, not a whole number of 0 or more")
+    if value > MOST:
+        raise InputError(f"{where} is {shown(value)}, more than 10^100, which no figure reaches")
     return value
 
 
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str):
-        raise InputError(f"{where} is {_shown(value)}, not a string")
+        raise InputError(f"{where} is {shown(value)}, not a string")
     return value
 
 
 def _list(value: Any, where: str) -> list[Any]:
     if not isinstance(value, list):
-        raise InputError(f"{where} is {_shown(value)}, not a list")
+        raise InputError(f"{where} is {shown(value)}, not a list")
     return value
 
 
@@ -321,10 +327,5 @@ def _shapes(value: Any, where: str) -> tuple[Shape, ...]:
 
 def _map(value: Any, where: str, each: Callable[[Any, str], T]) -> dict[str, T]:
     if not isinstance(value, Mapping):
-        raise InputError(f"{where} is {_shown(value)}, not an object")
-    return {key: each(item, f"{where}[{key!r}]") for key, item in value.items()}
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+        raise InputError(f"{where} is {shown(value)}, not an object")
+    return {key: each(item, f"{where}[{shown(key)}]") for key, item in value.items()}

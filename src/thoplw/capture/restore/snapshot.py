@@ -458,7 +458,8 @@ def _memory_back(value: Any, before: bytes | None, place: int | None, say: Calla
 def _numpy_back(array: Any, before: Any, writeable: bool) -> None:
     """Give an array of NumPy its type, shape, values and flag."""
     if writeable or array.flags.writeable:
-        array.flags.writeable = True
+        if not array.flags.writeable:  # NumPy refuses to set this for an array of as_strided(), even if it is so
+            array.flags.writeable = True
         if array.dtype != before.dtype:
             array.dtype = before.dtype
         if array.size != before.size:
@@ -466,7 +467,8 @@ def _numpy_back(array: Any, before: Any, writeable: bool) -> None:
         elif array.shape != before.shape:
             array.shape = before.shape
         array[...] = before
-        array.flags.writeable = writeable
+        if not writeable:
+            array.flags.writeable = False
 
 
 def _logger_back(logger: logging.Logger, level: int) -> None:
