@@ -44,10 +44,10 @@ from thoplw.capture.survivors import Survivors, names_of
 from thoplw.capture.switches import switches_kept
 from thoplw.capture.torch_internals import (
     VERSION,
-    backward_passes,
     below_autograd,
     constructs_subclass,
     data_assignments,
+    derivatives,
     gradients_watched,
     handed_out,
     lacks_memory,
@@ -234,7 +234,7 @@ class Attempt:
         stack.callback(run.finish)
         reshaped = stack.enter_context(data_preserved(self._real))
         if self._asked is not None:
-            stack.enter_context(backward_passes(self._asked.note))
+            stack.enter_context(derivatives(self._asked.note))
             stack.enter_context(gradients_watched(self._keep_gradient, scopes.belongs))
             stack.enter_context(below_autograd())
         else:
