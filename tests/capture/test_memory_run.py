@@ -120,6 +120,17 @@ def test_a_forward_that_gives_a_weight_other_memory() -> None:
     assert layers.memory.peaks == tuple(storage_tracker.inference(model, x).peaks)
 
 
+def test_a_module_that_the_forward_makes_and_drops_goes_with_its_weights() -> None:
+    def replace(self: Any, x: torch.Tensor) -> torch.Tensor:
+        made = nn.ModuleDict({"layer": nn.Linear(64, 64)})
+        made["layer"] = self.layer  # as a layer of BigBird takes over the weights of another
+        return torch.as_tensor(made["layer"](x) @ torch.ones(64, 64))
+
+    model, x = Calls(replace, layer=nn.Linear(64, 64)), torch.randn(3, 64)
+    _, _, layers = thoplw.profile(model, x, verbose=False, memory=True)
+    assert layers.memory.peaks == tuple(storage_tracker.inference(model, x).peaks)
+
+
 def test_a_graph_that_is_retained() -> None:
     def twice(model: nn.Module, x: torch.Tensor) -> None:
         loss = total(model(x))

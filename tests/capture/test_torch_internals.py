@@ -43,6 +43,7 @@ from thoplw.capture.torch_internals import (
     copy_of_memory,
     current_node,
     data_assignments,
+    derivatives,
     dispatch_modes,
     exchange,
     flex_attention_trained,
@@ -790,6 +791,25 @@ def test_backward_passes_are_told_with_whether_they_make_a_graph() -> None:
         torch.autograd.backward(x.exp().sum(), create_graph=False)
     x.exp().sum().backward()
     assert made == [False, True, False]
+
+
+def test_derivatives_are_told_in_either_direction() -> None:
+    made: list[bool] = []
+
+    @contextmanager
+    def around(create_graph: bool) -> Iterator[None]:
+        made.append(create_graph)
+        yield
+
+    def both() -> None:
+        with torch.autograd.forward_ad.dual_level():
+            x = torch.ones(2, requires_grad=True)
+            torch.autograd.grad(x.exp().sum(), x, create_graph=True)
+
+    with derivatives(around):
+        both()
+    both()
+    assert made == [False, True]
 
 
 def test_transformations_of_functions_are_told_apart() -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from checks.releases import file_since, since
 from torch import nn
+from torch.autograd import forward_ad
 from torch.utils.checkpoint import checkpoint
 
 from thoplw.capture import capture
@@ -181,6 +182,23 @@ def test_a_forward_may_ask_for_gradients(take: Callable[..., Any], execute: bool
     }
     assert not x.requires_grad
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch scripts derivatives of its own
+@pytest.mark.parametrize("execute", [False, True])
+def test_a_forward_may_take_derivatives_forward_in_time(execute: bool) -> None:
+    class Velocity(Net):
+        def forward(self, x: torch.Tensor) -> Any:
+            with forward_ad.dual_level():
+                return forward_ad.unpack_dual(super().forward(forward_ad.make_dual(x, torch.ones(3, 4)))).tangent
+
+    trace = capture(Velocity(), (torch.zeros(3, 4),), {}, execute=execute)
+    assert Counter(
+        trace.modules[trace.scopes[scope].module].path
+        for call, scope in trace.steps
+        if call.target in ("aten.mm", "aten.addmm")
+    ) == {"first": 3, "second": 3}  # of values, of their derivatives, and of those of the weights, which are 0
+    assert forward_ad.enter_dual_level.__module__ == "torch.autograd.forward_ad"
 
 
 def test_a_forward_that_catches_that_there_are_no_gradients_gets_them() -> None:

@@ -376,10 +376,6 @@ UNCOUNTED = {
     ),
     "batch norm over several processes": "aten.batch_norm_backward_elemt aten.batch_norm_backward_reduce",
     "derivatives forward in time": "aten.glu_backward_jvp",
-    "learnt quantisation, whose forward has no price either": (
-        "aten._fake_quantize_learnable_per_channel_affine_backward "
-        "aten._fake_quantize_learnable_per_tensor_affine_backward"
-    ),
 }
 
 

@@ -96,6 +96,17 @@ CASES: dict[str, Case] = {
     # q = x / scale + zero_point, and back: Jacob et al., equation 1.
     "to integers": (call("quantize_per_tensor", X, 1.0, 0, "torch.qint8", out=X), 0, 2 * ELEMENTS),
     "from integers": (call("dequantize", X, out=X), 0, 2 * ELEMENTS),
+    # Both, one after the other; the observer compares twice.
+    "to integers and back": (
+        call("fake_quantize_per_tensor_affine_cachemask", X, 1.0, 0, 0, 255, out=(X, X)),
+        0,
+        4 * ELEMENTS,
+    ),
+    "observed, to integers and back": (
+        call("_fused_moving_avg_obs_fq_helper", X, *[f32(1)] * 6, 0.01, 0, 255, -1, out=(X, X)),
+        0,
+        6 * ELEMENTS,
+    ),
     "joined": (call("quantized.cat_relu", (X, X), 1, 1.0, 0, out=f32(N, 2 * C, 8, 9)), 0, 2 * ELEMENTS),
 }
 

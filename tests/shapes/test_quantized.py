@@ -75,6 +75,29 @@ def frozen(value: Any) -> Any:
     return name_of(value) if isinstance(value, torch.dtype) else value
 
 
+S, Z = torch.full((3,), 0.1), torch.zeros(3, dtype=torch.int32)
+LEARNT = S[:1], torch.zeros(1), 0, 255, 1.0
+FAKE: dict[str, tuple[Any, ...]] = {
+    "fake_quantize_per_tensor_affine_cachemask": (0.1, 0, 0, 255),
+    "fake_quantize_per_channel_affine_cachemask": (S, Z, 1, 0, 255),
+    "_fake_quantize_per_tensor_affine_cachemask_tensor_qparams": (S[:1], Z[:1], torch.ones(1, dtype=torch.int64), 0, 9),
+    "_fake_quantize_learnable_per_tensor_affine": LEARNT,
+    "_fake_quantize_learnable_per_channel_affine": (S, torch.zeros(3), 1, 0, 255, 1.0),
+    "_fake_quantize_learnable_per_tensor_affine_backward": LEARNT,
+    "_fake_quantize_learnable_per_channel_affine_backward": (S, torch.zeros(3), 1, 0, 255, 1.0),
+}
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("name", FAKE)
+def test_fake_quantisation_answers_as_the_kernel(name: str, layout: torch.memory_format) -> None:
+    x = torch.rand(2, 3, 4, 5).to(memory_format=layout)
+    arguments = (*[x] * (2 if "backward" in name else 1), *FAKE[name])
+    real = getattr(torch.ops.aten, name)(*arguments)
+    answer = RULES[f"aten.{name}"](*map(frozen, arguments))
+    assert answer == (tuple(map(spec, real)) if isinstance(real, tuple) else spec(real))
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_rule_answers_as_the_kernel(case: str) -> None:
     target, make = CASES[case]

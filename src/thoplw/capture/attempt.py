@@ -45,10 +45,10 @@ from thoplw.capture.stand_ins import stood_in_for
 from thoplw.capture.storages_run import StoragesRun
 from thoplw.capture.torch_internals import (
     VERSION,
-    backward_passes,
     below_autograd,
     constructs_subclass,
     data_assignments,
+    derivatives,
     gradients_watched,
     handed_out,
     lacks_memory,
@@ -221,7 +221,7 @@ class Attempt:
         stack.callback(run.finish)
         reshaped = stack.enter_context(data_preserved(self._real))
         if self._asked is not None:
-            stack.enter_context(backward_passes(self._asked.note))
+            stack.enter_context(derivatives(self._asked.note))
             stack.enter_context(gradients_watched(self._keep_gradient, scopes.belongs))
             stack.enter_context(below_autograd())
         else:

@@ -8,6 +8,7 @@ the model once more.
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from threading import get_ident
 from types import TracebackType
@@ -27,7 +28,8 @@ class Made:
         """Prepare, without touching anything."""
         self._weights = weights
         self._scopes = scopes
-        self._modules: dict[int, torch.nn.Module] = {}  # kept so that no new object can get their identity
+        # Not kept: the forward may drop some at once, with their memory. A new object may then get their identity.
+        self._modules: dict[int, weakref.ref[torch.nn.Module]] = {}
         self._grown: set[int] = set()  # identities of the modules that got something
         self._found: set[int] = set()
         self._names: Counter[tuple[int, str]] = Counter()
@@ -47,14 +49,15 @@ class Made:
 
     def _note(self, module: torch.nn.Module, name: str, value: Any) -> None:
         if self._scopes.belongs(get_ident()):
-            self._modules[id(module)] = module
+            self._modules[id(module)] = weakref.ref(module)
             self._grown.add(id(module))
             if isinstance(value, torch.nn.Module):
-                self._modules[id(value)] = value
+                self._modules[id(value)] = weakref.ref(value)
 
     def discover(self, module: torch.nn.Module, scope: int) -> None:
         """Register a module that the forward made, at its first call, in ``scope``."""
-        if id(module) not in self._modules or scope < 0:
+        noted = self._modules.get(id(module))
+        if noted is None or noted() is not module or scope < 0:
             return
         caller = self._scopes.scopes[scope].module
         name = type(module).__name__

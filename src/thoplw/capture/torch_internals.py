@@ -737,15 +737,27 @@ def is_held_once(tensor: torch.Tensor) -> bool:
     return int(tensor._use_count()) <= 4  # type: ignore[attr-defined] # torch types no private names
 
 
-@contextmanager
-def backward_passes(around: Callable[[bool], AbstractContextManager[None]]) -> Iterator[None]:
+def backward_passes(around: Callable[[bool], AbstractContextManager[None]]) -> AbstractContextManager[None]:
     """Enter ``around(create_graph)`` during each backward pass that any thread begins. Since 2.0.
 
     ``loss.backward()``, ``torch.autograd.backward`` and ``torch.autograd.grad`` all go through one function, and
     ``torch.autograd.functional`` through another, which begins no pass where nothing requires a gradient.
     """
+    return _wrapped(_PASSES, around)
+
+
+def derivatives(around: Callable[[bool], AbstractContextManager[None]]) -> AbstractContextManager[None]:
+    """The same, and ``around(False)`` where a thread begins to differentiate forward in time. Since 2.0.
+
+    ``torch.autograd.forward_ad.dual_level`` calls the last of these functions, and everything else goes through it.
+    """
+    return _wrapped((*_PASSES, (torch.autograd.forward_ad, "enter_dual_level", _telling)), around)
+
+
+@contextmanager
+def _wrapped(functions: Sequence[tuple[Any, str, Any]], around: Any) -> Iterator[None]:
     undo = ExitStack()
-    for place, name, kind in _PASSES:
+    for place, name, kind in functions:
         plain = vars(place)[name]
         other = kind(around, plain)
         setattr(place, name, other)

@@ -51,7 +51,7 @@ _SUMS = (torch.ops.aten.add.Tensor, torch.ops.aten.add_.Tensor)
 
 
 class Asked:
-    """Notes whether a forward asks for gradients in a run below autograd, which has none.
+    """Notes whether a forward asks for gradients, or derivatives forward in time, in a run below autograd.
 
     ``torch.func.grad`` and similar transforms have an autograd of their own, so they get theirs in any run.
     """
@@ -61,7 +61,7 @@ class Asked:
 
     @contextmanager
     def note(self, create_graph: bool) -> Iterator[None]:
-        """Note that the forward asks, and end the run by an error."""
+        """Note that the forward asks, and end the run, which has none, by an error."""
         if is_below_autograd() and not in_transforms():
             self.by_somebody = True
             raise RuntimeError("a run below autograd has no gradients: it begins anew, under autograd")

@@ -361,7 +361,9 @@ _PER_GRADIENT = {
     "_sparse_softmax_backward_data _sparse_log_softmax_backward_data",
     5: "hardswish_backward",  # two comparisons, and g (x / 3 + 1 / 2)
     8: "silu_backward",  # g s (1 + x (1 - s)), and the sigmoid's three
-    11: "gelu_backward",  # g (P + x p): P = (1 + erf(x / sqrt 2)) / 2, p = exp(-x x / 2) / sqrt(2 pi)
+    # of fake quantisation: q = to integers and back (4); g where that was in range; g (q - x) / s, summed; g s, summed
+    11: "_fake_quantize_learnable_per_tensor_affine_backward _fake_quantize_learnable_per_channel_affine_backward "
+    "gelu_backward",  # g (P + x p): P = (1 + erf(x / sqrt 2)) / 2, p = exp(-x x / 2) / sqrt(2 pi)
     13: "mish_backward",  # g (t + x s (1 - t t)): t = tanh(log(1 + exp x)), s the sigmoid
 }
 

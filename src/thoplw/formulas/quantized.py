@@ -30,6 +30,11 @@ def linear(call: Call) -> Work:
     return contraction(call, elements(call) * weight.shape[1], elements(call) if bias else 0)
 
 
+def fake(flops: int, call: Call) -> Work:
+    """``[*] -> [*]``, and a mask: to integers and back."""
+    return Work(flops=flops * call.args[0].numel)
+
+
 _CONVOLUTIONS = (
     "conv1d conv1d_relu conv2d conv2d_add conv2d_add_relu conv2d_relu conv3d conv3d_relu conv1d_dynamic conv2d_dynamic "
     "conv3d_dynamic"
@@ -63,6 +68,13 @@ FORMULAS: Table = {
     "aten.quantize_per_tensor_dynamic": partial(per_output, 2),
     "aten.quantize_per_channel": partial(per_output, 2),
     "aten.dequantize": partial(per_output, 2),
+    # the last also looks for the least and the greatest element
+    "aten.fake_quantize_per_tensor_affine_cachemask": partial(fake, 4),
+    "aten.fake_quantize_per_channel_affine_cachemask": partial(fake, 4),
+    "aten._fake_quantize_per_tensor_affine_cachemask_tensor_qparams": partial(fake, 4),
+    "aten._fake_quantize_learnable_per_tensor_affine": partial(fake, 4),
+    "aten._fake_quantize_learnable_per_channel_affine": partial(fake, 4),
+    "aten._fused_moving_avg_obs_fq_helper": partial(fake, 4 + 2),
     "quantized.cat": None,
     "quantized.cat_relu": partial(per_output, 1),
 }

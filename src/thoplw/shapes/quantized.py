@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from thoplw.record import TensorSpec
-from thoplw.shapes import matmul
-from thoplw.shapes.common import QUANTISED, Shape, contiguous
+from thoplw.shapes import layouts, matmul
+from thoplw.shapes.common import FLOATING, QUANTISED, Shape, contiguous, laid_out
 
 Packed = tuple[Any, ...]
 
@@ -55,6 +55,25 @@ def dequantize(x: TensorSpec) -> TensorSpec:
     return contiguous(x.shape, "float32")
 
 
+def fake_quantize(x: TensorSpec, *options: Any) -> TensorSpec | None:
+    """``[*] -> [*]``: to integers and back."""
+    return laid_out(x, layouts.preserved(x)) if x.dtype in FLOATING else None
+
+
+def fake_quantize_with_mask(x: TensorSpec, *options: Any) -> tuple[TensorSpec, ...] | None:
+    """``[*] -> [*] [*]``: the same, and which elements were in the range of the integers."""
+    out = fake_quantize(x)
+    return None if out is None else (out, replace(out, dtype="bool"))
+
+
+def fake_quantize_backward(
+    gradient: TensorSpec, x: TensorSpec, scale: TensorSpec, zero_point: TensorSpec, *options: Any
+) -> tuple[TensorSpec, ...] | None:
+    """``[*] [*] [C] [C] -> [*] [C] [C]``: the gradients of all three."""
+    out = fake_quantize(x)
+    return None if out is None else (out, *(contiguous(each.shape, each.dtype) for each in (scale, zero_point)))
+
+
 def first(x: TensorSpec, *options: Any) -> TensorSpec:
     """``[*] ... -> [*]``."""
     return contiguous(x.shape, x.dtype)
@@ -85,4 +104,11 @@ RULES: Mapping[str, Callable[..., Any]] = {
     "aten.quantized_lstm": lstm,
     "aten.quantize_per_tensor": quantize,
     "aten.dequantize": dequantize,
+    "aten.fake_quantize_per_tensor_affine_cachemask": fake_quantize_with_mask,
+    "aten.fake_quantize_per_channel_affine_cachemask": fake_quantize_with_mask,
+    "aten._fake_quantize_per_tensor_affine_cachemask_tensor_qparams": fake_quantize_with_mask,
+    "aten._fake_quantize_learnable_per_tensor_affine": fake_quantize,
+    "aten._fake_quantize_learnable_per_channel_affine": fake_quantize,
+    "aten._fake_quantize_learnable_per_tensor_affine_backward": fake_quantize_backward,
+    "aten._fake_quantize_learnable_per_channel_affine_backward": fake_quantize_backward,
 }

@@ -155,6 +155,22 @@ def test_routing_is_spread_evenly(way: str, tokens: int) -> None:
         assert (real, executed.assumptions) == (macs, {})
 
 
+@pytest.mark.parametrize(
+    "choose",
+    [lambda scores: scores.argmax(-1), lambda scores: scores.max(-1).indices, lambda scores: scores.min(-1).indices],
+)
+def test_each_token_goes_to_one_expert(choose: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    class Switch(nn.Module):
+        def forward(self, x: torch.Tensor, weights: torch.Tensor) -> list[torch.Tensor]:
+            chosen = choose(x)
+            assert len(chosen.bincount(minlength=8)) == 8  # as a codebook counts how often each of its codes is used
+            return [x[chosen == index] @ weight for index, weight in enumerate(weights)]
+
+    macs, _, info = thoplw.profile(Switch(), (torch.ones(16, 8), torch.ones(8, 8, 3)), convention="macs", verbose=False)
+    assert macs == 16 * 8 * 3
+    assert list(info.assumptions) == ["routing is spread evenly"]
+
+
 @pytest.mark.parametrize("experts", [4, 8])
 def test_a_class_that_is_no_expert_is_never_hit(experts: int) -> None:
     class OneMore(nn.Module):

@@ -73,6 +73,12 @@ def _largest(x: TensorSpec, args: tuple[Any, ...]) -> Density:
     return (0, Fraction(1, several)) if several else None
 
 
+def _extreme(x: TensorSpec, args: tuple[Any, ...]) -> Density:
+    """The indices along a dimension, beside the values; none of two tensors, or of a whole tensor."""
+    several = x.shape[args[1]] if len(args) > 1 and isinstance(args[1], int) else 0
+    return (1, Fraction(1, several)) if several else None
+
+
 def _either(mask: TensorSpec, args: tuple[Any, ...]) -> Density:
     """Whether one of several is true, of which no two are true at once: a token chooses different experts."""
     dims = _dims(mask, args)
@@ -112,8 +118,11 @@ DENSITIES: Mapping[str, Callable[[TensorSpec, tuple[Any, ...]], Density]] = Mapp
         },
         "aten.any": _either,
         "aten.argmax": _largest,
+        "aten.argmin": _largest,
         "aten.greater": _positive,
         "aten.gt": _positive,
+        "aten.max": _extreme,
+        "aten.min": _extreme,
         "aten.one_hot": _one_hot,
         "aten.scatter": _scattered,
         "aten.sort": _kept_density,
