@@ -33,6 +33,17 @@ def test_every_module_has_a_row_and_a_shared_weight_is_in_the_first() -> None:
     assert (found.params, found.cost, found.total.bytes) == (60, 0, {"float32": 240})
 
 
+@pytest.mark.parametrize("convention", [each.name for each in thoplw.conventions()])
+def test_a_convention_counts_the_parameters_that_it_counts_in_a_run(convention: str) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 5, 1).requires_grad_(False))
+    ran = thoplw.profile(model, (1, 3, 8, 8), convention=convention, verbose=False)[2]
+    rest = thoplw.profile(model, convention=convention, verbose=False)[2]
+    assert [(row.name, row.params, row.bytes) for row in rest.modules] == [
+        (row.name, row.params, row.bytes) for row in ran.modules
+    ]
+    assert rest.total_params == ran.total_params
+
+
 def test_a_report_says_that_nothing_ran() -> None:
     _, params, layers = thoplw.profile(tied(), verbose=False)
     assert params == 60

@@ -137,6 +137,15 @@ def test_wrong_arguments(resnet18: Comparison) -> None:
         compare(model, (1, 3), [thoplw.Convention("odd", {}, based_on="mcas")])
 
 
+def test_a_training_step_is_compared_by_what_can_price_it() -> None:
+    model, x = torch.nn.Conv2d(3, 4, 3, bias=False), (1, 3, 8, 8)
+    step = compare(model, x, training=True)
+    assert set(step) == {each.name for each in thoplw.conventions()} - {"deepspeed", "fvcore", "ptflops", "thop"}
+    assert step["macs"].total_macs == 2 * 4 * 36 * 3 * 9  # forward, and the gradient of the weight
+    with pytest.raises(thoplw.InputError, match=r"^convention 'thop' prices .*: take macs, flops or torch$"):
+        compare(model, x, ["macs", "thop"], training=True)
+
+
 def test_conventions_are_listed() -> None:
     listed = {each.name: each for each in thoplw.conventions()}
     mirrors = {"torch", "fvcore", "thop", "ptflops", "torchinfo", "deepspeed"}

@@ -99,6 +99,17 @@ def test_unknown_convention() -> None:
         thoplw.count("mac")
 
 
+@pytest.mark.parametrize("name", ["deepspeed", "fvcore", "ptflops", "thop"])
+def test_a_mirror_that_needs_whole_operators_refuses_the_pieces_that_gradients_make(name: str) -> None:
+    model = nn.Conv2d(3, 4, 3, bias=False)
+    with torch.no_grad(), thoplw.count(convention=name) as counted:
+        model(torch.zeros(1, 3, 8, 8))
+    assert counted.total_macs == 4 * 36 * 3 * 9
+    refused = pytest.raises(thoplw.InputError, match=f"^convention '{name}' prices .* turn gradients off")
+    with refused, thoplw.count(convention=name):
+        model(torch.zeros(1, 3, 8, 8))
+
+
 def test_a_layer_called_before_the_model_that_holds_it() -> None:
     layer = nn.Linear(3, 4, bias=False)
     model = nn.Sequential(nn.ReLU(), layer, nn.ReLU())

@@ -192,7 +192,7 @@ def test_a_forward_may_take_derivatives_forward_in_time(execute: bool) -> None:
             with forward_ad.dual_level():
                 return forward_ad.unpack_dual(super().forward(forward_ad.make_dual(x, torch.ones(3, 4)))).tangent
 
-    trace = capture(Velocity(), (torch.zeros(3, 4),), {}, execute=execute)
+    trace = capture(Velocity(), (torch.zeros(3, 4),), {}, Options(execute=execute))
     assert Counter(
         trace.modules[trace.scopes[scope].module].path
         for call, scope in trace.steps

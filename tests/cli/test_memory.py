@@ -62,6 +62,11 @@ def test_the_largest_batch_that_fits(run: Run) -> None:
     size = document["batch"]
     assert document["peak"] == resnet18(size).peak <= 500_000_000 < resnet18(size + 1).peak
     assert f"fits is {size}, by bytes requested" in run("memory", "resnet18", "--fit", "500MB").stdout
+    page = run("memory", "resnet18", "--fit", "500MB", "--kind", "html")
+    assert (page.stderr, page.stdout[:9]) == (
+        f"thoplw: The largest batch that fits is {size}, by bytes requested.\n",
+        "<!doctype",
+    )
     reserved = run("memory", "resnet18", "--fit", "500MB", "--reserved", "--kind", "json").stdout
     assert json.loads(reserved)["batch"] <= size
     outside = run("memory", "resnet18", "--fit", "600MB", "--context", "100MB", "--kind", "json").stdout

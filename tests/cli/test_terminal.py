@@ -38,6 +38,12 @@ class _Mute(BaseException):
             "unknown timm model 'zz'. None of the 99 known names is similar",
             "unknown timm model 'zz'. None of the 99 known names is similar: thoplw models lists them",
         ),
+        (
+            "unknown model type of transformers (or folder) 'zz'. None of the 99 known names is similar",
+            "unknown model type of transformers (or folder) 'zz'. None of the 99 known names is similar: thoplw models "
+            "lists them",
+        ),
+        ("thoplw.profile(..., execute=True) counts one size", "thoplw profile --execute counts one size"),
     ],
 )
 def test_arguments_in_messages_are_options(message: str, expected: str) -> None:

@@ -43,6 +43,10 @@ def test_a_model_of_another_zoo_is_typed_with_its_name(name: str, instead: str) 
 def test_a_model_of_the_hub_is_a_folder_with_its_configuration() -> None:
     with pytest.raises(thoplw.UnknownNameError, match=r"Did you mean 'llama'\? thoplw downloads nothing"):
         load("hf:meta-llama/Llama-2-7b")
+    with pytest.raises(thoplw.UnknownNameError, match=r"is similar\. thoplw downloads nothing"):
+        load("hf:/qqq")
+    with pytest.raises(InputError, match=r"^the folder \. has no config\.json"):
+        load("hf:.")
 
 
 @pytest.mark.parametrize(

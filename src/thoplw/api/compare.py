@@ -229,7 +229,8 @@ def compare(
     Args:
         model: as for :func:`thoplw.profile`.
         tensor: as for :func:`thoplw.profile`.
-        conventions: names, or your own; all that :func:`thoplw.conventions` lists if left out.
+        conventions: names, or your own; if left out, all that :func:`thoplw.conventions` lists and that can price the
+            run: those of whole operators cannot where gradients are computed.
         execute: as for :func:`thoplw.profile`.
         training: count a training step, forward and backward of the sum of what it returns, as
             :func:`thoplw.profile_training` does.
@@ -244,8 +245,10 @@ def compare(
     if not tables:
         raise InputError("conventions=[]: name at least one, or leave it out for all of them")
     with without_collection(when=not execute):
-        options = Options(execute=execute, step=TrainingStep() if training else None)
-        return Comparison(observe(model, tensor, options), tables)
+        trace = observe(model, tensor, Options(execute=execute, step=TrainingStep() if training else None))
+        if conventions is None and trace.in_pieces:
+            tables = [each for each in tables if not each.whole_only]
+        return Comparison(trace, tables)
 
 
 def _written(fmt: str) -> Callable[[int], str]:

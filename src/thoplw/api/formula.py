@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 from functools import cached_property
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -349,10 +350,7 @@ class Formula:
 
     def _notes(self) -> Iterator[str]:
         pieces = self._pieces["macs"]
-        asked = 1
-        for sizes in self._ranges:
-            asked *= len(sizes)
-        if pieces and sum(_count(piece) for piece in pieces) < asked:
+        if pieces and sum(prod(map(len, piece.ranges)) for piece in pieces) < prod(map(len, self._ranges)):
             where = Domain(dict(zip(self._variables, self._ranges, strict=True)))
             yield f"Narrower than asked for: elsewhere in {where} no formula was found."
         runs = list(self._runs.values())
@@ -515,10 +513,3 @@ def _drawn(expression: Expression, variable: str, fixed: Mapping[str, int]) -> l
         if {**fixed, variable: sizes[0]} in domain:
             found |= {*sizes[:: max(1, len(sizes) // 200)], sizes[-1]}
     return sorted(found)
-
-
-def _count(piece: Piece) -> int:
-    count = 1
-    for sizes in piece.ranges:
-        count *= len(sizes)
-    return count

@@ -101,7 +101,7 @@ def profile(
             execute=execute, reuse_layers=reuse_layers, watch=custom.watch, priced=custom.flows, train=train
         )
         trace = observe(model, tensor, options)
-        watched = Options(train=train, iterations=1, graph=any(trace.phases))
+        watched = Options(train=train, iterations=1, graph=trace.in_pieces)
         taken = Memory(observe(model, tensor, watched)) if memory else None
         info = LayerInfo(custom.price(trace, expand), taken)
         told(info, strict=strict, verbose=verbose)

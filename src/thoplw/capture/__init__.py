@@ -66,12 +66,7 @@ def capture(
                 return trace
         if not CAN_EXCHANGE:
             raise InputError(f"gradients are counted with torch 2.4 or newer, and this is torch {VERSION}")
-        try:
-            return Attempt(model, *given, options, None).record()
-        except Exception as error:
-            if step is not None or graph or not iterations or not lacks_gradients(error):
-                raise
-        return Attempt(model, *given, options._replace(graph=True), None).record()
+        return Attempt(model, *given, options, None).record()
 
 
 def expand(call: Call) -> tuple[Call, ...] | None:

@@ -176,6 +176,7 @@ class Attempt:
             unread=never_read,
             given=tuple(map(self._specs.of, self._given.values())),
             lifetimes=run.ledger.lifetimes(phases or bytes(len(run.steps))) if isinstance(run, MemoryRun) else None,
+            in_pieces=isinstance(run, WithGradients),
             trained=run.trained if isinstance(run, WithGradients) and self._options.step is not None else (),
         )
 

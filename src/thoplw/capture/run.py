@@ -68,10 +68,10 @@ def running() -> tuple[Run, ...]:
 
 
 def _is_ours(mode: Any) -> bool:
-    return isinstance(mode, (Run, _Work))
+    return isinstance(mode, (Run, _Helper))
 
 
-class _Work(DispatchMode):
+class _Helper(DispatchMode):
     """The mode of a thread that works for the forward; it records nothing once the run is over."""
 
     def __init__(self, run: Run) -> None:
@@ -92,7 +92,7 @@ class _Work(DispatchMode):
             stack.callback(self.done.set)
             if not self._run.ended.is_set():
                 scopes = self._run.scopes
-                self._run = self._run.twin(scopes and stack.enter_context(scopes.elsewhere(self._scope)))
+                self._run = self._run.for_thread(scopes and stack.enter_context(scopes.elsewhere(self._scope)))
                 stack.enter_context(guest())
                 stack.enter_context(below_autograd())
                 stack.enter_context(followed(self._run.hand_over))
@@ -115,7 +115,7 @@ class Run(DispatchMode):
         assumptions: what was assumed so far.
         refusals: the errors of thoplw that were raised into the model, which may have caught them.
         drew: whether some operator drew random numbers.
-        handed: the work that other threads do for the forward.
+        handed: the modes of the threads that work for the forward.
         ended: set once nothing more is recorded.
         priced: names of control-flow operators that have a price of their own; a call of one is recorded as a whole.
         executes: whether tensors have values, so that threads outside the run can compute with them unseen.
@@ -130,7 +130,7 @@ class Run(DispatchMode):
         self.assumptions: list[Assumption] = []
         self.refusals: list[ThoplwError] = []
         self.drew = False
-        self.handed: list[_Work] = []
+        self.handed: list[_Helper] = []
         self.ended = Event()
         self.priced: Container[str] = ()
         self.specs = specs
@@ -148,11 +148,11 @@ class Run(DispatchMode):
 
     def hand_over(self) -> AbstractContextManager[None]:
         """Return a context for another thread: what runs inside belongs to the module that runs now."""
-        work = _Work(self)
-        self.handed.append(work)
-        return work.entered()
+        helper = _Helper(self)
+        self.handed.append(helper)
+        return helper.entered()
 
-    def twin(self, scopes: ModuleScopes | None) -> Run:
+    def for_thread(self, scopes: ModuleScopes | None) -> Run:
         """Return this run for another thread: the same record, but other scopes."""
         other = copy(self)
         DispatchMode.__init__(other)  # type: ignore[no-untyped-call] # torch leaves its dispatch modes untyped
@@ -162,7 +162,7 @@ class Run(DispatchMode):
     def end(self) -> None:
         """Stop recording, and list unfinished work of other threads as an assumption."""
         # A thread that has given its result may need a moment to end.
-        unfinished = sum(not work.done.wait(_MOMENT) for work in self.handed)
+        unfinished = sum(not helper.done.wait(_MOMENT) for helper in self.handed)
         self.ended.set()
         if unfinished:
             self.assumptions += [Assumption(_UNFINISHED, "threading.Thread", 0)] * unfinished
@@ -322,11 +322,11 @@ class Run(DispatchMode):
     @contextmanager
     def steps_apart(self) -> Iterator[list[Step]]:
         """Record what runs inside in a separate list, as the parts of one operator."""
-        outside, self.steps = self.steps, []
+        before, self.steps = self.steps, []
         try:
             yield self.steps
         finally:
-            self.steps = outside
+            self.steps = before
 
 
 def _draws(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

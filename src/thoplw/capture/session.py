@@ -40,12 +40,14 @@ class Session:
         self._scopes.open(0)
         self._names: Counter[str] = Counter()
         self._models: list[tuple[str, torch.nn.Module]] = []
+        self._in_pieces = False
         self._undo = ExitStack()
 
     def __enter__(self) -> Session:
         with ExitStack() as stack:
             stack.enter_context(ONE_PATH)
-            if not torch.is_grad_enabled():
+            self._in_pieces = torch.is_grad_enabled()
+            if not self._in_pieces:
                 # The autocast cache may hold copies of weights made without autograd. No training step can use those.
                 stack.callback(torch.clear_autocast_cache)
                 stack.enter_context(below_autograd())  # composite operators arrive whole
@@ -77,6 +79,7 @@ class Session:
             used=self._weights.used(self._run.used, self._scopes.scopes),
             assumptions=tuple(self._run.assumptions),
             torch=VERSION,
+            in_pieces=self._in_pieces,
             phases=phases_of(self._run.steps),
         )
 

@@ -57,7 +57,7 @@ class Type(type, metaclass=_Asking):
 
 @contextmanager
 def types_told(classes: Iterable[type]) -> Iterator[None]:
-    """Replace ``type`` in the files of some classes, if a function there compares types of tensors."""
+    """Replace ``type`` in the files of some classes, if a function there names it."""
     with ExitStack() as undo:
         for cls in classes:
             files = _FILES.get(cls)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,7 +22,7 @@ from thoplw.cli.options import (
     words,
 )
 from thoplw.cli.run import loaded
-from thoplw.cli.terminal import draw_parts, is_terminal, show, told
+from thoplw.cli.terminal import draw_parts, is_terminal, say, show, told
 from thoplw.cli.train import STEP, Accumulate, Autocast, Checkpoint, Device, Freeze, Lora, Optimizer, check_optimizer
 from thoplw.errors import InputError
 
@@ -144,19 +145,12 @@ def memory(
             module, tensors = loaded(model, inputs, seq=seq, batch=count)
             return _taken(module, tensors, of_training, options, changes)
 
-        drawn = kind == "text" and output is None and is_terminal()
         if fit is None:
-            found = taken(batch)
-            draw_parts(found.parts(fmt)) if drawn else show(_written(found, kind, fmt), output)
+            _show("", taken(batch), kind, fmt, output)
             return
         if fixed:
             plan = _plan(loaded(model, inputs, seq=seq, batch=batch), fit, options, changes)
-            if kind in ("json", "html"):
-                show(_written(plan.report.memory, kind, fmt, checkpoint=list(plan.blocks)), output)
-            elif drawn:
-                draw_parts((str(plan), *plan.report.memory.parts(fmt)))
-            else:
-                show(f"{plan}\n\n{_written(plan.report.memory, kind, fmt)}", output)
+            _show(str(plan), plan.report.memory, kind, fmt, output, checkpoint=list(plan.blocks))
             return
         tried: dict[int, Memory] = {}
 
@@ -165,15 +159,8 @@ def memory(
             return tried[count].cuda.reserved if reserved else tried[count].peak
 
         most, _ = largest(peak, fit)
-        if kind in ("json", "html"):
-            show(_written(tried[most], kind, fmt, batch=most), output)
-            return
         what = "reserved by CUDA's caching allocator" if reserved else "requested"
-        sentence = f"The largest batch that fits is {most}, by bytes {what}."
-        if drawn:
-            draw_parts((sentence, *tried[most].parts(fmt)))
-        else:
-            show(f"{sentence}\n\n{_written(tried[most], kind, fmt)}", output)
+        _show(f"The largest batch that fits is {most}, by bytes {what}.", tried[most], kind, fmt, output, batch=most)
 
 
 def _taken(module: Any, tensors: Any, of_training: bool, options: dict[str, Any], changes: dict[str, Any]) -> Memory:
@@ -196,5 +183,15 @@ def _plan(given: tuple[Any, Any], limit: int, options: dict[str, Any], changes: 
     return checkpoints(fine_tuning.changed(module, **changes), tensors, limit, **options)
 
 
-def _written(memory: Memory, kind: str, fmt: str, **more: Any) -> str:
-    return json.dumps({**more, **memory.to_dict()}, indent=2) if kind == "json" else memory.summary(kind, fmt)
+def _show(sentence: str, memory: Memory, kind: str, fmt: str, output: Path | None, **answer: Any) -> None:
+    """Show what a run takes, below the sentence that answers ``--fit``; JSON has the answer as values."""
+    if kind == "json":
+        show(json.dumps({**answer, **memory.to_dict()}, indent=2), output)
+    elif kind == "html":
+        show(memory.summary(kind, fmt), output)
+        if sentence:
+            say(f"thoplw: {sentence}")
+    elif kind == "text" and output is None and is_terminal():
+        draw_parts((*filter(None, [sentence]), *memory.parts(fmt)))
+    else:
+        show("\n\n".join(filter(None, [sentence, memory.summary(kind, fmt)])), output)

@@ -230,7 +230,8 @@ Inputs = Annotated[
         parser=parse,
         rich_help_panel=MODEL,
         help="Shape of one input; repeat for several: 1,3,224,224 by position, or mask=1,128:int64 by name. float32 by "
-        "default. Not needed for models of torchvision, timm and hf:, which have default inputs.",
+        "default; integers are 0, booleans true. Not needed for models of torchvision, timm and hf:, which have some "
+        "by default.",
     ),
 ]
 Seq = Annotated[

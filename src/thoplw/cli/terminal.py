@@ -49,6 +49,7 @@ def usage(option: str = "") -> Iterator[None]:
 
 #: Pattern of an argument in the library's messages -> the option of the command line.
 _OPTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
+    (r"\bthoplw\.profile\(\.\.\., execute=True\)", "thoplw profile --execute"),
     (r"\b(execute|strict)=True\b", r"--\1"),
     (r"\bpass memory=True to thoplw.profile_training\b", "thoplw train knows it"),
     (r"\bleave execute out\b", "leave --execute out"),
@@ -61,7 +62,7 @@ _OPTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"^(unknown parameter or module|no parameter has a name like)\b", r"--freeze: \1"),
     (r"\bhas no switch for checkpointing\b", "has no switch for --checkpoint"),
     (r"\btokens takes (\d+): ask for fewer\b", r"tokens takes \1: give less for --prompt or --new"),
-    (r"^(unknown .*(device|model) '.*) is similar$", r"\1 is similar: thoplw \2s lists them"),
+    (r"^(unknown .*(device|model)( type .*)? '.*) is similar$", r"\1 is similar: thoplw \2s lists them"),
     (r"\bown=False\b", "--cumulative"),
     (r"\bcolumns=\[([^]]*)\]", lambda found: f"--columns {found[1].replace(chr(39), '').replace(', ', ',')}".strip()),
     (r"\bgive prefill= and step=, functions", "in Python, thoplw.profile_generation takes functions"),

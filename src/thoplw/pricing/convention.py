@@ -49,6 +49,7 @@ class Convention:
         parameters: which parameters count, see :mod:`thoplw.pricing.parameters`; those of modules that ran, unless
             said otherwise.
         mirrors: the tool whose figures of a model in evaluation mode it gives, with its version.
+        whole_only: whether it prices operators as a model calls them, and refuses a run that has them in pieces.
         subclasses: whether the price of a class of modules also prices modules of classes derived from it.
         registry: gives prices of operators that others add while a process runs. They go before those of this table,
             and before those of what an operator is a part of.
@@ -68,6 +69,7 @@ class Convention:
     unit: Literal["MAC", "FLOP"] | None = field(default=None, kw_only=True)
     parameters: Parameters | None = field(default=None, kw_only=True, repr=False)
     mirrors: str = field(default="", kw_only=True)
+    whole_only: bool = field(default=False, kw_only=True)
     subclasses: bool = field(default=True, kw_only=True)
     registry: Callable[[], Mapping[str, Price]] | None = field(default=None, kw_only=True, repr=False)
     formula: Formula | None = field(default=None, kw_only=True, repr=False)
@@ -111,6 +113,7 @@ class Convention:
             unit=self.unit or base.unit,
             parameters=self.parameters or base.parameters,
             mirrors=self.mirrors,
+            whole_only=self.whole_only or base.whole_only,
             subclasses=self.subclasses,
             registry=self.registry or base.registry,
             formula=self.formula or base.formula,

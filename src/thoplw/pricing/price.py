@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from thoplw.errors import InputError
 from thoplw.formulas import FORMULAS
 from thoplw.formulas.backward import repeated
 from thoplw.pricing.convention import Convention, Price
@@ -117,8 +118,15 @@ def price(
             that is complete can do without: it has the parts.
 
     Raises:
-        InputError: a record that is not complete is given without ``expand``.
+        InputError: a record that is not complete is given without ``expand``, or the convention prices whole operators
+            and the record has pieces.
     """
+    if trace.in_pieces and convention.whole_only:
+        instead = "" if trace.phases else ", or turn gradients off, with torch.no_grad() around it all"
+        raise InputError(
+            f"convention {convention.name!r} prices operators as a model calls them, and with gradients they run in "
+            f"pieces: take macs, flops or torch{instead}"
+        )
     expand = trace.expander(expand)
     first = {**(convention.registry() if convention.registry else {}), **(prices or {})}
     table = {**convention.operators, **first} if first else convention.operators

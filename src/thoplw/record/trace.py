@@ -137,6 +137,7 @@ class Trace:
         assumptions: assumptions about unknown values: if there is any, figures are an estimate.
         torch: version of torch that ran the model.
         complete: whether the steps hold the parts of every composite operator.
+        in_pieces: whether composite operators arrived as their parts, as they do under autograd.
         phases: the :class:`~thoplw.record.Phase` of each step, a byte each; empty where all are of the forward.
         unread: keyword inputs that the forward does not name, and that no operator read.
         given: every tensor in the inputs, those that objects such as a cache hold among them.
@@ -151,6 +152,7 @@ class Trace:
     assumptions: tuple[Assumption, ...] = ()
     torch: str = ""
     complete: bool = False
+    in_pieces: bool = False
     phases: bytes = b""
     unread: tuple[str, ...] = ()
     given: tuple[TensorSpec, ...] = ()
@@ -246,6 +248,7 @@ class Trace:
             assumptions=tuple(assumed),
             torch=self.torch,
             complete=self.complete,
+            in_pieces=self.in_pieces,
         )
 
     @property

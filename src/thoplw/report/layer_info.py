@@ -320,9 +320,8 @@ class LayerInfo:
                 ``compulsory``, ``intensity``, ``active``, ``activations``, ``phases`` (one for each, of a training
                 step) and ``operators``; on a device (see :meth:`on`) also ``bound``, ``floor`` and ``eager``; with
                 ``memory=True`` also ``peak`` and ``saved``, in bytes.
-            sort: order rows by ``name``, or by a number, largest first: ``calls``, ``macs``, ``flops``, ``params``,
-                ``trainable``, ``share``, ``bytes``, ``moved``, ``compulsory``, ``intensity`` or ``active``. They are in
-                definition order otherwise.
+            sort: order rows by ``name``, or by a column of numbers, largest first. They are in definition order
+                otherwise.
             top: show only this many of the largest rows, by ``sort`` or else by MACs, and the sum of all others.
             own: show layers with their own figures. ``own=False`` shows every module, with its submodules included.
 
@@ -417,7 +416,7 @@ class LayerInfo:
         """The largest layers as bars: a figure of matplotlib, which ``.savefig("layers.svg")`` writes.
 
         Args:
-            by: the figure: ``macs``, ``flops``, ``params`` or ``trainable``.
+            by: a figure that adds up over layers, such as ``macs``, ``params`` or ``activations``.
             top: how many.
 
         Raises:

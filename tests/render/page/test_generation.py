@@ -82,6 +82,12 @@ def test_labels_are_round(first: int, last: int, labels: list[str]) -> None:
     assert [text for text in read.texts if text in labels] == labels
 
 
+def test_dots_are_explained_where_there_are_some() -> None:
+    every = Curve(title="", variable="", points=[(1, 1), (2, 2)], unit="")  # all were run, and none was held out
+    assert any("Dots" in text for text in page(curves=[every, CURVE]).texts)
+    assert not any("Dots" in text for text in page(curves=[every]).texts)
+
+
 def test_a_page_without_steps_or_notes() -> None:
     read = page(curves=[], notes=[])
     assert not read.of("svg")

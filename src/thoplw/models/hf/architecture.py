@@ -38,7 +38,8 @@ def architecture(name: str) -> tuple[type[nn.Module], Any]:
     Raises:
         MissingExtraError: transformers is not installed.
         UnknownNameError: there is no such model type or directory.
-        InputError: the configuration cannot be read, has too many layers, or no class of transformers is built from it.
+        InputError: a directory has no configuration, or it cannot be read, has too many layers, or no class of
+            transformers is built from it.
     """
     config = configuration(name)
     return model_class(config), config
@@ -60,10 +61,13 @@ def configuration(name: str) -> Any:
     elif name in CONFIG_MAPPING:
         config = CONFIG_MAPPING[name](**COMPLETE.get(name, {}))
         _bring_into_vocabulary(config)
+    elif name and Path(name).is_dir():
+        raise InputError(f"the folder {name} has no config.json, from which thoplw builds a model of transformers")
     else:
         unknown = UnknownNameError("model type of transformers (or folder with a config.json)", name, CONFIG_MAPPING)
         if "/" in name:
-            unknown.args = (f"{unknown} thoplw downloads nothing: put a config.json into a folder, and name that",)
+            said = f"{unknown}" if f"{unknown}".endswith("?") else f"{unknown}."
+            unknown.args = (f"{said} thoplw downloads nothing: put a config.json into a folder, and name that",)
         raise unknown
     return config
 

@@ -84,5 +84,6 @@ CONVENTION = Convention(
     unit="MAC",
     parameters=every,
     mirrors="deepspeed 0.19.8",
+    whole_only=True,
     subclasses=False,
 )

@@ -135,4 +135,5 @@ CONVENTION = Convention(
     unit="MAC",
     parameters=every,
     mirrors="fvcore 0.1.5.post20221221",
+    whole_only=True,
 )

@@ -217,5 +217,6 @@ CONVENTION = Convention(
     unit="MAC",
     parameters=trainable,
     mirrors="ptflops 0.7.5",
+    whole_only=True,
     subclasses=False,
 )

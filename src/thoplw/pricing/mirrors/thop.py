@@ -170,5 +170,6 @@ CONVENTION = Convention(
     unit="MAC",
     parameters=_of_known_layers,
     mirrors="thop 0.1.1.post2209072238",
+    whole_only=True,
     subclasses=False,
 )
