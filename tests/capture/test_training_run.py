@@ -9,6 +9,7 @@ from torch import nn
 from torch.autograd import forward_ad
 from torch.utils.checkpoint import checkpoint
 
+import thoplw
 from thoplw.capture import capture
 from thoplw.capture.options import Options
 from thoplw.capture.training_step import TrainingStep
@@ -212,7 +213,7 @@ def test_a_forward_that_catches_that_there_are_no_gradients_gets_them() -> None:
     assert products(capture(Careful(), (X,), {}))["backward", "first"] == 1
 
 
-@pytest.mark.parametrize("how", [{}, {"execute": True}, {"iterations": 1}])
+@pytest.mark.parametrize("how", [Options(), Options(execute=True), Options(iterations=1, graph=True)])
 @pytest.mark.parametrize(
     "ask",
     [
@@ -221,7 +222,7 @@ def test_a_forward_that_catches_that_there_are_no_gradients_gets_them() -> None:
         lambda y: torch.autograd.graph.register_multi_grad_hook([y], print),
     ],
 )
-def test_a_hook_of_a_gradient_asks_for_gradients(ask: Callable[[torch.Tensor], Any], how: dict[str, Any]) -> None:
+def test_a_hook_of_a_gradient_asks_for_gradients(ask: Callable[[torch.Tensor], Any], how: Options) -> None:
     class HeatMap(Net):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             y = self.first(x)
@@ -229,13 +230,24 @@ def test_a_hook_of_a_gradient_asks_for_gradients(ask: Callable[[torch.Tensor], A
             return self.second(y)
 
     model = HeatMap()
-    trace = capture(model, (X,), {}, **how)
+    trace = capture(model, (X,), {}, how)
     owners = [trace.modules[trace.scopes[scope].module].path for call, scope in trace.steps if call.target in PRODUCTS]
     assert (owners, trace.phases) == (["first", "second"], b"")
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     with pytest.raises((RuntimeError, AssertionError)):  # as on real tensors
-        capture(model, (X,), {}, **how)
+        capture(model, (X,), {}, how)
+
+
+def test_memory_of_a_forward_that_asks_by_a_hook_is_told() -> None:
+    class HeatMap(Net):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = super().forward(x)
+            y.retain_grad()
+            return y
+
+    *_, layers = thoplw.profile(HeatMap(), X, memory=True, verbose=False)
+    assert layers.memory.peak > 0
 
 
 def test_functional_gradients_have_an_autograd_of_their_own() -> None:
