@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+
 import pytest
 import torch
+import torch.nn.modules.module as module_globals
 from torch import nn
 
 from thoplw.capture import Session
 from thoplw.capture.abstract import Specs
+from thoplw.capture.scopes import ModuleScopes
+from thoplw.capture.torch_internals import dispatch_modes
 from thoplw.capture.weights import Weights
 
 
@@ -38,6 +44,21 @@ def test_what_runs_after_a_session_is_not_recorded() -> None:
     torch.ones(2).log()
     assert [call.target for call, _ in session.trace().steps][-1] == "aten.exp"
     assert not torch.is_inference_mode_enabled()
+
+
+@pytest.mark.parametrize("at", ["__enter__", "__exit__"])
+def test_an_interrupt_while_a_session_begins_or_ends_leaves_nothing(at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, before = getattr(ModuleScopes, at), sys.getrecursionlimit()
+
+    def interrupted(*args: object) -> object:
+        signal.raise_signal(signal.SIGINT)
+        return plain(*args)
+
+    monkeypatch.setattr(ModuleScopes, at, interrupted)
+    with pytest.raises(KeyboardInterrupt), Session():
+        pass
+    assert (dispatch_modes(), sys.getrecursionlimit()) == (0, before)
+    assert not module_globals._global_forward_pre_hooks
 
 
 def test_a_root_is_the_first_of_all() -> None:

@@ -15,6 +15,7 @@ from thoplw.capture.answers.higher_order import differentiated
 from thoplw.capture.backward import MarkedScopes
 from thoplw.capture.made import Made
 from thoplw.capture.process import ONE_PATH
+from thoplw.capture.restore.interrupts import Interrupts
 from thoplw.capture.scopes import Watch
 from thoplw.capture.torch_internals import VERSION, below_autograd
 from thoplw.capture.training_run import LiveTrainingRun, phases_of
@@ -44,26 +45,37 @@ class Session:
         self._undo = ExitStack()
 
     def __enter__(self) -> Session:
-        with ExitStack() as stack:
-            stack.enter_context(ONE_PATH)
-            self._in_pieces = torch.is_grad_enabled()
-            if not self._in_pieces:
-                # The autocast cache may hold copies of weights made without autograd. No training step can use those.
-                stack.callback(torch.clear_autocast_cache)
-                stack.enter_context(below_autograd())  # composite operators arrive whole
-            stack.enter_context(differentiated(lambda: self._scopes.belongs(get_ident())))
-            stack.enter_context(self._made)
-            self._scopes.discover = self._discover
-            stack.enter_context(self._scopes)
-            stack.callback(self._end)
-            stack.enter_context(self._run.entered())
-            self._undo = stack.pop_all()
+        try:
+            with Interrupts():  # one that comes meanwhile is raised at its end
+                self._enter(self._undo)
+        except BaseException:
+            self._undo.close()
+            raise
         return self
+
+    def _enter(self, stack: ExitStack) -> None:
+        """Enter the contexts that record, which are undone when ``stack`` is left."""
+        stack.enter_context(ONE_PATH)
+        self._in_pieces = torch.is_grad_enabled()
+        if not self._in_pieces:
+            # The autocast cache may hold copies of weights made without autograd. No training step can use those.
+            stack.callback(torch.clear_autocast_cache)
+            stack.enter_context(below_autograd())  # composite operators arrive whole
+        stack.enter_context(differentiated(lambda: self._scopes.belongs(get_ident())))
+        stack.enter_context(self._made)
+        self._scopes.discover = self._discover
+        stack.enter_context(self._scopes)
+        stack.callback(self._end)
+        stack.enter_context(self._run.entered())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._undo.close()
+        try:
+            with Interrupts():
+                self._undo.close()
+        finally:
+            self._undo.close()  # an interrupt may come before they are held; else nothing is left to undo
 
     def _end(self) -> None:
         self._run.end()
