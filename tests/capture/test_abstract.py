@@ -112,10 +112,27 @@ def test_a_class_is_shown_as_it_would_be() -> None:
         assert y.__class__ is torch.Tensor
         assert isinstance(marked, Marked)
         assert not isinstance(y, Marked)
+        assert not isinstance(marked.as_subclass(torch.Tensor), Marked)
         assert marked + 1 is not None
         assert f"{y}"
 
     assert thoplw.profile(Asks(ask), (2, 4), convention="macs")[0] == 32
+
+
+@since("2.4")
+@pytest.mark.parametrize("cls", [Marked, torch.Tensor])
+def test_gradients_go_through_another_class(cls: type[torch.Tensor]) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.second(self.first(x).as_subclass(cls))
+
+    phases = thoplw.profile_training(Net(), (3, 4), verbose=False).by_phase()
+    product = 3 * 4 * 4  # of the second layer two gradients, of the first that of the weight
+    assert (phases["forward"], phases["backward"]) == (2 * product, 3 * product)
 
 
 @since("2.3")
