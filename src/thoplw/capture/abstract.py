@@ -103,7 +103,7 @@ class AbstractTensor(torch.Tensor):
         return f"AbstractTensor(shape={tuple(self.shape)}, dtype={self.dtype}, device={self.device})"
 
     def __copy__(self) -> torch.Tensor:
-        return self.detach()
+        return self.detach().requires_grad_(self.requires_grad)  # without its history
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if id(self) not in memo:
