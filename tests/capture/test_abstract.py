@@ -112,10 +112,34 @@ def test_a_class_is_shown_as_it_would_be() -> None:
         assert y.__class__ is torch.Tensor
         assert isinstance(marked, Marked)
         assert not isinstance(y, Marked)
+        assert not isinstance(marked.as_subclass(torch.Tensor), Marked)
         assert marked + 1 is not None
         assert f"{y}"
 
     assert thoplw.profile(Asks(ask), (2, 4), convention="macs")[0] == 32
+
+
+@since("2.4")
+@pytest.mark.parametrize(
+    ("way", "gradients"),  # of the second layer one or two; of the first that of the weight, if it is reached
+    [
+        (lambda y: y.as_subclass(Marked), 3),
+        (lambda y: y.as_subclass(torch.Tensor), 3),
+        (copy.copy, 2),
+        (torch.Tensor.detach, 1),
+    ],
+)
+def test_gradients_go_as_far_as_those_of_real_tensors(way: Callable[[torch.Tensor], Any], gradients: int) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.second(way(self.first(x)))
+
+    phases = thoplw.profile_training(Net(), (3, 4), verbose=False).by_phase()
+    assert (phases["forward"], phases["backward"]) == (2 * 3 * 4 * 4, gradients * 3 * 4 * 4)
 
 
 @since("2.3")

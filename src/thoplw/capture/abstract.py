@@ -103,7 +103,7 @@ class AbstractTensor(torch.Tensor):
         return f"AbstractTensor(shape={tuple(self.shape)}, dtype={self.dtype}, device={self.device})"
 
     def __copy__(self) -> torch.Tensor:
-        return self.detach()
+        return self.detach().requires_grad_(self.requires_grad)  # without its history
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if id(self) not in memo:
@@ -121,12 +121,13 @@ class AbstractTensor(torch.Tensor):
         Raises:
             DataDependentError: the class adds methods or attributes.
         """
-        if not vars(cls).keys() <= _EMPTY_CLASS or cls.__base__ is not torch.Tensor:
+        plain = cls is torch.Tensor
+        if not plain and (not vars(cls).keys() <= _EMPTY_CLASS or cls.__base__ is not torch.Tensor):
             raise DataDependentError(
                 f"as_subclass({cls.__name__}) gives a tensor methods or attributes of its own, which may need its "
                 "values, and this run computes only shapes. execute=True counts it on real tensors"
             )
-        alias: Any = self.detach()
+        alias: Any = torch.ops.aten.alias(self)  # gradients go through it
         alias.shown = cls
         return alias
 

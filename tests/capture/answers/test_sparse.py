@@ -178,3 +178,24 @@ def test_training_multiplies_what_is_stored_in_a_buffer(layout: torch.layout) ->
     assert (phases["forward"], phases["backward"]) == (linear + product, linear + product)
     assert model.a is a
     assert model.a.layout is layout
+
+
+@since("2.4")
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize("reduce", ["sum", "amax"])
+def test_training_goes_back_through_maxima(reduce: str) -> None:
+    """The backward of a maximum reads where it was: without that it reads past the end of memory, and crashes."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(4, 3))
+            self.register_buffer("matrix", torch.eye(4).to_sparse_csr())
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.sparse.mm(self.matrix, self.weight * x, reduce)  # type: ignore[call-arg] # torch's own gap
+
+    report = thoplw.profile_training(Net(), (1,), verbose=False, memory=True)
+    assert report.by_phase() == {"forward": 4 * 3, "recomputation": 0, "backward": 4 * 3, "update": 0}
+    places = 8 * 4 * 3 if reduce == "amax" else 0
+    assert any(storage.size == places for storage in report.memory.trace.lifetimes.storages) == bool(places)

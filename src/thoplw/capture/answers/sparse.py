@@ -58,11 +58,20 @@ def answer(run: Run, values: KnownValues, func: Any, args: tuple[Any, ...], kwar
         _check(run, func, args, kwargs)
         for tensor in written(func, args, kwargs) if is_mutable(func) else ():
             run.save(tensor)
-        stand_in = partial(values.stand_in, device=run.device)
+        stand_in = partial(_stand_in, run, values)
         output = func(*map_tensors(args, stand_in), **map_tensors(kwargs, stand_in))
         output = map_tensors(output, partial(_without_values, run))
     run.record_executed(func, args, kwargs, output)
     return output
+
+
+def _stand_in(run: Run, values: KnownValues, tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor with values. It asks for gradients like the other one.
+
+    For example, ``torch.sparse.mm(a, b, "amax")`` notes only then where the maxima were, and its backward reads that.
+    """
+    given = values.stand_in(tensor, device=run.device)
+    return given if given is tensor else given.requires_grad_(tensor.requires_grad)
 
 
 def _writes_to_own(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
