@@ -429,6 +429,16 @@ def test_a_shape_among_inputs_is_explained(inputs: Any) -> None:
     assert any("pass torch.empty(1, 4) instead" in note for note in caught.value.__notes__)
 
 
+def test_a_list_of_shapes_as_the_one_input_is_explained() -> None:
+    class Each(nn.Module):
+        def forward(self, xs: list[torch.Tensor]) -> list[torch.Tensor]:
+            return [nn.functional.relu(x) for x in xs]
+
+    with pytest.raises((TypeError, AttributeError)) as caught:
+        thoplw.profile(Each(), [(1, 3), (1, 4)])
+    assert any("pass torch.empty(1, 3) instead" in note for note in caught.value.__notes__)
+
+
 def test_a_name_is_for_the_command_line() -> None:
     with pytest.raises(thoplw.InputError, match=r"not str: 'resnet18'; only the command line takes names"):
         thoplw.profile("resnet18", (1, 3, 224, 224))  # type: ignore[arg-type] # on purpose

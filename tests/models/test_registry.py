@@ -32,6 +32,18 @@ def test_an_unknown_name_suggests_the_near_ones(name: str, message: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("base.json", r"^base\.json is not a model; thoplw diff and thoplw check --baseline read saved profiles$"),
+        ("llama/config.json", r"^llama/config\.json is a configuration: name its folder, hf:llama$"),
+    ],
+)
+def test_a_file_of_json_is_no_module_of_python(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load(name)
+
+
+@pytest.mark.parametrize(
     ("name", "instead"),
     [("bert", "hf:bert"), ("vit_base_patch16_224", "timm:vit_base_patch16_224"), ("timm/resnet18", "timm:resnet18")],
 )

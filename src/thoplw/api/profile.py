@@ -203,8 +203,13 @@ def _note_shapes(inputs: tuple[Any, ...], error: Exception) -> None:
         )
     if "ndarray" in message_of(error):
         add_note(error, "NumPy arrays are no tensors: pass torch.from_numpy(array) for each")
+    listed = (item for each in inputs if isinstance(each, list) for item in each)
     shape = next(
-        (each for each in inputs if isinstance(each, (tuple, list)) and each and all(type(at) is int for at in each)),
+        (
+            each
+            for each in (*inputs, *listed)
+            if isinstance(each, (tuple, list)) and each and all(type(at) is int for at in each)
+        ),
         None,
     )
     if shape is not None:

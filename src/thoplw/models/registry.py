@@ -115,6 +115,10 @@ def _split(name: str) -> tuple[str, str]:
             "the model, as in mypackage.models:build or path/to/file.py:build. If the file holds the whole model, "
             f"path/to/file.py:model names it where file.py says {_WHOLE.get(path.suffix, _LOADED).format(name)}"
         )
+    if path.name == "config.json":
+        raise InputError(f"{name} is a configuration: name its folder, hf:{path.parent}")
+    if path.suffix == ".json":
+        raise InputError(f"{name} is not a model; thoplw diff and thoplw check --baseline read saved profiles")
     if (path / "config.json").is_file():
         raise InputError(f"{name} is a folder with a config.json: write hf:{name}")
     if (package := name.rstrip("/")) and (path / "__init__.py").is_file():
