@@ -280,3 +280,22 @@ def test_what_the_tool_mirrored_does_not_see() -> None:
     assert layers.to_dict()["unseen"]["aten.scaled_dot_product_attention.default"]["calls"] == 1
     _, _, all_seen = thoplw.profile(model, (2, 3, 8), convention="macs", verbose=False)
     assert (all_seen.unseen, all_seen.notes()) == ({}, ())
+
+
+def test_a_module_goes_by_its_path_with_all_that_it_holds(gaps: LayerInfo) -> None:
+    inside = [row for row in gaps.modules if row.name.startswith("layers")]
+    assert (
+        (gaps["layers"].name, gaps["layers"].params) == ("layers", sum(row.params for row in inside)) == ("layers", 60)
+    )
+    assert gaps["layers.1"].macs == next(row.macs for row in gaps if row.name == "layers.1")
+    assert (gaps[""].macs, gaps[""].params) == (gaps.total_macs, gaps.total_params)
+
+
+def test_what_is_no_module_is_refused(gaps: LayerInfo) -> None:
+    wrong: Any = 0
+    with pytest.raises(UnknownNameError, match=r"^unknown module 'layer.1'. Did you mean 'layers.1'"):
+        gaps["layer.1"]
+    with pytest.raises(InputError, match=r"^layers\[0\]: give the path of a module"):
+        gaps[wrong]
+    with pytest.raises(UnknownNameError, match=r"^unknown figure 'mac'. Did you mean 'macs'"):
+        gaps["layers"]["mac"]

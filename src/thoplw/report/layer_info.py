@@ -25,7 +25,7 @@ from thoplw.report.document import Document, to_document, to_layer
 from thoplw.report.figures import FIGURES, shown_in
 from thoplw.report.notes import notes
 from thoplw.report.profile import Profile
-from thoplw.report.rollup import cumulative
+from thoplw.report.rollup import cumulative, inside, summed
 from thoplw.report.rows import Assumed, Gaps, Row, Uncounted
 from thoplw.report.utilisation import Utilisation
 from thoplw.report.views import View
@@ -267,6 +267,19 @@ class LayerInfo:
     @property
     def _gaps(self) -> Gaps:
         return self._source.gaps
+
+    def __getitem__(self, path: str) -> Row:
+        """Return the row of a module with the figures of all that it holds; ``""`` is the model itself.
+
+        Raises:
+            UnknownNameError: no module of this path ran, or holds one that ran.
+        """
+        if isinstance(path, (int, slice)):
+            raise InputError(f"layers[{path!r}]: give the path of a module, as in layers['conv1'], or take layers.rows")
+        for at, row in enumerate(self.modules):
+            if row.name == path:
+                return summed(inside(self.modules, at))
+        raise UnknownNameError("module", path, [row.name for row in self.modules])
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)

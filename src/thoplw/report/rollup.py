@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
+from itertools import islice, takewhile
 from operator import attrgetter
 from string import digits
 from typing import Any
@@ -41,6 +42,12 @@ def cumulative(modules: Sequence[Row]) -> tuple[Row, ...]:
         waiting.append(summed([row, *inside]))
         done.append(waiting[-1])
     return tuple(reversed(done))
+
+
+def inside(modules: Sequence[Row], at: int) -> list[Row]:
+    """Return the row at a position, and those of the modules that its module holds."""
+    held = takewhile(lambda row: row.depth > modules[at].depth, islice(modules, at + 1, None))
+    return [modules[at], *held]
 
 
 def summed(rows: Sequence[Row], beside: bool = False) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from thoplw.errors import InputError
+from thoplw.errors import InputError, UnknownNameError
 from thoplw.estimate.roofline import PICO
 from thoplw.report.figures import FIGURES, Value, number
 
@@ -40,7 +40,9 @@ class Row:
     operators: Mapping[str, int] = field(default_factory=dict)
 
     def __getitem__(self, figure: str) -> Value:
-        return FIGURES[figure].value(self) if figure in FIGURES else self.figures[figure]
+        if figure not in FIGURES:
+            raise UnknownNameError("figure", figure, FIGURES)
+        return FIGURES[figure].value(self)
 
     @property
     def macs(self) -> int:
