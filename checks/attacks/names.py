@@ -22,9 +22,12 @@ from checks.attacks.saved import saved
 from checks.attacks.tries import Tries, drawn, told
 from rich.console import Console
 from tabulate import LATEX_ESCAPE_RULES
+from torch import nn
 
+import thoplw
 from thoplw.api.diff import differences
 from thoplw.api.survey import Entry, write
+from thoplw.estimate.memory import Memory
 from thoplw.render import render
 from thoplw.render.screen import screen
 from thoplw.render.words import visible
@@ -133,6 +136,14 @@ def document(name: str) -> dict[str, Any]:
 
 def _layers(name: str) -> LayerInfo:
     return LayerInfo(from_document(document(name)))
+
+
+def _memory(name: str) -> Memory:
+    """The memory of a module of this name."""
+    inner, model = nn.Sequential(), nn.Sequential()
+    inner.add_module(name, nn.Linear(4, 4))
+    model.add_module(name, inner)
+    return thoplw.profile(model, (2, 4), verbose=False, memory=True)[2].memory
 
 
 def _terminal(name: str) -> str:
@@ -269,6 +280,9 @@ OUTPUTS: Mapping[str, Output] = MappingProxyType(
         "html": Output(lambda name: _layers(name).summary("html"), _page, lambda text: _Page(text).texts),
         "notebook": Output(lambda name: _layers(name)._repr_html_(), _page, lambda text: _Page(text).texts),
         "terminal": Output(_terminal, _lines, _WHOLE),
+        "memory": Output(lambda name: _memory(name).summary("text"), _lines, _WHOLE),
+        "memory in md": Output(lambda name: _memory(name).summary("md"), _markdown, _of_markdown),
+        "repr": Output(lambda name: repr(_layers(name)), _lines, _WHOLE),
         "diff": Output(_diff, _lines, _WHOLE),
         "survey": Output(_survey, _csv, lambda text: [*map(";".join, _cells_of_csv(text))]),
     }

@@ -82,6 +82,14 @@ def test_the_summary_says_where_the_peak_is() -> None:
         Memory(record()).summary("csv")
 
 
+def test_a_name_in_the_sentence_is_shown_and_not_obeyed() -> None:
+    known = record()
+    path = "<b>|`\x1b[2J\n"
+    memory = Memory(replace(known, modules=(known.modules[0], known.modules[1]._replace(path=path))))
+    assert "in <b>|`\\x1b[2J\\n (backward, aten.mm)." in memory.summary()
+    assert "in &lt;b>\\|\\`\\\\x1b\\[2J\\\\n (backward, aten.mm)." in memory.summary("md")
+
+
 def test_the_document_has_all_but_the_timeline() -> None:
     document = Memory(record()).to_dict()
     assert document["peak"] == 214

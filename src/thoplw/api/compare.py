@@ -20,7 +20,7 @@ from thoplw.render import TABLES, render
 from thoplw.render.grid import hypertext
 from thoplw.render.table import Table
 from thoplw.render.units import clever_format
-from thoplw.render.words import named
+from thoplw.render.words import named, visible
 from thoplw.report.figures import FORMATTERS
 from thoplw.report.layer_info import LayerInfo
 from thoplw.version import __version__
@@ -64,7 +64,7 @@ class Comparison:
         return self.summary()
 
     def __repr__(self) -> str:
-        return f"<Comparison of {self._trace.modules[0].class_name} by {', '.join(self)}>"
+        return f"<Comparison of {visible(self._trace.modules[0].class_name)} by {', '.join(self)}>"
 
     def _repr_html_(self) -> str:
         """The display of notebooks."""

@@ -22,7 +22,7 @@ from thoplw.pricing import Convention, find
 from thoplw.render import render
 from thoplw.render.plots import curves
 from thoplw.render.table import Table
-from thoplw.render.words import count, named
+from thoplw.render.words import count, named, visible
 from thoplw.report.figures import FIGURES, Figure
 from thoplw.report.profile import About, Profile
 from thoplw.report.rollup import cumulative
@@ -179,7 +179,7 @@ class Formula:
         return self.summary()
 
     def __repr__(self) -> str:
-        return f"<Formula of {self._about.model}: {self._about.unit}s = {self.macs}>"
+        return f"<Formula of {visible(self._about.model)}: {self._about.unit}s = {self.macs}>"
 
     @property
     def _about(self) -> About:

@@ -30,7 +30,7 @@ from thoplw.render import render
 from thoplw.render.page.generation import Curve
 from thoplw.render.plots import curves
 from thoplw.render.table import Table
-from thoplw.render.words import count, named, some
+from thoplw.render.words import count, named, some, visible
 from thoplw.report.figures import FORMATTERS, in_seconds
 from thoplw.report.layer_info import LayerInfo
 from thoplw.traffic.usage import Usage
@@ -438,7 +438,7 @@ class Generation:
 
     def __repr__(self) -> str:
         model = type(self._calls.caller.model).__name__
-        return f"<Generation of {model}: {self.total_macs} {self._unit}s for {count(self.new, 'token')}>"
+        return f"<Generation of {visible(model)}: {self.total_macs} {self._unit}s for {count(self.new, 'token')}>"
 
     def _repr_markdown_(self) -> str:
         """The display of notebooks."""

@@ -19,10 +19,11 @@ from thoplw.estimate.allocator import Allocated, allocated
 from thoplw.pricing.mirrors.torchinfo import Sizes, sizes
 from thoplw.record import Kind, Lifetimes, Phase, Storage, Trace
 from thoplw.render import render
+from thoplw.render.grid import escaped
 from thoplw.render.table import Table
 from thoplw.render.timeline import Timeline, timeline_page
 from thoplw.render.units import clever_format, share
-from thoplw.render.words import named
+from thoplw.render.words import named, visible
 
 #: Kernels that take memory of their own while they run. Records do not tell how much.
 WORKSPACES = frozenset(
@@ -218,7 +219,10 @@ class Memory:
             if not self.timeline:
                 raise InputError("no operator ran, so there is no chart to draw: kind='text' shows what memory holds")
             return timeline_page(self._for_page())
-        return "\n\n".join(render(part, kind) if isinstance(part, Table) else part for part in self.parts(fmt))
+        sentence = escaped if kind == "md" else str
+        return "\n\n".join(
+            render(part, kind) if isinstance(part, Table) else sentence(part) for part in self.parts(fmt)
+        )
 
     def parts(self, fmt: str = "clever") -> Iterator[str | Table]:
         """The sentences and tables of :meth:`summary`."""
@@ -271,8 +275,8 @@ class Memory:
         each = f" The peaks of the iterations are {peaks}." if len({*self.peaks}) > 1 else ""
         if not self.timeline:
             return f"The peak is {written(self.peak)}B: no operator ran."
-        where = f"{at.phase}, {at.operator}"
-        return f"The peak is {written(self.peak)}B, in {named(at.module)} ({where}){times}.{each}"
+        where = f"{named(at.module)} ({at.phase}, {at.operator})"
+        return f"The peak is {written(self.peak)}B, in {visible(where)}{times}.{each}"
 
     def _table(self, what: str, sizes: Mapping[str, int], fmt: str, most: int | None = None) -> Table:
         """A table of sizes by name; the smallest may be added up in one row."""

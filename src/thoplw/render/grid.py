@@ -56,6 +56,11 @@ def markdown(table: Table) -> str:
     return "\n\n".join((lines, *(note.translate(_MARKDOWN) for note in table.notes)))
 
 
+def escaped(sentence: str) -> str:
+    """A sentence beside such a table."""
+    return sentence.translate(_MARKDOWN)
+
+
 def latex(table: Table) -> str:
     """A table for the booktabs package, everything escaped; notes below."""
     table = printable(table)

@@ -20,6 +20,7 @@ from thoplw.render.plots import bars
 from thoplw.render.table import Table
 from thoplw.render.tree import drawing
 from thoplw.render.units import share
+from thoplw.render.words import visible
 from thoplw.report.attribution import Attribution
 from thoplw.report.document import Document, to_document, to_layer
 from thoplw.report.figures import FIGURES, shown_in
@@ -292,7 +293,7 @@ class LayerInfo:
 
     def __repr__(self) -> str:
         about = self._source.about
-        return f"<LayerInfo of {about.model}: {self.total_macs} {about.unit}s, {self.total_params} parameters>"
+        return f"<LayerInfo of {visible(about.model)}: {self.total_macs} {about.unit}s, {self.total_params} parameters>"
 
     def __rich__(self) -> RenderableType:
         """What ``rich.print`` shows."""
