@@ -111,6 +111,20 @@ def test_a_damaged_profile_is_refused_with_the_place(path: str, value: Any, mess
     assert message in str(caught.value)
 
 
+def test_two_layers_of_one_name_are_refused() -> None:
+    document = thoplw.profile(torch.nn.Sequential(torch.nn.ReLU(), torch.nn.ReLU()), (1, 4))[2].to_dict()
+    document["layers"][2]["name"] = "0"
+    with pytest.raises(InputError, match=r"^layers\[2\].name is '0', as layers\[1\].name is$"):
+        from_document(document)
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "base.json"
+    path.write_text('{"schema": 1, "model": "A", "model": "B"}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"it is not JSON \(the key 'model' stands twice in one object\)"):
+        read(path)
+
+
 @pytest.mark.parametrize("depth", [900, 1_000, 100_000])
 def test_a_value_that_is_nested_is_refused_with_the_place(depth: int, tmp_path: Path) -> None:
     file = tmp_path / "saved.json"

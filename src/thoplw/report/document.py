@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import resources
@@ -122,7 +123,7 @@ def read(path: Path) -> Profile:
     """
     again = f"write it with `thoplw profile MODEL --kind json -o {path}`"
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_with_keys)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # no JSON, or no UTF-8
@@ -153,7 +154,7 @@ def from_document(document: Mapping[str, Any]) -> Profile:
         raise InputError("layers is empty: its first entry must be the model itself")
     held = _held(layers)
     modules = tuple(_row(each, f"layers[{index}]", held) for index, each in enumerate(layers))
-    _check_depths(modules)
+    _check_tree(modules)
     for index, row in enumerate(modules):
         _check_row(row, f"layers[{index}]")
     unit = _text(fields["unit"], "unit")
@@ -243,10 +244,22 @@ def _assumed(value: Any, where: str) -> Assumed:
     )
 
 
-def _check_depths(modules: tuple[Row, ...]) -> None:
-    """Check that the first row is the model, and that every other is at most one level deeper than the row before."""
+def _with_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON, of which no key may stand twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise ValueError(f"the key {shown(twice)} stands twice in one object")
+    return found
+
+
+def _check_tree(modules: tuple[Row, ...]) -> None:
+    """Check that the first row is the model, that no row is deeper than the next level, and that each has its path."""
     before = -1
+    seen: dict[str, int] = {}
     for index, row in enumerate(modules):
+        if seen.setdefault(row.name, index) != index:
+            raise InputError(f"layers[{index}].name is {shown(row.name)}, as layers[{seen[row.name]}].name is")
         if row.depth > before + 1 or (index > 0) != (row.depth > 0):
             raise InputError(f"layers[{index}].depth is {row.depth}, which does not follow a depth of {max(before, 0)}")
         before = row.depth
