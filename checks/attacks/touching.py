@@ -169,6 +169,18 @@ class _Choice(enum.Enum):
     B: Any = []  # noqa: RUF012 # that is what is changed
 
 
+def _raised_again(held: ValueError, y: torch.Tensor) -> None:
+    held.args = (y,)
+    try:
+        raise held from KeyError(y)
+    except ValueError:
+        return
+
+
+def _error(held: ValueError) -> Any:
+    return len(held.args), held.__cause__, held.__context__, held.__suppress_context__, held.__traceback__
+
+
 def _closed() -> Any:
     array = np.zeros(2)
     array.flags.writeable = False
@@ -294,6 +306,8 @@ KINDS: dict[str, Kind] = {
         lambda held, y: (held.setLevel(10), held.addHandler(logging.NullHandler())),
         lambda held: (held.level, len(held.handlers)),
     ),
+    "error": Kind(ValueError, _raised_again, _error),
+    "error in a list": Kind(lambda: [ValueError()], lambda h, y: _raised_again(h[0], y), lambda h: _error(h[0])),
     "array that may be written to": Kind(
         lambda: np.zeros(2), lambda held, y: held.setflags(write=False), lambda held: held.flags.writeable
     ),

@@ -67,6 +67,15 @@ def write(array: np.ndarray[Any, Any]) -> None:
     array.flags.writeable = False
 
 
+def again(error: ValueError) -> None:
+    error.args[0].append(2)
+    error.args = (3,)
+    try:
+        raise error from KeyError(1)
+    except ValueError:
+        return
+
+
 READ, ADD = closure()
 
 #: What there is, what a forward does to it, and what is looked at.
@@ -104,6 +113,7 @@ CASES: dict[str, tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]] = {
     "a partial": (functools.partial(len, [1]), lambda x: x.args[0].append(2), lambda x: x()),
     "a mapping behind a proxy": (types.MappingProxyType({"a": [1]}), lambda x: x["a"].append(2), repr),
     "a logger": (logging.getLogger("thoplw.tests"), lambda x: x.setLevel(10), lambda x: x.level),
+    "an error": (ValueError([1]), again, lambda x: (x.args, x.__cause__, x.__suppress_context__, x.__traceback__)),
     "one that holds itself": ((loop := Holder(a=1)), lambda x: setattr(loop, "me", loop), lambda x: sorted(vars(x))),
 }
 
@@ -158,6 +168,18 @@ def test_a_tensor_has_its_gradient_its_hooks_and_its_attributes_again_and_keeps_
     assert not plain.requires_grad
     assert not hasattr(plain, "note")
     assert plain.tolist() == [2, 2]
+
+
+def test_an_error_on_its_way_out_keeps_its_traceback() -> None:
+    class Raising(nn.Module):
+        error = ValueError("of a model")
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise self.error
+
+    with pytest.raises(ValueError, match="of a model") as raised:
+        thoplw.profile(Raising(), torch.zeros(2))
+    assert "raise self.error" in str(raised.traceback[-1].statement)
 
 
 def test_what_a_snapshot_beside_has_is_skipped() -> None:

@@ -78,7 +78,7 @@ class Snapshot:
     - attributes, also in slots, of modules, of the user's objects and of their classes;
     - dicts, lists, sets and deques, and objects of classes derived from these;
     - NumPy arrays and other arrays of numbers;
-    - random generators, streams and loggers;
+    - random generators, streams, loggers and errors;
     - variables in the closures of functions;
     - of each tensor, whether it requires gradients, its gradient, its attributes and its hooks.
 
@@ -335,6 +335,12 @@ class Snapshot:
         self.modules[id(value)] = value
         self._object(value, inner)
 
+    def _error(self, value: Any, inner: list[Any]) -> None:
+        self._object(value, inner)
+        before = [each.__get__(value) for each in _OF_ERRORS]
+        self._undo.append(functools.partial(_error_back, value, before))
+        inner += before[:3]  # not the traceback: no forward looks into the calls in it
+
     def _member(self, value: Any, inner: list[Any]) -> None:
         inner.append(vars(value))  # not its class: a flag adds combinations of members to it
 
@@ -471,6 +477,12 @@ def _numpy_back(array: Any, before: Any, writeable: bool) -> None:
             array.flags.writeable = False
 
 
+def _error_back(error: BaseException, before: list[Any]) -> None:
+    """Give an error its arguments, its causes and its traceback; one that is on its way out keeps the new traceback."""
+    for each, value in zip(_OF_ERRORS, before[:-1] if error is sys.exc_info()[1] else before, strict=False):
+        each.__set__(error, value)
+
+
 def _logger_back(logger: logging.Logger, level: int) -> None:
     if logger.level != level:
         logger.setLevel(level)
@@ -484,6 +496,11 @@ def _slot_back(value: Any, slot: Any) -> None:
 
 _REQUIRES, _IS_LEAF, _GRADIENT, _ATTRIBUTES = map(attrgetter, ("requires_grad", "is_leaf", "grad", "__dict__"))
 _HOOKS = attrgetter(*TENSOR_HOOKS)
+
+#: What every error has. To set the cause also sets whether the context is shown, hence this order.
+_OF_ERRORS: tuple[Any, ...] = tuple(
+    vars(BaseException)[name] for name in ("args", "__cause__", "__context__", "__suppress_context__", "__traceback__")
+)
 
 
 class _States(NamedTuple):
@@ -618,6 +635,7 @@ _ROLES: dict[type, _Role] = {
     **dict.fromkeys(streams.STREAMS, Snapshot._stream),
     logging.Logger: Snapshot._logger,
     threading.local: Snapshot._object,
+    BaseException: Snapshot._error,
     types.MappingProxyType: Snapshot._mapping,
     torch.Generator: Snapshot._generator,
     torch.UntypedStorage: Snapshot._storage,
