@@ -112,6 +112,10 @@ class Data:
     more: list[Any] = dataclasses.field(default_factory=list)
 
 
+class Other(Plain):
+    """A class that a plain object may be given."""
+
+
 class Layer:
     """The model's own layer, as what is held."""
 
@@ -129,6 +133,18 @@ def _counted() -> Callable[[], list[int]]:
         return calls
 
     return count
+
+
+def _defaults() -> Callable[..., Any]:
+    def function(x: Any = 1, *, y: Any = 2) -> Any:
+        return x, y
+
+    return function
+
+
+def _new_defaults(held: Any, y: torch.Tensor) -> None:
+    held.__defaults__ = (y,)
+    held.__kwdefaults__["y"] = y
 
 
 def _set(name: str, value: Callable[[torch.Tensor], Any] = lambda y: y) -> Callable[[Any, torch.Tensor], Any]:
@@ -261,6 +277,14 @@ KINDS: dict[str, Kind] = {
     "class attribute": Kind(Plain, lambda held, y: setattr(Plain, "shared", y), lambda held: Plain.shared),
     "closure": Kind(_counted, lambda held, y: held().append(1), lambda held: len(held())),
     "function attribute": Kind(_counted, _set("x", lambda y: 1), lambda held: hasattr(held, "x")),
+    "class of an object": Kind(Plain, _set("__class__", lambda y: Other), type),
+    "all attributes of an object": Kind(lambda: Plain(x=1), _set("__dict__", lambda y: {"x": y}), lambda held: held.x),
+    "factory of a defaultdict": Kind(
+        lambda: defaultdict(list), _set("default_factory", lambda y: int), lambda held: held.default_factory
+    ),
+    "defaults of a function": Kind(_defaults, _new_defaults, lambda held: held()),
+    "code of a function": Kind(_defaults, _set("__code__", lambda y: (lambda x, *, y: 0).__code__), lambda h: h()),
+    "attribute of a partial": Kind(lambda: partial(len), _set("x"), lambda held: hasattr(held, "x")),
     "bytearray": Kind(lambda: bytearray(b"a"), lambda held, y: held.extend(b"b"), bytes),
     "array of NumPy": Kind(lambda: np.zeros(2), lambda held, y: held.fill(1), lambda held: held.tolist()),
     "array in a list": Kind(lambda: [np.zeros(2)], lambda held, y: held[0].fill(1), lambda held: held[0].tolist()),

@@ -7,7 +7,7 @@ import functools
 import logging
 import random
 import types
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -76,6 +76,23 @@ def again(error: ValueError) -> None:
         return
 
 
+def with_defaults() -> Callable[..., Any]:
+    def function(a: int = 1, *, b: int = 2) -> Any:
+        return a, b
+
+    return function
+
+
+def change_defaults(function: Any) -> None:
+    function.__kwdefaults__["b"] = 3
+    function.__defaults__, function.__kwdefaults__ = (4,), {"b": 5}
+    function.__code__ = (lambda a, *, b: 6).__code__
+
+
+class Other(Holder):
+    pass
+
+
 READ, ADD = closure()
 
 #: What there is, what a forward does to it, and what is looked at.
@@ -109,8 +126,16 @@ CASES: dict[str, tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]] = {
     ),
     "a closure": (ADD, lambda x: x(), lambda x: READ()),
     "defaults": ((lambda x=[]: x), lambda x: x().append(1), lambda x: list(x())),
+    "new defaults": (with_defaults(), change_defaults, lambda x: (x(), x.__kwdefaults__)),
+    "a class of an object": (Holder(), lambda x: setattr(x, "__class__", Other), type),
+    "other attributes": (Holder(a=1), lambda x: setattr(x, "__dict__", {"a": 2}), vars),
+    "a factory": (defaultdict(list), lambda x: setattr(x, "default_factory", None), repr),
     "a method": (Holder(a=[]).method, lambda x: x.__self__.a.append(1), lambda x: vars(x.__self__)),
-    "a partial": (functools.partial(len, [1]), lambda x: x.args[0].append(2), lambda x: x()),
+    "a partial": (
+        functools.partial(len, [1]),
+        lambda x: (x.args[0].append(2), setattr(x, "b", 1)),
+        lambda x: (x(), vars(x)),
+    ),
     "a mapping behind a proxy": (types.MappingProxyType({"a": [1]}), lambda x: x["a"].append(2), repr),
     "a logger": (logging.getLogger("thoplw.tests"), lambda x: x.setLevel(10), lambda x: x.level),
     "an error": (ValueError([1]), again, lambda x: (x.args, x.__cause__, x.__suppress_context__, x.__traceback__)),

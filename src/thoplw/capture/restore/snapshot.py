@@ -16,8 +16,9 @@ import random
 import sys
 import threading
 import types
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, compress, filterfalse
 from operator import attrgetter, is_, is_not
 from typing import Any, NamedTuple
@@ -241,6 +242,11 @@ class Snapshot:
         inner.extend(before.values())
         inner.extend(key for key in before if type(key) not in ATOMS)
 
+    def _default_dict(self, value: Any, inner: list[Any]) -> None:
+        self._dict(value, inner)
+        self._undo.append(functools.partial(setattr, value, "default_factory", value.default_factory))
+        inner.append(value.default_factory)
+
     def _list(self, value: Any, inner: list[Any]) -> None:
         before = list.copy(value)
         self._undo.append(functools.partial(list.__setitem__, value, slice(None), before))
@@ -314,15 +320,15 @@ class Snapshot:
                 continue
             self._undo.append(functools.partial(setattr, cell, "cell_contents", content))
             inner.append(content)
-        inner.extend(value.__defaults__ or ())
-        inner.extend((value.__kwdefaults__ or {}).values())
-        inner.append(value.__dict__)
+        before = _OF_FUNCTION(value)
+        self._undo.append(functools.partial(_function_back, value, before))
+        inner += before[:-1]
 
     def _method(self, value: Any, inner: list[Any]) -> None:
         inner += (value.__self__, value.__func__)
 
     def _partial(self, value: Any, inner: list[Any]) -> None:
-        inner += (value.func, value.args, value.keywords)
+        inner += (value.func, value.args, value.keywords, value.__dict__)
 
     def _tensor(self, value: Any, inner: list[Any]) -> None:
         self.tensors[id(value)] = value
@@ -348,6 +354,7 @@ class Snapshot:
         attributes = attributes_of(value)
         if attributes is not None:
             inner.append(attributes)
+        self._undo.append(functools.partial(_object_back, value, type(value), attributes))
         self._slots(type(value), inner)
         self._put_in_slots(value, inner)
 
@@ -447,6 +454,15 @@ def _classes_back(modules: Sequence[torch.nn.Module], classes: list[type]) -> No
                 module.__class__ = cls
 
 
+def _object_back(value: Any, cls: type, attributes: dict[str, Any] | None) -> None:
+    """Give an object the class and the dict of attributes that it had."""
+    if type(value) is not cls:
+        _CLASS.__set__(value, cls)
+    if attributes is not None and attributes_of(value) is not attributes:
+        with suppress(AttributeError):  # a proxy has the dict of what it stands for
+            object.__setattr__(value, "__dict__", attributes)
+
+
 def _memory_back(value: Any, before: bytes | None, place: int | None, say: Callable[[str], None]) -> None:
     """Give memory the bytes that it had, and a map of a file its place."""
     try:
@@ -477,6 +493,13 @@ def _numpy_back(array: Any, before: Any, writeable: bool) -> None:
             array.flags.writeable = False
 
 
+def _function_back(function: Any, before: tuple[Any, ...]) -> None:
+    """Give a function its attributes, its defaults and its code. Python is slower for a while where they are set."""
+    if any(map(is_not, _OF_FUNCTION(function), before)):
+        for name, value in zip(_NAMES_OF_FUNCTION, before, strict=True):
+            setattr(function, name, value)
+
+
 def _error_back(error: BaseException, before: list[Any]) -> None:
     """Give an error its arguments, its causes and its traceback; one that is on its way out keeps the new traceback."""
     for each, value in zip(_OF_ERRORS, before[:-1] if error is sys.exc_info()[1] else before, strict=False):
@@ -496,6 +519,11 @@ def _slot_back(value: Any, slot: Any) -> None:
 
 _REQUIRES, _IS_LEAF, _GRADIENT, _ATTRIBUTES = map(attrgetter, ("requires_grad", "is_leaf", "grad", "__dict__"))
 _HOOKS = attrgetter(*TENSOR_HOOKS)
+_NAMES_OF_FUNCTION = ("__dict__", "__defaults__", "__kwdefaults__", "__code__")
+_OF_FUNCTION = attrgetter(*_NAMES_OF_FUNCTION)
+
+#: Not ``value.__class__ = cls``: that calls a class's own ``__setattr__``.
+_CLASS: Any = vars(object)["__class__"]
 
 #: What every error has. To set the cause also sets whether the context is shown, hence this order.
 _OF_ERRORS: tuple[Any, ...] = tuple(
@@ -622,6 +650,7 @@ _ROLES: dict[type, _Role] = {
     GradScaler: Snapshot._object,
     tuple: Snapshot._tuple,
     frozenset: Snapshot._tuple,
+    defaultdict: Snapshot._default_dict,
     dict: Snapshot._dict,
     list: Snapshot._list,
     set: Snapshot._set,
