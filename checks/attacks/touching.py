@@ -147,6 +147,11 @@ def _new_defaults(held: Any, y: torch.Tensor) -> None:
     held.__kwdefaults__["y"] = y
 
 
+def _in_a_table(held: Any, y: torch.Tensor) -> None:
+    held.iloc[0, 0] = 3
+    held["b"] = 4
+
+
 def _set(name: str, value: Callable[[torch.Tensor], Any] = lambda y: y) -> Callable[[Any, torch.Tensor], Any]:
     return lambda held, y: setattr(held, name, value(y))
 
@@ -352,6 +357,11 @@ KINDS: dict[str, Kind] = {
         lambda held: held.tolist(),
     ),
     "array behind another": Kind(_read_only, lambda held, y: held.base.fill(1), lambda held: held.tolist()),
+    "array behind one that warns": Kind(
+        lambda: np.broadcast_arrays(np.zeros(1), np.zeros((3, 1)))[0],
+        lambda held, y: held.base.fill(1),
+        lambda held: held.tolist(),
+    ),
     "array that shows a number many times": Kind(
         lambda: np.lib.stride_tricks.as_strided(np.zeros(1), (3,), (0,)), lambda h, y: h.fill(1), lambda h: h.tolist()
     ),
@@ -449,8 +459,27 @@ def _of_this_release() -> Iterator[tuple[str, Kind]]:
         )
 
 
+def _of_libraries() -> Iterator[tuple[str, Kind]]:
+    """What belongs to libraries that are not always installed."""
+    with suppress(ImportError):
+        import pandas
+
+        yield "table", Kind(lambda: pandas.DataFrame({"a": [1, 2]}), _in_a_table, lambda held: held.to_json())
+        yield (
+            "column of a table",
+            Kind(lambda: pandas.Series([1, 2]), lambda held, y: held.update({0: 3}), lambda held: held.to_json()),
+        )
+    with suppress(ImportError):
+        from PIL import Image
+
+        white = partial(Image.new, "RGB", (4, 4), "white")
+        yield "image", Kind(white, lambda held, y: held.putpixel((0, 0), 0), lambda held: held.tobytes())
+        yield "size of an image", Kind(white, lambda held, y: held.thumbnail((2, 2)), lambda held: held.tobytes())
+
+
 _FUTURE = torch.__future__
 KINDS.update(_of_this_release())
+KINDS.update(_of_libraries())
 
 _CUDA = torch.backends.cuda
 _OTHER_LOCALE = "C" if locale.setlocale(locale.LC_CTYPE) != "C" else "C.UTF-8"

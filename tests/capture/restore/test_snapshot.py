@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import functools
+import io
 import logging
 import random
 import types
@@ -153,6 +154,44 @@ def test_it_is_as_it_was(value: Any, change: Callable[[Any], Any], look: Callabl
     snapshot.restore()
     assert repr(look(value)) == before
     assert snapshot.lost == []
+
+
+def test_a_table_has_its_cells_again_also_if_they_answer_no_comparison() -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"a": [torch.ones(2), 2]}, dtype=object)
+    snapshot = Snapshot()
+    snapshot.add([table])
+    before = table.copy()
+    table.iat[0, 0] = torch.zeros(2)
+    with pytest.raises(RuntimeError, match="ambiguous"):
+        table.equals(before)
+    snapshot.restore()
+    assert table.iat[0, 0].tolist() == [1, 1]
+
+
+def test_an_image_has_its_pixels_again_and_stays_unread() -> None:
+    images = pytest.importorskip("PIL.Image")
+    white = images.new("RGB", (2, 2), "white")
+    file = io.BytesIO()
+    white.save(file, "PNG")
+    unread = images.open(file)
+    snapshot = Snapshot()
+    snapshot.add([white, unread])
+    white.putpixel((0, 0), 0)
+    unread.putpixel((0, 0), 0)
+    snapshot.restore()
+    assert unread.fp is file
+    assert white.tobytes() == unread.tobytes() == b"\xff" * 12
+
+
+def test_an_array_that_warns_is_put_back_without_a_warning() -> None:
+    """Warnings are errors in tests."""
+    array = np.broadcast_arrays(np.zeros(1), np.zeros((3, 1)))[0]
+    snapshot = Snapshot()
+    snapshot.add([array])
+    array.base.fill(1)  # type: ignore[union-attr] # it has one
+    snapshot.restore()
+    assert array.tolist() == [[0], [0], [0]]
 
 
 def test_a_module_has_its_class_its_hooks_and_its_parts_again() -> None:

@@ -78,7 +78,7 @@ class Snapshot:
 
     - attributes, also in slots, of modules, of the user's objects and of their classes;
     - dicts, lists, sets and deques, and objects of classes derived from these;
-    - NumPy arrays and other arrays of numbers;
+    - NumPy arrays, other arrays of numbers, tables of pandas and images of PIL;
     - random generators, streams, loggers and errors;
     - variables in the closures of functions;
     - of each tensor, whether it requires gradients, its gradient, its attributes and its hooks.
@@ -281,10 +281,20 @@ class Snapshot:
     def _numpy(self, value: Any, inner: list[Any]) -> None:
         if value.dtype.hasobject:
             inner.extend(value.ravel().tolist())
-        if value.flags.writeable or value.base is None:
+        warns = value.flags.num < 0  # np.broadcast_arrays() makes such arrays; they warn when anybody looks or writes
+        if value.base is None or (not warns and value.flags.writeable):
             self._undo.append(functools.partial(_numpy_back, value, value.copy(), value.flags.writeable))
         else:  # others may write to the memory that it shows
             inner.append(value.base)
+
+    def _table(self, value: Any, inner: list[Any]) -> None:
+        self._object(value, inner)
+        self._undo.append(functools.partial(_table_back, value, value.copy()))
+
+    def _image(self, value: Any, inner: list[Any]) -> None:
+        self._object(value, inner)
+        if getattr(value, "_im", None) is not None:  # else it is not read from its file yet
+            self._undo.append(functools.partial(_image_back, value, value.tobytes()))
 
     def _generator(self, value: Any, inner: list[Any]) -> None:
         if hasattr(value, "bit_generator"):  # numpy.random.Generator
@@ -506,6 +516,20 @@ def _error_back(error: BaseException, before: list[Any]) -> None:
         each.__set__(error, value)
 
 
+def _table_back(table: Any, before: Any) -> None:
+    """Give a table or a column of pandas the values that it had."""
+    with suppress(Exception):  # its cells may be tensors, for example, which are not simply equal or not
+        if table.equals(before):
+            return
+    object.__setattr__(table, "_mgr", before._mgr)
+
+
+def _image_back(image: Any, before: bytes) -> None:
+    """Give an image of PIL the pixels that it had."""
+    if image.tobytes() != before:
+        image.frombytes(before)
+
+
 def _logger_back(logger: logging.Logger, level: int) -> None:
     if logger.level != level:
         logger.setLevel(level)
@@ -621,6 +645,11 @@ def _roles_of_others() -> Iterator[tuple[type, _Role]]:
         yield numpy.ndarray, Snapshot._numpy
         for cls in (numpy.random.Generator, numpy.random.RandomState, numpy.random.BitGenerator):
             yield cls, Snapshot._generator
+    if (pandas := sys.modules.get("pandas")) is not None:
+        yield pandas.DataFrame, Snapshot._table
+        yield pandas.Series, Snapshot._table
+    if (image := sys.modules.get("PIL.Image")) is not None:
+        yield image.Image, Snapshot._image
     if (ctypes := sys.modules.get("_ctypes")) is not None:
         for cls in (ctypes._SimpleCData, ctypes.Structure, ctypes.Union, ctypes.Array):
             yield cls, Snapshot._memory
