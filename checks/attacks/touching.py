@@ -112,6 +112,10 @@ class Data:
     more: list[Any] = dataclasses.field(default_factory=list)
 
 
+class Other(Plain):
+    """A class that a plain object may be given."""
+
+
 class Layer:
     """The model's own layer, as what is held."""
 
@@ -129,6 +133,23 @@ def _counted() -> Callable[[], list[int]]:
         return calls
 
     return count
+
+
+def _defaults() -> Callable[..., Any]:
+    def function(x: Any = 1, *, y: Any = 2) -> Any:
+        return x, y
+
+    return function
+
+
+def _new_defaults(held: Any, y: torch.Tensor) -> None:
+    held.__defaults__ = (y,)
+    held.__kwdefaults__["y"] = y
+
+
+def _in_a_table(held: Any, y: torch.Tensor) -> None:
+    held.iloc[0, 0] = 3
+    held["b"] = 4
 
 
 def _set(name: str, value: Callable[[torch.Tensor], Any] = lambda y: y) -> Callable[[Any, torch.Tensor], Any]:
@@ -167,6 +188,18 @@ class _Choice(enum.Enum):
 
     A = 1
     B: Any = []  # noqa: RUF012 # that is what is changed
+
+
+def _raised_again(held: ValueError, y: torch.Tensor) -> None:
+    held.args = (y,)
+    try:
+        raise held from KeyError(y)
+    except ValueError:
+        return
+
+
+def _error(held: ValueError) -> Any:
+    return len(held.args), held.__cause__, held.__context__, held.__suppress_context__, held.__traceback__
 
 
 def _closed() -> Any:
@@ -249,6 +282,14 @@ KINDS: dict[str, Kind] = {
     "class attribute": Kind(Plain, lambda held, y: setattr(Plain, "shared", y), lambda held: Plain.shared),
     "closure": Kind(_counted, lambda held, y: held().append(1), lambda held: len(held())),
     "function attribute": Kind(_counted, _set("x", lambda y: 1), lambda held: hasattr(held, "x")),
+    "class of an object": Kind(Plain, _set("__class__", lambda y: Other), type),
+    "all attributes of an object": Kind(lambda: Plain(x=1), _set("__dict__", lambda y: {"x": y}), lambda held: held.x),
+    "factory of a defaultdict": Kind(
+        lambda: defaultdict(list), _set("default_factory", lambda y: int), lambda held: held.default_factory
+    ),
+    "defaults of a function": Kind(_defaults, _new_defaults, lambda held: held()),
+    "code of a function": Kind(_defaults, _set("__code__", lambda y: (lambda x, *, y: 0).__code__), lambda h: h()),
+    "attribute of a partial": Kind(lambda: partial(len), _set("x"), lambda held: hasattr(held, "x")),
     "bytearray": Kind(lambda: bytearray(b"a"), lambda held, y: held.extend(b"b"), bytes),
     "array of NumPy": Kind(lambda: np.zeros(2), lambda held, y: held.fill(1), lambda held: held.tolist()),
     "array in a list": Kind(lambda: [np.zeros(2)], lambda held, y: held[0].fill(1), lambda held: held[0].tolist()),
@@ -294,6 +335,8 @@ KINDS: dict[str, Kind] = {
         lambda held, y: (held.setLevel(10), held.addHandler(logging.NullHandler())),
         lambda held: (held.level, len(held.handlers)),
     ),
+    "error": Kind(ValueError, _raised_again, _error),
+    "error in a list": Kind(lambda: [ValueError()], lambda h, y: _raised_again(h[0], y), lambda h: _error(h[0])),
     "array that may be written to": Kind(
         lambda: np.zeros(2), lambda held, y: held.setflags(write=False), lambda held: held.flags.writeable
     ),
@@ -314,6 +357,11 @@ KINDS: dict[str, Kind] = {
         lambda held: held.tolist(),
     ),
     "array behind another": Kind(_read_only, lambda held, y: held.base.fill(1), lambda held: held.tolist()),
+    "array behind one that warns": Kind(
+        lambda: np.broadcast_arrays(np.zeros(1), np.zeros((3, 1)))[0],
+        lambda held, y: held.base.fill(1),
+        lambda held: held.tolist(),
+    ),
     "array that shows a number many times": Kind(
         lambda: np.lib.stride_tricks.as_strided(np.zeros(1), (3,), (0,)), lambda h, y: h.fill(1), lambda h: h.tolist()
     ),
@@ -411,8 +459,27 @@ def _of_this_release() -> Iterator[tuple[str, Kind]]:
         )
 
 
+def _of_libraries() -> Iterator[tuple[str, Kind]]:
+    """What belongs to libraries that are not always installed."""
+    with suppress(ImportError):
+        import pandas
+
+        yield "table", Kind(lambda: pandas.DataFrame({"a": [1, 2]}), _in_a_table, lambda held: held.to_json())
+        yield (
+            "column of a table",
+            Kind(lambda: pandas.Series([1, 2]), lambda held, y: held.update({0: 3}), lambda held: held.to_json()),
+        )
+    with suppress(ImportError):
+        from PIL import Image
+
+        white = partial(Image.new, "RGB", (4, 4), "white")
+        yield "image", Kind(white, lambda held, y: held.putpixel((0, 0), 0), lambda held: held.tobytes())
+        yield "size of an image", Kind(white, lambda held, y: held.thumbnail((2, 2)), lambda held: held.tobytes())
+
+
 _FUTURE = torch.__future__
 KINDS.update(_of_this_release())
+KINDS.update(_of_libraries())
 
 _CUDA = torch.backends.cuda
 _OTHER_LOCALE = "C" if locale.setlocale(locale.LC_CTYPE) != "C" else "C.UTF-8"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import array
 import functools
+import io
 import logging
 import random
 import types
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -67,6 +68,32 @@ def write(array: np.ndarray[Any, Any]) -> None:
     array.flags.writeable = False
 
 
+def again(error: ValueError) -> None:
+    error.args[0].append(2)
+    error.args = (3,)
+    try:
+        raise error from KeyError(1)
+    except ValueError:
+        return
+
+
+def with_defaults() -> Callable[..., Any]:
+    def function(a: int = 1, *, b: int = 2) -> Any:
+        return a, b
+
+    return function
+
+
+def change_defaults(function: Any) -> None:
+    function.__kwdefaults__["b"] = 3
+    function.__defaults__, function.__kwdefaults__ = (4,), {"b": 5}
+    function.__code__ = (lambda a, *, b: 6).__code__
+
+
+class Other(Holder):
+    pass
+
+
 READ, ADD = closure()
 
 #: What there is, what a forward does to it, and what is looked at.
@@ -100,10 +127,19 @@ CASES: dict[str, tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]] = {
     ),
     "a closure": (ADD, lambda x: x(), lambda x: READ()),
     "defaults": ((lambda x=[]: x), lambda x: x().append(1), lambda x: list(x())),
+    "new defaults": (with_defaults(), change_defaults, lambda x: (x(), x.__kwdefaults__)),
+    "a class of an object": (Holder(), lambda x: setattr(x, "__class__", Other), type),
+    "other attributes": (Holder(a=1), lambda x: setattr(x, "__dict__", {"a": 2}), vars),
+    "a factory": (defaultdict(list), lambda x: setattr(x, "default_factory", None), repr),
     "a method": (Holder(a=[]).method, lambda x: x.__self__.a.append(1), lambda x: vars(x.__self__)),
-    "a partial": (functools.partial(len, [1]), lambda x: x.args[0].append(2), lambda x: x()),
+    "a partial": (
+        functools.partial(len, [1]),
+        lambda x: (x.args[0].append(2), setattr(x, "b", 1)),
+        lambda x: (x(), vars(x)),
+    ),
     "a mapping behind a proxy": (types.MappingProxyType({"a": [1]}), lambda x: x["a"].append(2), repr),
     "a logger": (logging.getLogger("thoplw.tests"), lambda x: x.setLevel(10), lambda x: x.level),
+    "an error": (ValueError([1]), again, lambda x: (x.args, x.__cause__, x.__suppress_context__, x.__traceback__)),
     "one that holds itself": ((loop := Holder(a=1)), lambda x: setattr(loop, "me", loop), lambda x: sorted(vars(x))),
 }
 
@@ -118,6 +154,44 @@ def test_it_is_as_it_was(value: Any, change: Callable[[Any], Any], look: Callabl
     snapshot.restore()
     assert repr(look(value)) == before
     assert snapshot.lost == []
+
+
+def test_a_table_has_its_cells_again_also_if_they_answer_no_comparison() -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"a": [torch.ones(2), 2]}, dtype=object)
+    snapshot = Snapshot()
+    snapshot.add([table])
+    before = table.copy()
+    table.iat[0, 0] = torch.zeros(2)
+    with pytest.raises(RuntimeError, match="ambiguous"):
+        table.equals(before)
+    snapshot.restore()
+    assert table.iat[0, 0].tolist() == [1, 1]
+
+
+def test_an_image_has_its_pixels_again_and_stays_unread() -> None:
+    images = pytest.importorskip("PIL.Image")
+    white = images.new("RGB", (2, 2), "white")
+    file = io.BytesIO()
+    white.save(file, "PNG")
+    unread = images.open(file)
+    snapshot = Snapshot()
+    snapshot.add([white, unread])
+    white.putpixel((0, 0), 0)
+    unread.putpixel((0, 0), 0)
+    snapshot.restore()
+    assert unread.fp is file
+    assert white.tobytes() == unread.tobytes() == b"\xff" * 12
+
+
+def test_an_array_that_warns_is_put_back_without_a_warning() -> None:
+    """Warnings are errors in tests."""
+    array = np.broadcast_arrays(np.zeros(1), np.zeros((3, 1)))[0]
+    snapshot = Snapshot()
+    snapshot.add([array])
+    array.base.fill(1)  # type: ignore[union-attr] # it has one
+    snapshot.restore()
+    assert array.tolist() == [[0], [0], [0]]
 
 
 def test_a_module_has_its_class_its_hooks_and_its_parts_again() -> None:
@@ -158,6 +232,18 @@ def test_a_tensor_has_its_gradient_its_hooks_and_its_attributes_again_and_keeps_
     assert not plain.requires_grad
     assert not hasattr(plain, "note")
     assert plain.tolist() == [2, 2]
+
+
+def test_an_error_on_its_way_out_keeps_its_traceback() -> None:
+    class Raising(nn.Module):
+        error = ValueError("of a model")
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise self.error
+
+    with pytest.raises(ValueError, match="of a model") as raised:
+        thoplw.profile(Raising(), torch.zeros(2))
+    assert "raise self.error" in str(raised.traceback[-1].statement)
 
 
 def test_what_a_snapshot_beside_has_is_skipped() -> None:

@@ -16,8 +16,9 @@ import random
 import sys
 import threading
 import types
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, compress, filterfalse
 from operator import attrgetter, is_, is_not
 from typing import Any, NamedTuple
@@ -77,8 +78,8 @@ class Snapshot:
 
     - attributes, also in slots, of modules, of the user's objects and of their classes;
     - dicts, lists, sets and deques, and objects of classes derived from these;
-    - NumPy arrays and other arrays of numbers;
-    - random generators, streams and loggers;
+    - NumPy arrays, other arrays of numbers, tables of pandas and images of PIL;
+    - random generators, streams, loggers and errors;
     - variables in the closures of functions;
     - of each tensor, whether it requires gradients, its gradient, its attributes and its hooks.
 
@@ -241,6 +242,11 @@ class Snapshot:
         inner.extend(before.values())
         inner.extend(key for key in before if type(key) not in ATOMS)
 
+    def _default_dict(self, value: Any, inner: list[Any]) -> None:
+        self._dict(value, inner)
+        self._undo.append(functools.partial(setattr, value, "default_factory", value.default_factory))
+        inner.append(value.default_factory)
+
     def _list(self, value: Any, inner: list[Any]) -> None:
         before = list.copy(value)
         self._undo.append(functools.partial(list.__setitem__, value, slice(None), before))
@@ -275,10 +281,20 @@ class Snapshot:
     def _numpy(self, value: Any, inner: list[Any]) -> None:
         if value.dtype.hasobject:
             inner.extend(value.ravel().tolist())
-        if value.flags.writeable or value.base is None:
+        warns = value.flags.num < 0  # np.broadcast_arrays() makes such arrays; they warn when anybody looks or writes
+        if value.base is None or (not warns and value.flags.writeable):
             self._undo.append(functools.partial(_numpy_back, value, value.copy(), value.flags.writeable))
         else:  # others may write to the memory that it shows
             inner.append(value.base)
+
+    def _table(self, value: Any, inner: list[Any]) -> None:
+        self._object(value, inner)
+        self._undo.append(functools.partial(_table_back, value, value.copy()))
+
+    def _image(self, value: Any, inner: list[Any]) -> None:
+        self._object(value, inner)
+        if getattr(value, "_im", None) is not None:  # else it is not read from its file yet
+            self._undo.append(functools.partial(_image_back, value, value.tobytes()))
 
     def _generator(self, value: Any, inner: list[Any]) -> None:
         if hasattr(value, "bit_generator"):  # numpy.random.Generator
@@ -314,15 +330,15 @@ class Snapshot:
                 continue
             self._undo.append(functools.partial(setattr, cell, "cell_contents", content))
             inner.append(content)
-        inner.extend(value.__defaults__ or ())
-        inner.extend((value.__kwdefaults__ or {}).values())
-        inner.append(value.__dict__)
+        before = _OF_FUNCTION(value)
+        self._undo.append(functools.partial(_function_back, value, before))
+        inner += before[:-1]
 
     def _method(self, value: Any, inner: list[Any]) -> None:
         inner += (value.__self__, value.__func__)
 
     def _partial(self, value: Any, inner: list[Any]) -> None:
-        inner += (value.func, value.args, value.keywords)
+        inner += (value.func, value.args, value.keywords, value.__dict__)
 
     def _tensor(self, value: Any, inner: list[Any]) -> None:
         self.tensors[id(value)] = value
@@ -335,6 +351,12 @@ class Snapshot:
         self.modules[id(value)] = value
         self._object(value, inner)
 
+    def _error(self, value: Any, inner: list[Any]) -> None:
+        self._object(value, inner)
+        before = [each.__get__(value) for each in _OF_ERRORS]
+        self._undo.append(functools.partial(_error_back, value, before))
+        inner += before[:3]  # not the traceback: no forward looks into the calls in it
+
     def _member(self, value: Any, inner: list[Any]) -> None:
         inner.append(vars(value))  # not its class: a flag adds combinations of members to it
 
@@ -342,6 +364,7 @@ class Snapshot:
         attributes = attributes_of(value)
         if attributes is not None:
             inner.append(attributes)
+        self._undo.append(functools.partial(_object_back, value, type(value), attributes))
         self._slots(type(value), inner)
         self._put_in_slots(value, inner)
 
@@ -441,6 +464,15 @@ def _classes_back(modules: Sequence[torch.nn.Module], classes: list[type]) -> No
                 module.__class__ = cls
 
 
+def _object_back(value: Any, cls: type, attributes: dict[str, Any] | None) -> None:
+    """Give an object the class and the dict of attributes that it had."""
+    if type(value) is not cls:
+        _CLASS.__set__(value, cls)
+    if attributes is not None and attributes_of(value) is not attributes:
+        with suppress(AttributeError):  # a proxy has the dict of what it stands for
+            object.__setattr__(value, "__dict__", attributes)
+
+
 def _memory_back(value: Any, before: bytes | None, place: int | None, say: Callable[[str], None]) -> None:
     """Give memory the bytes that it had, and a map of a file its place."""
     try:
@@ -471,6 +503,33 @@ def _numpy_back(array: Any, before: Any, writeable: bool) -> None:
             array.flags.writeable = False
 
 
+def _function_back(function: Any, before: tuple[Any, ...]) -> None:
+    """Give a function its attributes, its defaults and its code. Python is slower for a while where they are set."""
+    if any(map(is_not, _OF_FUNCTION(function), before)):
+        for name, value in zip(_NAMES_OF_FUNCTION, before, strict=True):
+            setattr(function, name, value)
+
+
+def _error_back(error: BaseException, before: list[Any]) -> None:
+    """Give an error its arguments, its causes and its traceback; one that is on its way out keeps the new traceback."""
+    for each, value in zip(_OF_ERRORS, before[:-1] if error is sys.exc_info()[1] else before, strict=False):
+        each.__set__(error, value)
+
+
+def _table_back(table: Any, before: Any) -> None:
+    """Give a table or a column of pandas the values that it had."""
+    with suppress(Exception):  # its cells may be tensors, for example, which are not simply equal or not
+        if table.equals(before):
+            return
+    object.__setattr__(table, "_mgr", before._mgr)
+
+
+def _image_back(image: Any, before: bytes) -> None:
+    """Give an image of PIL the pixels that it had."""
+    if image.tobytes() != before:
+        image.frombytes(before)
+
+
 def _logger_back(logger: logging.Logger, level: int) -> None:
     if logger.level != level:
         logger.setLevel(level)
@@ -484,6 +543,16 @@ def _slot_back(value: Any, slot: Any) -> None:
 
 _REQUIRES, _IS_LEAF, _GRADIENT, _ATTRIBUTES = map(attrgetter, ("requires_grad", "is_leaf", "grad", "__dict__"))
 _HOOKS = attrgetter(*TENSOR_HOOKS)
+_NAMES_OF_FUNCTION = ("__dict__", "__defaults__", "__kwdefaults__", "__code__")
+_OF_FUNCTION = attrgetter(*_NAMES_OF_FUNCTION)
+
+#: Not ``value.__class__ = cls``: that calls a class's own ``__setattr__``.
+_CLASS: Any = vars(object)["__class__"]
+
+#: What every error has. To set the cause also sets whether the context is shown, hence this order.
+_OF_ERRORS: tuple[Any, ...] = tuple(
+    vars(BaseException)[name] for name in ("args", "__cause__", "__context__", "__suppress_context__", "__traceback__")
+)
 
 
 class _States(NamedTuple):
@@ -576,6 +645,11 @@ def _roles_of_others() -> Iterator[tuple[type, _Role]]:
         yield numpy.ndarray, Snapshot._numpy
         for cls in (numpy.random.Generator, numpy.random.RandomState, numpy.random.BitGenerator):
             yield cls, Snapshot._generator
+    if (pandas := sys.modules.get("pandas")) is not None:
+        yield pandas.DataFrame, Snapshot._table
+        yield pandas.Series, Snapshot._table
+    if (image := sys.modules.get("PIL.Image")) is not None:
+        yield image.Image, Snapshot._image
     if (ctypes := sys.modules.get("_ctypes")) is not None:
         for cls in (ctypes._SimpleCData, ctypes.Structure, ctypes.Union, ctypes.Array):
             yield cls, Snapshot._memory
@@ -605,6 +679,7 @@ _ROLES: dict[type, _Role] = {
     GradScaler: Snapshot._object,
     tuple: Snapshot._tuple,
     frozenset: Snapshot._tuple,
+    defaultdict: Snapshot._default_dict,
     dict: Snapshot._dict,
     list: Snapshot._list,
     set: Snapshot._set,
@@ -618,6 +693,7 @@ _ROLES: dict[type, _Role] = {
     **dict.fromkeys(streams.STREAMS, Snapshot._stream),
     logging.Logger: Snapshot._logger,
     threading.local: Snapshot._object,
+    BaseException: Snapshot._error,
     types.MappingProxyType: Snapshot._mapping,
     torch.Generator: Snapshot._generator,
     torch.UntypedStorage: Snapshot._storage,
