@@ -44,6 +44,8 @@ _DRAWS = torch.Tag.nondeterministic_seeded
 #: Classes whose objects stay as they are in records.
 _PLAIN = frozenset({int, float, bool, str, type(None)})
 
+_NUMBERS = frozenset({int, float, complex, bool})
+
 
 @contextmanager
 def outside() -> Iterator[None]:
@@ -242,7 +244,10 @@ class Run(DispatchMode):
     def compute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operator for real."""
         self.drew = self.drew or _draws(func, args, kwargs)
-        return func(*args, **kwargs)
+        output = func(*args, **kwargs)
+        if type(output) in _NUMBERS and str(schema_of(func).returns[0].type) == "Tensor":
+            return torch.tensor(output)  # C++ has the 2.0 of ``x * 2.0`` as a tensor, and Python sees a number
+        return output
 
     def record_executed(self, func: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         """Record an operator that was run for real."""
