@@ -518,6 +518,21 @@ def test_what_istft_checks_needs_no_values_under_autograd(capsys: pytest.Capture
     assert "values pass the checks of torch's functions" in capsys.readouterr().err
 
 
+class Weighs(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = super().forward(x)
+        return torch.cov(y.T, aweights=y.sum(1).softmax(0))
+
+
+def test_weights_of_a_covariance_are_not_negative(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = torch.ones(5, 4)
+    real, _, _ = thoplw.profile(Weighs(4, 3), sizes, execute=True)
+    macs, _, _ = thoplw.profile(Weighs(4, 3), sizes, memory=True)
+    assert macs == real > 5 * 4 * 3
+    assert thoplw.profile_training(Weighs(4, 3), sizes).total_macs > 2 * macs
+    assert "values pass the checks of torch's functions" in capsys.readouterr().err
+
+
 class Compares(nn.Module):
     def __init__(self, rows: int) -> None:
         super().__init__()
