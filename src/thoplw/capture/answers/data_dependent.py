@@ -38,7 +38,7 @@ _HERE = torch.device("cpu")
 #: Else the model would raise an error.
 _PASSED = "values pass the checks of torch's functions"
 
-#: Comparisons that hold where a check of torch's C++ passes: weights of ``cov`` are not negative, and their sum is not 0.
+#: Comparisons that hold where a check of torch passes: weights of ``cov`` are not negative, and their sum is not 0.
 _HOLD = frozenset({"aten.ge", "aten.ne"})
 
 #: Operators that return the value of a tensor of one element.
