@@ -237,7 +237,7 @@ def test_how_many_a_mask_holds(way: str, statement: str) -> None:
 
 
 class Asks(nn.Module):
-    """Takes a short cut if a mask holds everywhere."""
+    """Takes a short cut if every element of a mask is true."""
 
     def __init__(self, way: str) -> None:
         super().__init__()
@@ -252,9 +252,9 @@ class Asks(nn.Module):
         return x if ended else x @ x.T
 
 
-def test_a_mask_holds_everywhere() -> None:
+def test_every_element_of_a_mask_is_true() -> None:
     macs, _, info = thoplw.profile(Asks("all"), (3, 4), verbose=False)
-    assert (macs, list(info.assumptions)) == (0, ["a mask holds everywhere"])
+    assert (macs, list(info.assumptions)) == (0, ["every element of a mask is true"])
 
 
 @pytest.mark.parametrize("way", ["any", "whether all have ended"])

@@ -352,7 +352,7 @@ def _counts(mask: TensorSpec, output: TensorSpec) -> Taken:
 def _everywhere(mask: TensorSpec, output: TensorSpec) -> Taken:
     if mask.dtype != "bool" or mask.density != 1 or output.shape:
         return None
-    return "a mask holds everywhere", torch.tensor(True, device=_HERE)
+    return "every element of a mask is true", torch.tensor(True, device=_HERE)
 
 
 def _somewhere(mask: TensorSpec, output: TensorSpec) -> Taken:
