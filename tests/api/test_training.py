@@ -580,3 +580,14 @@ def test_a_step_is_the_same_in_inference_mode_and_in_a_forward() -> None:
     thoplw.profile(Asking(), (4, 8), verbose=False, execute=True)
     assert found == [expected] * len(found)
     assert len(found) == 2
+
+
+def test_a_complex_convolution_is_three_real_ones_under_autograd() -> None:
+    """As ``docs/counting.md`` says: torch takes it apart before a run sees it."""
+    layer = nn.Conv2d(4, 8, 3, bias=False, dtype=torch.complex64)
+    x = torch.zeros(2, 4, 10, 10, dtype=torch.complex64)
+    assert thoplw.profile(layer, x, verbose=False)[0] == 147_456
+    with thoplw.count() as counted:
+        layer(x)
+    step = thoplw.profile_training(layer, x, loss=lambda output: output.abs().sum(), verbose=False)
+    assert (counted.total_macs, step.total_macs) == (110_592, 2 * 110_592)  # forward, and the gradient of the weight

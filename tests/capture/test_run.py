@@ -14,7 +14,7 @@ from thoplw.capture.live_run import LiveRun
 from thoplw.capture.options import Options
 from thoplw.capture.run import Run
 from thoplw.capture.scopes import ModuleScopes
-from thoplw.capture.torch_internals import below_autograd
+from thoplw.capture.torch_internals import below_autograd, is_autocast_on
 from thoplw.capture.weights import Weights
 from thoplw.record import Assumption, Call, TensorSpec
 
@@ -84,6 +84,49 @@ def test_a_composite_without_a_rule_is_recorded_with_its_parts(execute: bool) ->
     ]
     assert call.output.shape == (4, 2)
     assert call.parts
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_autocast_casts_what_the_pieces_of_a_composite_are_given(execute: bool) -> None:
+    """A composite without a kernel of autocast is answered in the handler of a mode, where autocast is off."""
+    states = []
+    dtypes = []
+
+    class Composites(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.steps = nn.LSTM(3, 3)
+
+        def products(self, x: torch.Tensor) -> None:
+            returned = [
+                torch.einsum("ab,bc->ac", x, x),
+                torch.tensordot(x, x, 1),
+                torch.inner(x, x),
+                torch.linalg.multi_dot([x, x, x]),
+                torch.linalg.matrix_power(x, 3),
+                self.steps(x)[0],
+                nn.functional.bilinear(x, x, torch.ones(2, 3, 3)),
+            ]
+            dtypes.append([each.dtype for each in returned])
+            states.append(is_autocast_on())
+
+        def forward(self, x: torch.Tensor) -> None:
+            self.products(x)  # an answer that is not one under autocast
+            with torch.autocast("cpu", torch.bfloat16):
+                self.products(x)
+                with torch.autocast("cpu", enabled=False):
+                    self.products(x)
+                self.products(x)
+            self.products(x)
+
+    model, x = Composites(), torch.ones(3, 3)
+    with torch.no_grad():
+        model(x)
+    expected, dtypes[:], states[:] = dtypes[:], [], []
+    assert torch.bfloat16 in expected[1]
+    capture(model, (x,), {}, Options(execute=execute))
+    assert dtypes == expected
+    assert states == [False, True, False, True, False]
 
 
 def test_a_run_knows_whether_it_drew_random_numbers() -> None:

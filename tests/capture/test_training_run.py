@@ -101,6 +101,17 @@ def test_the_sum_of_gradients_of_a_shared_weight_belongs_to_its_owner() -> None:
     assert sums == ["owner", "owner"]
 
 
+@pytest.mark.parametrize("number", [2, 2.0])
+def test_a_number_may_be_multiplied_by_a_gradient_of_zeros(number: float) -> None:
+    """Torch moves it to the meta device, as a tensor which Python sees as a number."""
+
+    class Signs(Net):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.sgn(super().forward(x) * number)
+
+    assert products(capture(Signs(), (X,), {}, Options(step=TrainingStep())))["backward", "second"] == 2
+
+
 @pytest.mark.parametrize(
     "options",
     [{"foreach": False}, {"foreach": True}, pytest.param({"fused": True}, marks=since("2.6", "no meta kernel before"))],

@@ -17,6 +17,9 @@ X = torch.rand(3, 4)
 ALIGNED = (torch.rand(5, 3, 4).log(), torch.ones(3, 2, dtype=torch.long), [5, 5, 5], [2, 2, 2])
 LIKELIHOODS = torch.ops.aten._ctc_loss(*ALIGNED)
 
+VIDEO = torch.rand(2, 3, 5, 6, 7).to(memory_format=torch.channels_last_3d)
+LARGEST = torch.ops.aten.fractional_max_pool3d(VIDEO, [2, 2, 2], [2, 3, 2], torch.rand(2, 3, 3))
+
 PICTURES = {
     f"{dtype}, {name}": torch.rand(2, 6, 4, 5).to(dtype, memory_format=order)
     for dtype in (torch.bfloat16, torch.float16)
@@ -55,6 +58,10 @@ CASES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "gradients of losses of margins": (
         "multilabel_margin_loss_backward",
         (torch.ones(3), X, torch.zeros(3, 4, dtype=torch.long), 0, torch.ones(3, 4)),
+    ),
+    "gradient of the largest": (
+        "fractional_max_pool3d_backward",
+        (torch.ones(2, 3, 2, 3, 2), VIDEO, [2, 2, 2], [2, 3, 2], LARGEST[1]),
     ),
     "histogram": ("histogram", (X, 5)),
     "histogram with edges": ("histogram", (X, torch.tensor([0.0, 0.5, 1.0]))),

@@ -32,7 +32,14 @@ from thoplw.capture.nesting import map_tensors, tensors_in
 from thoplw.capture.operators import INDEXING, is_composite, is_higher_order, size_bound, target_of, written
 from thoplw.capture.restore.memories import Memories
 from thoplw.capture.run import Run
-from thoplw.capture.torch_internals import SPARSE, is_jagged, make_wrapper, memory_of, with_other_rows
+from thoplw.capture.torch_internals import (
+    SPARSE,
+    autocast_around,
+    is_jagged,
+    make_wrapper,
+    memory_of,
+    with_other_rows,
+)
 from thoplw.capture.torch_names import named
 from thoplw.errors import InputError, ThoplwError
 from thoplw.record import Call, TensorSpec, TorchName
@@ -115,9 +122,12 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             if is_higher_order(func):
                 return higher_order.answer(self, func, args, kwargs or {})
             operator = self.memo.meet(func)
-        if operator.packed:
-            args, kwargs = with_lengths(self, func, args, kwargs or {})
         parts: list[Any] = []
+        if operator.varies:
+            if operator.packed:
+                args, kwargs = with_lengths(self, func, args, kwargs or {})
+            elif (cast := autocast_around()) is not None:  # it casts what the pieces of a composite are given
+                parts.append((self.within_cast, cast))
         kinds = 0
         for value in args:
             cls = type(value)  # most arguments are of these two classes: they need no call of _read

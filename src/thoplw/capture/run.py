@@ -19,8 +19,11 @@ from thoplw.capture.scopes import ModuleScopes
 from thoplw.capture.threads import followed
 from thoplw.capture.torch_internals import (
     DispatchMode,
+    autocast_around,
+    autocast_of_parts,
     below_autograd,
     dispatch_modes,
+    is_cast,
     schema_of,
     with_mode,
     without_modes,
@@ -43,6 +46,8 @@ _DRAWS = torch.Tag.nondeterministic_seeded
 
 #: Classes whose objects stay as they are in records.
 _PLAIN = frozenset({int, float, bool, str, type(None)})
+
+_NUMBERS = frozenset({int, float, complex, bool})
 
 
 @contextmanager
@@ -130,6 +135,7 @@ class Run(DispatchMode):
         self.assumptions: list[Assumption] = []
         self.refusals: list[ThoplwError] = []
         self.drew = False
+        self.within_cast = False  # whether a composite is taken apart whose arguments autocast has cast
         self.handed: list[_Helper] = []
         self.ended = Event()
         self.priced: Container[str] = ()
@@ -242,7 +248,10 @@ class Run(DispatchMode):
     def compute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operator for real."""
         self.drew = self.drew or _draws(func, args, kwargs)
-        return func(*args, **kwargs)
+        output = func(*args, **kwargs)
+        if type(output) in _NUMBERS and str(schema_of(func).returns[0].type) == "Tensor":
+            return torch.tensor(output)  # C++ has the 2.0 of ``x * 2.0`` as a tensor, and Python sees a number
+        return output
 
     def record_executed(self, func: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         """Record an operator that was run for real."""
@@ -315,9 +324,21 @@ class Run(DispatchMode):
 
     def take_apart(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Call, ...]]:
         """Run a composite operator piece by piece; return its output and the pieces."""
-        with self.steps_apart() as steps, self:
+        casts = self._autocast(func) if autocast_around() else nullcontext()
+        with self.steps_apart() as steps, self, casts:
             output = func.decompose(*args, **kwargs)
         return output, tuple(call for call, _ in steps)
+
+    @contextmanager
+    def _autocast(self, func: Any) -> Iterator[None]:
+        """Have autocast see the pieces of an operator, unless it has seen one that they are all pieces of."""
+        before = self.within_cast
+        self.within_cast = before or is_cast(func)
+        try:
+            with nullcontext() if self.within_cast else autocast_of_parts():
+                yield
+        finally:
+            self.within_cast = before
 
     @contextmanager
     def steps_apart(self) -> Iterator[list[Step]]:

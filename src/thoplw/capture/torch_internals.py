@@ -578,6 +578,38 @@ function_modes: Callable[[], int] = torch._C._len_torch_function_stack
 #: ``is_autocast_on()``: whether functions choose the dtype that they compute in, on any device. Since 2.0.
 is_autocast_on: Callable[[], bool] = torch._C._is_any_autocast_enabled
 
+_AUTOCAST = torch._C.DispatchKey.AutocastCPU
+
+
+def is_cast(func: Any) -> bool:
+    """Whether autocast casts what an operator is given on the CPU, and nothing within it. Since 2.0."""
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "AutocastCPU"))
+
+
+def autocast_around() -> torch.dtype | None:
+    """Return the dtype that autocast casts to on the CPU where the operator was called that a mode handles. Since 2.0.
+
+    In the handler of a mode it is off, so that the state at the call is restored for a moment.
+    """
+    if not _autocast_depth():
+        return None
+    at_call: Any = torch._C  # torch leaves this guard out of its types
+    with at_call._RestorePythonTLSSnapshot():
+        if torch._C._dispatch_tls_is_dispatch_key_excluded(_AUTOCAST):
+            return None
+    since_2_4 = hasattr(torch, "get_autocast_dtype")
+    return torch.get_autocast_dtype("cpu") if since_2_4 else torch.get_autocast_cpu_dtype()
+
+
+@contextmanager
+def autocast_of_parts() -> Iterator[None]:
+    """Have autocast cast what operators are given that the handler of a mode calls, on the CPU. Since 2.0."""
+    torch._C._dispatch_tls_set_dispatch_key_excluded(_AUTOCAST, False)
+    try:
+        yield
+    finally:
+        torch._C._dispatch_tls_set_dispatch_key_excluded(_AUTOCAST, True)
+
 
 @contextmanager
 def attention_unfused() -> Iterator[None]:

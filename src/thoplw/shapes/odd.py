@@ -19,8 +19,8 @@ def loss(x: TensorSpec, target: TensorSpec, reduction: int = 1, *options: Any) -
     return contiguous(() if reduction else x.shape, x.dtype)
 
 
-def gradient_of_loss(gradient: TensorSpec, x: TensorSpec, *options: Any) -> TensorSpec:
-    """``[] [*] -> [*]``, or ``[N] [*] -> [*]`` without reduction: contiguous whatever came in."""
+def gradient_of_input(gradient: TensorSpec, x: TensorSpec, *options: Any) -> TensorSpec:
+    """``[*] [*] -> [*]``, the gradient of a loss or a maximum in that of its input: contiguous whatever came in."""
     return contiguous(x.shape, x.dtype)
 
 
@@ -179,14 +179,15 @@ def embedding_bag(
 
 
 RULES: Mapping[str, Callable[..., Any]] = {
-    "_ctc_loss_backward": gradient_of_loss,
-    "multi_margin_loss_backward": gradient_of_loss,
-    "multilabel_margin_loss_backward": gradient_of_loss,
+    "_ctc_loss_backward": gradient_of_input,
+    "multi_margin_loss_backward": gradient_of_input,
+    "multilabel_margin_loss_backward": gradient_of_input,
     "_cudnn_rnn_backward": recurrent_backward,
     "_embedding_bag": embedding_bag,
     "_embedding_bag_forward_only": embedding_bag,
     "_weight_norm_interface": weight_norm,
     "_weight_norm_interface_backward": weight_norm_backward,
+    "fractional_max_pool3d_backward": gradient_of_input,
     "_histogramdd_bin_edges": edges_of_bins,
     "_histogramdd_from_bin_cts": counts_in_bins,
     "_histogramdd_from_bin_tensors": counts_between,

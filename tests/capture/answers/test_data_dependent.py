@@ -237,7 +237,7 @@ def test_how_many_a_mask_holds(way: str, statement: str) -> None:
 
 
 class Asks(nn.Module):
-    """Takes a short cut if a mask holds everywhere."""
+    """Takes a short cut if every element of a mask is true."""
 
     def __init__(self, way: str) -> None:
         super().__init__()
@@ -252,9 +252,9 @@ class Asks(nn.Module):
         return x if ended else x @ x.T
 
 
-def test_a_mask_holds_everywhere() -> None:
+def test_every_element_of_a_mask_is_true() -> None:
     macs, _, info = thoplw.profile(Asks("all"), (3, 4), verbose=False)
-    assert (macs, list(info.assumptions)) == (0, ["a mask holds everywhere"])
+    assert (macs, list(info.assumptions)) == (0, ["every element of a mask is true"])
 
 
 @pytest.mark.parametrize("way", ["any", "whether all have ended"])
@@ -515,6 +515,21 @@ def test_what_istft_checks_needs_no_values_under_autograd(capsys: pytest.Capture
     assert macs == frames * 33 * 33
     step = thoplw.profile_training(Spectral(), sound, convention="macs")
     assert step.total_macs == 2 * macs  # the input needs no gradient
+    assert "values pass the checks of torch's functions" in capsys.readouterr().err
+
+
+class Weighs(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = super().forward(x)
+        return torch.cov(y.T, aweights=y.sum(1).softmax(0))
+
+
+def test_weights_of_a_covariance_are_not_negative(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = torch.ones(5, 4)
+    real, _, _ = thoplw.profile(Weighs(4, 3), sizes, execute=True)
+    macs, _, _ = thoplw.profile(Weighs(4, 3), sizes, memory=True)
+    assert macs == real > 5 * 4 * 3
+    assert thoplw.profile_training(Weighs(4, 3), sizes).total_macs > 2 * macs
     assert "values pass the checks of torch's functions" in capsys.readouterr().err
 
 

@@ -38,6 +38,9 @@ _HERE = torch.device("cpu")
 #: Else the model would raise an error.
 _PASSED = "values pass the checks of torch's functions"
 
+#: Comparisons that hold where a check of torch passes: weights of ``cov`` are not negative, and their sum is not 0.
+_HOLD = frozenset({"aten.ge", "aten.ne"})
+
 #: Operators that return the value of a tensor of one element.
 _READS = frozenset({"aten._local_scalar_dense", "aten.is_nonzero"})
 
@@ -134,9 +137,10 @@ def _are_equal(run: Run, left: torch.Tensor, right: torch.Tensor) -> bool | None
     if left is right:  # torch compares no values then, but looks for NaN
         return True
     if left.dtype is torch.bool and not left.shape and run.steps and run.steps[-1][0].target == "aten.new_ones":
-        # So torch's C++ reads a flag that says that a check failed: the window of ``istft`` has gaps, for example.
+        # So torch's C++ reads a flag, most often one that says that a check failed: the window of ``istft`` has gaps,
+        # for example.
         run.assume(_PASSED, "aten.equal")
-        return False
+        return len(run.steps) > 1 and run.steps[-2][0].target in _HOLD
     return None
 
 
@@ -348,7 +352,7 @@ def _counts(mask: TensorSpec, output: TensorSpec) -> Taken:
 def _everywhere(mask: TensorSpec, output: TensorSpec) -> Taken:
     if mask.dtype != "bool" or mask.density != 1 or output.shape:
         return None
-    return "a mask holds everywhere", torch.tensor(True, device=_HERE)
+    return "every element of a mask is true", torch.tensor(True, device=_HERE)
 
 
 def _somewhere(mask: TensorSpec, output: TensorSpec) -> Taken:

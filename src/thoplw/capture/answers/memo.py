@@ -14,7 +14,7 @@ from thoplw.capture.answers.density import DENSITIES
 from thoplw.capture.answers.nested import makes_nested
 from thoplw.capture.answers.refusals import OF_SHAPES, OF_VALUES
 from thoplw.capture.answers.sparse import makes_sparse
-from thoplw.capture.operators import decides_on_values, fills_out, is_mutable, overload_of, target_of
+from thoplw.capture.operators import decides_on_values, fills_out, is_composite, is_mutable, overload_of, target_of
 from thoplw.formulas.attention import PACKED
 from thoplw.record import Call, TensorSpec
 
@@ -36,6 +36,7 @@ class Operator:
         refuses: a check of known values, which returns why torch refuses a call; few operators have one.
         checks: a check of shapes and options, for calls that no shape rule knows; few operators have one.
         density: whether its output may have a density.
+        varies: whether the key of an answer says more than the arguments do: of packed sequences, or of composites.
         unusual: whether a call of a new kind may need more than a shape rule or meta kernel.
         answers: key of the arguments -> answer.
         executed: key of the arguments -> identity of the spec that was returned -> record of the execution.
@@ -43,7 +44,7 @@ class Operator:
 
     __slots__ = (
         *("answers", "checks", "decides", "density", "executed", "func", "overload", "packed", "refuses", "rule"),
-        *("target", "unusual", "writes"),
+        *("target", "unusual", "varies", "writes"),
     )
 
     def __init__(self, func: Any) -> None:
@@ -55,6 +56,7 @@ class Operator:
         self.rule = None if self.writes and fills_out(func) else shapes.RULES.get(target)
         self.decides = decides_on_values(func)
         self.packed = target in PACKED
+        self.varies = self.packed or (self.rule is None and is_composite(func))
         self.refuses = OF_VALUES.get(target)
         self.checks = OF_SHAPES.get(target)
         self.density = target in DENSITIES
