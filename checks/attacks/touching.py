@@ -27,6 +27,7 @@ import random
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -568,6 +569,22 @@ KINDS |= {
     "level of dual numbers": _switch(forward_ad.enter_dual_level, lambda: vars(forward_ad)["_current_level"]),
     "how tensors are shared": _switch(
         lambda: torch.multiprocessing.set_sharing_strategy("file_system"), torch.multiprocessing.get_sharing_strategy
+    ),
+    "checks of distributions": _switch(
+        lambda: torch.distributions.Distribution.set_default_validate_args(False),
+        lambda: torch.distributions.Distribution._validate_args,
+    ),
+    "path of einsum": _switch(
+        lambda: vars(torch.backends.opt_einsum.m).update(enabled="of a model"),
+        lambda: torch.backends.opt_einsum.enabled,
+    ),
+    "checks of sparse tensors": _switch(
+        torch.sparse.check_sparse_tensor_invariants.enable, torch.sparse.check_sparse_tensor_invariants.is_enabled
+    ),
+    "folder of temporary files": _switch(lambda: setattr(tempfile, "tempdir", "/none"), lambda: tempfile.tempdir),
+    "hooks of asynchronous generators": _switch(lambda: sys.set_asyncgen_hooks(print, print), sys.get_asyncgen_hooks),
+    "origins of coroutines": _switch(
+        lambda: sys.set_coroutine_origin_tracking_depth(3), sys.get_coroutine_origin_tracking_depth
     ),
     "variable of a context": _switch(lambda: _VARIABLE.set(1), _VARIABLE.get),
     "errors of NumPy": _switch(lambda: np.seterr(all="ignore"), np.geterr),

@@ -1460,6 +1460,26 @@ def _set_device_of_cuda(before: int | None) -> None:
         torch.cuda.set_device(before)
 
 
+def _validation() -> bool | None:
+    """Whether distributions check their parameters unless told; ``None`` where nobody has imported them."""
+    distributions = sys.modules.get("torch.distributions.distribution")
+    return None if distributions is None else bool(distributions.Distribution._validate_args)
+
+
+def _set_validation(before: bool | None) -> None:
+    if before is not None:
+        torch.distributions.Distribution.set_default_validate_args(before)
+
+
+#: The variables of a file. Setters that torch put around it refuse some of the values that they may have.
+_EINSUM: dict[str, Any] = vars(vars(torch.backends.opt_einsum).get("m", torch.backends.opt_einsum))
+_path_of_einsum = partial(itemgetter("enabled", "strategy"), _EINSUM)
+
+
+def _set_path_of_einsum(before: tuple[Any, ...]) -> None:
+    _EINSUM.update(enabled=before[0], strategy=before[1])
+
+
 Switch = tuple[Callable[[], Any], Callable[[Any], Any]]
 
 
@@ -1488,6 +1508,12 @@ _MADE_HERE: tuple[Switch, ...] = (
     (_device_of_cuda, _set_device_of_cuda),
     (torch.multiprocessing.get_sharing_strategy, torch.multiprocessing.set_sharing_strategy),
     *_conversions(),
+    (_validation, _set_validation),
+    (_path_of_einsum, _set_path_of_einsum),
+    (
+        lambda: torch._C._check_sparse_tensor_invariants(),
+        lambda before: torch._C._set_check_sparse_tensor_invariants(before),
+    ),
 )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import decimal
+import importlib
 import os
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -191,3 +193,22 @@ def test_decimal_numbers_are_reckoned_with_as_before() -> None:
         context.traps[decimal.Inexact] = True
     assert decimal.getcontext() is context
     assert len(str(decimal.Decimal(1) / 3)) == 2 + 28
+
+
+def test_a_folder_of_temporary_files_that_nobody_had_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "tempfile")
+    with switches_kept():
+        tempfile = importlib.import_module("tempfile")
+        tempfile.tempdir = "/none"
+    assert tempfile.tempdir is None
+
+
+def test_distributions_that_a_forward_imports_first_check_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they did before is not known."""
+    monkeypatch.setattr(torch.distributions.Distribution, "_validate_args", True)
+    name = "torch.distributions.distribution"
+    file = sys.modules[name]
+    monkeypatch.delitem(sys.modules, name)
+    with switches_kept():
+        sys.modules[name] = file
+    assert torch.distributions.Distribution._validate_args

@@ -120,6 +120,16 @@ def _set_start_method(before: str | None) -> None:
     multiprocessing.set_start_method(before, force=True)
 
 
+def _temporary_folder() -> str | None:
+    """Return the folder of temporary files; ``None``, as at first, where nobody has asked for it."""
+    files: Any = sys.modules.get("tempfile")
+    return None if files is None else files.tempdir
+
+
+def _set_temporary_folder(before: str | None) -> None:
+    sys.modules["tempfile"].tempdir = before  # type: ignore[attr-defined] # it has one
+
+
 def _decimals() -> Any:
     """Return the settings of the decimal context. A copied contextvars context would still share that object."""
     decimal = sys.modules.get("decimal")
@@ -169,6 +179,9 @@ _SWITCHES: tuple[Switch, ...] = (
     (partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)),
     (partial(multiprocessing.get_start_method, allow_none=True), _set_start_method),
     (_decimals, _set_decimals),
+    (_temporary_folder, _set_temporary_folder),
+    (sys.get_asyncgen_hooks, lambda before: sys.set_asyncgen_hooks(*before)),
+    (sys.get_coroutine_origin_tracking_depth, sys.set_coroutine_origin_tracking_depth),
     *_of_this_python(),
     *_of_numpy(),
 )
