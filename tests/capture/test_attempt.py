@@ -21,6 +21,27 @@ def test_an_error_of_the_forward_says_where() -> None:
     assert raised_by_the_model.value.__notes__ == ["raised in the model itself (Sequential)"]
 
 
+@pytest.mark.parametrize("execute", [False, True])
+def test_an_error_that_does_not_tell_its_class_comes_through(execute: bool) -> None:
+    """Not with pytest.raises(), which asks an error for its class, as isinstance() does."""
+
+    class SecretError(Exception):
+        @property
+        def __class__(self) -> type:
+            raise RuntimeError("no class")
+
+    class Failing(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise SecretError
+
+    seen: list[type] = []
+    try:
+        thoplw.profile(Failing(), torch.ones(2), execute=execute)
+    except Exception as error:
+        seen.append(type(error))
+    assert seen == [SecretError]
+
+
 @pytest.mark.parametrize("part", ["weights", "inputs"])
 def test_a_real_run_needs_values(part: str) -> None:
     model, x = nn.Linear(2, 2), torch.ones(1, 2)

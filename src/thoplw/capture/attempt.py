@@ -285,7 +285,7 @@ class Attempt:
                 "torch.nn.attention.bias, or Parameter on a weight, and torch cannot do that while operators are "
                 "recorded. Make the tensor before the model runs, in __init__ say, or with tensor.as_subclass(cls)"
             )
-        if self._scopes.strangers and isinstance(error, DataDependentError):
+        if self._scopes.strangers and issubclass(type(error), DataDependentError):
             return InputError(
                 "a thread that existed before the run worked on its tensors, and thoplw cannot follow it. It follows "
                 "threads that the forward starts, and work that the forward gives to a ThreadPoolExecutor"
@@ -344,7 +344,7 @@ def _refuse_reshaped(weights: list[torch.Tensor]) -> None:
 
 def _say_where(error: Exception, run: Run) -> None:
     """Add notes to an error of the forward: the innermost module that was running, and what was assumed before."""
-    if isinstance(error, ThoplwError):
+    if issubclass(type(error), ThoplwError):
         return
     if where := run.where():
         add_note(error, f"raised {where}")

@@ -102,7 +102,8 @@ _NO_MEMORY = ("data is not allocated yet", "an invalid python storage", "Cannot 
 
 def lacks_memory(error: Exception) -> bool:
     """Whether torch raised this because a tensor has no memory. Since 2.0."""
-    return isinstance(error, RuntimeError) and any(words in message_of(error) for words in _NO_MEMORY)
+    # Not isinstance(): that asks an error for its class, and one of a model may refuse to tell it.
+    return issubclass(type(error), RuntimeError) and any(words in message_of(error) for words in _NO_MEMORY)
 
 
 #: How torch says that a tensor has no gradients: ``register_hook``, ``retain_grad`` and ``register_multi_grad_hook``.
@@ -115,7 +116,7 @@ _NO_GRADIENTS = (
 
 def lacks_gradients(error: Exception) -> bool:
     """Whether torch raised this because a tensor whose gradient was asked for does not require one. Since 2.0."""
-    return isinstance(error, (RuntimeError, AssertionError)) and message_of(error).startswith(_NO_GRADIENTS)
+    return issubclass(type(error), (RuntimeError, AssertionError)) and message_of(error).startswith(_NO_GRADIENTS)
 
 
 def constructs_subclass(error: Exception) -> bool:
@@ -124,7 +125,7 @@ def constructs_subclass(error: Exception) -> bool:
     It makes a plain tensor first, which the mode has handed to Python when it is to become one of the class.
     """
     said = "Creating a new Tensor subclass", "dispatch_on_subclass called with NO overloaded args"
-    return isinstance(error, RuntimeError) and any(words in message_of(error) for words in said)
+    return issubclass(type(error), RuntimeError) and any(words in message_of(error) for words in said)
 
 
 def reads_values(error: NotImplementedError) -> bool:
