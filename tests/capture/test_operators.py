@@ -70,6 +70,10 @@ def test_what_an_operator_does_to_its_arguments(func: Any, composite: bool, muta
     assert (is_composite(func), is_mutable(func), fills_out(func)) == (composite, mutable, out)
 
 
+def test_what_torchscript_alone_has_is_no_composite() -> None:
+    assert not is_composite(torch.ops.aten.sym_size.default)
+
+
 def test_what_is_written() -> None:
     x, y = torch.ones(2, 2), torch.ones(2, 2)
     assert list(map(id, written(aten.add_.Tensor, (x, y), {}))) == [id(x)]

@@ -421,7 +421,10 @@ def overload_name(func: Any) -> str:
 def is_written_in_operators(func: Any) -> bool:
     """Whether an operator is composite: written in terms of others, which ``func.decompose`` gives. Since 2.0."""
     key = torch._C.DispatchKey.CompositeImplicitAutograd
-    return key in func.py_kernels or torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key)
+    if key in func.py_kernels:
+        return True
+    name = func.name()  # ``aten::sym_size``, for example, is one of TorchScript, and has no kernel
+    return torch._C._dispatch_has_kernel(name) and torch._C._dispatch_has_kernel_for_dispatch_key(name, key)
 
 
 def kernel_in_python(func: Any) -> Callable[..., Any]:
