@@ -67,6 +67,7 @@ from thoplw.capture.torch_internals import (
     keep_busy,
     kernel_in_python,
     kernels_instead,
+    lacks_gradients,
     lacks_memory,
     leave_modes,
     make_nested_wrapper,
@@ -214,6 +215,21 @@ def test_words_for_a_tensor_without_memory() -> None:
             read()
         assert lacks_memory(raised.value)
     assert not lacks_memory(RuntimeError("else"))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda x: x.register_hook(torch.abs),
+        lambda x: x.retain_grad(),
+        lambda x: torch.autograd.graph.register_multi_grad_hook([x], print),
+    ],
+)
+def test_who_asks_a_tensor_without_gradients_for_one_is_told(ask: Any) -> None:
+    with pytest.raises((RuntimeError, AssertionError)) as raised:
+        ask(torch.ones(2))
+    assert lacks_gradients(raised.value)
+    assert not lacks_gradients(RuntimeError("else"))
 
 
 def test_a_class_of_tensors_is_not_constructed_in_a_mode() -> None:
