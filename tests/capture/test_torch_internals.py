@@ -32,6 +32,8 @@ from thoplw.capture.torch_internals import (
     asked_by_torch,
     asked_for_alignment,
     attention_unfused,
+    autocast_around,
+    autocast_of_parts,
     backward_passes,
     become,
     below_autograd,
@@ -57,6 +59,7 @@ from thoplw.capture.torch_internals import (
     in_transforms,
     is_autocast_on,
     is_below_autograd,
+    is_cast,
     is_compiled,
     is_held_once,
     is_jagged,
@@ -945,3 +948,28 @@ def test_assignments_of_data_are_noted_again_after_a_run_inside_of_a_run() -> No
         weight.data = torch.zeros(2)
     assert noted == ["outer", "inner", "outer"]
     assert "data" not in vars(torch.Tensor)
+
+
+def test_autocast_at_the_call_that_a_mode_handles() -> None:
+    seen: list[Any] = []
+
+    class Asking(DispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            seen.append(autocast_around())
+            output = func(*args, **(kwargs or {}))
+            with autocast_of_parts():
+                seen.append(torch.mm(torch.ones(2, 2), torch.ones(2, 2)).dtype)
+            return output
+
+    with Asking(), torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.ones(2)
+    assert seen == [torch.bfloat16, torch.bfloat16]
+    seen.clear()
+    with Asking():
+        torch.ones(2)
+    assert seen[0] is None
+
+
+def test_operators_whose_arguments_autocast_casts() -> None:
+    assert is_cast(torch.ops.aten.linear.default)
+    assert not is_cast(torch.ops.aten.einsum.default)  # but those of its pieces
