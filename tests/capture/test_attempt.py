@@ -9,6 +9,7 @@ from torch import nn
 import thoplw
 from thoplw.capture import capture
 from thoplw.capture.options import Options
+from thoplw.errors import InputError
 
 
 def test_an_error_of_the_forward_says_where() -> None:
@@ -61,3 +62,20 @@ def test_a_class_of_tensors_is_made_before_the_run(execute: bool) -> None:
 
     with pytest.raises(thoplw.InputError, match=r"the constructor of a class of tensors.*as_subclass"):
         thoplw.profile(Makes(), torch.ones(2, 4), execute=execute)
+
+
+def test_a_forward_that_traces_a_function_is_sent_to_a_real_run() -> None:
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    class Traces(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(4, 5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = make_fx(lambda z: self.inner(z).relu())(x)(x)
+            return y
+
+    with pytest.raises(InputError, match=r"^the code in the model itself \(Traces\) has make_fx trace a function"):
+        thoplw.profile(Traces(), (2, 4))
+    assert thoplw.profile(Traces(), torch.ones(2, 4), convention="macs", execute=True)[0] == 2 * 2 * 4 * 5

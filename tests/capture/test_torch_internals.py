@@ -17,6 +17,7 @@ from torch import nn
 from torch.optim.optimizer import _default_to_fused_or_foreach
 from torch.utils.checkpoint import checkpoint
 
+from thoplw import InputError
 from thoplw.capture import torch_internals
 from thoplw.capture.abstract import AbstractTensor
 from thoplw.capture.torch_internals import (
@@ -98,6 +99,7 @@ from thoplw.capture.torch_internals import (
     stored_in,
     sum_of_memory,
     swapped_with,
+    traces_refused,
     uncompiled,
     unknown_to_jagged,
     version_of,
@@ -973,3 +975,14 @@ def test_autocast_at_the_call_that_a_mode_handles() -> None:
 def test_operators_whose_arguments_autocast_casts() -> None:
     assert is_cast(torch.ops.aten.linear.default)
     assert not is_cast(torch.ops.aten.einsum.default)  # but those of its pieces
+
+
+def test_who_traces_a_function_is_refused() -> None:
+    def refuse() -> None:
+        raise InputError("no traces")
+
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    with traces_refused(refuse), pytest.raises(InputError, match="no traces"):
+        make_fx(torch.relu)(torch.ones(2))
+    assert make_fx(torch.relu)(torch.ones(2)).code

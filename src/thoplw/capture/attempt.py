@@ -52,6 +52,7 @@ from thoplw.capture.torch_internals import (
     gradients_watched,
     handed_out,
     lacks_memory,
+    traces_refused,
 )
 from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, WithGradients, phases_of
 from thoplw.capture.training_step import TrainingStep
@@ -241,6 +242,7 @@ class Attempt:
         if isinstance(run, AbstractRun):
             stack.enter_context(boxes_cover_pictures(run, scopes))
             stack.enter_context(types_told(self._weights.classes))
+            stack.enter_context(traces_refused(self._refuse_trace))
             if options.reuse_layers and self._asked is not None:
                 stack.enter_context(LayerCache(run, scopes, self._weights))
         stack.enter_context(self._made)
@@ -251,6 +253,16 @@ class Attempt:
         """Remember the gradient of a tensor of the user's, which the forward reads or replaces, and its values."""
         if self._snapshot.keep_gradient(tensor, gradient) and gradient is not None:
             self._run.own([gradient])
+
+    def _refuse_trace(self) -> None:
+        """Refuse that a function is traced in an abstract run: the trace would lack what the run answers."""
+        if self._scopes.belongs(get_ident()):
+            raise self._run.refuse(
+                InputError(
+                    f"the code {self._run.where()} has make_fx trace a function, as torch.func.linearize does, and a "
+                    "trace sees nothing of a run that computes only shapes. execute=True counts it on real tensors"
+                )
+            )
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Call the model, or run the training step, and consume the generators in its output.

@@ -325,6 +325,42 @@ def data_assignments(note: Callable[[torch.Tensor, torch.Tensor], None]) -> Iter
         yield
 
 
+#: Files of torch through which ``make_fx`` goes.
+_TRACERS = frozenset({"torch.fx.experimental.proxy_tensor", "torch._compile", "contextlib"})
+
+
+@contextmanager
+def traces_refused(refuse: Callable[[], None]) -> Iterator[None]:
+    """Call ``refuse()`` after ``make_fx`` traced a function, unless an operator that takes functions asked. Since 2.0.
+
+    Torch keeps the mode that traces below all other modes, so that it sees nothing of what these answer. An error
+    before the trace would be lost, as ``make_fx`` reads the graph on its way out.
+    """
+    tracing: Any = sys.modules.get("torch.fx.experimental.proxy_tensor")
+    if tracing is None:
+        yield
+        return
+    plain = tracing.dispatch_trace
+
+    @wraps(plain)
+    def trace(*args: Any, **kwargs: Any) -> Any:
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_globals.get("__name__") in _TRACERS:
+            frame = frame.f_back
+        asks = "" if frame is None else str(frame.f_globals.get("__name__"))
+        try:
+            return plain(*args, **kwargs)
+        finally:
+            if not asks.startswith("torch._higher_order_ops"):
+                refuse()
+
+    tracing.dispatch_trace = trace
+    try:
+        yield
+    finally:
+        tracing.dispatch_trace = plain
+
+
 @contextmanager
 def gradients_watched(
     note: Callable[[torch.Tensor, torch.Tensor | None], None], belongs: Callable[[int], bool]
