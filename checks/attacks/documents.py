@@ -135,6 +135,8 @@ def _disagreements(document: dict[str, Any]) -> list[str]:
     found += [side for side in ("inputs", "outputs") if document[side] != layers[0][side]]
     found += ["operators" for each in layers if sum(each["operators"].values()) != each["macs"]]
     found += ["trainable" for each in layers if each["trainable"] > each["params"]]
+    names = [each["name"] for each in layers]
+    found += ["name"] * (len({*names}) < len(names))
     depths = [each["depth"] for each in layers]
     found += ["depth"] * (depths[0] != 0)
     found += ["depth" for before, now in pairwise(depths) if not 0 < now <= before + 1]
