@@ -6,6 +6,7 @@ import re
 import pytest
 import torch
 import torchvision
+from checks.releases import since
 from torch import nn
 
 import thoplw
@@ -137,6 +138,7 @@ def test_wrong_arguments(resnet18: Comparison) -> None:
         compare(model, (1, 3), [thoplw.Convention("odd", {}, based_on="mcas")])
 
 
+@since("2.4")
 def test_a_training_step_is_compared_by_what_can_price_it() -> None:
     model, x = torch.nn.Conv2d(3, 4, 3, bias=False), (1, 3, 8, 8)
     step = compare(model, x, training=True)
