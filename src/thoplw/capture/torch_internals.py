@@ -325,6 +325,14 @@ def data_assignments(note: Callable[[torch.Tensor, torch.Tensor], None]) -> Iter
         yield
 
 
+def _caller_beyond(passes: Callable[[str], bool]) -> FrameType | None:
+    """Return the frame that called the asking function, past those of files whose names ``passes`` knows."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and passes(str(frame.f_globals.get("__name__", ""))):
+        frame = frame.f_back
+    return frame
+
+
 #: Files of torch through which ``make_fx`` goes.
 _TRACERS = frozenset({"torch.fx.experimental.proxy_tensor", "torch._compile", "contextlib"})
 
@@ -344,9 +352,7 @@ def traces_refused(refuse: Callable[[], None]) -> Iterator[None]:
 
     @wraps(plain)
     def trace(*args: Any, **kwargs: Any) -> Any:
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None and frame.f_globals.get("__name__") in _TRACERS:
-            frame = frame.f_back
+        frame = _caller_beyond(_TRACERS.__contains__)
         asks = "" if frame is None else str(frame.f_globals.get("__name__"))
         try:
             return plain(*args, **kwargs)
@@ -1217,9 +1223,7 @@ def caller_of_instead() -> Any:
 
 def asked_by_a_check() -> bool:
     """Whether torch reads a value to refuse some: ``gaussian_nll_loss`` asks if a variance is negative. Since 2.0."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "thoplw":
-        frame = frame.f_back
+    frame = _caller_beyond(lambda file: file.partition(".")[0] == "thoplw")
     return frame is not None and frame.f_code is torch.nn.functional.gaussian_nll_loss.__code__
 
 
