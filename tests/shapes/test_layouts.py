@@ -98,6 +98,7 @@ CASES: dict[Any, Callable[[Draw], Any]] = {
     aten.atan2.default: pair,
     aten.batch_norm.default: normalised,
     aten.binary_cross_entropy.default: lambda draw: (*alike(draw), None, 0),
+    aten.binary_cross_entropy_with_logits.default: lambda draw: (*alike(draw), None, None, 0),
     aten.clamp.default: lambda draw: (anything(draw), 0.1, 0.9),
     aten.clone.default: anything,
     aten.constant_pad_nd.default: lambda draw: (picture(draw), [draw.randint(-2, 2) for _ in range(4)]),
@@ -112,6 +113,10 @@ CASES: dict[Any, Callable[[Draw], Any]] = {
     aten.hardshrink.default: anything,
     aten.hardtanh.default: anything,
     aten.huber_loss.default: lambda draw: (*alike(draw), 0),
+    aten.lerp.Scalar: lambda draw: (*alike(draw), 0.3),
+    aten.lerp.Tensor: lambda draw: (*(two := alike(draw)), two[0]),
+    aten.max_pool3d.default: lambda draw: (draw.image(3, draw.channels()), [1, draw.randint(1, 2), 1]),
+    aten.max_pool3d_with_indices.default: lambda draw: (draw.image(3, draw.channels()), [1, draw.randint(1, 2), 1]),
     aten.max_unpool2d.default: lambda draw: (
         *(x := draw.tensor([2, 3, 2, draw.randint(1, 3)]), torch.zeros(x.shape, dtype=torch.int64)),
         [4, 6],

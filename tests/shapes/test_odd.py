@@ -50,6 +50,10 @@ CASES: dict[str, tuple[str, tuple[Any, ...]]] = {
     },
     "max_pool3d": ("max_pool3d_with_indices", (torch.rand(2, 3, 5, 6, 7), 2)),
     "max_pool3d, padded": ("max_pool3d_with_indices", (torch.rand(2, 3, 5, 6, 9), (1, 3, 2), 2, (0, 1, 1), (1, 2, 3))),
+    "max_pool3d of one channel, last": (
+        "max_pool3d_with_indices",
+        (VIDEO[:1, :1].permute(0, 2, 3, 4, 1).contiguous().permute(0, 4, 1, 2, 3), 2),
+    ),
     "gradient of a loss of sequences": ("_ctc_loss_backward", (torch.ones(3), *ALIGNED, *LIKELIHOODS, 0)),
     "gradient of a loss of margins": (
         "multi_margin_loss_backward",

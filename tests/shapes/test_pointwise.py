@@ -45,6 +45,7 @@ def test_one_tensor_lies_as_the_kernel_puts_it(name: str, x: torch.Tensor) -> No
 
 CASES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "padding of the last dimension first": ("constant_pad_nd", (BASE, (1, 2, 0, 3))),
+    "padding with nothing": ("constant_pad_nd", (BASE.transpose(0, 2), (0, 0))),
     "roll by more than there are": ("roll", (BASE, (5, -1), (0, 2))),
     "rows": ("index", (BASE, (torch.tensor([[1, 0, 1]]),))),
     "cat": ("cat", ((BASE, BASE[:, :2]), 1)),

@@ -264,12 +264,30 @@ def _glu(shape: Shape, x: TensorSpec, dim: int = -1) -> Shape:
     return iterated(shape, TensorSpec(shape=shape, dtype=x.dtype, strides=x.strides))
 
 
-def _pad(shape: Shape, x: TensorSpec, amounts: Shape, mode: Any = "constant", *value: Any) -> Shape:
+def padded(shape: Shape, x: TensorSpec, amounts: Shape, mode: Any = "constant", *value: Any) -> Shape:
+    """Return the strides that ``x`` suggests; those of ``x`` if nothing is put around it."""
     if mode == "circular":
         return dense(shape)
     if max(amounts, default=0) <= 0 and mode not in ("reflect", "replicate"):  # a copy of a part
         return preserved(TensorSpec(shape=shape, dtype=x.dtype, strides=x.strides))
     return suggested(x, shape)
+
+
+def _cross_entropy(shape: Shape, x: TensorSpec, targets: TensorSpec, *arguments: Any) -> Shape:
+    return _elementwise_with_number(shape, targets)  # torch computes ``1 - targets`` and goes on in place
+
+
+def _max_pool3d(shape: Shape, x: TensorSpec, *arguments: Any) -> Shape:
+    if len(shape) == 5:
+        return suggested(x, shape)
+    batch = _as_batch(x)
+    last = not _lies(batch, dense(batch.shape)) and _lies(batch, channels_last(batch.shape))
+    return (channels_last if last else dense)((1, *shape))[1:]
+
+
+def _as_batch(x: TensorSpec) -> TensorSpec:
+    """Return an unbatched input as a batch of one."""
+    return TensorSpec(shape=(1, *x.shape), dtype=x.dtype, strides=(x.shape[0] * x.strides[0], *x.strides))
 
 
 def _kernel(
@@ -300,8 +318,7 @@ def _convolution(
 ) -> Shape:
     if len(shape) == len(weight.shape):
         return convolution(x, weight, shape, groups)
-    batch = TensorSpec(shape=(1, *x.shape), dtype=x.dtype, strides=(x.shape[0] * x.strides[0], *x.strides))
-    return convolution(batch, weight, (1, *shape), groups)[1:]
+    return convolution(_as_batch(x), weight, (1, *shape), groups)[1:]
 
 
 #: Names of operators -> how these lay their outputs out.
@@ -316,10 +333,12 @@ _BY_NAMES: Mapping[str, Layout] = {
     "native_group_norm_backward": _group_norm_backward,
     "im2col log_sigmoid masked_fill nll_loss2d_forward roll rrelu_with_noise tril triu": _contiguous,
     "log_sigmoid_forward native_layer_norm_backward": _contiguous,
+    "binary_cross_entropy_with_logits": _cross_entropy,
     "clone": _clone,
     "glu": _glu,
-    "mse_loss smooth_l1_loss": _elementwise,
-    "pad constant_pad_nd": _pad,
+    "lerp mse_loss smooth_l1_loss": _elementwise,
+    "max_pool3d max_pool3d_with_indices": _max_pool3d,
+    "pad constant_pad_nd": padded,
 }
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(

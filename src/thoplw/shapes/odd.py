@@ -105,7 +105,9 @@ def max_pool3d(
         for size, each, step, pad, reach in zip(x.shape[2:], *windows, strict=True)
     ]
     shape = (*x.shape[:2], *sizes)
-    return (contiguous(shape, x.dtype), contiguous(shape, "int64")) if min(sizes) > 0 else None
+    strides = layouts.suggested(x, shape)  # a volume of one channel may have it last
+    out, positions = (TensorSpec(shape=shape, dtype=dtype, strides=strides) for dtype in (x.dtype, "int64"))
+    return (out, positions) if min(sizes) > 0 else None
 
 
 def weight_norm(v: TensorSpec, g: TensorSpec, dim: int = 0) -> tuple[TensorSpec, TensorSpec] | None:

@@ -132,7 +132,7 @@ def pad(x: TensorSpec, amounts: Shape, mode: str = "constant", value: float | No
     if min(amounts) < 0 or 0 in x.shape or x.dtype not in FLOATING or isinstance(value, complex):
         return None
     shape = tuple(padded)
-    return TensorSpec(shape=shape, dtype=x.dtype, strides=layouts.suggested(x, shape))
+    return TensorSpec(shape=shape, dtype=x.dtype, strides=layouts.padded(shape, x, amounts))
 
 
 def constant_pad(x: TensorSpec, amounts: Shape, value: float = 0) -> TensorSpec | None:
