@@ -634,7 +634,7 @@ ARGUMENTS = _named(
         "contiguous": contiguous,
         "permute": permute,
         "transpose": transpose,
-        "t alias detach": only,
+        "t alias detach isfinite": only,
         "channel_shuffle": channel_shuffle,
         "unsqueeze": unsqueeze,
         "select": select,

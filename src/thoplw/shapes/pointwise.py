@@ -55,6 +55,11 @@ def _iterated(a: TensorSpec, b: TensorSpec) -> TensorSpec | None:
     return a if shape == a.shape and strides == a.strides else TensorSpec(shape=shape, dtype=a.dtype, strides=strides)
 
 
+def is_finite(x: TensorSpec) -> TensorSpec | None:
+    """``[*] -> [*]``: the values are compared with themselves, as NaN differs from itself."""
+    return binary(x, x, result="bool") if x.dtype in FLOATING else None
+
+
 def prelu(x: TensorSpec, weight: TensorSpec) -> TensorSpec | None:
     """``[N, C, *] [C] -> [N, C, *]``, or with one number for all."""
     channels = x.shape[1] if len(x.shape) > 1 else 1
@@ -280,6 +285,7 @@ RULES: Mapping[str, Callable[..., Any]] = {
     **dict.fromkeys("eq ge gt le lt ne".split(), partial(binary, result="bool")),
     "celu": celu,
     "gelu": gelu,
+    "isfinite": is_finite,
     "hardtanh": hardtanh,
     "log_sigmoid": log_sigmoid,
     "relu6": hardtanh,

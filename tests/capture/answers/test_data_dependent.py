@@ -263,6 +263,43 @@ def test_there_is_no_guess_of_other_conditions(way: str) -> None:
         thoplw.profile(Asks(way), (3, 4))
 
 
+#: Ways to guard against values that are not finite, each true where there are some.
+GUARDS: dict[str, Callable[[torch.Tensor], Any]] = {
+    "any": lambda x: torch.isnan(x).any(),
+    "one or the other": lambda x: torch.isinf(x).any() or torch.isnan(x).any(),
+    "a union": lambda x: (torch.isinf(x) | torch.isnan(x)).any(),
+    "a union of answers": lambda x: torch.isposinf(x).any() | torch.isneginf(x).any(),
+    "in a row": lambda x: torch.isnan(x).any(dim=1).any(),
+    "how many": lambda x: torch.isnan(x).sum() > 0,
+    "how many, as a number": lambda x: torch.isnan(x).sum().item() + torch.count_nonzero(torch.isinf(x)).item(),
+    "how many on average": lambda x: torch.isnan(x).float().mean().item(),
+    "one number": lambda x: torch.isnan(x.sum()),
+    "one finite number": lambda x: not torch.isfinite(x.sum()),
+    "all finite": lambda x: not torch.isfinite(x).all(),
+    "none is no number": lambda x: not (torch.isnan(x) == False).all(),  # noqa: E712 # as people write it
+    "places": lambda x: len(torch.isnan(x).nonzero()),
+    "rows": lambda x: len(x[torch.isnan(x).any(-1)]),
+}
+
+
+class Guarded(nn.Module):
+    """Multiplies only where a guard finds nothing."""
+
+    def __init__(self, guard: Callable[[torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.guard = guard
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x if self.guard(x) else x @ x.T
+
+
+@pytest.mark.parametrize("guard", GUARDS.values(), ids=GUARDS)
+def test_values_are_finite(guard: Callable[[torch.Tensor], Any]) -> None:
+    macs, _, info = thoplw.profile(Guarded(guard), (3, 4), verbose=False)
+    assert macs == thoplw.profile(Guarded(guard), torch.ones(3, 4), execute=True, verbose=False)[0] == 3 * 4 * 3
+    assert set(info.assumptions) <= {"no value is NaN or infinite", "every element of a mask is true"}
+
+
 @pytest.mark.parametrize("execute", [False, True])
 def test_what_torch_checks_passes(execute: bool) -> None:
     x = torch.ones(3, 4)

@@ -65,6 +65,9 @@ class Decisions:
         target = target_of(func)
         if target in _READS and type(args[0]) is AbstractTensor and args[0].assumed is not None:
             return args[0].assumed().item()
+        if target in _READS and density_of(args[0]) == 0:
+            run.assume(_FINITE, target)
+            return torch.zeros((), dtype=args[0].dtype, device=_HERE).item()
         if target in _READS and asked_by_a_check():
             run.assume(_PASSED, target)
             return False
@@ -102,7 +105,7 @@ class Decisions:
     def _assume(self, target: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, Any]:
         """Return the assumption in words, and the output; ``NotImplemented`` as output if there is no assumption."""
         if target == "aten.nonzero":
-            return kept(args[0]), self._positions(args[0])
+            return kept(density_of(args[0])), self._positions(args[0])
         if target not in ASSUMPTIONS:
             return "", NotImplemented
         statement, assume = ASSUMPTIONS[target]
@@ -125,7 +128,7 @@ class Decisions:
             elif self._values.has(index):
                 plain += index.nonzero().unbind(1)
             else:
-                run.assume(kept(index), "aten.index")
+                run.assume(kept(density_of(index)), "aten.index")
                 plain += [_made_up(run, column) for column in self._positions(index).unbind(1)]
         return plain
 
@@ -319,10 +322,12 @@ _EVERY = "every candidate is kept"
 
 _DISTINCT = "all values are distinct"
 
+_FINITE = "no value is NaN or infinite"
 
-def kept(mask: torch.Tensor) -> str:
-    """Return the assumption about the positions at which a mask is true, in words; its density may be known."""
-    return _EVERY if density_of(mask) == 1 else EVENLY
+
+def kept(density: Fraction | int) -> str:
+    """Return the assumption about the positions at which a mask of some density is true, in words."""
+    return _FINITE if density == 0 else _EVERY if density == 1 else EVENLY
 
 
 #: The most positions that are returned as real tensors: each takes 8 bytes for each dimension.
@@ -346,7 +351,7 @@ def _counts(mask: TensorSpec, output: TensorSpec) -> Taken:
     if not is_mask or output.dtype != "int64" or not 0 < output.numel <= _FEW:
         return None
     counts = _spread(round(mask.numel * mask.density), output.numel)
-    return _EVERY if mask.density == 1 else EVENLY, counts.view(output.shape)
+    return kept(mask.density), counts.view(output.shape)
 
 
 def _everywhere(mask: TensorSpec, output: TensorSpec) -> Taken:
@@ -357,12 +362,16 @@ def _everywhere(mask: TensorSpec, output: TensorSpec) -> Taken:
 
 def _somewhere(mask: TensorSpec, output: TensorSpec) -> Taken:
     """Assume that every expert gets a token."""
-    return (EVENLY, torch.tensor(True, device=_HERE)) if mask.density != 1 and not output.shape else None
+    return (EVENLY, torch.tensor(True, device=_HERE)) if mask.density not in (0, 1) and not output.shape else None
+
+
+def _finite(x: TensorSpec, output: TensorSpec) -> Taken:
+    return None if output.shape else (_FINITE, torch.tensor(True, device=_HERE))
 
 
 #: Operator -> the values that are assumed of its output.
 VALUES: Mapping[str, Callable[[TensorSpec, TensorSpec], Taken]] = MappingProxyType(
-    {"aten.all": _everywhere, "aten.any": _somewhere, "aten.sum": _counts}
+    {"aten.all": _everywhere, "aten.any": _somewhere, "aten.isfinite": _finite, "aten.sum": _counts}
 )
 
 
