@@ -123,6 +123,7 @@ CASES: dict[Any, Callable[[Draw], Any]] = {
     ),
     aten.mse_loss.default: lambda draw: (*alike(draw), 0),
     aten.smooth_l1_loss.default: lambda draw: (*alike(draw), 0),
+    aten.soft_margin_loss.default: lambda draw: (*alike(draw), 0),
     aten.im2col.default: lambda draw: (picture(draw), [1, draw.randint(1, 2)], [1, 1], [0, 0], [1, 1]),
     aten.log_sigmoid.default: anything,
     aten.masked_fill.Scalar: lambda draw: (x := anything(draw), x > 0.5, 0),

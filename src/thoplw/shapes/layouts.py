@@ -238,7 +238,8 @@ def _suggested(shape: Shape, x: TensorSpec, *arguments: Any, **options: Any) -> 
 
 
 def _group_norm_backward(shape: Shape, gradient: TensorSpec, x: TensorSpec, *arguments: Any) -> Shape:
-    return suggested(x, shape)
+    strides = suggested(x, shape)
+    return x.strides if _lies(x, strides) else strides  # ``empty_like`` of the input, or of a copy
 
 
 def _preserved(shape: Shape, x: TensorSpec, *arguments: Any, **options: Any) -> Shape:
@@ -273,8 +274,12 @@ def padded(shape: Shape, x: TensorSpec, amounts: Shape, mode: Any = "constant", 
     return suggested(x, shape)
 
 
+def _soft_margin(shape: Shape, x: TensorSpec, *arguments: Any) -> Shape:
+    return _elementwise(shape, x)  # torch computes ``-x`` and goes on in place
+
+
 def _cross_entropy(shape: Shape, x: TensorSpec, targets: TensorSpec, *arguments: Any) -> Shape:
-    return _elementwise_with_number(shape, targets)  # torch computes ``1 - targets`` and goes on in place
+    return _preserved(shape, targets)  # torch computes ``1 - targets`` in an ``empty_like``, and goes on in place
 
 
 def _max_pool3d(shape: Shape, x: TensorSpec, *arguments: Any) -> Shape:
@@ -339,6 +344,7 @@ _BY_NAMES: Mapping[str, Layout] = {
     "lerp mse_loss smooth_l1_loss": _elementwise,
     "max_pool3d max_pool3d_with_indices": _max_pool3d,
     "pad constant_pad_nd": padded,
+    "soft_margin_loss": _soft_margin,
 }
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
