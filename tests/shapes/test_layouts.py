@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from checks.calling import Calling
 from checks.drawn import Draw
 from checks.releases import older, since
 from torch import nn
@@ -65,6 +67,11 @@ def alike(draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
     return draw.tensor(shape), draw.tensor(shape)
 
 
+def matrices(draw: Draw) -> torch.Tensor:
+    """Of a dtype that linear algebra takes."""
+    return draw.tensor([draw.randint(1, 3), 4, draw.randint(2, 5)]).float()
+
+
 def convolved(rank: int, draw: Draw) -> tuple[Any, ...]:
     groups = draw.choice((1, 2))
     kernel = [draw.randint(1, 3) for _ in range(rank)]
@@ -109,10 +116,14 @@ CASES: dict[Any, Callable[[Draw], Any]] = {
     aten.flip.default: lambda draw: (anything(draw), [0]),
     aten.glu.default: lambda draw: (draw.tensor([2, *draw.any_shape(1, 3)]), 0),
     aten.group_norm.default: lambda draw: (picture(draw), 1),
+    aten.floor_divide.default: pair,
+    aten.floor_divide.Scalar: lambda draw: (anything(draw), 2),
     aten.gt.Scalar: lambda draw: (anything(draw), 0.5),
     aten.hardshrink.default: anything,
     aten.hardtanh.default: anything,
     aten.huber_loss.default: lambda draw: (*alike(draw), 0),
+    aten._linalg_svd.default: matrices,
+    aten.linalg_eig.default: lambda draw: (x := matrices(draw)) @ x.mT,
     aten.lerp.Scalar: lambda draw: (*alike(draw), 0.3),
     aten.lerp.Tensor: lambda draw: (*(two := alike(draw)), two[0]),
     aten.max_pool3d.default: lambda draw: (draw.image(3, draw.channels()), [1, draw.randint(1, 2), 1]),
@@ -121,6 +132,10 @@ CASES: dict[Any, Callable[[Draw], Any]] = {
         *(x := draw.tensor([2, 3, 2, draw.randint(1, 3)]), torch.zeros(x.shape, dtype=torch.int64)),
         [4, 6],
     ),
+    aten.mvlgamma.default: lambda draw: (anything(draw) + 2, 2),
+    aten.normal.Tensor_Tensor: alike,
+    aten.normal.float_Tensor: lambda draw: (0.5, anything(draw)),
+    aten.pow.Scalar: lambda draw: (2.0, anything(draw)),
     aten.mse_loss.default: lambda draw: (*alike(draw), 0),
     aten.smooth_l1_loss.default: lambda draw: (*alike(draw), 0),
     aten.soft_margin_loss.default: lambda draw: (*alike(draw), 0),
@@ -130,6 +145,7 @@ CASES: dict[Any, Callable[[Draw], Any]] = {
     aten.maximum.default: pair,
     aten.log_sigmoid_forward.default: anything,
     aten.native_batch_norm.default: in_training,
+    aten._batch_norm_with_update.default: lambda draw: (*(args := in_training(draw))[:5], *args[6:]),
     aten._native_batch_norm_legit.no_stats: lambda draw: (args := in_training(draw))[:3] + args[5:],
     aten.native_batch_norm_backward.default: lambda draw: (
         *((x := not_empty(draw)), x, *[torch.ones(x.shape[1])] * 5),
@@ -192,11 +208,11 @@ def test_a_layout_is_that_of_the_kernel_for_the_cpu(func: Any) -> None:
                 output = func(*args)
             except (NotImplementedError, RuntimeError):  # no kernel for this dtype, or nothing is left of a picture
                 continue
-        output = output if isinstance(output, torch.Tensor) else output[0]
-        if output.numel():
-            compared += 1
-            given = [frozen(arg, specs) for arg in args]
-            assert layout(tuple(output.shape), *given) == output.stride(), (seed, given)
+        given = [frozen(arg, specs) for arg in args]
+        for each in [output] if isinstance(output, torch.Tensor) else output:
+            if each is not None and each.numel():
+                assert layout(tuple(each.shape), *given) == each.stride(), (seed, given)
+        compared += 1
     assert compared > 40
 
 
@@ -212,3 +228,9 @@ def test_rms_norm_keeps_strides_of_single_elements(
     x = torch.rand([shape[dim] for dim in order]).permute([order.index(dim) for dim in range(len(shape))])
     layer = nn.RMSNorm(shape[-normalised:], elementwise_affine=affine)
     assert capture(layer, (x,), {}).outputs[0].strides == layer(x).stride()
+
+
+@since("2.2", "there was none before")
+def test_positions_of_a_known_number_are_contiguous() -> None:
+    find = Calling(partial(torch.nonzero_static, size=3))
+    assert capture(find, (torch.eye(4),), {}).outputs[0].strides == find(torch.eye(4)).stride() == (2, 1)

@@ -212,8 +212,8 @@ def layout_of(target: str, overload: str, elementwise: bool) -> Layout | None:
         overload: the name of its overload, such as ``"Scalar"``.
         elementwise: whether torch tags it as elementwise.
     """
-    layout = LAYOUTS.get(target)
-    if layout is None and elementwise:
+    layout = LAYOUTS.get(f"{target}.{overload}") or LAYOUTS.get(target)
+    if layout is None and (elementwise or target == "aten.floor_divide"):  # which torch does not tag
         return _elementwise_with_number if overload == "Scalar" else _elementwise
     return layout
 
@@ -274,6 +274,14 @@ def padded(shape: Shape, x: TensorSpec, amounts: Shape, mode: Any = "constant", 
     return suggested(x, shape)
 
 
+def _column_major(shape: Shape, matrix: TensorSpec, *arguments: Any, **options: Any) -> Shape:
+    """Return strides of matrices as LAPACK writes them, column by column; vectors beside them are contiguous."""
+    if len(shape) < len(matrix.shape):
+        return dense(shape)
+    *batch, _, column = dense((*shape[:-2], shape[-1], shape[-2]))
+    return (*batch, column, max(shape[-2], 1))
+
+
 def _soft_margin(shape: Shape, x: TensorSpec, *arguments: Any) -> Shape:
     return _elementwise(shape, x)  # torch computes ``-x`` and goes on in place
 
@@ -326,9 +334,9 @@ def _convolution(
     return convolution(_as_batch(x), weight, (1, *shape), groups)[1:]
 
 
-#: Names of operators -> how these lay their outputs out.
+#: Names of operators, some with their overload -> how these lay their outputs out.
 _BY_NAMES: Mapping[str, Layout] = {
-    "batch_norm native_batch_norm _native_batch_norm_legit": _batch_norm,
+    "batch_norm native_batch_norm _native_batch_norm_legit _batch_norm_with_update": _batch_norm,
     "_prelu_kernel binary_cross_entropy deg2rad flip hardtanh huber_loss rad2deg relu6 sort": _preserved,
     "conv1d conv2d conv3d": _convolution,
     "convolution _convolution": _kernel,
@@ -336,12 +344,13 @@ _BY_NAMES: Mapping[str, Layout] = {
     "native_group_norm": _suggested,
     "native_batch_norm_backward": _batch_norm_backward,
     "native_group_norm_backward": _group_norm_backward,
-    "im2col log_sigmoid masked_fill nll_loss2d_forward roll rrelu_with_noise tril triu": _contiguous,
-    "log_sigmoid_forward native_layer_norm_backward": _contiguous,
+    "im2col log_sigmoid masked_fill mvlgamma nll_loss2d_forward nonzero_static normal pow.Scalar roll": _contiguous,
+    "rrelu_with_noise tril triu log_sigmoid_forward native_layer_norm_backward": _contiguous,
     "binary_cross_entropy_with_logits": _cross_entropy,
     "clone": _clone,
+    "linalg_eig _linalg_svd": _column_major,
     "glu": _glu,
-    "lerp mse_loss smooth_l1_loss": _elementwise,
+    "lerp.Scalar mse_loss smooth_l1_loss": _elementwise,
     "max_pool3d max_pool3d_with_indices": _max_pool3d,
     "pad constant_pad_nd": padded,
     "soft_margin_loss": _soft_margin,
