@@ -278,6 +278,40 @@ def test_nothing_survives(keep: Callable[[torch.Tensor], Any]) -> None:
     RECENT.tables.clear()
 
 
+def _keeping_in_its_method(kept: list[Any]) -> nn.Module:
+    class Positional(nn.Module):
+        def forward(self, x: torch.Tensor, kept: list[Any] = kept) -> torch.Tensor:
+            kept.append(x + 1)
+            return x @ x.T
+
+    return Positional()
+
+
+def _keeping_in_a_keyword(kept: list[Any]) -> nn.Module:
+    class Keyword(nn.Module):
+        def forward(self, x: torch.Tensor, *, kept: list[Any] = kept) -> torch.Tensor:
+            kept.append(x + 1)
+            return x @ x.T
+
+    return Keyword()
+
+
+def _keeping_around(kept: list[Any]) -> nn.Module:
+    class Around(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            kept.append(x + 1)
+            return x @ x.T
+
+    return Around()
+
+
+@pytest.mark.parametrize("make", [_keeping_in_its_method, _keeping_in_a_keyword, _keeping_around])
+def test_nothing_survives_in_lists_of_methods(make: Callable[[list[Any]], nn.Module]) -> None:
+    kept: list[Any] = ["before"]
+    assert thoplw.profile(make(kept), (2, 4), convention="macs", verbose=False)[0] == 2 * 4 * 2
+    assert kept == ["before"]
+
+
 HELPERS = {
     "h_inner": "LIST, LAST, STATE = [], None, {'last': None}",
     "h_outer": """

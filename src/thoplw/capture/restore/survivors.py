@@ -118,7 +118,8 @@ class Survivors:
         files of the user that these import.
         """
         self._snapshot = snapshot
-        files = {base.__module__ for cls in {*map(type, modules)} for base in cls.__mro__}
+        classes = {base for cls in {*map(type, modules)} for base in cls.__mro__}
+        files = {base.__module__ for base in classes}
         # Identity of a holder -> the holder, kept so that its identity stays its own, and a copy of its content.
         self._around: dict[int, tuple[Any, Any]] = {}
         # NumPy arrays of objects and their copies. The garbage collector does not know what these hold.
@@ -128,17 +129,19 @@ class Survivors:
             file = sys.modules.get(name)
             if file is not None and name.partition(".")[0] not in _NOT_OF_MODELS:
                 installed = _is_installed(getattr(file, "__file__", ""))
-                self._note(name, vars(file), installed)
+                methods = [] if installed else _methods_of(classes, name)
+                self._note(name, vars(file), installed, methods)
                 if len(names) < _MOST_FILES and not installed:
                     names += _imported(vars(file)).difference(names)
         self._alive = sys.getrefcount(AbstractTensor)
 
-    def _note(self, name: str, variables: dict[str, Any], installed: bool) -> None:
-        """Note the variables of a file, and what the containers, classes and objects among them hold."""
+    def _note(self, name: str, variables: dict[str, Any], installed: bool, methods: list[Any]) -> None:
+        """Note the variables of a file and methods, and what the containers, classes and objects among them hold."""
         self._around[id(variables)] = variables, variables.copy()
         roles = _Roles(name, installed)
         # Python adds names such as __builtins__ itself.
         level = [value for key, value in variables.items() if not key.startswith("__")]
+        level += methods
         while level:
             inner: list[Any] = []
             for value in compress(level, map(roles.__getitem__, map(type, level))):
@@ -177,6 +180,7 @@ class Survivors:
     def _function_of_user(self, function: Any, inner: list[Any]) -> None:
         self._function(function, inner)
         inner += function.__defaults__ or ()
+        inner += (function.__kwdefaults__ or {}).values()
         if function.__closure__:
             self._around[id(function)] = function, None  # it may hold itself
         for cell in function.__closure__ or ():
@@ -320,6 +324,17 @@ class Survivors:
                 object.__setattr__(holder, name, before[name])
             else:
                 object.__delattr__(holder, name)
+
+
+def _methods_of(classes: set[type], file: str) -> list[Any]:
+    """Return the methods of those classes that a file defines: a default, or a variable around one, can be a list."""
+    return [
+        each
+        for cls in classes
+        if cls.__module__ == file
+        for each in vars(cls).values()
+        if type(each) is types.FunctionType
+    ]
 
 
 @contextmanager
