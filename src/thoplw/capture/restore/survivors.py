@@ -370,8 +370,8 @@ def _is_installed(path: str | None) -> bool:
 
 def _imported(variables: dict[str, Any]) -> set[str]:
     """Return the names of the user's files from which variables of another file come."""
-    told = ((value, _OF_FILES.get(type(value))) for value in [*variables.values()])
-    names = {getattr(value, attribute, None) for value, attribute in told if attribute is not None}
+    homes = ((value, _OF_FILES.get(type(value))) for value in [*variables.values()])
+    names = {getattr(value, attribute, None) for value, attribute in homes if attribute is not None}
     return {name for name in names if name and not _is_installed(getattr(sys.modules.get(name), "__file__", None))}
 
 
