@@ -20,7 +20,7 @@ from collections import ChainMap, OrderedDict, UserDict, UserList, defaultdict, 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import _lru_cache_wrapper, cache
-from itertools import compress, repeat
+from itertools import chain, compress, repeat
 from operator import is_
 from pathlib import Path
 from queue import Queue
@@ -79,7 +79,7 @@ class _Roles(dict[type, Any]):
     def __init__(self, file: str, installed: bool) -> None:
         """Start with the classes that are skipped in all files."""
         super().__init__(dict.fromkeys(ATOMS))
-        self._file = file
+        self._file, self._installed = file, installed
         self._of_functions = Survivors._function if installed else Survivors._function_of_user
 
     def __missing__(self, cls: type) -> Any:
@@ -102,6 +102,7 @@ class _Roles(dict[type, Any]):
         # The snapshot has the classes of modules.
         if cls.__module__ == self._file and not issubclass(cls, torch.nn.Module):
             survivors._class(cls, inner)
+            inner += () if self._installed else _methods(cls)
 
 
 #: An object that holds a tensor, and where in it, such as ".last" or "['table']".
@@ -129,7 +130,8 @@ class Survivors:
             file = sys.modules.get(name)
             if file is not None and name.partition(".")[0] not in _NOT_OF_MODELS:
                 installed = _is_installed(getattr(file, "__file__", ""))
-                methods = [] if installed else _methods_of(classes, name)
+                own = [] if installed else [cls for cls in classes if cls.__module__ == name]
+                methods = [*chain.from_iterable(map(_methods, own))]
                 self._note(name, vars(file), installed, methods)
                 if len(names) < _MOST_FILES and not installed:
                     names += _imported(vars(file)).difference(names)
@@ -326,15 +328,15 @@ class Survivors:
                 object.__delattr__(holder, name)
 
 
-def _methods_of(classes: set[type], file: str) -> list[Any]:
-    """Return the methods of those classes that a file defines: a default, or a variable around one, can be a list."""
-    return [
-        each
-        for cls in classes
-        if cls.__module__ == file
-        for each in vars(cls).values()
-        if type(each) is types.FunctionType
-    ]
+def _methods(cls: type) -> Iterator[Any]:
+    """Yield the functions of a class: a default of one, or a variable around one, can be a list."""
+    for each in vars(cls).values():
+        if type(each) is staticmethod or type(each) is classmethod:
+            yield each.__func__
+        elif type(each) is property:
+            yield each.fget
+        elif type(each) is types.FunctionType:
+            yield each
 
 
 @contextmanager
