@@ -527,7 +527,7 @@ def test_a_generation_that_needs_values_sends_to_count() -> None:
 
 
 def test_models_that_do_not_generate() -> None:
-    with pytest.raises(InputError, match="returns nothing that it takes again"):
+    with pytest.raises(InputError, match="returns nothing that its forward takes again"):
         profiled(nn.Embedding(10, 4))
     with pytest.raises(InputError, match="has an encoder"):
         profiled(transformers.T5ForConditionalGeneration(transformers.T5Config(d_model=8, d_ff=8, num_layers=1)))

@@ -86,7 +86,7 @@ def test_a_model_of_a_file_takes_again_what_it_returns(run: Run, write: Callable
         (("hf:gpt2", "--kv-dtype", "fp9"), "Invalid value for '--kv-dtype': unknown type 'fp9'. Did you mean 'fp8'"),
         (("hf:gpt2", "--kind", "tree"), "html"),
         (("hf:vit",), "no model with a head that generates text"),
-        (("resnet18",), "returns nothing that it takes again"),
+        (("resnet18",), "returns nothing that its forward takes again"),
         (("hf:gpt2", "--prompt", "0"), "prompt"),
         (("hf:gpt2", "--prompt", "1020"), "has 1024 positions, as its config says, and a prompt of 1020 with 256 new"),
         (("hf:gpt2", "--prompt", "1020"), "takes 1275: give less for --prompt or --new"),

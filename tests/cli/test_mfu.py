@@ -32,6 +32,11 @@ def test_the_answer_names_what_was_divided_by_what(run: Run, net: str) -> None:
     assert found["mfu"] == pytest.approx(128 / 1e-9 / 989.4e12)
 
 
+def test_a_device_is_named_as_for_the_other_commands(run: Run, net: str) -> None:
+    given = ("mfu", net, "--input", "2,4", "--seconds", "1")
+    assert run(*given, "--on", "l4").stdout == run(*given, "--device", "l4").stdout != ""
+
+
 def test_more_than_the_peak_is_doubted(run: Run, net: str) -> None:
     given = ("mfu", net, "--input", "2,4", "--device", "h100-sxm", "--dtype", "bf16", "--seconds")
     assert "No run is above 100 %: time, device or type" in run(*given, "1e-14").stdout

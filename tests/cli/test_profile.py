@@ -217,6 +217,11 @@ def test_a_mistake_is_one_line_and_exit_code_1(arguments: list[str], message: st
     assert result.stderr.count("\n") == 1
 
 
+def test_an_unknown_module_is_told_where_modules_lie(run: Run) -> None:
+    said = run("profile", "no_such_package:build").stderr
+    assert said.endswith(" known names is similar: a module must be installed, or lie in this folder\n")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import thoplw
-from thoplw.pricing import find
+from thoplw.pricing import _complete, find, macs
 from thoplw.pricing.mirrors.layers import LAYERS
 from thoplw.record import ModuleCall, class_names
 
@@ -62,3 +62,10 @@ def test_a_price_is_a_function_and_a_unit_is_known() -> None:
         thoplw.Convention("mine", {"aten.relu": 4})
     with pytest.raises(thoplw.InputError, match=r"'mine' has unit 'X': give 'MAC' or 'FLOP'"):
         thoplw.Convention("mine", {}, unit="X")  # type: ignore[arg-type] # on purpose
+
+
+def test_a_convention_of_thoplw_itself_is_based_on_one_before_it() -> None:
+    chip = thoplw.Convention("chip", {"aten.softmax": None}, based_on="macs")
+    found = _complete([macs.CONVENTION, chip])["chip"]
+    assert (found.unit, found.operators["aten.softmax"]) == ("MAC", None)
+    assert thoplw.profile(nn.Linear(4, 8), (1, 4), convention=found, verbose=False)[0] == 4 * 8

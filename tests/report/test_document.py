@@ -47,6 +47,14 @@ def test_what_is_no_profile(text: str, message: str, tmp_path: Path) -> None:
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(("name", "to"), [("net.py", "profile.json"), ("base.json", "base.json")])
+def test_nobody_is_told_to_write_over_a_file_that_is_no_profile(name: str, to: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("import torch", encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read(tmp_path / name)
+    assert str(caught.value).endswith(f"--kind json -o {tmp_path / to}`")
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file or directory"):
         read(tmp_path / "saved.json")

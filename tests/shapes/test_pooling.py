@@ -50,8 +50,11 @@ def test_what_torch_refuses_has_no_answer(name: str, args: tuple[Any, ...]) -> N
 
 @pytest.mark.parametrize("factor", [0.5, 1.5, 2.0, 1 / 3, 0.7])
 def test_sizes_by_a_factor_are_rounded_down_as_torch_does(factor: float) -> None:
+    answered = 0
     for size in range(3, 12):
         x = torch.zeros(1, 1, size)
         answer = RULES["aten.upsample_nearest1d"](*frozen((x,)), None, (factor,))
         if answer is not None:  # or a product lies so near to a whole number that torch's single precision decides
+            answered += 1
             assert observable(answer) == observable(F.interpolate(x, scale_factor=factor))
+    assert answered >= 5

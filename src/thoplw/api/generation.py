@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from thoplw.api.calls import Calls, Turn
-from thoplw.api.profile import module_of, told
+from thoplw.api.profile import module_of, say_lacking
 from thoplw.capture.generation import ByFunctions, Caller
 from thoplw.errors import DataDependentError, InputError, UnknownNameError
 from thoplw.estimate.devices import Device
@@ -698,7 +698,7 @@ def profile_generation(
             f"tokens takes {takes}: ask for fewer. It failed with: {error}"
         ) from error
     for info in (report.prefill, *((report.decode(),) if new > 1 else ())):
-        told(info, strict=strict, verbose=False)
+        say_lacking(info, strict=strict, verbose=False)
     if verbose:
         sys.stderr.write("".join(f"thoplw: {note}\n" for note in report.notes))
     return report

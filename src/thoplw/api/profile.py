@@ -104,7 +104,7 @@ def profile(
         watched = Options(train=train, iterations=1, graph=trace.in_pieces)
         taken = Memory(observe(model, tensor, watched)) if memory else None
         info = LayerInfo(custom.price(trace, expand), taken)
-        told(info, strict=strict, verbose=verbose)
+        say_lacking(info, strict=strict, verbose=verbose)
         return info.total_macs, info.total_params, info
 
 
@@ -113,7 +113,7 @@ def _refuse_memory(memory: bool, reason: str) -> None:
         raise InputError(f"memory=True watches a run on abstract tensors, and {reason}: leave one of them out")
 
 
-def told(info: LayerInfo, *, strict: bool, verbose: bool) -> None:
+def say_lacking(info: LayerInfo, *, strict: bool, verbose: bool) -> None:
     """Say on stderr what a report lacks.
 
     Raises:

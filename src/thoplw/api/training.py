@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from thoplw.api.profile import observe, told
+from thoplw.api.profile import observe, say_lacking
 from thoplw.capture import expand
 from thoplw.capture.answers.dialects import DIALECTS
 from thoplw.capture.criterion import Loss
@@ -138,7 +138,7 @@ def profile_training(
         except DataDependentError as error:
             raise DataDependentError(str(error).replace(*_INSTEAD)) from error
         info = LayerInfo(custom.price(trace, expand), taken)
-        told(info, strict=strict, verbose=verbose)
+        say_lacking(info, strict=strict, verbose=verbose)
         return info
 
 

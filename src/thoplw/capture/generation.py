@@ -120,8 +120,9 @@ class ByForward(Caller):
             carried = {name: value for name, value in named.items() if name in others}
             if not carried:
                 raise InputError(
-                    f"{type(self.model).__name__} returns nothing that it takes again, as a cache is "
-                    f"(it takes {', '.join(takes)}): give prefill= and step=, functions that call it"
+                    f"{type(self.model).__name__} cannot go on token by token: it returns nothing that its forward "
+                    f"takes again, as a cache is (it takes {', '.join(takes)}). If another method does, give prefill= "
+                    "and step=, functions that call it"
                 )
             ids = self.ids(1)
 

@@ -34,7 +34,11 @@ def mfu(
     device: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="What it ran on; thoplw devices lists all names.", **words("device", devices)
+            "--device",
+            "--on",  # as the other commands name a device of the catalogue
+            metavar="NAME",
+            help="What it ran on; thoplw devices lists all names.",
+            **words("device", devices),
         ),
     ],
     inputs: Inputs = None,

@@ -63,6 +63,10 @@ _OPTIONS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"\bhas no switch for checkpointing\b", "has no switch for --checkpoint"),
     (r"\btokens takes (\d+): ask for fewer\b", r"tokens takes \1: give less for --prompt or --new"),
     (r"^(unknown .*(device|model)( type .*)? '.*) is similar$", r"\1 is similar: thoplw \2s lists them"),
+    (
+        r"^(unknown zoo or Python module .*) is similar$",
+        r"\1 is similar: a module must be installed, or lie in this folder",
+    ),
     (r"\bown=False\b", "--cumulative"),
     (r"\bcolumns=\[([^]]*)\]", lambda found: f"--columns {found[1].replace(chr(39), '').replace(', ', ',')}".strip()),
     (r"\bgive prefill= and step=, functions", "in Python, thoplw.profile_generation takes functions"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from thoplw.errors import UnknownNameError
@@ -31,23 +31,31 @@ __all__ = [
 #: The base of every convention that names no other.
 _PLAIN = Convention("", {}, unit="MAC", parameters=executed)
 
+
+def _complete(tables: Iterable[Convention]) -> Mapping[str, Convention]:
+    """Name -> convention, each completed from the one before it that it is based on."""
+    found: dict[str, Convention] = {}
+    for each in tables:
+        base = _PLAIN if each.based_on is None else found[str(getattr(each.based_on, "name", each.based_on))]
+        found[each.name] = each.on(base)
+    return MappingProxyType(found)
+
+
 #: Name -> convention.
-CONVENTIONS: Mapping[str, Convention] = MappingProxyType(
-    {
-        each.CONVENTION.name: each.CONVENTION.on(_PLAIN)
-        for each in (
-            thoplw,
-            macs,
-            causal,
-            flops,
-            deepspeed,
-            fvcore,
-            ptflops,
-            thop,
-            torch,
-            torchinfo,
-        )
-    }
+CONVENTIONS: Mapping[str, Convention] = _complete(
+    each.CONVENTION
+    for each in (
+        thoplw,
+        macs,
+        causal,
+        flops,
+        deepspeed,
+        fvcore,
+        ptflops,
+        thop,
+        torch,
+        torchinfo,
+    )
 )
 
 

@@ -121,7 +121,9 @@ def read(path: Path) -> Profile:
         InputError: the file does not exist, is not a profile, has another version of the schema, or is damaged; the
             message names the place.
     """
-    again = f"write it with `thoplw profile MODEL --kind json -o {path}`"
+    # A name of anything else, such as that of a file of Python given by mistake, must not be written over.
+    to = path if path.suffix == ".json" else path.with_name("profile.json")
+    again = f"write it with `thoplw profile MODEL --kind json -o {to}`"
     try:
         document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_with_keys)
     except OSError as error:

@@ -278,6 +278,92 @@ def test_nothing_survives(keep: Callable[[torch.Tensor], Any]) -> None:
     RECENT.tables.clear()
 
 
+def _keeping_in_its_method(kept: list[Any]) -> nn.Module:
+    class Positional(nn.Module):
+        def forward(self, x: torch.Tensor, kept: list[Any] = kept) -> torch.Tensor:
+            kept.append(x + 1)
+            return x @ x.T
+
+    return Positional()
+
+
+def _keeping_in_a_keyword(kept: list[Any]) -> nn.Module:
+    class Keyword(nn.Module):
+        def forward(self, x: torch.Tensor, *, kept: list[Any] = kept) -> torch.Tensor:
+            kept.append(x + 1)
+            return x @ x.T
+
+    return Keyword()
+
+
+def _keeping_around(kept: list[Any]) -> nn.Module:
+    class Around(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            kept.append(x + 1)
+            return x @ x.T
+
+    return Around()
+
+
+def _keeping_in_a_static_method(kept: list[Any]) -> nn.Module:
+    class Static(nn.Module):
+        @staticmethod
+        def keep(y: torch.Tensor, kept: list[Any] = kept) -> None:
+            kept.append(y)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.keep(x + 1)
+            return x @ x.T
+
+    return Static()
+
+
+def _keeping_in_a_property(kept: list[Any]) -> nn.Module:
+    class Property(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(2, 4))
+
+        @property
+        def table(self) -> torch.Tensor:
+            kept.append(self.weight + 1)
+            return self.weight
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x @ self.table.T
+
+    return Property()
+
+
+class Helpers:
+    """Of the file of the model, and no module."""
+
+    def keep(self, y: torch.Tensor, kept: list[Any] = ["before"]) -> list[Any]:  # noqa: B006 # that is the point
+        kept.append(y)
+        return kept
+
+
+def test_nothing_survives_in_a_list_of_a_method_of_another_class() -> None:
+    thoplw.profile(Keeping(Helpers().keep), (2, 4), verbose=False)
+    assert Helpers.keep.__defaults__ == (["before"],)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        _keeping_in_its_method,
+        _keeping_in_a_keyword,
+        _keeping_around,
+        _keeping_in_a_static_method,
+        _keeping_in_a_property,
+    ],
+)
+def test_nothing_survives_in_lists_of_methods(make: Callable[[list[Any]], nn.Module]) -> None:
+    kept: list[Any] = ["before"]
+    assert thoplw.profile(make(kept), (2, 4), convention="macs", verbose=False)[0] == 2 * 4 * 2
+    assert kept == ["before"]
+
+
 HELPERS = {
     "h_inner": "LIST, LAST, STATE = [], None, {'last': None}",
     "h_outer": """

@@ -43,7 +43,10 @@ def test_moments_can_be_looked_into(browser: object, tmp_path: Path) -> None:
     page.goto(file.as_uri())
     assert page.inner_text("#moment") == "1.44 KB at aten.sum in (model), forward, operator 2 of 3: the peak"
     cells = [text.split("\t") for text in page.inner_text("#tables section:first-child table").splitlines()]
-    assert cells == [["weights", "1.00 KB", "69.44 %"], ["activations", "440 B", "30.56 %"]]
+    total = ["Total", "1.44 KB", "100.00 %"]
+    assert cells == [["weights", "1.00 KB", "69.44 %"], ["activations", "440 B", "30.56 %"], total]
+    made = page.inner_text("#tables section:nth-child(2) table").splitlines()
+    assert made[-1].split("\t") == ["Total", "440 B", "100.00 %"]
     page.focus("#chart")
     page.keyboard.press("ArrowRight")
     assert page.inner_text("#moment") == "1.10 KB at aten.mm in layer, backward, operator 3 of 3"

@@ -639,7 +639,7 @@ def _role_of(cls: type) -> _Role | None:
 
 def _roles_of_others() -> Iterator[tuple[type, _Role]]:
     """Yield roles for classes of libraries that may not be imported."""
-    for cls, *_ in streams.told():
+    for cls, *_ in streams.used():
         yield cls, Snapshot._stream
     if (numpy := sys.modules.get("numpy")) is not None:
         yield numpy.ndarray, Snapshot._numpy

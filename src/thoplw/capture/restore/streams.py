@@ -25,14 +25,14 @@ _SEQUENCES: tuple[Any, ...] = [], (), range(0), range(2**70), "", "\u1234", b"",
 #: Classes of iterators that tell their position, and can go back to it.
 ITERATORS = tuple({*map(type, map(iter, _SEQUENCES)), type(reversed([])), type(reversed(()))})
 
-#: Classes of the objects that :func:`keeper` takes, besides those of :func:`told` and other iterators.
+#: Classes of the objects that :func:`keeper` takes, besides those of :func:`used` and other iterators.
 STREAMS = (*ITERATORS, itertools.count, types.GeneratorType, io.IOBase)
 
 #: How many objects inside of one another tell how far an iterator is.
 _LEVELS = 4
 
 
-def told() -> Iterator[tuple[type, Callable[[Any], Any], str]]:
+def used() -> Iterator[tuple[type, Callable[[Any], Any], str]]:
     """Yield classes with what tells that an object was used, and what a forward did then, in words."""
     yield queue.SimpleQueue, queue.SimpleQueue.qsize, "put into a SimpleQueue, or took from it"
     yield torch.fx.Graph, lambda graph: len(graph.nodes), "edited a graph of torch.fx"
@@ -57,7 +57,7 @@ def keeper(stream: Any, say: Callable[[str], None]) -> Callable[[], None] | None
         return _of_file(stream, say)
     if isinstance(stream, itertools.count):
         return _watched(lambda: repr(stream), f"took from {stream!r}", say)
-    for cls, look, words in told():
+    for cls, look, words in used():
         if isinstance(stream, cls):
             return _watched(partial(look, stream), words, say)
     if isinstance(stream, types.GeneratorType):

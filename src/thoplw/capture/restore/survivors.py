@@ -20,7 +20,7 @@ from collections import ChainMap, OrderedDict, UserDict, UserList, defaultdict, 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import _lru_cache_wrapper, cache
-from itertools import compress, repeat
+from itertools import chain, compress, repeat
 from operator import is_
 from pathlib import Path
 from queue import Queue
@@ -79,7 +79,7 @@ class _Roles(dict[type, Any]):
     def __init__(self, file: str, installed: bool) -> None:
         """Start with the classes that are skipped in all files."""
         super().__init__(dict.fromkeys(ATOMS))
-        self._file = file
+        self._file, self._installed = file, installed
         self._of_functions = Survivors._function if installed else Survivors._function_of_user
 
     def __missing__(self, cls: type) -> Any:
@@ -102,6 +102,7 @@ class _Roles(dict[type, Any]):
         # The snapshot has the classes of modules.
         if cls.__module__ == self._file and not issubclass(cls, torch.nn.Module):
             survivors._class(cls, inner)
+            inner += () if self._installed else _methods(cls)
 
 
 #: An object that holds a tensor, and where in it, such as ".last" or "['table']".
@@ -118,7 +119,8 @@ class Survivors:
         files of the user that these import.
         """
         self._snapshot = snapshot
-        files = {base.__module__ for cls in {*map(type, modules)} for base in cls.__mro__}
+        classes = {base for cls in {*map(type, modules)} for base in cls.__mro__}
+        files = {base.__module__ for base in classes}
         # Identity of a holder -> the holder, kept so that its identity stays its own, and a copy of its content.
         self._around: dict[int, tuple[Any, Any]] = {}
         # NumPy arrays of objects and their copies. The garbage collector does not know what these hold.
@@ -128,17 +130,20 @@ class Survivors:
             file = sys.modules.get(name)
             if file is not None and name.partition(".")[0] not in _NOT_OF_MODELS:
                 installed = _is_installed(getattr(file, "__file__", ""))
-                self._note(name, vars(file), installed)
+                own = [] if installed else [cls for cls in classes if cls.__module__ == name]
+                methods = [*chain.from_iterable(map(_methods, own))]
+                self._note(name, vars(file), installed, methods)
                 if len(names) < _MOST_FILES and not installed:
                     names += _imported(vars(file)).difference(names)
         self._alive = sys.getrefcount(AbstractTensor)
 
-    def _note(self, name: str, variables: dict[str, Any], installed: bool) -> None:
-        """Note the variables of a file, and what the containers, classes and objects among them hold."""
+    def _note(self, name: str, variables: dict[str, Any], installed: bool, methods: list[Any]) -> None:
+        """Note the variables of a file and methods, and what the containers, classes and objects among them hold."""
         self._around[id(variables)] = variables, variables.copy()
         roles = _Roles(name, installed)
         # Python adds names such as __builtins__ itself.
         level = [value for key, value in variables.items() if not key.startswith("__")]
+        level += methods
         while level:
             inner: list[Any] = []
             for value in compress(level, map(roles.__getitem__, map(type, level))):
@@ -177,6 +182,7 @@ class Survivors:
     def _function_of_user(self, function: Any, inner: list[Any]) -> None:
         self._function(function, inner)
         inner += function.__defaults__ or ()
+        inner += (function.__kwdefaults__ or {}).values()
         if function.__closure__:
             self._around[id(function)] = function, None  # it may hold itself
         for cell in function.__closure__ or ():
@@ -322,6 +328,17 @@ class Survivors:
                 object.__delattr__(holder, name)
 
 
+def _methods(cls: type) -> Iterator[Any]:
+    """Yield the functions of a class: a default of one, or a variable around one, can be a list."""
+    for each in vars(cls).values():
+        if type(each) is staticmethod or type(each) is classmethod:
+            yield each.__func__
+        elif type(each) is property:
+            yield each.fget
+        elif type(each) is types.FunctionType:
+            yield each
+
+
 @contextmanager
 def _nothing_frozen() -> Iterator[None]:
     """Let the garbage collector find what the user had it freeze; on the way out, freeze again.
@@ -355,8 +372,8 @@ def _is_installed(path: str | None) -> bool:
 
 def _imported(variables: dict[str, Any]) -> set[str]:
     """Return the names of the user's files from which variables of another file come."""
-    told = ((value, _OF_FILES.get(type(value))) for value in [*variables.values()])
-    names = {getattr(value, attribute, None) for value, attribute in told if attribute is not None}
+    homes = ((value, _OF_FILES.get(type(value))) for value in [*variables.values()])
+    names = {getattr(value, attribute, None) for value, attribute in homes if attribute is not None}
     return {name for name in names if name and not _is_installed(getattr(sys.modules.get(name), "__file__", None))}
 
 

@@ -74,11 +74,15 @@ function table(heading, sizes) {
   part.appendChild(document.createElement("h2")).textContent = heading;
   const body = part.appendChild(document.createElement("table"));
   const sum = sizes.reduce((before, [, size]) => before + size, 0);
-  for (const [name, size] of sizes.slice(0, 30)) {
+  const rows = sizes.slice(0, 30);
+  const rest = rows.reduce((left, [, size]) => left - size, sum);
+  if (sizes.length > 30) rows.push([`(${sizes.length - 30} more)`, rest]);
+  rows.push(["Total", sum]);  // shares are of this: weights and inputs were made by no operator
+  for (const [name, size] of rows) {
     const row = body.insertRow();
-    for (const text of [name, clever(size), `${((100 * size) / sum).toFixed(2)} %`]) row.insertCell().textContent = text;
+    const share = sum ? ((100 * size) / sum).toFixed(2) : "0.00";
+    for (const text of [name, clever(size), `${share} %`]) row.insertCell().textContent = text;
   }
-  if (sizes.length > 30) body.insertRow().insertCell().textContent = `(${sizes.length - 30} more)`;
   return part;
 }
 
