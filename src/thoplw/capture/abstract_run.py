@@ -79,9 +79,9 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         super().__init__(**shared)
         self.memo = Memo()
         self._operators = self.memo.operators
-        self._values = KnownValues(self.specs, self.weights)
-        self._decisions = Decisions(self._values)
         self._memories = Memories()
+        self._values = KnownValues(self.specs, self.weights, self._memories.save_version)
+        self._decisions = Decisions(self._values)
         self._made: list[weakref.ref[torch.Tensor]] = []
         self._new = set[int]()  # the memories of the tensors in _made
         self._sparse = set[int]()  # the identities of the user's sparse tensors
