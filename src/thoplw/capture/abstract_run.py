@@ -447,7 +447,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         """Answer a composite operator by running its pieces."""
         func = operator.func
         assumed = len(self.assumptions)
-        output, parts = self.take_apart(func, args, kwargs)
+        # A kernel may compare devices, and abstract tensors are on another one.
+        given = (args, kwargs) if operator.writes else map_tensors((args, kwargs), self._off_meta)
+        output, parts = self.take_apart(func, *given)
+        if (at := meta_kernel.position_of(output, *given)) is not None:
+            output = _at(at, args, kwargs)
         self._try(func, args, kwargs, output)
         call = self.call(func, args, kwargs, output, parts)
         # If values of real tensors may have steered the pieces, or are in the output, the answer is not remembered.
@@ -474,6 +478,12 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
     def _fill(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Execute an operator that reads no values, on zeros in place of unknown values."""
         return self.execute(func, map_tensors(args, self._stand_in), kwargs)
+
+    def _off_meta(self, tensor: torch.Tensor) -> torch.Tensor:
+        """An abstract tensor for one on the meta device, which stands for the same weight."""
+        if type(tensor) is AbstractTensor or not tensor.is_meta:
+            return tensor
+        return abstract(self._weights.get(id(tensor)) or self.specs.of(tensor), self.device)
 
     def _stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
         return self._values.stand_in(tensor, self.device)
