@@ -380,7 +380,12 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 self.record(self.call(func, args, kwargs, output))
                 self._values.lose(func, args, kwargs)
                 pairs = [(_at(one, args, kwargs), each) for one, each in zip(position, output, strict=True)]
-                return tuple([each if given is None else self._reshaped(func, given, each) for given, each in pairs])
+                return tuple(
+                    [
+                        self.thaw(self.freeze(each)) if given is None else self._reshaped(func, given, each)
+                        for given, each in pairs
+                    ]
+                )
             same, given = position, _at(position, args, kwargs)
             if given is not None and (torch.Tag.inplace_view in func.tags or given.shape != output.shape):
                 self.record(self.call(func, args, kwargs, output))
