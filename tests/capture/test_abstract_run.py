@@ -62,6 +62,30 @@ def test_weights_on_meta_and_inputs_on_the_cpu() -> None:
     assert thoplw.profile(meta, x)[:2] == thoplw.profile(real, x)[:2]
 
 
+def test_all_outputs_are_abstract_where_one_of_them_is_an_argument() -> None:
+    class Drops(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            kept, mask = torch.native_dropout(super().forward(x), 0.5, False)  # it returns its input, and a mask
+            assert mask.device == kept.device == torch.device("cpu")
+            return torch.where(mask, kept, 0)
+
+    assert thoplw.profile(Drops(4, 4), (3, 4), convention="macs", memory=True)[0] == 3 * 4 * 4
+
+
+def test_a_composite_kernel_that_compares_devices_takes_a_weight_on_meta() -> None:
+    class Nearest(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.codes = nn.Parameter(torch.empty(32, 4, device="meta"))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cdist(x, self.codes)  # "must have the same device type", of more than 25 rows
+
+    layers = thoplw.profile(Nearest(), (30, 4), convention="macs")[2]
+    assert layers.total_macs == 30 * 32 * 4
+    assert layers.total_params == 32 * 4
+
+
 @pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
 def test_only_the_stored_elements_of_a_sparse_matrix_are_multiplied(execute: bool) -> None:
     class Graph(nn.Module):

@@ -79,9 +79,9 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         super().__init__(**shared)
         self.memo = Memo()
         self._operators = self.memo.operators
-        self._values = KnownValues(self.specs, self.weights)
-        self._decisions = Decisions(self._values)
         self._memories = Memories()
+        self._values = KnownValues(self.specs, self.weights, self._memories.save_version)
+        self._decisions = Decisions(self._values)
         self._made: list[weakref.ref[torch.Tensor]] = []
         self._new = set[int]()  # the memories of the tensors in _made
         self._sparse = set[int]()  # the identities of the user's sparse tensors
@@ -380,7 +380,12 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 self.record(self.call(func, args, kwargs, output))
                 self._values.lose(func, args, kwargs)
                 pairs = [(_at(one, args, kwargs), each) for one, each in zip(position, output, strict=True)]
-                return tuple([each if given is None else self._reshaped(func, given, each) for given, each in pairs])
+                return tuple(
+                    [
+                        self.thaw(self.freeze(each)) if given is None else self._reshaped(func, given, each)
+                        for given, each in pairs
+                    ]
+                )
             same, given = position, _at(position, args, kwargs)
             if given is not None and (torch.Tag.inplace_view in func.tags or given.shape != output.shape):
                 self.record(self.call(func, args, kwargs, output))
@@ -447,7 +452,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         """Answer a composite operator by running its pieces."""
         func = operator.func
         assumed = len(self.assumptions)
-        output, parts = self.take_apart(func, args, kwargs)
+        # A kernel may compare devices, and abstract tensors are on another one.
+        given = (args, kwargs) if operator.writes else map_tensors((args, kwargs), self._off_meta)
+        output, parts = self.take_apart(func, *given)
+        if (at := meta_kernel.position_of(output, *given)) is not None:
+            output = _at(at, args, kwargs)
         self._try(func, args, kwargs, output)
         call = self.call(func, args, kwargs, output, parts)
         # If values of real tensors may have steered the pieces, or are in the output, the answer is not remembered.
@@ -474,6 +483,12 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
     def _fill(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Execute an operator that reads no values, on zeros in place of unknown values."""
         return self.execute(func, map_tensors(args, self._stand_in), kwargs)
+
+    def _off_meta(self, tensor: torch.Tensor) -> torch.Tensor:
+        """An abstract tensor for one on the meta device, which stands for the same weight."""
+        if type(tensor) is AbstractTensor or not tensor.is_meta:
+            return tensor
+        return abstract(self._weights.get(id(tensor)) or self.specs.of(tensor), self.device)
 
     def _stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
         return self._values.stand_in(tensor, self.device)

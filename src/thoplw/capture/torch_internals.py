@@ -87,6 +87,15 @@ def version_of(tensor: torch.Tensor) -> int:
     return 0 if tensor.is_inference() else tensor._version
 
 
+def set_version(tensor: torch.Tensor, version: int) -> None:
+    """Have a tensor count as written to so many times, as autograd compares it before a backward. Since 2.0."""
+    if not tensor.is_inference():
+        try:
+            torch._C._autograd._unsafe_set_version_counter((tensor,), (version,))
+        except TypeError:  # it took one tensor before it took many
+            torch._C._autograd._unsafe_set_version_counter(tensor, version)  # type: ignore[arg-type] # as above
+
+
 def memory_of(tensor: torch.Tensor) -> int:
     """Return a number that all views of one memory share; 0 for a tensor without memory. Since 2.0."""
     try:

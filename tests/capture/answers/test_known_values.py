@@ -52,7 +52,7 @@ def test_what_has_values() -> None:
     specs = Specs()
     model = nn.BatchNorm1d(2)
     weights = Weights(specs)
-    values = KnownValues(specs, weights)
+    values = KnownValues(specs, weights, lambda tensor: None)
     weights.add(model)  # the order does not matter
     cpu = torch.device("cpu")
     table = torch.ones(2, 3)

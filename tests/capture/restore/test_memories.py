@@ -26,6 +26,38 @@ def test_a_memory_is_put_back_whole_whichever_of_its_tensors_was_saved() -> None
     assert part.data_ptr() == whole.data_ptr()
 
 
+def test_a_tensor_counts_as_written_to_as_many_times_as_before() -> None:
+    whole = torch.zeros(6).add_(1)
+    memories = Memories()
+    for tensor in (whole, whole[:2], whole):  # of one count
+        memories.save([tensor])
+        tensor.add_(1)
+    memories.put_back()
+    assert whole._version == 1
+
+
+@since("2.4")
+@pytest.mark.parametrize("memory", [False, True])
+def test_a_loss_made_before_a_profile_still_has_its_backward(memory: bool) -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            # One number is real in a run, and a table is not a tensor of the model: both are written to.
+            self.layer, self.scale, self.tables = nn.Linear(4, 4), nn.PReLU(), [torch.ones(4)]
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if len(x) == 3:
+                self.tables[0].mul_(0.5)
+            return self.scale(self.layer(x)) * self.tables[0]
+
+    model = Scaled()
+    loss = model(torch.ones(2, 4)).sum()
+    thoplw.profile_training(model, (3, 4), optimizer="adamw", clip=1.0, memory=memory)
+    thoplw.profile(model, (3, 4), memory=memory)
+    loss.backward()  # refused if what it needs was "modified by an inplace operation"
+    assert model.scale.weight.grad is not None
+
+
 @pytest.mark.parametrize("size", [0, 8, 400])
 def test_a_memory_of_another_size_gets_its_own_back(size: int) -> None:
     x = torch.arange(5.0)

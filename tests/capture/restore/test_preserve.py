@@ -210,3 +210,26 @@ def test_a_buffer_without_memory_has_none_afterwards(execute: bool) -> None:
     model = Gathers()
     thoplw.profile(model, torch.ones(2, 4), verbose=False, execute=execute)
     assert model.whole.untyped_storage().nbytes() == 0
+
+
+@pytest.mark.parametrize("execute", [False, True], ids=["abstract", "execute"])
+def test_a_model_may_keep_what_escaped_from_vmap(execute: bool) -> None:
+    class Leaking(nn.Module):
+        """Keeps a tensor that no operator takes once ``vmap`` is over, as the multi-agent networks of torchrl do."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.last = nn.Linear(4, 3), torch.empty(0)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.vmap(self.row)(x)
+
+        def row(self, row: torch.Tensor) -> torch.Tensor:
+            self.last = row
+            return self.layer(row)
+
+    model = Leaking()
+    model(torch.ones(5, 4))
+    before = model.last
+    assert thoplw.profile(model, (5, 4), convention="macs", execute=execute)[:2] == (5 * 4 * 3, 15)
+    assert model.last is before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -23,9 +23,11 @@ class KnownValues:
     abstract to it, as ``table[:, 0] = x[:, 0]`` does if ``x`` is abstract.
     """
 
-    def __init__(self, specs: Specs, weights: Weights) -> None:
+    def __init__(self, specs: Specs, weights: Weights, before_write: Callable[[torch.Tensor], None]) -> None:
+        """Take the run's specs and weights, and what to call with a real tensor that an operator is to write to."""
         self._specs = specs
         self._weights = weights
+        self._before_write = before_write
         self._lost: dict[int, StorageWeakRef] = {}  # weak, so that memory is freed and its address is not reused
 
     @cached_property
@@ -47,6 +49,7 @@ class KnownValues:
         """Note that the real tensors to which an operator writes do not get the values that it should write."""
         for tensor in written(func, args, kwargs):
             if type(tensor) is not AbstractTensor and not tensor.is_meta and tensor.layout is torch.strided:
+                self._before_write(tensor)
                 storage = tensor.untyped_storage()
                 self._lost[memory_of(tensor)] = StorageWeakRef(storage)  # type: ignore[no-untyped-call] # torch's own
 

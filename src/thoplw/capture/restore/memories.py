@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
 
 import torch
@@ -12,18 +13,21 @@ from thoplw.capture.torch_internals import (
     alias_of,
     copy_of_memory,
     memory_of,
+    set_version,
     sparse_back,
     stored_in,
     sum_of_memory,
+    version_of,
 )
 
 
 class Memories:
-    """Saved contents, by the memory that tensors share."""
+    """Saved contents, by the memory that tensors share, and how many times these were written to."""
 
     def __init__(self) -> None:
         self._saved: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
         self._sparse: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._versions: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
 
     def save(self, tensors: Iterable[torch.Tensor]) -> None:
         """Save the memory of some tensors, once, with all tensors that share it."""
@@ -31,10 +35,20 @@ class Memories:
             if tensor.layout in SPARSE:
                 self._save_sparse(tensor)
                 continue
+            self.save_version(tensor)
             memory = memory_of(tensor)
             if memory and memory not in self._saved and not tensor.is_meta:
                 storage = tensor.untyped_storage()
                 self._saved[memory] = storage, copy_of_memory(storage)
+
+    def save_version(self, tensor: torch.Tensor) -> None:
+        """Save how many times a tensor was written to: a backward that needs it fails if it was written to since.
+
+        A write counts although nothing reaches the memory, and still does when the contents are put back.
+        """
+        saved = self._versions.get(id(tensor))
+        if saved is None or saved[0]() is not tensor:  # a weak reference, as the graph of a view would live on
+            self._versions[id(tensor)] = weakref.ref(tensor), version_of(tensor)
 
     def _save_sparse(self, tensor: torch.Tensor) -> None:
         """Save which indices and values a sparse tensor has, and what is in them: operators replace these, or write."""
@@ -51,6 +65,9 @@ class Memories:
             storage.copy_(content)
         for tensor, before in self._sparse.values():
             sparse_back(tensor, before)
+        for reference, version in reversed(self._versions.values()):  # views count along with what they are views of
+            if (written := reference()) is not None:
+                set_version(written, version)
 
 
 def sums_of(tensors: Iterable[torch.Tensor]) -> dict[int, int]:

@@ -11,7 +11,7 @@ import torch
 from thoplw.capture.abstract import PLAIN
 from thoplw.capture.process import ONE_PATH
 from thoplw.capture.restore.snapshot import Snapshot
-from thoplw.capture.torch_internals import dispatch_modes, leave_modes
+from thoplw.capture.torch_internals import dispatch_modes, is_transformed, leave_modes
 
 
 @contextmanager
@@ -59,8 +59,11 @@ def data_preserved(tensors: Iterable[torch.Tensor]) -> Iterator[list[torch.Tenso
     A forward may assign their ``.data``, which no mode or hook reports. The list that is yielded is filled on the way
     out with the tensors whose shape or type was changed. Sparse tensors and tensor subclasses are left alone.
     """
-    plain = (each for each in tensors if type(each) in PLAIN and each.layout is torch.strided and not each.is_nested)
-    kept = [(tensor, tensor.detach()) for tensor in plain]
+    plain = [each for each in tensors if type(each) in PLAIN and each.layout is torch.strided and not each.is_nested]
+    try:
+        kept = [(tensor, tensor.detach()) for tensor in plain]
+    except RuntimeError:  # one was kept from inside of vmap, and no operator takes it any more
+        kept = [(tensor, tensor.detach()) for tensor in plain if not is_transformed(tensor)]
     others: list[torch.Tensor] = []
     try:
         yield others
