@@ -192,15 +192,9 @@ def _name(figure: Figure, axes: Axes, points: Mapping[str, tuple[float, float]])
                 taken.append(box)
                 line = _LINE if abs(x) + abs(y) > 2 * _NEAR else None
                 axes.annotate(
-                    _plain(name),
-                    point,
-                    (x, y),
-                    textcoords="offset points",
-                    ha=side,
-                    va="center",
-                    fontsize=9,
+                    _plain(name), point, (x, y), textcoords="offset points", ha=side, va="center", fontsize=9,
                     arrowprops=line,
-                ).set_in_layout(False)
+                ).set_in_layout(False)  # fmt: skip
                 break
 
 
