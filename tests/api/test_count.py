@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from checks.releases import since, working_transformers
+from checks.secret import SecretError
 from torch import nn
 
 import thoplw
@@ -92,6 +93,16 @@ def test_an_error_inside_comes_through_and_nothing_stays_behind() -> None:
     assert counted.total_macs == 16
     assert torch._C._len_torch_dispatch_stack() == 0
     assert not torch.is_inference_mode_enabled()
+
+
+def test_an_error_inside_that_does_not_tell_its_class_comes_through() -> None:
+    seen: list[type] = []
+    try:  # not pytest.raises(), which asks an error for its class
+        with thoplw.count():
+            raise SecretError
+    except Exception as error:
+        seen.append(type(error))
+    assert seen == [SecretError]
 
 
 def test_unknown_convention() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from checks.secret import SecretError
 from torch import nn
 
 from thoplw.api.runs import Runs, hints_of, range_of, require_effect
@@ -87,6 +88,12 @@ def test_a_model_that_cannot_run_says_at_which_sizes() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x if x.sum() > 0 else -x
 
+    class Secret(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise SecretError
+
+    with pytest.raises(InputError, match=r"cannot run at batch=2: SecretError: \(its message cannot be read\)"):
+        runs(Secret(), lambda batch: (batch, 3), "batch").at((2,))
     with pytest.raises(DataDependentError, match=r"execute=True\) counts one size"):
         runs(Decides(), lambda batch: (batch, 3), "batch").at((2,))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from checks.secret import SecretError
 from torch import nn
 
 import thoplw
@@ -25,11 +26,6 @@ def test_an_error_of_the_forward_says_where() -> None:
 @pytest.mark.parametrize("execute", [False, True])
 def test_an_error_that_does_not_tell_its_class_comes_through(execute: bool) -> None:
     """Not with pytest.raises(), which asks an error for its class, as isinstance() does."""
-
-    class SecretError(Exception):
-        @property
-        def __class__(self) -> type:
-            raise RuntimeError("no class")
 
     class Failing(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -100,6 +100,17 @@ def test_an_annotation_is_one_line(run: Run, write: Write, monkeypatch: pytest.M
     assert _escaped("50 %\r\nmore") == "50 %25%0D%0Amore"
 
 
+def test_a_name_does_no_harm_in_a_job_summary(run: Run, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
+    evil = "<img onerror=alert(1)>\n# `x`\x1b[31m.py"
+    Path(write("class Net(nn.Linear):\n    def __init__(self): super().__init__(3, 3)") + ".py").rename(evil)
+    result = run("check", f"./{evil}:Net", "--input", "1,3", "--max-macs", "1", "--github")
+    (annotation,) = (line for line in result.stdout.split("\n") if line.startswith("::"))
+    assert r"onerror=alert(1)>\n# `x`\x1b[31m.py:Net: MACs" in annotation
+    (head, *_) = Path("summary.md").read_text(encoding="utf-8").split("\n")
+    assert head == r"### thoplw: ./&lt;img onerror=alert(1)>\\n# \`x\`\\x1b\[31m.py:Net"
+
+
 def test_github_without_a_summary(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     result = run("check", "resnet18", "--max-macs", "2G", "--github")

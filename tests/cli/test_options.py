@@ -81,6 +81,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path
     for path, message in (
         (tmp_path / "a.csv", "json"),
         (tmp_path / "none" / "a.json", "there is no folder"),
+        (tmp_path / f"{300 * 'n'}.json", "File name too long"),
     ):
         with pytest.raises(typer.BadParameter, match=message):
             check(path)

@@ -111,7 +111,12 @@ def test_two_files_of_one_name(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seen"), [("import no_such", "ModuleNotFoundError"), ("raise SystemExit", "SystemExit")]
+    ("text", "seen"),
+    [
+        ("import no_such", "ModuleNotFoundError"),
+        ("raise SystemExit", "SystemExit"),
+        ("from checks.secret import SecretError\nraise SecretError", "SecretError: .its message cannot be read"),
+    ],
 )
 def test_a_file_that_cannot_be_imported(text: str, seen: str, folder: Path) -> None:
     Path("broken_net.py").write_text(text, encoding="utf-8")

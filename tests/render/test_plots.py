@@ -10,7 +10,8 @@ import pytest
 from matplotlib.text import Text
 
 from thoplw import MissingExtraError
-from thoplw.render.plots import bars, curves, scatter
+from thoplw.render.plots import bars, curves, roofline, scatter
+from thoplw.render.words import visible
 
 FAMILIES = {"A": {"a1": (1e9, 1e6), "a2": (4e9, 3e6)}, "B": {"b1": (2e9, 2e6)}}
 
@@ -21,6 +22,19 @@ def test_bars_stand_in_order_with_their_figures() -> None:
     assert [text.get_text() for text in axes.texts] == ["1.50 K", "20"]
     assert axes.yaxis_inverted()  # the first on top
     assert (axes.get_title(), axes.get_xlabel()) == ("Net", "MACs")
+
+
+@pytest.mark.parametrize("name", [r"$\frac$", "$x$", "lone\udcff", "a\nb\x1b[31m"])
+def test_a_name_is_no_formula_and_has_no_character_that_cannot_be_drawn(name: str) -> None:
+    figures = (
+        bars({name: 1, "fc": 2}, title=name),
+        scatter({name: {name: (1e9, 1e6)}, "B": {"b1": (2e9, 2e6)}}),
+        roofline({name: (1.0, 1e9)}, peaks={"float32": 1e12}, bandwidth=1e11, title=name),
+        curves({"": ([(1, 1), (2, 2)], [])}, title=name),
+    )
+    for figure in figures:
+        figure.savefig(svg := io.StringIO(), format="svg")
+        assert visible(name).replace("<", "&lt;") in svg.getvalue()  # as a comment beside its glyphs
 
 
 def test_a_point_a_model_in_the_colour_of_its_family() -> None:

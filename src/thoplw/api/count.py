@@ -71,10 +71,10 @@ class Count:
             priced = price(part, self._convention, prices=self._custom.operators, scopes=own, expand=expand)
             reports.append(LayerInfo(priced))
         self.calls = tuple(reports)
-        if isinstance(error, RuntimeError) and re.search(r"\bmeta\b", message_of(error)):
+        if error is not None and issubclass(type(error), RuntimeError) and re.search(r"\bmeta\b", message_of(error)):
             raise InputError(
-                f"count runs its block for real, and tensors on the meta device have no values: {error}. Give the "
-                "model weights, or have it run without values: thoplw.profile(model, inputs) for a call, "
+                f"count runs its block for real, and tensors on the meta device have no values: {message_of(error)}. "
+                "Give the model weights, or have it run without values: thoplw.profile(model, inputs) for a call, "
                 "thoplw.profile_generation(model, prompt=2048, new=256) for generate"
             ) from error
 

@@ -15,7 +15,7 @@ import torch
 from thoplw.api.calls import Calls, Turn
 from thoplw.api.profile import module_of, say_lacking
 from thoplw.capture.generation import ByFunctions, Caller
-from thoplw.errors import DataDependentError, InputError, UnknownNameError
+from thoplw.errors import DataDependentError, InputError, UnknownNameError, message_of
 from thoplw.estimate.devices import Device
 from thoplw.estimate.devices import device as find_device
 from thoplw.estimate.generation import Figures, Part, total, total_of_largest
@@ -695,7 +695,7 @@ def profile_generation(
             raise
         raise InputError(
             f"{type(model).__name__} has {most} positions, as its config says, and a prompt of {prompt} with {new} new "
-            f"tokens takes {takes}: ask for fewer. It failed with: {error}"
+            f"tokens takes {takes}: ask for fewer. It failed with: {message_of(error)}"
         ) from error
     for info in (report.prefill, *((report.decode(),) if new > 1 else ())):
         say_lacking(info, strict=strict, verbose=False)

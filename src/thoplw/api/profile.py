@@ -150,7 +150,7 @@ def observe(model: torch.nn.Module, tensor: Any, options: Options = INFERENCE) -
     try:
         return capture(model, args, kwargs, options)
     except (TypeError, AttributeError) as error:
-        if isinstance(tensor, dict) and isinstance(error, TypeError):
+        if isinstance(tensor, dict) and issubclass(type(error), TypeError):
             say_if_positional(model, tensor, error)
         _note_shapes((*args, *kwargs.values()), error)
         raise
@@ -238,7 +238,7 @@ def _note_batch(error: Exception) -> None:
         add_note(error, "in training a batch norm takes statistics of the batch: give a batch of 2 or more")
 
 
-def say_if_positional(model: torch.nn.Module, given: Mapping[str, Any], error: TypeError) -> None:
+def say_if_positional(model: torch.nn.Module, given: Mapping[str, Any], error: Exception) -> None:
     """Explain a dict whose keys the forward does not take: it may be meant as the one positional input."""
     try:
         takes = inspect.signature(model.forward).parameters

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from thoplw.api.profile import profile
-from thoplw.errors import DataDependentError, InputError, UnknownNameError
+from thoplw.errors import DataDependentError, InputError, UnknownNameError, message_of
 from thoplw.estimate import notation
 from thoplw.estimate.formula import Hints, Measure
 from thoplw.estimate.polynomial import Point
@@ -76,15 +76,16 @@ class Runs:
             try:
                 info = profile(self.model(point), self._make_inputs(**sizes), verbose=False, **self._options)[2]
             except Exception as error:
-                if isinstance(error, DataDependentError):
+                if issubclass(type(error), DataDependentError):
                     raise DataDependentError(
                         f"{str(error).partition(' execute=True')[0]} A formula needs runs without arithmetic; "
                         "thoplw.profile(..., execute=True) counts one size"
                     ) from error
                 where = ", ".join(f"{name}={size}" for name, size in sizes.items())
                 raise InputError(
-                    f"the model cannot run at {where}: {type(error).__name__}: {error}. Give ranges, with a step where "
-                    f"that is needed, in which it runs: {self.variables[-1]}=(first, last, step)"
+                    f"the model cannot run at {where}: {type(error).__name__}: {message_of(error)}. Give "
+                    "ranges, with a step where that is needed, in which it runs: "
+                    f"{self.variables[-1]}=(first, last, step)"
                 ) from error
             self.done[point] = info.profile
         return self.done[point]

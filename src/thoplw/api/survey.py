@@ -221,7 +221,7 @@ LONGEST = 500
 
 def described(error: BaseException) -> str:
     """An error as one short line: its message, after its class unless thoplw raised it."""
-    kind = "" if isinstance(error, ThoplwError) else type(error).__name__
+    kind = "" if issubclass(type(error), ThoplwError) else type(error).__name__
     return in_one_line(": ".join(part for part in (kind, message_of(error)) if part))
 
 

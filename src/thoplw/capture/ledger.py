@@ -91,8 +91,8 @@ class Block:
     __slots__ = ("_ledger", "index")
 
     def __init__(self, ledger: Ledger, index: int) -> None:
-        self._ledger = ledger
         self.index = index
+        self._ledger = ledger
 
     @property
     def size(self) -> int:
@@ -100,7 +100,9 @@ class Block:
         return self._ledger.size_of(self.index)
 
     def __del__(self) -> None:
-        self._ledger.gone(self.index)
+        ledger = getattr(self, "_ledger", None)  # none where Ctrl-C came as it was made
+        if ledger is not None:
+            ledger.gone(self.index)
 
 
 class Ledger:

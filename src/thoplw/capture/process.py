@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from threading import Lock, RLock, get_ident
 from types import TracebackType
 
-from thoplw.capture.torch_internals import attention_unfused, mode_flags_kept, uncompiled
+from thoplw.capture.torch_internals import attention_as_it_is, attention_unfused, mode_flags_kept, uncompiled
 
 _TURN = RLock()
 
@@ -88,6 +88,17 @@ def _deeper() -> Iterator[None]:
         yield
     finally:
         sys.setrecursionlimit(before)
+
+
+@contextmanager
+def paths_kept() -> Iterator[None]:
+    """Restore what :data:`ONE_PATH` restores, and change nothing: for a run that may take the fast paths of torch."""
+    before = sys.getrecursionlimit()
+    with attention_as_it_is():
+        try:
+            yield
+        finally:
+            sys.setrecursionlimit(before)
 
 
 #: While any run lasts, switches off what would hide operators: the fused path of attention layers, and compilation.

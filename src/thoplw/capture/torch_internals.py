@@ -674,10 +674,18 @@ def attention_unfused() -> Iterator[None]:
 
 
 @contextmanager
-def _switched_off() -> Iterator[None]:
-    """Since 2.3."""
+def attention_as_it_is() -> Iterator[None]:
+    """Restore whether attention layers of torch may take their fused path; up to 2.2 there is no such switch."""
+    with _switched(None) if _HAS_SWITCH else nullcontext():
+        yield
+
+
+@contextmanager
+def _switched(on: bool | None) -> Iterator[None]:
+    """Set whether attention layers may take their fused path; ``None`` leaves it to what runs inside. Since 2.3."""
     before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
+    if on is not None:
+        torch.backends.mha.set_fastpath_enabled(on)
     try:
         yield
     finally:
@@ -704,7 +712,8 @@ def _with_functions_of_others() -> Iterator[None]:
         overrides.has_torch_function = before
 
 
-_unfused = _switched_off if hasattr(torch.backends, "mha") else _with_functions_of_others
+_HAS_SWITCH = hasattr(torch.backends, "mha")
+_unfused = partial(_switched, False) if _HAS_SWITCH else _with_functions_of_others
 
 
 @contextmanager

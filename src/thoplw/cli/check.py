@@ -14,6 +14,7 @@ from thoplw.cli.run import run
 from thoplw.cli.terminal import draw_table, is_terminal, say, show, told
 from thoplw.errors import InputError, UnknownNameError
 from thoplw.estimate import notation
+from thoplw.render.words import visible
 from thoplw.report.figures import FIGURES, need_memory, shown_in
 
 if TYPE_CHECKING:
@@ -271,16 +272,18 @@ def _solved(
 
 def _annotate(model: str, verdict: Verdict) -> None:
     """Report to GitHub Actions: annotations on stdout, and Markdown in the file that GITHUB_STEP_SUMMARY names."""
+    from thoplw.render.grid import escaped
+
     for level, texts in (("error", verdict.problems), ("warning", verdict.gaps)):
         for text in texts:
-            show(f"::{level} title=thoplw::{_escaped(f'{model}: {text}')}")
+            show(f"::{level} title=thoplw::{_escaped(visible(f'{model}: {text}'))}")
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary is None:
         say("thoplw: no job summary, as GITHUB_STEP_SUMMARY is not set")
         return
     try:
         with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(f"### thoplw: {model}\n\n{verdict.report('md')}\n\n")
+            file.write(f"### thoplw: {escaped(visible(model))}\n\n{verdict.report('md')}\n\n")
     except OSError as error:
         raise InputError(f"cannot write the job summary {summary}: {error.strerror}") from error
 

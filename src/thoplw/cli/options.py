@@ -138,9 +138,13 @@ def writable(*endings: str) -> Callable[[Path | None], Path | None]:
         if endings:
             with usage():
                 check_ending(path, endings)
-        if path.is_dir():
+        try:
+            is_folder, has_folder = path.is_dir(), path.parent.is_dir()
+        except OSError as error:  # its name is too long, say
+            raise typer.BadParameter(f"cannot write {path}: {error.strerror}") from error
+        if is_folder:
             raise typer.BadParameter(f"{path} is a folder: add the name of a file, as in {path / 'table.txt'}")
-        if not path.parent.is_dir():
+        if not has_folder:
             raise typer.BadParameter(f"cannot write {path}: there is no folder {path.parent}")
         return path
 

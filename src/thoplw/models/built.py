@@ -60,7 +60,7 @@ def _wants_values(error: BaseException | None) -> bool:
     For example ``Tensor.item() cannot be called on meta tensors``.
     """
     while error is not None:
-        if isinstance(error, NotImplementedError) or "meta" in message_of(error).lower():
+        if issubclass(type(error), NotImplementedError) or "meta" in message_of(error).lower():
             return True
         error = error.__cause__ or error.__context__
     return False

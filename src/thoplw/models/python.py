@@ -17,7 +17,7 @@ from typing import Any
 
 from torch import nn
 
-from thoplw.errors import InputError, UnknownNameError, add_note
+from thoplw.errors import InputError, UnknownNameError, add_note, message_of
 from thoplw.models.built import Built, build
 
 
@@ -145,7 +145,7 @@ def _import_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        if isinstance(error, ImportError) and "relative import" in str(error):
+        if issubclass(type(error), ImportError) and "relative import" in message_of(error):
             parts = ".".join(path.with_suffix("").parts)
             raise InputError(
                 f"{path} is a part of a package, as it has a relative import: name it from the folder that holds the "
@@ -167,4 +167,6 @@ def _search_last(folder: str) -> None:
 
 
 def _broken(what: str, command: str, error: BaseException) -> InputError:
-    return InputError(f"{what} cannot be imported ({type(error).__name__}: {error}); make `{command}` work first")
+    return InputError(
+        f"{what} cannot be imported ({type(error).__name__}: {message_of(error)}); make `{command}` work first"
+    )

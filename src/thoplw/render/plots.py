@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from thoplw.errors import MissingExtraError
 from thoplw.render.units import clever_format
+from thoplw.render.words import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,11 +39,11 @@ def bars(figures: Mapping[str, int], *, title: str = "", unit: str = "") -> Figu
         MissingExtraError: matplotlib is not installed.
     """
     figure, axes = _empty(width=9, height=1.2 + 0.3 * len(figures))
-    drawn = axes.barh(list(figures), list(figures.values()), color="#4477aa")
+    drawn = axes.barh(range(len(figures)), list(figures.values()), tick_label=[*map(_plain, figures)], color="#4477aa")
     axes.bar_label(drawn, [clever_format(value, "%.2f").strip() for value in figures.values()], padding=4, fontsize=9)
     axes.invert_yaxis()
     axes.margins(x=0.12, y=0.02)
-    axes.set(title=title, xlabel=unit)
+    axes.set(title=_plain(title), xlabel=unit)
     _with_units(axes.xaxis)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
@@ -68,7 +69,7 @@ def scatter(
     colours = [colormaps["tab20"](index) for index in (*range(0, 20, 2), *range(1, 20, 2))]
     for index, (family, models) in enumerate(families.items()):
         macs, params = [point[0] for point in models.values()], [point[1] for point in models.values()]
-        axes.plot(params, macs, "o", color=colours[index % len(colours)], label=family, markersize=6)
+        axes.plot(params, macs, "o", color=colours[index % len(colours)], label=_plain(family), markersize=6)
     axes.set(xscale="log", yscale="log", xlabel="Parameters", ylabel=unit)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # others where one or none of these would be seen
@@ -111,7 +112,7 @@ def roofline(
         axes.plot(places, [min(level, x * bandwidth) for x in places], color="#888888", linewidth=1)
         axes.annotate(label, (places[-1], level), (0, 3), textcoords="offset points", ha="right", fontsize=9)
     axes.plot([x for x, _ in dots.values()], [y for _, y in dots.values()], "o", color="#4477aa", markersize=6)
-    axes.set(xscale="log", yscale="log", title=title, xlabel="FLOPs per byte", ylabel="FLOP/s")
+    axes.set(xscale="log", yscale="log", title=_plain(title), xlabel="FLOPs per byte", ylabel="FLOP/s")
     if dots:
         axes.set_xlim(left=min(x for x, _ in dots.values()) / 2)
         axes.set_ylim(bottom=min(y for _, y in dots.values()) / 2)
@@ -159,7 +160,7 @@ def curves(
     for held_out, label in ((False, "run, fitted"), (True, "run, held out")):
         face = "white" if held_out else "#555555"
         axes.plot([], [], "o", color="#555555", markerfacecolor=face, markersize=6, label=label)
-    axes.set(xscale="log", yscale="log", title=title, xlabel=variable, ylabel=unit)
+    axes.set(xscale="log", yscale="log", title=_plain(title), xlabel=variable, ylabel=unit)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_minor_locator(NullLocator())
@@ -178,7 +179,7 @@ def _name(figure: Figure, axes: Axes, points: Mapping[str, tuple[float, float]])
     frame, a_point = axes.get_window_extent(), figure.dpi / 72
     taken = [Bbox.from_extents(x - 5, y - 5, x + 5, y + 5) for x, y in axes.transData.transform([*points.values()])]
     for name, point in points.items():
-        probe = axes.text(*point, name, fontsize=9)
+        probe = axes.text(*point, _plain(name), fontsize=9)
         width, height = probe.get_window_extent().size
         probe.remove()
         at_x, at_y = axes.transData.transform(point)
@@ -191,9 +192,15 @@ def _name(figure: Figure, axes: Axes, points: Mapping[str, tuple[float, float]])
                 taken.append(box)
                 line = _LINE if abs(x) + abs(y) > 2 * _NEAR else None
                 axes.annotate(
-                    name, point, (x, y), textcoords="offset points", ha=side, va="center", fontsize=9, arrowprops=line
-                ).set_in_layout(False)
+                    _plain(name), point, (x, y), textcoords="offset points", ha=side, va="center", fontsize=9,
+                    arrowprops=line,
+                ).set_in_layout(False)  # fmt: skip
                 break
+
+
+def _plain(name: str) -> str:
+    """A name of the user's as matplotlib shows it: no formula between dollars, and nothing that no font has."""
+    return visible(name).replace("$", r"\$")
 
 
 def _empty(*, width: float, height: float) -> tuple[Figure, Axes]:

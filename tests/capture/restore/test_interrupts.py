@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from typing import Any
 
 import pytest
 
+from thoplw.capture.ledger import Block, Ledger
 from thoplw.capture.restore.interrupts import Interrupts
 
 
@@ -29,6 +31,26 @@ def test_what_comes_meanwhile_is_delivered_at_the_end() -> None:
         run()
     assert done == ["put back"]
     assert signal.getsignal(signal.SIGINT) is usual
+
+
+def test_what_comes_as_memory_goes_is_delivered_once_it_is_gone() -> None:
+    """Python ignores what is raised in ``__del__``: Ctrl-C was lost, and the ledger kept what was freed."""
+    gone: list[int] = []
+
+    class Interrupted(Ledger):
+        def gone(self, index: int) -> None:
+            interrupt()
+            gone.append(index)
+
+    def run() -> None:
+        with Interrupts() as interrupts, interrupts.let_through():
+            Block(Interrupted([]), 3)
+            for _ in range(10_000):
+                time.sleep(0.001)
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert gone == [3]
 
 
 def test_what_comes_in_the_forward_is_delivered_there() -> None:

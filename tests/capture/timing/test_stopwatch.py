@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from checks.attacks.touching import KINDS, touched
 from checks.releases import since
 from torch import nn
 
@@ -174,6 +175,28 @@ def test_a_model_and_its_inputs_are_left_as_they_were(raises: bool) -> None:
     assert torch.equal(torch.get_rng_state(), state)
     assert not nn.modules.module._global_forward_pre_hooks
     assert not nn.modules.module._global_forward_hooks
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "float tensor",
+        "shape of a tensor",
+        "memory of a tensor",
+        "tensor in an object",
+        "sparse tensor",
+        "storage",
+        "recursion limit",
+        "variable of a context",
+        "errors of NumPy",
+        *(["fast path of attention"] if "fast path of attention" in KINDS else []),
+    ],
+)
+def test_what_else_a_forward_touches_is_left_as_it_was(name: str) -> None:
+    kind = KINDS[name]
+    once = [kind.touch]  # a second run finds a tensor without memory, say
+    kind = kind._replace(touch=lambda held, y: once and once.pop()(held, y))
+    assert not touched(kind, lambda model, inputs: timed(model, inputs, {}, repeat=1, warmup=0))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])

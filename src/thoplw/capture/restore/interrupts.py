@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found] # of Python, and nowhere described
+import _thread
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
@@ -16,6 +18,12 @@ _SIGNALS = tuple(
     for name in "SIGINT SIGALRM SIGTERM SIGUSR1 SIGUSR2 SIGHUP SIGQUIT SIGPIPE SIGCHLD SIGWINCH".split()
     if hasattr(signal, name)
 )
+
+#: Functions of thoplw that Python calls when an object goes: methods, and what :mod:`weakref` is given.
+_FINALIZERS = ("__del__", "_forget")
+
+#: Seconds after which a signal comes again that came in a finalizer.
+_SOON = 0.001
 
 #: ``signal.getsignal`` without its search for a name, which takes ten times as long.
 _handler_of: Callable[[int], Any] = _signal.getsignal
@@ -68,6 +76,8 @@ class Interrupts:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._hold:
             self._late.append(number)
+        elif _is_in_finalizer(frame):
+            _thread.start_new_thread(_again, (number,))
         else:
             dict(self._before)[number](number, frame)
 
@@ -82,3 +92,18 @@ class Interrupts:
         while self._late:
             number = self._late.pop()
             dict(self._before)[number](number, None)
+
+
+def _is_in_finalizer(frame: FrameType | None) -> bool:
+    """Whether a finalizer of thoplw runs: Python ignores what a handler raises there, and the rest of it is missing."""
+    while frame is not None:
+        if frame.f_code.co_name in _FINALIZERS and str(frame.f_globals.get("__name__")).startswith("thoplw."):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _again(number: int) -> None:
+    """Have a signal come again, from a thread that is none of the model's."""
+    time.sleep(_SOON)
+    _thread.interrupt_main(signal.Signals(number))

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 
 from thoplw.capture.abstract import PLAIN
-from thoplw.capture.process import ONE_PATH
+from thoplw.capture.process import ONE_PATH, paths_kept
 from thoplw.capture.restore.snapshot import Snapshot
 from thoplw.capture.torch_internals import dispatch_modes, is_transformed, leave_modes
 
@@ -38,8 +38,7 @@ def preserved(snapshot: Snapshot, training: bool | None = False, *, one_path: bo
                     # Not module.eval(): that reaches the children, and may be overridden (to merge weights, say).
                     undo.callback(setattr, module, "training", not training)
                     module.training = training
-        if one_path:
-            undo.enter_context(ONE_PATH)
+        undo.enter_context(ONE_PATH if one_path else paths_kept())
         yield
 
 

@@ -22,6 +22,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from contextvars import copy_context
 from dataclasses import dataclass
 from statistics import median
 from threading import get_ident
@@ -100,23 +101,20 @@ def timed(
     _refuse_compiled(weights)
     device = _device([*weights.tensors.values(), *given.values()])
     snapshot.add_modules(weights.modules, weights.tensors)
-    memories = Memories()
-    memories.save(
-        weights.tensors[buffer.key]
-        for info in weights.infos
-        for buffer in info.buffers
-        if buffer.key in weights.tensors
-    )
     parameters = [tensor for tensor in weights.tensors.values() if isinstance(tensor, torch.nn.Parameter)]
+    keys = {*map(id, parameters)}
+    memories = Memories()
+    memories.save(tensor for key, tensor in snapshot.tensors.items() if key not in keys)
     versions, sums = list(map(version_of, parameters)), sums_of(parameters)
     watch = clock_for(device, clock)
     paths = [info.path for info in weights.infos]
     timers = _Timers(weights.indices, watch)
+    context = copy_context()  # keeps what the forward sets in context variables, in all runs
 
     def once(run: Callable[[Callable[[], Any]], Any]) -> Any:
         a, k = entered(inputs, given, inside, copied)
         with interrupts.let_through():
-            return run(lambda: exhaust(model(*a, **k)))
+            return context.run(run, lambda: exhaust(model(*a, **k)))
 
     untouched: list[float] = []
     spans: list[tuple[Span, ...]] = []
@@ -126,7 +124,7 @@ def timed(
             stack.enter_context(random_state_kept(lambda: True))
             stack.enter_context(preserved(snapshot, one_path=False))
             stack.callback(memories.put_back)
-            stack.enter_context(data_preserved(weights.tensors.values()))
+            stack.enter_context(data_preserved(each for each in snapshot.tensors.values() if not each.is_meta))
             stack.enter_context(without_collection())
             stack.enter_context(torch.no_grad())
             timer = _cost_of_timers(watch)
