@@ -220,7 +220,13 @@ def test_a_layout_is_that_of_the_kernel_for_the_cpu(func: Any) -> None:
 @pytest.mark.parametrize("affine", [False, True])
 @pytest.mark.parametrize(
     ("shape", "order", "normalised"),
-    [((4, 3, 5, 1), (3, 0, 1, 2), 2), ((1, 2), (1, 0), 2), ((1, 3, 4), (1, 0, 2), 2), ((2, 3, 4, 5), (0, 2, 3, 1), 2)],
+    [
+        ((4, 3, 5, 1), (3, 0, 1, 2), 2),
+        ((4, 1, 3, 1), (0, 2, 1, 3), 1),
+        ((1, 2), (1, 0), 2),
+        ((1, 3, 4), (1, 0, 2), 2),
+        ((2, 3, 4, 5), (0, 2, 3, 1), 2),
+    ],
 )
 def test_rms_norm_keeps_strides_of_single_elements(
     shape: tuple[int, ...], order: tuple[int, ...], normalised: int, affine: bool

@@ -292,13 +292,6 @@ def pooling(kind: str, draw: Draw) -> Arguments:
     return "default", every[: draw(st.integers(2, len(every)))], {}
 
 
-def max_pool1d(draw: Draw) -> Arguments:
-    x = draw(tensors(tuple(draw(st.lists(SIZES, min_size=2, max_size=3))), plain=9))
-    window, stride, padding, dilation = (sizes(draw, 1, low, 4) for low in (1, 1, 0, 1))
-    every = (x, window, stride, padding, dilation, draw(st.booleans()))
-    return "default", every[: draw(st.integers(2, len(every)))], {}
-
-
 def upsample(name: str, draw: Draw) -> Arguments:
     rank = int(name[-2]) if draw(st.integers(0, 9)) else draw(st.integers(1, 3))
     x = draw(tensors(tuple(draw(st.lists(SIZES, min_size=rank + 2, max_size=rank + 2)))))
@@ -610,7 +603,6 @@ ARGUMENTS = _named(
         "layer_norm rms_norm": layer_norm,
         "group_norm": group_norm,
         "softmax log_softmax _softmax": softmax,
-        "max_pool1d": max_pool1d,
         "max_pool2d": lambda draw: pooling("max", draw),
         "avg_pool2d": lambda draw: pooling("average", draw),
         "adaptive_avg_pool2d": lambda draw: pooling("adaptive", draw),

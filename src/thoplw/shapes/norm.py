@@ -76,12 +76,12 @@ def rms_norm(x: TensorSpec, shape: Shape, weight: TensorSpec | None = None, *opt
     if out is None:
         return None
     steps = layouts.suggested(x, x.shape)
-    if math.prod(shape) > 1:
-        composed = layouts.in_order_of(x.shape, [x.strides])
-        if weight is not None:
-            composed = layouts.iterated(x.shape, replace(x, strides=composed), weight)
-        if all(size == 1 or a == b for size, a, b in zip(x.shape, steps, composed, strict=True)):
-            steps = composed
+    several = math.prod(shape) > 1  # else the mean has the shape of the input
+    composed = layouts.in_order_of(x.shape, [x.strides]) if several else layouts.iterated(x.shape, x)
+    if weight is not None:
+        composed = layouts.iterated(x.shape, replace(x, strides=composed), weight)
+    if all(size == 1 or a == b for size, a, b in zip(x.shape, steps, composed, strict=True)):
+        steps = composed
     return _laid_out(x, steps)
 
 

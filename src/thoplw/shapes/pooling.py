@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from thoplw.record import TensorSpec
-from thoplw.shapes.common import FLOATING, QUANTISED, Shape, contiguous, pair
+from thoplw.shapes.common import FLOATING, QUANTISED, Shape, pair
 from thoplw.shapes.layouts import suggested
 
 #: The dtypes that pooling is known of.
@@ -54,24 +54,6 @@ def max_pool2d(
     return _pool(x, window, pair(stride, 2) or window, pair(padding, 2), pair(dilation, 2), ceil_mode)
 
 
-def max_pool1d(
-    x: TensorSpec,
-    kernel: int | Shape,
-    stride: int | Shape = (),
-    padding: int | Shape = 0,
-    dilation: int | Shape = 1,
-    ceil_mode: bool = False,
-) -> TensorSpec | None:
-    """``[N, C, L] -> [N, C, L']`` or ``[C, L] -> [C, L']``, contiguous whatever came in."""
-    if len(x.shape) not in (2, 3) or x.dtype not in FLOATING:
-        return None
-    image = contiguous((1, *x.shape[:-1], 1, x.shape[-1])[-4:], x.dtype)
-    sizes = [pair(each, 1) for each in (kernel, stride, padding, dilation)]
-    window, step, pad, reach = (((fill, *each) if each else ()) for fill, each in zip((1, 1, 0, 1), sizes, strict=True))
-    out = max_pool2d(image, window, step, pad, reach, ceil_mode)
-    return out and contiguous((*x.shape[:-1], out.shape[-1]), x.dtype)
-
-
 def avg_pool2d(
     x: TensorSpec,
     kernel: int | Shape,
@@ -116,7 +98,6 @@ def _upsample_of(rank: int, x: TensorSpec, size: Shape | None, *options: Any) ->
 
 
 RULES: Mapping[str, Callable[..., Any]] = {
-    "max_pool1d": max_pool1d,
     "max_pool2d": max_pool2d,
     "avg_pool2d": avg_pool2d,
     "adaptive_avg_pool2d": adaptive_avg_pool2d,
