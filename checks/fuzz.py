@@ -142,27 +142,3 @@ def findings(seeds: Iterable[int]) -> Iterator[Finding]:
                 yield Finding(seed, "?", "late", f"no answer in {SECONDS} s")
             except ProcessExpired as error:
                 yield Finding(seed, "?", "died", f"exit code {error.exitcode}")
-
-
-class Known(NamedTuple):
-    """A kind of difference that is accounted for: of this row of ``MAKERS``, whose fault, and why."""
-
-    name: str
-    result: str
-    fault: str
-    reason: str
-
-
-KNOWN = (
-    Known(
-        "function index",
-        "strides (abstract)",
-        "torch's meta kernel",
-        "places a dimension of one element otherwise than the kernel for the CPU, where strides are equal",
-    ),
-)
-
-
-def known(finding: Finding) -> Known | None:
-    """The kind of a difference, if it is listed."""
-    return next((kind for kind in KNOWN if (kind.name, kind.result) == (finding.name, finding.result)), None)

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from checks.drawn import drawn  # noqa: E402
-from checks.fuzz import KNOWN, MODULES, Finding, examined, findings, known  # noqa: E402
+from checks.fuzz import MODULES, Finding, examined, findings  # noqa: E402
 
 FOUND = ROOT / "benchmarks" / "fuzz.jsonl"
 
@@ -43,15 +43,9 @@ real run, strides of dimensions of one element included.
 
 {day}; {versions}. Written by `tools/fuzz.py`: `python tools/fuzz.py again SEED` runs one of them once more.
 
-## Listed differences
+## Differences
 
-| row | what | how often | seeds | whose fault, and why |
-|---|---|--:|---|---|
-{rows}
-
-## Others
-
-{others}
+{differences}
 """
 
 app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True)
@@ -95,14 +89,7 @@ def table(output: Output = FOUND) -> None:
     taken = [finding for finding in found if finding.result != "refused"]
     differing = [finding for finding in taken if finding.result != "equal"]
     versions = f"torch {torch.__version__.partition('+')[0]}, {platform.machine()} with {_vectors()}"
-    rows = []
-    for kind in KNOWN:
-        seeds = [finding.seed for finding in differing if known(finding) is kind]
-        few = " ".join(map(str, seeds[:5]))
-        rows.append(f"| `{kind.name}` | {kind.result} | {len(seeds)} | {few} | {kind.fault}: {kind.reason} |")
-    others = [
-        f"- {finding.seed}, {finding.result}: `{finding.text}`" for finding in differing if known(finding) is None
-    ]
+    lines = [f"- {finding.seed}, {finding.result}: `{finding.text}`" for finding in differing]
     typer.echo(
         PAGE.format(
             taken=len(taken),
@@ -113,8 +100,7 @@ def table(output: Output = FOUND) -> None:
             last=max(finding.seed for finding in found),
             day=date.today().isoformat(),
             versions=versions,
-            rows="\n".join(rows),
-            others="\n".join(others) or "None.",
+            differences="\n".join(lines) or "None.",
         )
     )
 

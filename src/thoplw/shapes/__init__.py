@@ -13,7 +13,19 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
-from thoplw.shapes import detection, gradients, linalg, matmul, norm, odd, pointwise, pooling, quantized, views
+from thoplw.shapes import (
+    detection,
+    gradients,
+    indexing,
+    linalg,
+    matmul,
+    norm,
+    odd,
+    pointwise,
+    pooling,
+    quantized,
+    views,
+)
 from thoplw.shapes.common import SAME
 from thoplw.shapes.layouts import layout_of
 
@@ -23,7 +35,7 @@ __all__ = ["RULES", "SAME", "layout_of"]
 RULES: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
     {
         f"aten.{name}": rule
-        for family in (gradients, linalg, matmul, norm, odd, pointwise, pooling, views)
+        for family in (gradients, indexing, linalg, matmul, norm, odd, pointwise, pooling, views)
         for name, rule in family.RULES.items()
     }
     | dict(detection.RULES)

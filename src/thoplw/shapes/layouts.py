@@ -48,7 +48,7 @@ def iterated(shape: Shape, *operands: TensorSpec) -> Shape:
                 return like(first.shape)
         if is_dense(first) and all(each.strides == first.strides for each in operands):
             return first.strides
-    return in_order_of(shape, [_stretched(each, shape) for each in operands])
+    return in_order_of(shape, [stretched(each, shape) for each in operands])
 
 
 def in_order_of(shape: Shape, strides: list[Shape]) -> Shape:
@@ -103,7 +103,7 @@ def broadcast(*shapes: Shape) -> Shape | None:
     return joined
 
 
-def _stretched(x: TensorSpec, shape: Shape) -> Shape:
+def stretched(x: TensorSpec, shape: Shape) -> Shape:
     """Return strides of an operand that is broadcast: 0 in dimensions in which one element stands for many."""
     new = len(shape) - len(x.shape)
     steps = zip(x.shape, x.strides, shape[new:], strict=True)

@@ -152,14 +152,6 @@ def new_zeros(x: TensorSpec, size: Shape, **options: Any) -> TensorSpec | None:
     return contiguous(tuple(size), x.dtype)
 
 
-def index(x: TensorSpec, indices: tuple[TensorSpec | None, ...]) -> TensorSpec | None:
-    """``[A, *] [B, *] -> [B, *, *]``: rows, by their numbers."""
-    rows = indices[0] if len(indices) == 1 else None
-    if rows is None or not x.shape or not is_contiguous(x) or rows.strides != dense(rows.shape) or 0 in x.shape:
-        return None
-    return contiguous((*rows.shape, *x.shape[1:]), x.dtype) if rows.dtype in ("int64", "int32") else None
-
-
 def in_place(x: TensorSpec, *options: Any, **more_options: Any) -> Any:
     """``[*] -> [*]``, in place; options may be numbers or tensors of one element."""
     if x.dtype not in FLOATING:
@@ -254,18 +246,6 @@ def reduction(x: TensorSpec, dims: Shape | int | None = None, keepdim: bool = Fa
     return contiguous(tuple(kept), x.dtype)
 
 
-def embedding(weight: TensorSpec, indices: TensorSpec, *options: Any) -> TensorSpec | None:
-    """``[V, D] [*] -> [*, D]``."""
-    if len(weight.shape) != 2 or not is_contiguous(indices) or indices.dtype not in ("int64", "int32"):
-        return None
-    return contiguous((*indices.shape, weight.shape[1]), weight.dtype)
-
-
-def one_hot(indices: TensorSpec, classes: int = -1) -> TensorSpec | None:
-    """``[*] -> [*, classes]``."""
-    return contiguous((*indices.shape, classes), "int64") if classes > 0 and indices.dtype == "int64" else None
-
-
 _UNARY = (
     "abs cos elu erf exp hardsigmoid hardswish leaky_relu log mish neg reciprocal relu "
     "rsqrt selu sigmoid silu sin softplus sqrt square tanh"
@@ -297,13 +277,10 @@ RULES: Mapping[str, Callable[..., Any]] = {
     "pad": pad,
     "constant_pad_nd": constant_pad,
     "new_zeros": new_zeros,
-    "index": index,
     "dropout": dropout,
     "dropout_": dropout,
     "feature_dropout": dropout,
     "cat": cat,
     "mean": reduction,
     "sum": reduction,
-    "embedding": embedding,
-    "one_hot": one_hot,
 }
