@@ -87,14 +87,14 @@ def test_a_module_that_raises_is_closed_by_the_one_that_catches() -> None:
     assert trace.scopes[-1].parent == 0
 
 
-def test_whoever_watches_sees_every_call_that_returns() -> None:
+def test_every_call_that_returns_is_told() -> None:
     seen: list[tuple[int, str, int]] = []
     model = nn.Sequential(nn.ReLU(), nn.ReLU())
     capture(
         model,
         (torch.ones(2, 3),),
         {},
-        Options(watch=lambda scope, module, args, output: seen.append((scope, type(module).__name__, len(args)))),
+        Options(on_return=lambda scope, module, args, output: seen.append((scope, type(module).__name__, len(args)))),
     )
     assert seen == [(1, "ReLU", 1), (2, "ReLU", 1), (0, "Sequential", 1)]
 

@@ -195,14 +195,14 @@ class Calls:
         custom = CustomOps(self._functions, self._convention)
         seen: list[States] = []
 
-        def watch(scope: int, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        def on_return(scope: int, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             if module is self.caller:
                 seen.append(output)
-            elif custom.watch is not None:
-                custom.watch(scope, module, inputs, output)
+            elif custom.on_return is not None:
+                custom.on_return(scope, module, inputs, output)
 
         with without_collection():
-            options = Options(watch=watch, priced=custom.flows, storages=True)
+            options = Options(on_return=on_return, priced=custom.flows, storages=True)
             trace = capture(self.caller, (tuple(plan),), {}, options)
             called = self._called(trace)
             return [

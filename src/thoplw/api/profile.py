@@ -98,7 +98,7 @@ def profile(
         custom = CustomOps(custom_ops, table)
         train = mode == "train"
         options = Options(
-            execute=execute, reuse_layers=reuse_layers, watch=custom.watch, priced=custom.flows, train=train
+            execute=execute, reuse_layers=reuse_layers, on_return=custom.on_return, priced=custom.flows, train=train
         )
         trace = observe(model, tensor, options)
         watched = Options(train=train, iterations=1, graph=trace.in_pieces)

@@ -132,7 +132,7 @@ def profile_training(
             device=device,
         )
         try:
-            trace = observe(model, inputs, Options(watch=custom.watch, step=whole))
+            trace = observe(model, inputs, Options(on_return=custom.on_return, step=whole))
             watched = Options(step=whole, iterations=ITERATIONS)
             taken = Memory(observe(model, inputs, watched)) if memory else None
         except DataDependentError as error:

@@ -107,7 +107,7 @@ class Attempt:
         self._held = _held(options.step, weights, snapshot) if options.step is not None else []
         self._real = list(filterfalse(_IS_META, snapshot.tensors.values()))
         scopes = ModuleScopes if asked is not None else MarkedScopes
-        self._scopes = scopes(weights.indices, specs, options.watch)
+        self._scopes = scopes(weights.indices, specs, options.on_return)
         self._run = self._new_run()
         self._run.priced = options.priced
         self._run.own(self._real)
@@ -152,7 +152,7 @@ class Attempt:
             never_read = unread.names(run)
         finally:
             self._made.forget()
-            left = self._survivors.forget(self._specs, run.made, self._options.watch)
+            left = self._survivors.forget(self._specs, run.made, self._options.on_return)
         if self._asked is None or not self._asked.by_somebody:  # else another attempt follows, and reports these
             for lost in self._snapshot.lost:
                 warnings.warn(f"the forward {lost}, and this cannot be put back", RuntimeWarning, stacklevel=3)

@@ -16,7 +16,7 @@ from thoplw.capture.backward import MarkedScopes
 from thoplw.capture.made import Made
 from thoplw.capture.process import ONE_PATH
 from thoplw.capture.restore.interrupts import Interrupts
-from thoplw.capture.scopes import Watch
+from thoplw.capture.scopes import OnReturn
 from thoplw.capture.torch_internals import VERSION, below_autograd
 from thoplw.capture.training_run import LiveTrainingRun, phases_of
 from thoplw.capture.weights import Weights
@@ -30,11 +30,11 @@ class Session:
     model changes.
     """
 
-    def __init__(self, watch: Watch | None = None, priced: Container[str] = ()) -> None:
+    def __init__(self, on_return: OnReturn | None = None, priced: Container[str] = ()) -> None:
         specs = Specs()
         self._weights = Weights(specs)
         self._weights.add_root("count")
-        self._scopes = MarkedScopes(self._weights.indices, specs, watch)
+        self._scopes = MarkedScopes(self._weights.indices, specs, on_return)
         self._made = Made(self._weights, self._scopes)
         self._run = LiveTrainingRun(specs=specs, weights=self._weights, scopes=self._scopes, device=torch.device("cpu"))
         self._run.priced = priced
