@@ -133,11 +133,11 @@ def profile_training(
         )
         try:
             trace = observe(model, inputs, Options(on_return=custom.on_return, step=whole))
-            watched = Options(step=whole, iterations=ITERATIONS)
-            taken = Memory(observe(model, inputs, watched)) if memory else None
+            again = Options(step=whole, iterations=ITERATIONS)
+            recorded = Memory(observe(model, inputs, again)) if memory else None
         except DataDependentError as error:
             raise DataDependentError(str(error).replace(*_INSTEAD)) from error
-        info = LayerInfo(custom.price(trace, expand), taken)
+        info = LayerInfo(custom.price(trace, expand), recorded)
         say_lacking(info, strict=strict, verbose=verbose)
         return info
 
