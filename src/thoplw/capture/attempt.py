@@ -29,8 +29,8 @@ from thoplw.capture.generators import exhaust
 from thoplw.capture.inputs import entered
 from thoplw.capture.layer_cache import LayerCache
 from thoplw.capture.live_run import LiveRun
-from thoplw.capture.made import Made
 from thoplw.capture.memory_run import MemoryRun
+from thoplw.capture.new_modules import NewModules
 from thoplw.capture.options import Options
 from thoplw.capture.restore.interrupts import Interrupts
 from thoplw.capture.restore.preserve import data_preserved, preserved
@@ -118,7 +118,7 @@ class Attempt:
         self._survivors = Survivors(weights.modules, snapshot)
         if options.step is not None and options.step.whole is None:
             weights.add(options.step.criterion, LOSS_PATH, 0)
-        self._made = Made(weights, self._scopes)
+        self._new_modules = NewModules(weights, self._scopes)
 
     def record(self) -> Trace:
         """Run the model, leave everything as it was, and return the record.
@@ -147,11 +147,11 @@ class Attempt:
                     raise
                 finally:
                     del args, kwargs
-                self._made.settle(self._model)
+                self._new_modules.register(self._model)
             used = weights.used(run.used, scopes.scopes)
             never_read = unread.names(run)
         finally:
-            self._made.forget()
+            self._new_modules.forget()
             left = self._survivors.forget(self._specs, run.made, self._options.on_return)
         if self._asked is None or not self._asked.by_somebody:  # else another attempt follows, and reports these
             for lost in self._snapshot.lost:
@@ -245,7 +245,7 @@ class Attempt:
             stack.enter_context(traces_refused(self._refuse_trace))
             if options.reuse_layers and self._asked is not None:
                 stack.enter_context(LayerCache(run, scopes, self._weights))
-        stack.enter_context(self._made)
+        stack.enter_context(self._new_modules)
         stack.enter_context(scopes)
         return reshaped
 

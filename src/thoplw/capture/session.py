@@ -13,7 +13,7 @@ import torch
 from thoplw.capture.abstract import Specs
 from thoplw.capture.answers.higher_order import differentiated
 from thoplw.capture.backward import MarkedScopes
-from thoplw.capture.made import Made
+from thoplw.capture.new_modules import NewModules
 from thoplw.capture.process import ONE_PATH
 from thoplw.capture.restore.interrupts import Interrupts
 from thoplw.capture.scopes import OnReturn
@@ -35,7 +35,7 @@ class Session:
         self._weights = Weights(specs)
         self._weights.add_root("count")
         self._scopes = MarkedScopes(self._weights.indices, specs, on_return)
-        self._made = Made(self._weights, self._scopes)
+        self._new_modules = NewModules(self._weights, self._scopes)
         self._run = LiveTrainingRun(specs=specs, weights=self._weights, scopes=self._scopes, device=torch.device("cpu"))
         self._run.priced = priced
         self._scopes.open(0)
@@ -62,7 +62,7 @@ class Session:
             stack.callback(torch.clear_autocast_cache)
             stack.enter_context(below_autograd())  # composite operators arrive whole
         stack.enter_context(differentiated(lambda: self._scopes.belongs(get_ident())))
-        stack.enter_context(self._made)
+        stack.enter_context(self._new_modules)
         self._scopes.discover = self._discover
         stack.enter_context(self._scopes)
         stack.callback(self._end)
@@ -80,7 +80,7 @@ class Session:
     def _end(self) -> None:
         self._run.end()
         for path, model in self._models:
-            self._made.settle(model, path)
+            self._new_modules.register(model, path)
 
     def trace(self) -> Trace:
         """Return the record of everything that ran."""
@@ -96,9 +96,9 @@ class Session:
         )
 
     def _discover(self, module: torch.nn.Module, scope: int) -> None:
-        """Register a model that is called outside of any other model, or a module that a forward has made."""
+        """Register a model that is called outside of any other model, or a module that a forward has created."""
         if scope != 0:
-            self._made.discover(module, scope)
+            self._new_modules.discover(module, scope)
             return
         name = type(module).__name__
         self._names[name] += 1
