@@ -89,17 +89,17 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         self._weights = self.weights.specs
         self._valueless = self.specs.valueless
 
-    def enter(self, tensor: torch.Tensor) -> torch.Tensor:
+    def replace_input(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return an abstract tensor for an input; a copy of it if it is a small tensor of integers or booleans."""
         if tensor.is_nested and not is_jagged(tensor):
-            return nested.entered(self, tensor)
+            return nested.replace_input(self, tensor)
         if is_jagged(tensor):
-            return with_other_rows(tensor, self.enter)
+            return with_other_rows(tensor, self.replace_input)
         if tensor.layout is not torch.strided:
-            return super().enter(tensor)
+            return super().replace_input(tensor)
         if tensor.is_meta or not may_steer(tensor.dtype, tensor.numel()):
             return abstract(self.specs.of(tensor), self.device)
-        return super().enter(tensor)
+        return super().replace_input(tensor)
 
     def has_values(self, tensor: torch.Tensor) -> bool:
         """Return whether a tensor has values, and none of them is lost."""

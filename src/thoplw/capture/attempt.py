@@ -26,7 +26,7 @@ from thoplw.capture.backward import MarkedScopes
 from thoplw.capture.criterion import LOSS_PATH
 from thoplw.capture.distributed import refuse_copies, refuse_split
 from thoplw.capture.generators import exhaust
-from thoplw.capture.inputs import entered
+from thoplw.capture.inputs import copy_inputs
 from thoplw.capture.layer_cache import LayerCache
 from thoplw.capture.live_run import LiveRun
 from thoplw.capture.memory_run import MemoryRun
@@ -132,10 +132,10 @@ class Attempt:
         try:
             with Interrupts() as interrupts, ExitStack() as stack:
                 reshaped = self._enter(stack)
-                args, kwargs = entered(self._inputs, self._given, self._modules_given, run.enter)
+                args, kwargs = copy_inputs(self._inputs, self._given, self._modules_given, run.replace_input)
                 unread = Unread(self._model, kwargs, self._specs)
                 stack.callback(run.end)
-                stack.enter_context(run.entered())
+                stack.enter_context(run.recording())
                 try:
                     with interrupts.let_through():
                         # A copy of the context keeps what the forward sets in context variables.

@@ -146,20 +146,20 @@ class Ledger:
             self._watch(storage, block.index)
         return block
 
-    def enter(self, given: torch.Tensor, entered: torch.Tensor) -> None:
+    def note_input(self, given: torch.Tensor, replacement: torch.Tensor) -> None:
         """Let the tensor that the model gets in place of an input share the memory of the input."""
-        if given.layout in SPARSE and entered.layout is given.layout:
-            for part, copy in zip(stored_in(given), stored_in(entered), strict=True):
+        if given.layout in SPARSE and replacement.layout is given.layout:
+            for part, copy in zip(stored_in(given), stored_in(replacement), strict=True):
                 if (block := self._memories.get(memory_of(part))) is not None:
                     self._watch(torch.Tensor.untyped_storage(copy), block.index)
             return
         block = self._held.get(id(given))
         if block is None:
             return
-        if type(entered) is AbstractTensor:
-            entered.memory = block
-        elif entered.layout is torch.strided and not entered.is_nested:
-            self._watch(torch.Tensor.untyped_storage(entered), block.index)
+        if type(replacement) is AbstractTensor:
+            replacement.memory = block
+        elif replacement.layout is torch.strided and not replacement.is_nested:
+            self._watch(torch.Tensor.untyped_storage(replacement), block.index)
 
     def begin(self) -> None:
         """Note that an iteration begins."""
@@ -205,7 +205,7 @@ class Ledger:
         """Note that a tensor of the user's lies in the memory of another one from now on, and lets go of its own."""
         before, block = self._held.get(id(tensor)), self._memory_of(data)
         if before is not None and isinstance(block, Block):
-            self._memories.clear()  # these addresses were for inputs, which have been entered
+            self._memories.clear()  # these addresses were for inputs, which are replaced by now
             self._held[id(tensor)] = block
             self.note([tensor], self._kinds[before.index])
 

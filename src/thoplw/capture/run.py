@@ -91,8 +91,8 @@ class _Helper(DispatchMode):
         return self._run.scopes
 
     @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Enter the mode in the thread that does the work."""
+    def working(self) -> Iterator[None]:
+        """Record what this thread runs, for as long as the run lasts."""
         with ExitStack() as stack:
             stack.callback(self.done.set)
             if not self._run.ended.is_set():
@@ -147,7 +147,7 @@ class Run(DispatchMode):
         self._executed: dict[Any, Call] = {}
 
     @contextmanager
-    def entered(self) -> Iterator[None]:
+    def recording(self) -> Iterator[None]:
         """Record what this thread runs, and what threads run to which it gives work."""
         with followed(self.hand_over), self:
             yield
@@ -156,7 +156,7 @@ class Run(DispatchMode):
         """Return a context for another thread: what runs inside belongs to the module that runs now."""
         helper = _Helper(self)
         self.handed.append(helper)
-        return helper.entered()
+        return helper.working()
 
     def for_thread(self, scopes: ModuleScopes | None) -> Run:
         """Return this run for another thread: the same record, but other scopes."""
@@ -176,7 +176,7 @@ class Run(DispatchMode):
             self.assumptions += [Assumption(_STRANGERS, "threading.Thread", 0)] * len(self.scopes.strangers)
         self.handed.clear()  # each item refers to this run
 
-    def enter(self, tensor: torch.Tensor) -> torch.Tensor:
+    def replace_input(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return what the model gets in place of an input: a copy, because the model may write to it."""
         return copied(tensor)
 

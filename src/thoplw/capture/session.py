@@ -66,7 +66,7 @@ class Session:
         self._scopes.discover = self._discover
         stack.enter_context(self._scopes)
         stack.callback(self._end)
-        stack.enter_context(self._run.entered())
+        stack.enter_context(self._run.recording())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -59,12 +59,12 @@ class StoragesRun(AbstractRun):  # type: ignore[no-untyped-call] # torch leaves 
         super().__init__(**shared)
         self._shown: dict[int, _Shown | None] = {}  # by the identity of an operator
 
-    def enter(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Inputs lie where the user's do."""
-        entered = super().enter(tensor)
-        if type(entered) is AbstractTensor:
-            entered.memory = _memory_of(tensor)
-        return entered
+    def replace_input(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return a tensor that lies in the storage of the input."""
+        replacement = super().replace_input(tensor)
+        if type(replacement) is AbstractTensor:
+            replacement.memory = _memory_of(tensor)
+        return replacement
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Answer one operator; a tensor without ``memory`` has a storage of its own."""

@@ -124,13 +124,13 @@ class WithGradients(Run):  # type: ignore[no-untyped-call] # torch leaves its di
                 self._trained[key] = Trained(key, self.specs.of(weight.grad))
 
     @contextmanager
-    def entered(self) -> Iterator[None]:
+    def recording(self) -> Iterator[None]:
         """Record what this thread runs, and what threads run to which it gives work."""
         with ExitStack() as stack:
             stack.enter_context(backward_passes(self._pass))
             stack.enter_context(recomputations_stopped(self._stop))
             stack.enter_context(optimizer_steps(self._begin_update, self._end_update))
-            stack.enter_context(super().entered())
+            stack.enter_context(super().recording())
             yield
 
     @contextmanager
@@ -280,10 +280,10 @@ class WithGradients(Run):  # type: ignore[no-untyped-call] # torch leaves its di
 class TrainingRun(WithGradients, AbstractRun):  # type: ignore[no-untyped-call] # as above
     """Answer every operator from shapes alone, under autograd."""
 
-    def enter(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Inputs ask for gradients as the user's do; small ones keep their values, such as the boxes of a target."""
+    def replace_input(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return one that asks for gradients if the input does; a small one keeps its values, as boxes of a target."""
         small = tensor.is_floating_point() and tensor.numel() <= _SMALL and not (tensor.is_meta or tensor.requires_grad)
-        return copied(tensor) if small else super().enter(tensor).requires_grad_(tensor.requires_grad)
+        return copied(tensor) if small else super().replace_input(tensor).requires_grad_(tensor.requires_grad)
 
     def _update_one(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Answer one operator of an update; what an optimizer reads may be any number, as no cost depends on it.
