@@ -95,16 +95,16 @@ class Attempt:
         weights.add(model)
         self._snapshot = snapshot = Snapshot(gradients=asked is None)
         snapshot.add(self._inputs)
-        self._given, self._modules_given = dict(snapshot.tensors), dict(snapshot.modules)
-        refuse_split("an input", map(type, self._given.values()))
+        self._input_tensors, self._input_modules = dict(snapshot.tensors), dict(snapshot.modules)
+        refuse_split("an input", map(type, self._input_tensors.values()))
         if options.execute:
-            _require_values(weights, self._given)
+            _require_values(weights, self._input_tensors)
         else:
             refuse_traced(weights.modules)
             refuse_copies(weights.classes)
         snapshot.add_modules(weights.modules, weights.tensors)
         read = len(snapshot.tensors)
-        self._held = _held(options.step, weights, snapshot) if options.step is not None else []
+        self._step_tensors = _tensors_of_step(options.step, weights, snapshot) if options.step is not None else []
         self._real = list(filterfalse(_IS_META, snapshot.tensors.values()))
         scopes = ModuleScopes if asked is not None else MarkedScopes
         self._scopes = scopes(weights.indices, specs, options.on_return)
@@ -113,8 +113,8 @@ class Attempt:
         self._run.own(self._real)
         if isinstance(self._run, MemoryRun):
             self._run.gpu = self._dialect() == "cuda"
-            others = [*self._given.values(), *islice(snapshot.tensors.values(), read, None)]
-            _hold(self._run, weights, others)
+            others = [*self._input_tensors.values(), *islice(snapshot.tensors.values(), read, None)]
+            _note_existing(self._run, weights, others)
         self._survivors = Survivors(weights.modules, snapshot)
         if options.step is not None and options.step.whole is None:
             weights.add(options.step.criterion, LOSS_PATH, 0)
@@ -132,7 +132,7 @@ class Attempt:
         try:
             with Interrupts() as interrupts, ExitStack() as stack:
                 reshaped = self._enter(stack)
-                args, kwargs = copy_inputs(self._inputs, self._given, self._modules_given, run.replace_input)
+                args, kwargs = copy_inputs(self._inputs, self._input_tensors, self._input_modules, run.replace_input)
                 unread = Unread(self._model, kwargs, self._specs)
                 stack.callback(run.end)
                 stack.enter_context(run.recording())
@@ -152,7 +152,7 @@ class Attempt:
             never_read = unread.names(run)
         finally:
             self._new_modules.forget()
-            left = self._survivors.forget(self._specs, run.made, self._options.on_return)
+            left = self._survivors.forget(self._specs, run.doubtful, self._options.on_return)
         if self._asked is None or not self._asked.by_somebody:  # else another attempt follows, and reports these
             for lost in self._snapshot.lost:
                 warnings.warn(f"the forward {lost}, and this cannot be put back", RuntimeWarning, stacklevel=3)
@@ -175,7 +175,7 @@ class Attempt:
             torch=VERSION,
             phases=phases,
             unread=never_read,
-            given=tuple(map(self._specs.of, self._given.values())),
+            given=tuple(map(self._specs.of, self._input_tensors.values())),
             lifetimes=run.ledger.lifetimes(phases or bytes(len(run.steps))) if isinstance(run, MemoryRun) else None,
             in_pieces=isinstance(run, WithGradients),
             trained=run.trained if isinstance(run, WithGradients) and self._options.step is not None else (),
@@ -233,7 +233,7 @@ class Attempt:
             )
             stack.enter_context(differentiated(lambda: scopes.belongs(get_ident())))
             if not options.execute:
-                weights = [*self._weights.tensors.values(), *self._held]
+                weights = [*self._weights.tensors.values(), *self._step_tensors]
                 stack.enter_context(stood_in_for(weights, self._specs, run.device))
                 stack.enter_context(spoken(self._dialect(), scopes.belongs))
         if isinstance(run, MemoryRun):
@@ -305,7 +305,7 @@ class Attempt:
         return None
 
 
-def _held(step: TrainingStep, weights: Weights, snapshot: Snapshot) -> list[torch.Tensor]:
+def _tensors_of_step(step: TrainingStep, weights: Weights, snapshot: Snapshot) -> list[torch.Tensor]:
     """Return the tensors of a training step that are not the model's. They are abstract in the run, as weights are."""
     before = snapshot.tensors.keys() | weights.tensors.keys()
     snapshot.add([step.loss, step.targets, step.optimizer, step.whole, *step.named()])
@@ -316,7 +316,7 @@ def _held(step: TrainingStep, weights: Weights, snapshot: Snapshot) -> list[torc
     ]
 
 
-def _hold(run: MemoryRun, weights: Weights, others: Iterable[torch.Tensor]) -> None:
+def _note_existing(run: MemoryRun, weights: Weights, others: Iterable[torch.Tensor]) -> None:
     """Note in the ledger what exists before a run: weights, buffers, and the other tensors of model and step."""
     parameters = {weight.key for info in weights.infos for weight in info.parameters}
     buffers = {weight.key for info in weights.infos for weight in info.buffers}

@@ -186,8 +186,8 @@ class Run(DispatchMode):
     def save(self, tensor: torch.Tensor) -> None:
         """Save the values of a tensor that may be written to without an operator."""
 
-    def made(self) -> list[torch.Tensor]:
-        """Return the tensors that the run made, that still exist and whose values may be wrong."""
+    def doubtful(self) -> list[torch.Tensor]:
+        """Return the tensors of the run that still exist, and whose values may follow from something assumed."""
         return []
 
     def finish(self) -> None:
