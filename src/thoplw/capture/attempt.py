@@ -54,7 +54,7 @@ from thoplw.capture.torch_internals import (
     lacks_memory,
     traces_refused,
 )
-from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, WithGradients, phases_of
+from thoplw.capture.training_run import GradientProbe, LiveTrainingRun, TrainingRun, WithGradients, phases_of
 from thoplw.capture.training_step import TrainingStep
 from thoplw.capture.types_told import types_told
 from thoplw.capture.unread import Unread
@@ -74,7 +74,7 @@ class Attempt:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         options: Options,
-        asked: Asked | None,
+        probe: GradientProbe | None,
     ) -> None:
         """Read the model and its inputs. Nothing is changed yet.
 
@@ -83,17 +83,17 @@ class Attempt:
             args: positional inputs.
             kwargs: keyword inputs.
             options: how to run it.
-            asked: notes whether the forward asks for gradients, in a run below autograd; ``None`` for a run under it.
+            probe: notes whether the forward asks for gradients, in a run below autograd; ``None`` for a run under it.
 
         Raises:
             InputError: a parameter is not initialised yet, a tensor or module is split over processes, or a real run
                 lacks values.
         """
-        self._model, self._inputs, self._options, self._asked = model, (args, kwargs), options, asked
+        self._model, self._inputs, self._options, self._probe = model, (args, kwargs), options, probe
         self._specs = specs = Specs()
         self._weights = weights = Weights(specs)
         weights.add(model)
-        self._snapshot = snapshot = Snapshot(gradients=asked is None)
+        self._snapshot = snapshot = Snapshot(gradients=probe is None)
         snapshot.add(self._inputs)
         self._input_tensors, self._input_modules = dict(snapshot.tensors), dict(snapshot.modules)
         refuse_split("an input", map(type, self._input_tensors.values()))
@@ -106,7 +106,7 @@ class Attempt:
         read = len(snapshot.tensors)
         self._step_tensors = _tensors_of_step(options.step, weights, snapshot) if options.step is not None else []
         self._real = list(filterfalse(_IS_META, snapshot.tensors.values()))
-        scopes = ModuleScopes if asked is not None else MarkedScopes
+        scopes = ModuleScopes if probe is not None else MarkedScopes
         self._scopes = scopes(weights.indices, specs, options.on_return)
         self._run = self._new_run()
         self._run.priced = options.priced
@@ -153,7 +153,7 @@ class Attempt:
         finally:
             self._new_modules.forget()
             left = self._survivors.forget(self._specs, run.doubtful, self._options.on_return)
-        if self._asked is None or not self._asked.by_somebody:  # else another attempt follows, and reports these
+        if self._probe is None or not self._probe.asked:  # else another attempt follows, and reports these
             for lost in self._snapshot.lost:
                 warnings.warn(f"the forward {lost}, and this cannot be put back", RuntimeWarning, stacklevel=3)
             if run.refusals:
@@ -165,7 +165,7 @@ class Attempt:
         if not self._options.execute:
             # Tensors that are not weights have values, and the run follows what is assigned to them.
             _refuse_reshaped([tensor for tensor in reshaped if id(tensor) in weights.tensors])
-        phases = b"" if self._asked is not None else phases_of(run.steps)
+        phases = b"" if self._probe is not None else phases_of(run.steps)
         return Trace(
             modules=tuple(weights.infos),
             scopes=tuple(scopes.scopes),
@@ -184,7 +184,7 @@ class Attempt:
     def _new_run(self) -> Run:
         """Return the dispatch mode that records this attempt."""
         options = self._options
-        if self._asked is not None:
+        if self._probe is not None:
             kind: type[Run] = LiveRun if options.execute else StoragesRun if options.storages else AbstractRun
             device = self._device()
         else:
@@ -222,8 +222,8 @@ class Attempt:
         stack.enter_context(preserved(self._snapshot, self._training()))
         stack.callback(run.finish)
         reshaped = stack.enter_context(data_preserved(self._real))
-        if self._asked is not None:
-            stack.enter_context(derivatives(self._asked.note))
+        if self._probe is not None:
+            stack.enter_context(derivatives(self._probe.note))
             stack.enter_context(gradients_watched(self._keep_gradient, scopes.belongs))
             stack.enter_context(below_autograd())
         else:
@@ -243,7 +243,7 @@ class Attempt:
             stack.enter_context(boxes_cover_pictures(run, scopes))
             stack.enter_context(types_told(self._weights.classes))
             stack.enter_context(traces_refused(self._refuse_trace))
-            if options.reuse_layers and self._asked is not None:
+            if options.reuse_layers and self._probe is not None:
                 stack.enter_context(LayerCache(run, scopes, self._weights))
         stack.enter_context(self._new_modules)
         stack.enter_context(scopes)

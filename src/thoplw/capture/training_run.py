@@ -50,20 +50,23 @@ _SMALL = 2**10
 _SUMS = (torch.ops.aten.add.Tensor, torch.ops.aten.add_.Tensor)
 
 
-class Asked:
-    """Notes whether a forward asks for gradients, or derivatives forward in time, in a run below autograd.
+class GradientProbe:
+    """Notes whether a forward asks for gradients, or for forward-mode derivatives, in a run below autograd.
 
     ``torch.func.grad`` and similar transforms have an autograd of their own, so they get theirs in any run.
+
+    Attributes:
+        asked: whether the forward has asked.
     """
 
     def __init__(self) -> None:
-        self.by_somebody = False
+        self.asked = False
 
     @contextmanager
     def note(self, create_graph: bool) -> Iterator[None]:
-        """Note that the forward asks, and end the run, which has none, by an error."""
+        """Note that the forward asks, and end the run, which has no gradients, by an error."""
         if is_below_autograd() and not in_transforms():
-            self.by_somebody = True
+            self.asked = True
             raise RuntimeError("a run below autograd has no gradients: it begins anew, under autograd")
         yield
 
