@@ -11,7 +11,7 @@ import torch
 
 from thoplw.api.profile import observe, say_lacking
 from thoplw.capture import expand
-from thoplw.capture.answers.dialects import DIALECTS
+from thoplw.capture.answers.device_kernels import DEVICE_KERNELS
 from thoplw.capture.criterion import Loss
 from thoplw.capture.options import Options
 from thoplw.capture.restore.preserve import without_collection
@@ -115,8 +115,8 @@ def profile_training(
         raise InputError(f"clip={clip}: give a norm above 0")
     if optimizer is None and is_scaled(scaler):
         raise InputError("scaler= unscales gradients for an optimizer, and there is none: give optimizer=")
-    if device is not None and device not in DIALECTS:
-        raise UnknownNameError("device", device, DIALECTS)
+    if device is not None and device not in DEVICE_KERNELS:
+        raise UnknownNameError("device", device, DEVICE_KERNELS)
     with without_collection():
         custom = CustomOps(custom_ops, find(convention))
         whole = TrainingStep(

@@ -20,7 +20,7 @@ import torch
 from thoplw.capture.abstract import Specs
 from thoplw.capture.abstract_run import AbstractRun
 from thoplw.capture.answers.detection import boxes_cover_pictures
-from thoplw.capture.answers.dialects import spoken
+from thoplw.capture.answers.device_kernels import decomposed_for
 from thoplw.capture.answers.higher_order import differentiated
 from thoplw.capture.backward import MarkedScopes
 from thoplw.capture.criterion import LOSS_PATH
@@ -112,7 +112,7 @@ class Attempt:
         self._run.priced = options.priced
         self._run.own(self._real)
         if isinstance(self._run, MemoryRun):
-            self._run.gpu = self._dialect() == "cuda"
+            self._run.gpu = self._kernel_device() == "cuda"
             others = [*self._input_tensors.values(), *islice(snapshot.tensors.values(), read, None)]
             _note_existing(self._run, weights, others)
         self._survivors = Survivors(weights.modules, snapshot)
@@ -196,7 +196,7 @@ class Attempt:
         """Return the device of the inputs, else that of the weights; the CPU if all are on the meta device."""
         return self._real[0].device if self._real else torch.device("cpu")
 
-    def _dialect(self) -> str:
+    def _kernel_device(self) -> str:
         """Return the type of the device whose kernels a run under autograd records."""
         step = self._options.step
         return (step is not None and step.device) or self._device().type
@@ -235,7 +235,7 @@ class Attempt:
             if not options.execute:
                 weights = [*self._weights.tensors.values(), *self._step_tensors]
                 stack.enter_context(stood_in_for(weights, self._specs, run.device))
-                stack.enter_context(spoken(self._dialect(), scopes.belongs))
+                stack.enter_context(decomposed_for(self._kernel_device(), scopes.belongs))
         if isinstance(run, MemoryRun):
             stack.enter_context(data_assignments(run.ledger.assign))
         stack.enter_context(handed_out(run.save, scopes.belongs))
