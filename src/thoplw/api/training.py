@@ -119,7 +119,7 @@ def profile_training(
         raise UnknownNameError("device", device, DEVICE_KERNELS)
     with without_collection():
         custom = CustomOps(custom_ops, find(convention))
-        whole = TrainingStep(
+        training_step = TrainingStep(
             loss=loss,
             targets=targets if isinstance(targets, tuple) else (targets,),
             optimizer=find_optimizer(optimizer),
@@ -127,13 +127,13 @@ def profile_training(
             autocast=_type(autocast),
             clip=clip,
             scaled=is_scaled(scaler),
-            whole=step,
+            function=step,
             set_to_none=set_to_none,
             device=device,
         )
         try:
-            trace = observe(model, inputs, Options(on_return=custom.on_return, step=whole))
-            again = Options(step=whole, iterations=ITERATIONS)
+            trace = observe(model, inputs, Options(on_return=custom.on_return, step=training_step))
+            again = Options(step=training_step, iterations=ITERATIONS)
             recorded = Memory(observe(model, inputs, again)) if memory else None
         except DataDependentError as error:
             raise DataDependentError(str(error).replace(*_INSTEAD)) from error

@@ -116,7 +116,7 @@ class Attempt:
             others = [*self._input_tensors.values(), *islice(snapshot.tensors.values(), read, None)]
             _note_existing(self._run, weights, others)
         self._survivors = Survivors(weights.modules, snapshot)
-        if options.step is not None and options.step.whole is None:
+        if options.step is not None and options.step.function is None:
             weights.add(options.step.criterion, LOSS_PATH, 0)
         self._new_modules = NewModules(weights, self._scopes)
 
@@ -308,7 +308,7 @@ class Attempt:
 def _tensors_of_step(step: TrainingStep, weights: Weights, snapshot: Snapshot) -> list[torch.Tensor]:
     """Return the tensors of a training step that are not the model's. They are abstract in the run, as weights are."""
     before = snapshot.tensors.keys() | weights.tensors.keys()
-    snapshot.add([step.loss, step.targets, step.optimizer, step.whole, *step.named()])
+    snapshot.add([step.loss, step.targets, step.optimizer, step.function, *step.named()])
     return [
         tensor
         for key, tensor in snapshot.tensors.items()
