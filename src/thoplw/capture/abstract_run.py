@@ -327,7 +327,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             or (type(value) is AbstractTensor and value.assumed is not None)
         )
 
-    def whole(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def answer_higher_order(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the output that a shape rule gives for an operator that takes functions."""
         target = target_of(func)
         shaped = shapes.RULES[target](*self.freeze(args)) if target in shapes.RULES else None

@@ -197,7 +197,7 @@ class Run(DispatchMode):
         """Return whether the value of a number or tensor is known, so that it can decide control flow."""
         return True
 
-    def whole(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def answer_higher_order(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the output of an operator that takes functions, without recording what these run."""
         return func(*args, **kwargs)
 

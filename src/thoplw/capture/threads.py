@@ -46,11 +46,11 @@ def _watched() -> Iterator[None]:
     def start(thread: Thread) -> None:
         hand_over = _FOLLOWED.get(get_ident())
         if hand_over is not None:
-            whole = _inside(hand_over(), thread.run)
+            work = _inside(hand_over(), thread.run)
 
             def run() -> None:
                 vars(thread).pop("run", None)
-                whole()
+                work()
 
             thread.run = run  # type: ignore[method-assign] # of this one, until it runs
         plain_start(thread)
