@@ -53,7 +53,7 @@ from thoplw.capture.torch_internals import (
     flows_before_autograd,
     foreach_on_cpu,
     function_modes,
-    gradients_watched,
+    gradient_accesses,
     graph_task,
     handed_out,
     hooks_of,
@@ -410,7 +410,7 @@ def all_threads(thread: int) -> bool:
     return True
 
 
-def test_whoever_watches_sees_memory_that_is_handed_out() -> None:
+def test_memory_that_is_handed_out_is_told() -> None:
     seen: list[torch.Tensor] = []
     usual, x = torch.Tensor.numpy, torch.ones(2)
     with handed_out(seen.append, all_threads), handed_out(seen.append, all_threads):
@@ -419,7 +419,7 @@ def test_whoever_watches_sees_memory_that_is_handed_out() -> None:
     assert torch.Tensor.numpy is usual
 
 
-def test_whoever_watches_sees_storages_before_their_bytes_change() -> None:
+def test_storages_are_told_before_their_bytes_change() -> None:
     seen: list[list[int]] = []
     x = torch.tensor([1, 2], dtype=torch.uint8)
     usual = dict(vars(torch.UntypedStorage))
@@ -674,7 +674,7 @@ def test_gradients_tell_who_reads_or_replaces_them() -> None:
     def other() -> None:
         assert weight.grad is not None
 
-    with gradients_watched(lambda tensor, gradient: found.append((tensor, gradient)), lambda thread: thread == me):
+    with gradient_accesses(lambda tensor, gradient: found.append((tensor, gradient)), lambda thread: thread == me):
         assert weight.grad is first
         weight.grad = None
         del weight.grad
@@ -684,7 +684,7 @@ def test_gradients_tell_who_reads_or_replaces_them() -> None:
         thread.start()
         thread.join()
         assert found == []
-        with gradients_watched(lambda *_: None, lambda _: True):
+        with gradient_accesses(lambda *_: None, lambda _: True):
             assert weight.grad is first
         assert [(tensor is weight, gradient is first) for tensor, gradient in found] == [(True, True)]
     assert "grad" not in vars(torch.Tensor)

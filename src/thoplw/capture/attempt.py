@@ -49,7 +49,7 @@ from thoplw.capture.torch_internals import (
     constructs_subclass,
     data_assignments,
     derivatives,
-    gradients_watched,
+    gradient_accesses,
     handed_out,
     lacks_memory,
     traces_refused,
@@ -224,7 +224,7 @@ class Attempt:
         reshaped = stack.enter_context(data_preserved(self._real))
         if self._probe is not None:
             stack.enter_context(derivatives(self._probe.note))
-            stack.enter_context(gradients_watched(self._keep_gradient, scopes.belongs))
+            stack.enter_context(gradient_accesses(self._keep_gradient, scopes.belongs))
             stack.enter_context(below_autograd())
         else:
             stack.enter_context(torch.inference_mode(False))  # the user's, or of a run around this one

@@ -143,7 +143,7 @@ class Ledger:
         if block is None:
             storage = torch.Tensor.untyped_storage(tensor)
             block = self._memories[memory] = self._new(storage.nbytes(), kind, -1)
-            self._watch(storage, block.index)
+            self._note_real(storage, block.index)
         return block
 
     def note_input(self, given: torch.Tensor, replacement: torch.Tensor) -> None:
@@ -151,7 +151,7 @@ class Ledger:
         if given.layout in SPARSE and replacement.layout is given.layout:
             for part, copy in zip(stored_in(given), stored_in(replacement), strict=True):
                 if (block := self._memories.get(memory_of(part))) is not None:
-                    self._watch(torch.Tensor.untyped_storage(copy), block.index)
+                    self._note_real(torch.Tensor.untyped_storage(copy), block.index)
             return
         block = self._held.get(id(given))
         if block is None:
@@ -159,7 +159,7 @@ class Ledger:
         if type(replacement) is AbstractTensor:
             replacement.memory = block
         elif replacement.layout is torch.strided and not replacement.is_nested:
-            self._watch(torch.Tensor.untyped_storage(replacement), block.index)
+            self._note_real(torch.Tensor.untyped_storage(replacement), block.index)
 
     def begin(self) -> None:
         """Note that an iteration begins."""
@@ -289,7 +289,7 @@ class Ledger:
         if not storage.nbytes():
             return None
         index = self._add(storage.nbytes(), Kind.TEMPORARIES, step)
-        self._watch(storage, index, self.gone)
+        self._note_real(storage, index, self.gone)
         if before is not None:  # it was resized: torch takes new memory before it lets go of the old
             self.gone(before)
         return index
@@ -300,9 +300,10 @@ class Ledger:
         for given in tensors_in(args):
             block = given.memory if type(given) is AbstractTensor else None
             if block is not None and given.numel() == values.numel():
-                self._watch(torch.Tensor.untyped_storage(values), block.index, partial(_let_go, block))
+                self._note_real(torch.Tensor.untyped_storage(values), block.index, partial(_let_go, block))
 
-    def _watch(self, storage: torch.UntypedStorage, index: int, gone: Any = None) -> None:
+    def _note_real(self, storage: torch.UntypedStorage, index: int, gone: Any = None) -> None:
+        """Note which storage of the ledger a real one is; if ``gone`` is given, call it when that is freed."""
         key = storage._cdata
         self._real[key] = weakref.ref(storage, partial(_forget, self._real, key, index, gone)), index
 
