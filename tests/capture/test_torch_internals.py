@@ -32,6 +32,7 @@ from thoplw.capture.torch_internals import (
     asked_by_a_check,
     asked_by_torch,
     asked_for_alignment,
+    attention_as_it_is,
     attention_unfused,
     autocast_around,
     autocast_of_parts,
@@ -445,6 +446,14 @@ def test_attention_runs_operator_by_operator() -> None:
     with torch.inference_mode(), (fused := Notes()):
         layer(x)
     assert "aten::_transformer_encoder_layer_fwd" in fused.seen
+
+
+@since("2.3")
+def test_the_fused_path_of_attention_is_put_back_as_it_was() -> None:
+    with attention_as_it_is():
+        assert torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)
+    assert torch.backends.mha.get_fastpath_enabled()
 
 
 @pytest.mark.filterwarnings("ignore:changing options to .torch.compile")  # of torch 2.0, at a second compiler

@@ -675,7 +675,7 @@ def attention_unfused() -> Iterator[None]:
 
 @contextmanager
 def attention_as_it_is() -> Iterator[None]:
-    """Restore whether attention layers of torch may take their fused path; up to 2.2 there is no such switch."""
+    """Restore whether attention layers may take their fused path. Since 2.0; up to 2.2 nothing can switch it."""
     with _switched(None) if _HAS_SWITCH else nullcontext():
         yield
 
