@@ -104,10 +104,10 @@ def test_a_call_that_is_not_run_is_noted() -> None:
     x = abstract(specs.of(torch.ones(2, 3)), torch.device("cpu"))
     scopes = ModuleScopes({}, specs)
     outer = scopes.open(0)
-    assert scopes.passed(4, nn.ReLU(), x, x) == 1
+    assert scopes.record_call(4, nn.ReLU(), x, x) == 1
     assert scopes.current == outer
     assert scopes.scopes[1] == Scope(4, outer, (x.spec,), (x.spec,), ((1, 0),))
-    scopes.passed(4, nn.ReLU(), x, abstract(x.spec, torch.device("cpu")))
+    scopes.record_call(4, nn.ReLU(), x, abstract(x.spec, torch.device("cpu")))
     assert scopes.scopes[2] == Scope(4, outer, (x.spec,), (x.spec,))
 
 

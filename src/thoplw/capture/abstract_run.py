@@ -52,6 +52,7 @@ _VALUE_FREE = frozenset(
 #: Operators that do not change the values of a tensor, although their schema says that they write to it.
 _WRITES_NO_VALUES = frozenset({"aten.detach_"})
 
+#: What tensors there are among the arguments of a call, as bits: the ``kinds`` below.
 _ABSTRACT, _REAL, _STRIDELESS = 1, 2, 4
 
 #: The most elements that a real tensor may be resized to. Nothing is written to them, so they take no memory yet.

@@ -284,7 +284,7 @@ class Attempt:
                 run.returned(returned[0])
 
     def _better(self, error: Exception) -> ThoplwError | None:
-        """Return an error that says more than that of the forward, if missing values or a strange thread caused it."""
+        """Return an error that says more than that of the forward, if its cause is known; ``None`` for any other."""
         if lacks_memory(error) and not self._options.execute:
             return DataDependentError(
                 f"the code {self._run.where()} reads the memory of a tensor, as torch.tensor([x, y]) and "

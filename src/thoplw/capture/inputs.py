@@ -120,7 +120,7 @@ def copied(tensor: torch.Tensor) -> torch.Tensor:
     twin = tensor.clone()
     if tensor.layout is not torch.strided or tensor.is_nested or twin.stride() == tensor.stride():
         return twin
-    reach = 1 + sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
+    reach = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
     if not tensor.numel():
         return tensor.new_empty_strided(tensor.shape, tensor.stride())
     return tensor.as_strided((reach,), (1,)).clone().as_strided(tensor.shape, tensor.stride())

@@ -196,7 +196,7 @@ class Ledger:
                 tensor.memory = self._new(size, self._kinds[tensor.memory.index], len(self._steps) - 1)
 
     def note(self, tensors: Iterable[torch.Tensor], kind: Kind) -> None:
-        """Note what the memory of tensors is for. Memory from before the run changes only to that of an optimizer."""
+        """Note what the memory of tensors is for. Memory from before the run changes its kind for an optimizer only."""
         for index in chain.from_iterable(map(self._indices_of, tensors)):
             if self._born[index] >= 0 or kind is Kind.OPTIMIZER:
                 self._kinds[index] = kind

@@ -147,7 +147,7 @@ class ModuleScopes:
 
     @contextmanager
     def rehearsal(self) -> Iterator[None]:
-        """On the way out, forget the calls of modules that were made inside. Nobody is told of them either."""
+        """Forget the calls of modules that were made inside, and tell nobody of them."""
         before, current, on_return = len(self.scopes), self.current, self._on_return
         self._on_return = None
         try:
@@ -157,7 +157,7 @@ class ModuleScopes:
             del self.scopes[before:]
             self.current = current
 
-    def passed(self, index: int, module: torch.nn.Module, x: AbstractTensor, output: AbstractTensor) -> int:
+    def record_call(self, index: int, module: torch.nn.Module, x: AbstractTensor, output: AbstractTensor) -> int:
         """Record the call of a known module without running it; return the index of its scope."""
         scope = self._append(Scope(index, self.current, (x.spec,), (output.spec,), _SAME if output is x else ()))
         if self._on_return is not None:

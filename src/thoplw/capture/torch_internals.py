@@ -843,7 +843,7 @@ def backward_passes(around: Callable[[bool], AbstractContextManager[None]]) -> A
 
 
 def derivatives(around: Callable[[bool], AbstractContextManager[None]]) -> AbstractContextManager[None]:
-    """The same, and ``around(False)`` where a thread begins to differentiate forward in time. Since 2.0.
+    """The same, and ``around(False)`` where a thread begins forward-mode differentiation. Since 2.0.
 
     ``torch.autograd.forward_ad.dual_level`` calls the last of these functions, and everything else goes through it.
     """
@@ -1089,7 +1089,7 @@ def exchange(tensor: torch.Tensor, other: torch.Tensor) -> None:
 
 
 def _any_hooks() -> bool:
-    """Needed up to 2.0."""
+    """Look for hooks on the calls of all modules. Needed up to 2.0."""
     return any(vars(module_globals)[f"_global_{kind}_hooks"] for kind in _KINDS_OF_HOOKS)
 
 
@@ -1125,7 +1125,7 @@ def module_hooks(
 
 
 def _register_with_keywords(after: Callable[..., None]) -> Any:
-    """Since 2.6."""
+    """Have torch give the hook keyword arguments. Since 2.6."""
     return module_globals.register_module_forward_hook(after, with_kwargs=True)
 
 
@@ -1492,7 +1492,11 @@ def _set_hooks_of_all(before: tuple[Any, list[Any]]) -> None:
 def _of_users(hooks: Any, lost: bool) -> dict[int, Any]:
     """Return the hooks that no run has added.
 
-    Some dictionaries have ``True`` for hooks that another one has. ``lost`` adds those that it has no more.
+    Some dictionaries have ``True`` for a hook that lies in another one.
+
+    Args:
+        hooks: one of torch's dictionaries.
+        lost: also return entries that are ``True`` for a hook that is in no dictionary any more.
     """
     found: dict[int, Any] = {}
     for key, value in hooks.copy().items():

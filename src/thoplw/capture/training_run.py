@@ -1,6 +1,6 @@
 """Run with gradients: record a forward, the backward passes that torch's own engine drives, and the update.
 
-Autograd passes kernels only to the run. Each belongs to a phase and to a module:
+Autograd passes only kernels to the run. Each belongs to a phase and to a module:
 
 - in a backward pass, to the module whose forward made the node of the graph that is evaluated;
 - in a forward inside a backward pass (checkpointing), to the module that runs: a recomputation;
@@ -229,8 +229,8 @@ class WithGradients(Run):  # type: ignore[no-untyped-call] # torch leaves its di
     def _scope_of(self, node: Any, args: Sequence[Any]) -> int:
         """The scope that an operator of a backward pass belongs to.
 
-        What was used twice has two gradients. Autograd adds them up while the node that gave the second is current; of
-        a weight, that is known to be its gradient only later, when it is added to ``.grad``.
+        A tensor that was used twice has two gradients. Autograd adds them up while the node that gave the second is
+        current. That the sum is the gradient of a weight shows only later, when it is added to ``.grad``.
         """
         if type(node).__name__ != "AccumulateGrad":
             return 0 if node is None else self.scopes.maker_of(number_of_node(node))
@@ -303,7 +303,7 @@ class TrainingRun(WithGradients, AbstractRun):  # type: ignore[no-untyped-call] 
         return output
 
     def _run_one(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-        """Answer one operator: never with an argument that it does not write to, which autograd takes for another."""
+        """Answer one operator; if it returns an argument unwritten, answer with a new tensor, as autograd expects."""
         output = super()._run_one(func, types, args, kwargs)
         if torch.is_inference_mode_enabled() and makes_views(func) and not args[0].is_inference():
             # A weight was made outside of inference mode. Autograd expects the same of its views.

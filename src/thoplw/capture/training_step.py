@@ -178,7 +178,7 @@ def find_optimizer(optimizer: Any) -> Any:
 
 
 def is_scaled(scaler: Any) -> bool:
-    """Whether a step scales its loss, of a gradient scaler of torch, or of whether there is one.
+    """Whether a step scales its loss, as the user says: by a gradient scaler of torch, or by true or false.
 
     Raises:
         InputError: it is none of these.
