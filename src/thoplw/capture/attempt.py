@@ -185,12 +185,12 @@ class Attempt:
         """Return the dispatch mode that records this attempt."""
         options = self._options
         if self._probe is not None:
-            kind: type[Run] = LiveRun if options.execute else StoragesRun if options.storages else AbstractRun
+            run_class: type[Run] = LiveRun if options.execute else StoragesRun if options.storages else AbstractRun
             device = self._device()
         else:
-            kind = MemoryRun if options.iterations else LiveTrainingRun if options.execute else TrainingRun
+            run_class = MemoryRun if options.iterations else LiveTrainingRun if options.execute else TrainingRun
             device = torch.device("cpu")  # on another device, autograd would work in threads of its own
-        return kind(specs=self._specs, weights=self._weights, scopes=self._scopes, device=device)
+        return run_class(specs=self._specs, weights=self._weights, scopes=self._scopes, device=device)
 
     def _device(self) -> torch.device:
         """Return the device of the inputs, else that of the weights; the CPU if all are on the meta device."""
