@@ -223,7 +223,7 @@ def _lifetimes(name: str, optimizer: str, zero: int, batch: int, workspaces: str
         padded[0, 0] = 0  # some rows are shorter, so that there is a mask
         inputs = {"input_ids": tokens, "attention_mask": padded, "labels": tokens.clone()}
     # What profile_training(step=two, device="cuda", memory=True) does for the memory, without the costs.
-    found = observe(model, inputs, Options(step=TrainingStep(whole=two, device="cuda"), iterations=2)).lifetimes
+    found = observe(model, inputs, Options(step=TrainingStep(function=two, device="cuda"), iterations=2)).lifetimes
     assert found is not None
     return found
 

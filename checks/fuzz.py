@@ -70,7 +70,7 @@ def really(model: torch.nn.Module, args: tuple[Any, ...]) -> list[Seen]:
 def said(model: torch.nn.Module, args: tuple[Any, ...], execute: bool) -> list[Seen]:
     """What the profiler says of the same."""
     order: list[int] = []
-    trace = observe(model, args, Options(execute=execute, watch=lambda scope, *_: order.append(scope)))
+    trace = observe(model, args, Options(execute=execute, on_return=lambda scope, *_: order.append(scope)))
     macs = [work.macs for work in price(trace, find("macs"), expand=expand).own]
     for at in reversed(range(len(macs))):  # those inside of others come later
         if trace.scopes[at].parent >= 0:

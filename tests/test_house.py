@@ -132,7 +132,7 @@ WITHOUT_TESTS = {
 #: Files of tests that are of several files of the package at once, and what holds these together.
 OF_SEVERAL = {
     "api/test_training_variants.py": "training steps, against an oracle",
-    "capture/test_entered.py": "what becomes of inputs, in any run",
+    "capture/test_copied_inputs.py": "what becomes of inputs, in any run",
     "capture/test_memo_counts.py": "how often anything is worked out",
     "capture/test_memory_on_cuda.py": "memory of the kernels of a GPU",
     "checks/test_attacks.py": "checks/attacks/",

@@ -41,11 +41,11 @@ def test_calls_are_parts_of_the_record_and_leave_what_they_hand_on(make: Any) ->
     seen: list[Any] = []
     plan = ((5, 2), (7, 0))
 
-    def watch(scope: int, module: nn.Module, inputs: Any, output: Any) -> None:
+    def on_return(scope: int, module: nn.Module, inputs: Any, output: Any) -> None:
         if module is caller:
             seen.append(output)
 
-    trace = capture(caller, (plan,), {}, Options(watch=watch))
+    trace = capture(caller, (plan,), {}, Options(on_return=on_return))
     (states,) = seen
     assert [[each.spec.shape for (each,) in calls] for calls in states] == [
         [(2, 5, 4), (2, 6, 4), (2, 7, 4)],

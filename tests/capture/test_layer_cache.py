@@ -38,14 +38,14 @@ def outcome(model: nn.Module, args: Any, kwargs: Any, reuse_layers: bool = True)
 def repeated(monkeypatch: pytest.MonkeyPatch, model: nn.Module, *args: Any, **kwargs: Any) -> int:
     """How many calls were not run, after a check that the record is the one that running them makes."""
     passed: list[int] = []
-    note = layer_cache.ModuleScopes.passed
+    note = layer_cache.ModuleScopes.record_call
 
     def noted(self: Any, index: int, *rest: Any) -> int:
         passed.append(index)
         return note(self, index, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(layer_cache.ModuleScopes, "passed", noted)
+        patch.setattr(layer_cache.ModuleScopes, "record_call", noted)
         found, count = outcome(model, args, kwargs), len(passed)
         assert outcome(model, args, kwargs, reuse_layers=False) == found
         assert len(passed) == count

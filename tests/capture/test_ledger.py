@@ -35,9 +35,9 @@ class Run:
     def given(self, tensor: torch.Tensor, kind: Kind = Kind.INPUTS) -> AbstractTensor:
         """A tensor of the user's, as the run gets it."""
         self.ledger.hold([tensor], kind)
-        entered = abstract(Specs().of(tensor), torch.device("cpu"))
-        self.ledger.enter(tensor, entered)
-        return entered
+        replacement = abstract(Specs().of(tensor), torch.device("cpu"))
+        self.ledger.note_input(tensor, replacement)
+        return replacement
 
     def storages(self, *phases: Phase) -> tuple[Storage, ...]:
         return self.ledger.lifetimes(phases or [Phase.FORWARD] * len(self.steps)).storages

@@ -87,14 +87,14 @@ def test_a_module_that_raises_is_closed_by_the_one_that_catches() -> None:
     assert trace.scopes[-1].parent == 0
 
 
-def test_whoever_watches_sees_every_call_that_returns() -> None:
+def test_every_call_that_returns_is_told() -> None:
     seen: list[tuple[int, str, int]] = []
     model = nn.Sequential(nn.ReLU(), nn.ReLU())
     capture(
         model,
         (torch.ones(2, 3),),
         {},
-        Options(watch=lambda scope, module, args, output: seen.append((scope, type(module).__name__, len(args)))),
+        Options(on_return=lambda scope, module, args, output: seen.append((scope, type(module).__name__, len(args)))),
     )
     assert seen == [(1, "ReLU", 1), (2, "ReLU", 1), (0, "Sequential", 1)]
 
@@ -104,10 +104,10 @@ def test_a_call_that_is_not_run_is_noted() -> None:
     x = abstract(specs.of(torch.ones(2, 3)), torch.device("cpu"))
     scopes = ModuleScopes({}, specs)
     outer = scopes.open(0)
-    assert scopes.passed(4, nn.ReLU(), x, x) == 1
+    assert scopes.record_call(4, nn.ReLU(), x, x) == 1
     assert scopes.current == outer
     assert scopes.scopes[1] == Scope(4, outer, (x.spec,), (x.spec,), ((1, 0),))
-    scopes.passed(4, nn.ReLU(), x, abstract(x.spec, torch.device("cpu")))
+    scopes.record_call(4, nn.ReLU(), x, abstract(x.spec, torch.device("cpu")))
     assert scopes.scopes[2] == Scope(4, outer, (x.spec,), (x.spec,))
 
 

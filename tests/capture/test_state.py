@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from thoplw.capture.state import Enough, StateWatch
+from thoplw.capture.state import Enough, StateRecorder
 
 
 class Layer:
@@ -23,38 +23,38 @@ class Cache:
 
 
 def test_what_the_next_call_is_given_again_is_the_cache() -> None:
-    watch, cache, other = StateWatch(nn.Identity(), 2), Cache(), [torch.ones(4)]
+    recorder, cache, other = StateRecorder(nn.Identity(), 2), Cache(), [torch.ones(4)]
     module, ids = nn.Identity(), torch.ones(2)
-    watch.before(module, (ids,), {"cache": cache})
-    watch.after(module, (ids,), {"cache": cache}, {"logits": torch.ones(9), "cache": cache, "hidden": other})
-    watch.before(module, (torch.ones(1),), {"cache": cache})
-    (held,) = watch.states
+    recorder.before(module, (ids,), {"cache": cache})
+    recorder.after(module, (ids,), {"cache": cache}, {"logits": torch.ones(9), "cache": cache, "hidden": other})
+    recorder.before(module, (torch.ones(1),), {"cache": cache})
+    (held,) = recorder.states
     assert sorted(each[:3] for each in held) == [(0, "Layer", "keys"), (1, "Layer", "keys")]
     assert {each.bytes for each in held} == {24}
 
 
 def test_what_is_handed_on_in_parts_is_held_as_a_whole() -> None:
-    watch, module = StateWatch(nn.Identity(), 1), nn.Identity()
+    recorder, module = StateRecorder(nn.Identity(), 1), nn.Identity()
     rows = torch.ones(6, 2)
-    watch.before(module, (), {})
-    watch.after(module, (), {}, {"mems": [rows]})
+    recorder.before(module, (), {})
+    recorder.after(module, (), {}, {"mems": [rows]})
     with pytest.raises(Enough):
-        watch.before(module, (), {"mems": [rows[-4:]]})
-    ((held,),) = watch.states
+        recorder.before(module, (), {"mems": [rows[-4:]]})
+    ((held,),) = recorder.states
     assert (held.owner, held.bytes) == ("mems", 48)
 
 
 def test_places_are_told_apart() -> None:
     """Those of a tensor by which it is known again after a prompt of another length."""
-    watch, module = StateWatch(nn.Identity(), 1), nn.Identity()
+    recorder, module = StateRecorder(nn.Identity(), 1), nn.Identity()
     layer = Layer()
     layer.states = {0: torch.ones(2), 1: [torch.ones(2), torch.ones(3)]}  # type: ignore[attr-defined] # it is no class of ours
     given = {"cache": [layer], "pairs": [(torch.ones(4), torch.ones(4))]}
-    watch.before(module, (), {})
-    watch.after(module, (), given, None)
+    recorder.before(module, (), {})
+    recorder.after(module, (), given, None)
     with pytest.raises(Enough):
-        watch.before(module, (), given)
-    (held,) = watch.states
+        recorder.before(module, (), given)
+    (held,) = recorder.states
     assert sorted(each[:3] for each in held) == [
         (0, "Layer", "keys"),
         (0, "Layer", "states[0]"),
@@ -82,13 +82,13 @@ def test_a_tensor_made_of_others_holds_these() -> None:
         def __tensor_flatten__(self) -> tuple[list[str], None]:
             return ["values", "scale"], None
 
-    watch, module = StateWatch(nn.Identity(), 1), nn.Identity()
+    recorder, module = StateRecorder(nn.Identity(), 1), nn.Identity()
     cache = [Packed(torch.ones(6, dtype=torch.uint8), torch.ones(1))]
-    watch.before(module, (), {})
-    watch.after(module, (), {"cache": cache}, None)
+    recorder.before(module, (), {})
+    recorder.after(module, (), {"cache": cache}, None)
     with pytest.raises(Enough):
-        watch.before(module, (), {"cache": cache})
-    (held,) = watch.states
+        recorder.before(module, (), {"cache": cache})
+    (held,) = recorder.states
     assert sorted((*each[:3], each.bytes) for each in held) == [
         (0, "cache", "cache.scale", 4),
         (0, "cache", "cache.values", 6),
@@ -96,15 +96,15 @@ def test_a_tensor_made_of_others_holds_these() -> None:
 
 
 def test_tensors_in_one_storage_have_its_bytes_together() -> None:
-    watch, module = StateWatch(nn.Identity(), 1), nn.Identity()
+    recorder, module = StateRecorder(nn.Identity(), 1), nn.Identity()
     rows = torch.ones(6, 4)
     keys, values, alone = rows[:, :1], rows[:, 1:], torch.ones(5)
     cache = [keys, values, values.view(6, 3), alone]
-    watch.before(module, (), {})
-    watch.after(module, (), {}, {"cache": cache})
+    recorder.before(module, (), {})
+    recorder.after(module, (), {}, {"cache": cache})
     with pytest.raises(Enough):
-        watch.before(module, (), {"cache": cache})
-    (held,) = watch.states
+        recorder.before(module, (), {"cache": cache})
+    (held,) = recorder.states
     sizes = {each.layer: each.bytes for each in held}
     assert sum(sizes.values()) == (24 + 5) * 4
     assert sizes[3] == 20
@@ -115,11 +115,11 @@ def test_tensors_in_one_storage_have_its_bytes_together() -> None:
 
 def test_states_in_modules_are_found() -> None:
     model = nn.Sequential(nn.Linear(2, 2))
-    watch = StateWatch(model, 1)
-    watch.before(model, (), {})
+    recorder = StateRecorder(model, 1)
+    recorder.before(model, (), {})
     model[0].state = torch.ones(3)
-    watch.after(model, (), {}, None)
+    recorder.after(model, (), {}, None)
     with pytest.raises(Enough):
-        watch.before(model, (), {})
-    ((held,),) = watch.states
+        recorder.before(model, (), {})
+    ((held,),) = recorder.states
     assert held[:3] == (0, "Linear", "state")

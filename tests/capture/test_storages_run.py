@@ -71,13 +71,13 @@ class Keeping(nn.Module):
 def test_storages_are_those_of_a_real_run(name: str, reuse_layers: bool) -> None:
     found: list[tuple[int, int]] = []
 
-    def watch(scope: int, module: nn.Module, inputs: Any, output: Any) -> None:
+    def on_return(scope: int, module: nn.Module, inputs: Any, output: Any) -> None:
         if module is model:
             found.extend(storage_of(each, specs.of(each)) for each in output if isinstance(each, AbstractTensor))
 
     model, specs = Keeping(VIEWS[name]), Specs()
     x = torch.randn(4, 16, 4)[::2]  # a view, of which the whole is kept
-    capture(model, (x,), {}, Options(watch=watch, storages=True, reuse_layers=reuse_layers))
+    capture(model, (x,), {}, Options(on_return=on_return, storages=True, reuse_layers=reuse_layers))
     with torch.no_grad():
         real = [each.untyped_storage() for each in model(x)]
     places = {storage.data_ptr(): place for place, storage in reversed([*enumerate(real)])}

@@ -32,6 +32,7 @@ from thoplw.capture.torch_internals import (
     asked_by_a_check,
     asked_by_torch,
     asked_for_alignment,
+    attention_as_it_is,
     attention_unfused,
     autocast_around,
     autocast_of_parts,
@@ -53,7 +54,7 @@ from thoplw.capture.torch_internals import (
     flows_before_autograd,
     foreach_on_cpu,
     function_modes,
-    gradients_watched,
+    gradient_accesses,
     graph_task,
     handed_out,
     hooks_of,
@@ -410,7 +411,7 @@ def all_threads(thread: int) -> bool:
     return True
 
 
-def test_whoever_watches_sees_memory_that_is_handed_out() -> None:
+def test_memory_that_is_handed_out_is_told() -> None:
     seen: list[torch.Tensor] = []
     usual, x = torch.Tensor.numpy, torch.ones(2)
     with handed_out(seen.append, all_threads), handed_out(seen.append, all_threads):
@@ -419,7 +420,7 @@ def test_whoever_watches_sees_memory_that_is_handed_out() -> None:
     assert torch.Tensor.numpy is usual
 
 
-def test_whoever_watches_sees_storages_before_their_bytes_change() -> None:
+def test_storages_are_told_before_their_bytes_change() -> None:
     seen: list[list[int]] = []
     x = torch.tensor([1, 2], dtype=torch.uint8)
     usual = dict(vars(torch.UntypedStorage))
@@ -445,6 +446,14 @@ def test_attention_runs_operator_by_operator() -> None:
     with torch.inference_mode(), (fused := Notes()):
         layer(x)
     assert "aten::_transformer_encoder_layer_fwd" in fused.seen
+
+
+@since("2.3")
+def test_the_fused_path_of_attention_is_put_back_as_it_was() -> None:
+    with attention_as_it_is():
+        assert torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)
+    assert torch.backends.mha.get_fastpath_enabled()
 
 
 @pytest.mark.filterwarnings("ignore:changing options to .torch.compile")  # of torch 2.0, at a second compiler
@@ -674,7 +683,7 @@ def test_gradients_tell_who_reads_or_replaces_them() -> None:
     def other() -> None:
         assert weight.grad is not None
 
-    with gradients_watched(lambda tensor, gradient: found.append((tensor, gradient)), lambda thread: thread == me):
+    with gradient_accesses(lambda tensor, gradient: found.append((tensor, gradient)), lambda thread: thread == me):
         assert weight.grad is first
         weight.grad = None
         del weight.grad
@@ -684,7 +693,7 @@ def test_gradients_tell_who_reads_or_replaces_them() -> None:
         thread.start()
         thread.join()
         assert found == []
-        with gradients_watched(lambda *_: None, lambda _: True):
+        with gradient_accesses(lambda *_: None, lambda _: True):
             assert weight.grad is first
         assert [(tensor is weight, gradient is first) for tensor, gradient in found] == [(True, True)]
     assert "grad" not in vars(torch.Tensor)

@@ -155,7 +155,7 @@ def test_a_step_of_the_users_own_is_told_apart_by_phase() -> None:
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
 
-    trace = capture(model, (X,), {}, Options(step=TrainingStep(whole=step)))
+    trace = capture(model, (X,), {}, Options(step=TrainingStep(function=step)))
     assert products(trace)["backward", "second"] == 4
     phases = [
         Phase(phase)

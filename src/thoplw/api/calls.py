@@ -118,13 +118,13 @@ class Calls:
                 self._run([(position, 1)])
         return self._steps[position]
 
-    def watched(self, length: int, steps: int) -> LayerInfo:
+    def with_memory(self, length: int, steps: int) -> LayerInfo:
         """The prefill of a prompt, or the last of some steps after it, with the memory that it takes.
 
         What is there before it, such as weights and a cache, is there to its end, unless it lets go of it.
         """
         trace = capture(self.caller, (((length, steps),),), {}, Options(iterations=1))
-        assert trace.lifetimes is not None  # it was watched
+        assert trace.lifetimes is not None  # iterations=1 records them
         scopes, part = [each for each in self._parts(trace) if not each[0] and each[2].steps][steps][1:]
         own = {*scopes}
         first = next(index for index, (_, scope) in enumerate(trace.steps) if scope in own)
@@ -195,14 +195,14 @@ class Calls:
         custom = CustomOps(self._functions, self._convention)
         seen: list[States] = []
 
-        def watch(scope: int, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        def on_return(scope: int, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             if module is self.caller:
                 seen.append(output)
-            elif custom.watch is not None:
-                custom.watch(scope, module, inputs, output)
+            elif custom.on_return is not None:
+                custom.on_return(scope, module, inputs, output)
 
         with without_collection():
-            options = Options(watch=watch, priced=custom.flows, storages=True)
+            options = Options(on_return=on_return, priced=custom.flows, storages=True)
             trace = capture(self.caller, (tuple(plan),), {}, options)
             called = self._called(trace)
             return [

@@ -54,7 +54,7 @@ class Count:
 
     def __enter__(self) -> Count:
         self._custom = CustomOps(self._functions, self._convention)
-        self._session = Session(self._custom.watch, self._custom.flows)
+        self._session = Session(self._custom.on_return, self._custom.flows)
         self._session.__enter__()
         return self
 

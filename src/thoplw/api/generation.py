@@ -72,7 +72,7 @@ class Generation:
         convention: Convention,
         cache: str,
         kv_dtype: str | None,
-        watched: dict[int, LayerInfo] | None,
+        with_memory: dict[int, LayerInfo] | None,
         roof: Roof | None = None,
     ) -> None:
         """Take the calls that were made, and those still to be made.
@@ -83,10 +83,10 @@ class Generation:
             convention: that counts.
             cache: kind of cache.
             kv_dtype: type that keys and values are taken to be kept in.
-            watched: steps whose memory is known, and the prefill as that of position 0; ``None`` if not asked for.
+            with_memory: steps whose memory is known, and the prefill as that of position 0; ``None`` if not asked for.
             roof: of the device that times are of.
         """
-        self._watched = watched
+        self._infos_with_memory = with_memory
         self.prompt, self.new, self.batch = calls.prompt, new, calls.caller.batch
         self.convention = convention.name
         self._calls = calls
@@ -101,7 +101,7 @@ class Generation:
     @property
     def prefill(self) -> LayerInfo:
         """What every layer costs for the prompt."""
-        return self._timed(self._with_memory(0) or self._calls.prefill(self.prompt).info)
+        return self._timed(self._info_with_memory(0) or self._calls.prefill(self.prompt).info)
 
     def decode(self, at: int | None = None) -> LayerInfo:
         """What every layer costs in a step.
@@ -117,7 +117,7 @@ class Generation:
             raise InputError(f"at={at!r}: a step has 1 or more positions before it")
         if self._calls.path_matters and position < self.prompt:
             raise InputError(f"at={at!r}: the first step has {self.prompt} positions before it, those of the prompt")
-        return self._timed(self._with_memory(position) or self._calls.step(position).info)
+        return self._timed(self._info_with_memory(position) or self._calls.step(position).info)
 
     @property
     def memory(self) -> Memory:
@@ -133,16 +133,18 @@ class Generation:
     @property
     def has_memory(self) -> bool:
         """Whether memory was asked for."""
-        return self._watched is not None
+        return self._infos_with_memory is not None
 
-    def _with_memory(self, position: int) -> LayerInfo | None:
+    def _info_with_memory(self, position: int) -> LayerInfo | None:
         """A step, or the prefill as that of position 0, if memory was asked for."""
-        if self._watched is None:
+        if self._infos_with_memory is None:
             return None
-        if position not in self._watched:
+        if position not in self._infos_with_memory:
             length = self.prompt if self._calls.path_matters or not position else position
-            self._watched[position] = self._calls.watched(length, position - length + 1 if position else 0)
-        return self._watched[position]
+            self._infos_with_memory[position] = self._calls.with_memory(
+                length, position - length + 1 if position else 0
+            )
+        return self._infos_with_memory[position]
 
     # -- times ---------------------------------------------------------------------------------------------------------
 
@@ -161,7 +163,9 @@ class Generation:
             UnknownNameError: there is no such device, or it has no peak in that type.
         """
         roof = Roof(find_device(device), dtype)
-        return Generation(self._calls, self.new, self._convention, self._cache, self._kv_dtype, self._watched, roof)
+        return Generation(
+            self._calls, self.new, self._convention, self._cache, self._kv_dtype, self._infos_with_memory, roof
+        )
 
     @property
     def floor(self) -> float:

@@ -98,19 +98,19 @@ def profile(
         custom = CustomOps(custom_ops, table)
         train = mode == "train"
         options = Options(
-            execute=execute, reuse_layers=reuse_layers, watch=custom.watch, priced=custom.flows, train=train
+            execute=execute, reuse_layers=reuse_layers, on_return=custom.on_return, priced=custom.flows, train=train
         )
         trace = observe(model, tensor, options)
-        watched = Options(train=train, iterations=1, graph=trace.in_pieces)
-        taken = Memory(observe(model, tensor, watched)) if memory else None
-        info = LayerInfo(custom.price(trace, expand), taken)
+        again = Options(train=train, iterations=1, graph=trace.in_pieces)
+        recorded = Memory(observe(model, tensor, again)) if memory else None
+        info = LayerInfo(custom.price(trace, expand), recorded)
         say_lacking(info, strict=strict, verbose=verbose)
         return info.total_macs, info.total_params, info
 
 
 def _refuse_memory(memory: bool, reason: str) -> None:
     if memory:
-        raise InputError(f"memory=True watches a run on abstract tensors, and {reason}: leave one of them out")
+        raise InputError(f"memory=True records a run on abstract tensors, and {reason}: leave one of them out")
 
 
 def say_lacking(info: LayerInfo, *, strict: bool, verbose: bool) -> None:

@@ -49,9 +49,9 @@ class Runs:
             raise InputError(
                 f"make_inputs is {make_inputs!r}, not a function from sizes to inputs, such as lambda B: (B, 3, 32, 32)"
             )
-        _require_taken("make_inputs", make_inputs, variables)
+        _require_takes("make_inputs", make_inputs, variables)
         self._build = None if isinstance(model, torch.nn.Module) else model
-        self._given = _taken(model, variables) if self._build is not None else ()
+        self._given = _variables_of(model, variables) if self._build is not None else ()
         self._built: tuple[Point, Any] | None = None
         self._model = model
 
@@ -113,7 +113,7 @@ def require_effect(runs: Runs, ranges: Sequence[range], axis: int, sizes: range)
         )
 
 
-def _require_taken(what: str, function: Callable[..., Any], variables: Sequence[str]) -> None:
+def _require_takes(what: str, function: Callable[..., Any], variables: Sequence[str]) -> None:
     """Refuse a function that does not take all variables, or that takes others."""
     try:
         signature = inspect.signature(function)
@@ -134,7 +134,7 @@ def _require_taken(what: str, function: Callable[..., Any], variables: Sequence[
             )
 
 
-def _taken(build: Any, variables: Sequence[str]) -> tuple[str, ...]:
+def _variables_of(build: Any, variables: Sequence[str]) -> tuple[str, ...]:
     """The variables that a function that builds a model takes."""
     if isinstance(build, type):
         raise InputError(

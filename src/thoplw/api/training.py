@@ -11,7 +11,7 @@ import torch
 
 from thoplw.api.profile import observe, say_lacking
 from thoplw.capture import expand
-from thoplw.capture.answers.dialects import DIALECTS
+from thoplw.capture.answers.device_kernels import DEVICE_KERNELS
 from thoplw.capture.criterion import Loss
 from thoplw.capture.options import Options
 from thoplw.capture.restore.preserve import without_collection
@@ -115,11 +115,11 @@ def profile_training(
         raise InputError(f"clip={clip}: give a norm above 0")
     if optimizer is None and is_scaled(scaler):
         raise InputError("scaler= unscales gradients for an optimizer, and there is none: give optimizer=")
-    if device is not None and device not in DIALECTS:
-        raise UnknownNameError("device", device, DIALECTS)
+    if device is not None and device not in DEVICE_KERNELS:
+        raise UnknownNameError("device", device, DEVICE_KERNELS)
     with without_collection():
         custom = CustomOps(custom_ops, find(convention))
-        whole = TrainingStep(
+        training_step = TrainingStep(
             loss=loss,
             targets=targets if isinstance(targets, tuple) else (targets,),
             optimizer=find_optimizer(optimizer),
@@ -127,17 +127,17 @@ def profile_training(
             autocast=_type(autocast),
             clip=clip,
             scaled=is_scaled(scaler),
-            whole=step,
+            function=step,
             set_to_none=set_to_none,
             device=device,
         )
         try:
-            trace = observe(model, inputs, Options(watch=custom.watch, step=whole))
-            watched = Options(step=whole, iterations=ITERATIONS)
-            taken = Memory(observe(model, inputs, watched)) if memory else None
+            trace = observe(model, inputs, Options(on_return=custom.on_return, step=training_step))
+            again = Options(step=training_step, iterations=ITERATIONS)
+            recorded = Memory(observe(model, inputs, again)) if memory else None
         except DataDependentError as error:
             raise DataDependentError(str(error).replace(*_INSTEAD)) from error
-        info = LayerInfo(custom.price(trace, expand), taken)
+        info = LayerInfo(custom.price(trace, expand), recorded)
         say_lacking(info, strict=strict, verbose=verbose)
         return info
 

@@ -26,7 +26,7 @@ from thoplw.capture.process import turn
 from thoplw.capture.run import outside
 from thoplw.capture.session import Session
 from thoplw.capture.torch_internals import CAN_EXCHANGE, VERSION, below_autograd, is_transformed, lacks_gradients
-from thoplw.capture.training_run import Asked
+from thoplw.capture.training_run import GradientProbe
 from thoplw.capture.weights import Weights
 from thoplw.errors import InputError
 from thoplw.record import Call, Trace
@@ -54,15 +54,15 @@ def capture(
     with turn(), outside():
         given = _given(args, kwargs, options.execute)
         if options.step is None and not options.iterations:
-            asked = Asked()
+            probe = GradientProbe()
             try:
-                trace = Attempt(model, *given, options, asked).record()
+                trace = Attempt(model, *given, options, probe).record()
             except Exception as error:
                 # A hook of a gradient is a question too: heat maps of pictures are made so.
-                asked.by_somebody = asked.by_somebody or lacks_gradients(error)
-                if not asked.by_somebody:
+                probe.asked = probe.asked or lacks_gradients(error)
+                if not probe.asked:
                     raise
-            if not asked.by_somebody:
+            if not probe.asked:
                 return trace
         if not CAN_EXCHANGE:
             raise InputError(f"gradients are counted with torch 2.4 or newer, and this is torch {VERSION}")

@@ -55,7 +55,7 @@ class AbstractTensor(torch.Tensor):
         assumed: notes the assumption and returns the assumed values; ``None`` if nothing is assumed of them.
         places: at how many places a mask is assumed to be true; ``None`` until that was asked.
         shown: the class that ``x.__class__`` and ``isinstance`` see.
-        memory: the memory that it shares with its views, in a run that watches memory (:mod:`thoplw.capture.ledger`) or
+        memory: the memory that it shares with its views, in a run that keeps a ledger (:mod:`thoplw.capture.ledger`) or
             follows storages (:mod:`thoplw.capture.storages_run`).
     """
 

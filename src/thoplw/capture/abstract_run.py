@@ -52,6 +52,7 @@ _VALUE_FREE = frozenset(
 #: Operators that do not change the values of a tensor, although their schema says that they write to it.
 _WRITES_NO_VALUES = frozenset({"aten.detach_"})
 
+#: What tensors there are among the arguments of a call, as bits: the ``kinds`` below.
 _ABSTRACT, _REAL, _STRIDELESS = 1, 2, 4
 
 #: The most elements that a real tensor may be resized to. Nothing is written to them, so they take no memory yet.
@@ -82,24 +83,24 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         self._memories = Memories()
         self._values = KnownValues(self.specs, self.weights, self._memories.save_version)
         self._decisions = Decisions(self._values)
-        self._made: list[weakref.ref[torch.Tensor]] = []
-        self._new = set[int]()  # the memories of the tensors in _made
+        self._created: list[weakref.ref[torch.Tensor]] = []
+        self._new = set[int]()  # the memories of the tensors in _created
         self._sparse = set[int]()  # the identities of the user's sparse tensors
         # Looked up for every weight that an operator is given, hence no attribute of an attribute.
         self._weights = self.weights.specs
         self._valueless = self.specs.valueless
 
-    def enter(self, tensor: torch.Tensor) -> torch.Tensor:
+    def replace_input(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return an abstract tensor for an input; a copy of it if it is a small tensor of integers or booleans."""
         if tensor.is_nested and not is_jagged(tensor):
-            return nested.entered(self, tensor)
+            return nested.replace_input(self, tensor)
         if is_jagged(tensor):
-            return with_other_rows(tensor, self.enter)
+            return with_other_rows(tensor, self.replace_input)
         if tensor.layout is not torch.strided:
-            return super().enter(tensor)
+            return super().replace_input(tensor)
         if tensor.is_meta or not may_steer(tensor.dtype, tensor.numel()):
             return abstract(self.specs.of(tensor), self.device)
-        return super().enter(tensor)
+        return super().replace_input(tensor)
 
     def has_values(self, tensor: torch.Tensor) -> bool:
         """Return whether a tensor has values, and none of them is lost."""
@@ -257,11 +258,11 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         """Put back the values of the tensors that were written to."""
         self._memories.put_back()
 
-    def made(self) -> list[torch.Tensor]:
-        """Return the tensors that the run made, if values were assumed or lost: their values may follow from these."""
+    def doubtful(self) -> list[torch.Tensor]:
+        """Return the tensors of the run, if values were assumed or lost: their values may follow from these."""
         if not (self.assumptions or self._values.any_lost):
             return []
-        return [tensor for reference in self._made if (tensor := reference()) is not None]
+        return [tensor for reference in self._created if (tensor := reference()) is not None]
 
     def execute(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], records: dict[int, Call] | None = None
@@ -287,14 +288,14 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             if returned not in records:
                 records[returned] = self.executed(func, args, kwargs, output)
             self.record(records[returned])
-        self._note_made(output, args, kwargs)
+        self._note_created(output, args, kwargs)
         return output
 
     def _on_device(self, value: Any) -> Any:
         return self.device if isinstance(value, torch.device) and value.type == "meta" else value
 
-    def _note_made(self, output: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Note the tensors that an operator made, in new memory."""
+    def _note_created(self, output: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Note the tensors that an operator created, in new memory."""
         given = [*tensors_in(args), *tensors_in(kwargs)]
         before = {*map(id, given)}
         returned = [tensor for tensor in tensors_in(output) if id(tensor) not in before]
@@ -305,7 +306,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 memory = memory_of(tensor)
                 if memory not in old:
                     self._new.add(memory)
-                    self._made.append(weakref.ref(tensor))
+                    self._created.append(weakref.ref(tensor))
 
     def _without_strides(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer an operator that is given a sparse, nested or jagged tensor."""
@@ -327,7 +328,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             or (type(value) is AbstractTensor and value.assumed is not None)
         )
 
-    def whole(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def answer_higher_order(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the output that a shape rule gives for an operator that takes functions."""
         target = target_of(func)
         shaped = shapes.RULES[target](*self.freeze(args)) if target in shapes.RULES else None
@@ -405,7 +406,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         """Give a tensor the shape that an operator gives it: a view in place such as ``squeeze_``, or ``out=``."""
         if type(given) is AbstractTensor:
             given.change_shape(self.specs.of(output))
-        elif any(reference() is given for reference in self._made) and output.numel() <= _MOST_RESIZED:
+        elif any(reference() is given for reference in self._created) and output.numel() <= _MOST_RESIZED:
             given.resize_(output.shape).as_strided_(output.shape, output.stride())
         elif given.shape != output.shape:
             raise self.refuse(

@@ -20,17 +20,17 @@ import torch
 from thoplw.capture.abstract import Specs
 from thoplw.capture.abstract_run import AbstractRun
 from thoplw.capture.answers.detection import boxes_cover_pictures
-from thoplw.capture.answers.dialects import spoken
+from thoplw.capture.answers.device_kernels import decomposed_for
 from thoplw.capture.answers.higher_order import differentiated
 from thoplw.capture.backward import MarkedScopes
 from thoplw.capture.criterion import LOSS_PATH
 from thoplw.capture.distributed import refuse_copies, refuse_split
 from thoplw.capture.generators import exhaust
-from thoplw.capture.inputs import entered
+from thoplw.capture.inputs import copy_inputs
 from thoplw.capture.layer_cache import LayerCache
 from thoplw.capture.live_run import LiveRun
-from thoplw.capture.made import Made
 from thoplw.capture.memory_run import MemoryRun
+from thoplw.capture.new_modules import NewModules
 from thoplw.capture.options import Options
 from thoplw.capture.restore.interrupts import Interrupts
 from thoplw.capture.restore.preserve import data_preserved, preserved
@@ -49,12 +49,12 @@ from thoplw.capture.torch_internals import (
     constructs_subclass,
     data_assignments,
     derivatives,
-    gradients_watched,
+    gradient_accesses,
     handed_out,
     lacks_memory,
     traces_refused,
 )
-from thoplw.capture.training_run import Asked, LiveTrainingRun, TrainingRun, WithGradients, phases_of
+from thoplw.capture.training_run import GradientProbe, LiveTrainingRun, TrainingRun, WithGradients, phases_of
 from thoplw.capture.training_step import TrainingStep
 from thoplw.capture.types_told import types_told
 from thoplw.capture.unread import Unread
@@ -74,7 +74,7 @@ class Attempt:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         options: Options,
-        asked: Asked | None,
+        probe: GradientProbe | None,
     ) -> None:
         """Read the model and its inputs. Nothing is changed yet.
 
@@ -83,42 +83,42 @@ class Attempt:
             args: positional inputs.
             kwargs: keyword inputs.
             options: how to run it.
-            asked: notes whether the forward asks for gradients, in a run below autograd; ``None`` for a run under it.
+            probe: notes whether the forward asks for gradients, in a run below autograd; ``None`` for a run under it.
 
         Raises:
             InputError: a parameter is not initialised yet, a tensor or module is split over processes, or a real run
                 lacks values.
         """
-        self._model, self._inputs, self._options, self._asked = model, (args, kwargs), options, asked
+        self._model, self._inputs, self._options, self._probe = model, (args, kwargs), options, probe
         self._specs = specs = Specs()
         self._weights = weights = Weights(specs)
         weights.add(model)
-        self._snapshot = snapshot = Snapshot(gradients=asked is None)
+        self._snapshot = snapshot = Snapshot(gradients=probe is None)
         snapshot.add(self._inputs)
-        self._given, self._modules_given = dict(snapshot.tensors), dict(snapshot.modules)
-        refuse_split("an input", map(type, self._given.values()))
+        self._input_tensors, self._input_modules = dict(snapshot.tensors), dict(snapshot.modules)
+        refuse_split("an input", map(type, self._input_tensors.values()))
         if options.execute:
-            _require_values(weights, self._given)
+            _require_values(weights, self._input_tensors)
         else:
             refuse_traced(weights.modules)
             refuse_copies(weights.classes)
         snapshot.add_modules(weights.modules, weights.tensors)
         read = len(snapshot.tensors)
-        self._held = _held(options.step, weights, snapshot) if options.step is not None else []
+        self._step_tensors = _tensors_of_step(options.step, weights, snapshot) if options.step is not None else []
         self._real = list(filterfalse(_IS_META, snapshot.tensors.values()))
-        scopes = ModuleScopes if asked is not None else MarkedScopes
-        self._scopes = scopes(weights.indices, specs, options.watch)
+        scopes = ModuleScopes if probe is not None else MarkedScopes
+        self._scopes = scopes(weights.indices, specs, options.on_return)
         self._run = self._new_run()
         self._run.priced = options.priced
         self._run.own(self._real)
         if isinstance(self._run, MemoryRun):
-            self._run.gpu = self._dialect() == "cuda"
-            others = [*self._given.values(), *islice(snapshot.tensors.values(), read, None)]
-            _hold(self._run, weights, others)
+            self._run.gpu = self._kernel_device() == "cuda"
+            others = [*self._input_tensors.values(), *islice(snapshot.tensors.values(), read, None)]
+            _note_existing(self._run, weights, others)
         self._survivors = Survivors(weights.modules, snapshot)
-        if options.step is not None and options.step.whole is None:
+        if options.step is not None and options.step.function is None:
             weights.add(options.step.criterion, LOSS_PATH, 0)
-        self._made = Made(weights, self._scopes)
+        self._new_modules = NewModules(weights, self._scopes)
 
     def record(self) -> Trace:
         """Run the model, leave everything as it was, and return the record.
@@ -132,10 +132,10 @@ class Attempt:
         try:
             with Interrupts() as interrupts, ExitStack() as stack:
                 reshaped = self._enter(stack)
-                args, kwargs = entered(self._inputs, self._given, self._modules_given, run.enter)
+                args, kwargs = copy_inputs(self._inputs, self._input_tensors, self._input_modules, run.replace_input)
                 unread = Unread(self._model, kwargs, self._specs)
                 stack.callback(run.end)
-                stack.enter_context(run.entered())
+                stack.enter_context(run.recording())
                 try:
                     with interrupts.let_through():
                         # A copy of the context keeps what the forward sets in context variables.
@@ -147,13 +147,13 @@ class Attempt:
                     raise
                 finally:
                     del args, kwargs
-                self._made.settle(self._model)
+                self._new_modules.register(self._model)
             used = weights.used(run.used, scopes.scopes)
             never_read = unread.names(run)
         finally:
-            self._made.forget()
-            left = self._survivors.forget(self._specs, run.made, self._options.watch)
-        if self._asked is None or not self._asked.by_somebody:  # else another attempt follows, and reports these
+            self._new_modules.forget()
+            left = self._survivors.forget(self._specs, run.doubtful, self._options.on_return)
+        if self._probe is None or not self._probe.asked:  # else another attempt follows, and reports these
             for lost in self._snapshot.lost:
                 warnings.warn(f"the forward {lost}, and this cannot be put back", RuntimeWarning, stacklevel=3)
             if run.refusals:
@@ -165,7 +165,7 @@ class Attempt:
         if not self._options.execute:
             # Tensors that are not weights have values, and the run follows what is assigned to them.
             _refuse_reshaped([tensor for tensor in reshaped if id(tensor) in weights.tensors])
-        phases = b"" if self._asked is not None else phases_of(run.steps)
+        phases = b"" if self._probe is not None else phases_of(run.steps)
         return Trace(
             modules=tuple(weights.infos),
             scopes=tuple(scopes.scopes),
@@ -175,7 +175,7 @@ class Attempt:
             torch=VERSION,
             phases=phases,
             unread=never_read,
-            given=tuple(map(self._specs.of, self._given.values())),
+            given=tuple(map(self._specs.of, self._input_tensors.values())),
             lifetimes=run.ledger.lifetimes(phases or bytes(len(run.steps))) if isinstance(run, MemoryRun) else None,
             in_pieces=isinstance(run, WithGradients),
             trained=run.trained if isinstance(run, WithGradients) and self._options.step is not None else (),
@@ -184,19 +184,19 @@ class Attempt:
     def _new_run(self) -> Run:
         """Return the dispatch mode that records this attempt."""
         options = self._options
-        if self._asked is not None:
-            kind: type[Run] = LiveRun if options.execute else StoragesRun if options.storages else AbstractRun
+        if self._probe is not None:
+            run_class: type[Run] = LiveRun if options.execute else StoragesRun if options.storages else AbstractRun
             device = self._device()
         else:
-            kind = MemoryRun if options.iterations else LiveTrainingRun if options.execute else TrainingRun
+            run_class = MemoryRun if options.iterations else LiveTrainingRun if options.execute else TrainingRun
             device = torch.device("cpu")  # on another device, autograd would work in threads of its own
-        return kind(specs=self._specs, weights=self._weights, scopes=self._scopes, device=device)
+        return run_class(specs=self._specs, weights=self._weights, scopes=self._scopes, device=device)
 
     def _device(self) -> torch.device:
         """Return the device of the inputs, else that of the weights; the CPU if all are on the meta device."""
         return self._real[0].device if self._real else torch.device("cpu")
 
-    def _dialect(self) -> str:
+    def _kernel_device(self) -> str:
         """Return the type of the device whose kernels a run under autograd records."""
         step = self._options.step
         return (step is not None and step.device) or self._device().type
@@ -222,9 +222,9 @@ class Attempt:
         stack.enter_context(preserved(self._snapshot, self._training()))
         stack.callback(run.finish)
         reshaped = stack.enter_context(data_preserved(self._real))
-        if self._asked is not None:
-            stack.enter_context(derivatives(self._asked.note))
-            stack.enter_context(gradients_watched(self._keep_gradient, scopes.belongs))
+        if self._probe is not None:
+            stack.enter_context(derivatives(self._probe.note))
+            stack.enter_context(gradient_accesses(self._keep_gradient, scopes.belongs))
             stack.enter_context(below_autograd())
         else:
             stack.enter_context(torch.inference_mode(False))  # the user's, or of a run around this one
@@ -233,9 +233,9 @@ class Attempt:
             )
             stack.enter_context(differentiated(lambda: scopes.belongs(get_ident())))
             if not options.execute:
-                weights = [*self._weights.tensors.values(), *self._held]
+                weights = [*self._weights.tensors.values(), *self._step_tensors]
                 stack.enter_context(stood_in_for(weights, self._specs, run.device))
-                stack.enter_context(spoken(self._dialect(), scopes.belongs))
+                stack.enter_context(decomposed_for(self._kernel_device(), scopes.belongs))
         if isinstance(run, MemoryRun):
             stack.enter_context(data_assignments(run.ledger.assign))
         stack.enter_context(handed_out(run.save, scopes.belongs))
@@ -243,9 +243,9 @@ class Attempt:
             stack.enter_context(boxes_cover_pictures(run, scopes))
             stack.enter_context(types_told(self._weights.classes))
             stack.enter_context(traces_refused(self._refuse_trace))
-            if options.reuse_layers and self._asked is not None:
+            if options.reuse_layers and self._probe is not None:
                 stack.enter_context(LayerCache(run, scopes, self._weights))
-        stack.enter_context(self._made)
+        stack.enter_context(self._new_modules)
         stack.enter_context(scopes)
         return reshaped
 
@@ -284,7 +284,7 @@ class Attempt:
                 run.returned(returned[0])
 
     def _better(self, error: Exception) -> ThoplwError | None:
-        """Return an error that says more than that of the forward, if missing values or a strange thread caused it."""
+        """Return an error that says more than that of the forward, if its cause is known; ``None`` for any other."""
         if lacks_memory(error) and not self._options.execute:
             return DataDependentError(
                 f"the code {self._run.where()} reads the memory of a tensor, as torch.tensor([x, y]) and "
@@ -305,10 +305,10 @@ class Attempt:
         return None
 
 
-def _held(step: TrainingStep, weights: Weights, snapshot: Snapshot) -> list[torch.Tensor]:
+def _tensors_of_step(step: TrainingStep, weights: Weights, snapshot: Snapshot) -> list[torch.Tensor]:
     """Return the tensors of a training step that are not the model's. They are abstract in the run, as weights are."""
     before = snapshot.tensors.keys() | weights.tensors.keys()
-    snapshot.add([step.loss, step.targets, step.optimizer, step.whole, *step.named()])
+    snapshot.add([step.loss, step.targets, step.optimizer, step.function, *step.named()])
     return [
         tensor
         for key, tensor in snapshot.tensors.items()
@@ -316,7 +316,7 @@ def _held(step: TrainingStep, weights: Weights, snapshot: Snapshot) -> list[torc
     ]
 
 
-def _hold(run: MemoryRun, weights: Weights, others: Iterable[torch.Tensor]) -> None:
+def _note_existing(run: MemoryRun, weights: Weights, others: Iterable[torch.Tensor]) -> None:
     """Note in the ledger what exists before a run: weights, buffers, and the other tensors of model and step."""
     parameters = {weight.key for info in weights.infos for weight in info.parameters}
     buffers = {weight.key for info in weights.infos for weight in info.buffers}

@@ -15,7 +15,7 @@ from thoplw.errors import InputError
 #: Classes of tensors that are a part of a whole.
 _TENSORS = frozenset({"DTensor"})
 
-#: Where the class is of modules that every process has a copy of: they are made equal when they are first called.
+#: The file of the class that ``replicate`` gives modules. Each process has a copy; the first call makes them equal.
 _COPIES = "torch.distributed._composable.replicate"
 
 #: Classes of modules that gather their weights when they are called, and give them up again.

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from thoplw.capture.named import named_by
-from thoplw.capture.state import Enough, StateWatch, fields
+from thoplw.capture.state import Enough, StateRecorder, fields
 from thoplw.errors import InputError, add_note
 from thoplw.record import Held
 
@@ -54,7 +54,7 @@ class Caller(nn.Module):
         """Call the model with a prompt of ``length`` positions, and then with one position after the other.
 
         Returns:
-            What the last call has left. Most ways to call go on until :class:`StateWatch` ends them, and return
+            What the last call has left. Most ways to call go on until :class:`StateRecorder` ends them, and return
             nothing.
         """
         raise NotImplementedError
@@ -68,25 +68,25 @@ class Caller(nn.Module):
         return [self.round(partial(self._states, length, steps)) for length, steps in plan]
 
     def _states(self, length: int, steps: int) -> list[tuple[Held, ...]]:
-        watch = StateWatch(self.model, steps + 1)
+        recorder = StateRecorder(self.model, steps + 1)
         hooks = [
             hook
             for turn in self.turns
             for hook in (
-                turn.register_forward_pre_hook(watch.before, with_kwargs=True),
-                turn.register_forward_hook(watch.after, with_kwargs=True),
+                turn.register_forward_pre_hook(recorder.before, with_kwargs=True),
+                turn.register_forward_hook(recorder.after, with_kwargs=True),
             )
         ]
         try:
-            watch.end(self.drive(length))
+            recorder.end(self.drive(length))
         except Enough:
-            return watch.states
+            return recorder.states
         finally:
             for hook in hooks:
                 hook.remove()
         raise InputError(
-            f"{type(self.model).__name__} stopped after {watch.calls} calls, and {steps + 1} and more were asked for: "
-            "give prefill= and step=, functions that call it"
+            f"{type(self.model).__name__} stopped after {recorder.calls} calls, and {steps + 1} and more were asked "
+            "for: give prefill= and step=, functions that call it"
         )
 
 

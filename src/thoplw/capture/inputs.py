@@ -120,7 +120,7 @@ def copied(tensor: torch.Tensor) -> torch.Tensor:
     twin = tensor.clone()
     if tensor.layout is not torch.strided or tensor.is_nested or twin.stride() == tensor.stride():
         return twin
-    reach = 1 + sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
+    reach = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
     if not tensor.numel():
         return tensor.new_empty_strided(tensor.shape, tensor.stride())
     return tensor.as_strided((reach,), (1,)).clone().as_strided(tensor.shape, tensor.stride())
@@ -151,13 +151,13 @@ def _annotation(parameter: inspect.Parameter) -> str:
     return annotation if isinstance(annotation, str) else repr(annotation)
 
 
-def entered(
+def copy_inputs(
     inputs: Any,
     tensors: Mapping[int, torch.Tensor],
     modules: Mapping[int, torch.nn.Module],
-    enter: Callable[[torch.Tensor], torch.Tensor],
+    replace: Callable[[torch.Tensor], torch.Tensor],
 ) -> Any:
-    """Copy inputs of any kind with ``enter(tensor)`` in place of every tensor; the user's objects stay untouched.
+    """Copy inputs of any kind with ``replace(tensor)`` in place of every tensor; the user's objects stay untouched.
 
     An object that comes twice in the inputs is one object in the copy, too. If the inputs cannot be copied, because of
     a lock or a generator, for example, only the tensors in their containers are replaced.
@@ -166,9 +166,9 @@ def entered(
         inputs: the inputs of the forward.
         tensors: all tensors inside, by their identity.
         modules: all modules inside, by their identity; they are not copied.
-        enter: returns what replaces a tensor.
+        replace: returns what replaces a tensor.
     """
-    memo: dict[int, Any] = {key: enter(tensor) for key, tensor in tensors.items()}
+    memo: dict[int, Any] = {key: replace(tensor) for key, tensor in tensors.items()}
     copies = {**memo, **modules}
     try:
         for key, tensor in tensors.items():
@@ -176,4 +176,4 @@ def entered(
                 vars(memo[key]).update(copy.deepcopy(attributes, copies))  # such as x.lengths = [3, 5]
         return copy.deepcopy(inputs, copies)
     except Exception:  # the __deepcopy__ of a class may fail in any way
-        return map_tensors(inputs, lambda tensor: memo[id(tensor)] if id(tensor) in memo else enter(tensor))
+        return map_tensors(inputs, lambda tensor: memo[id(tensor)] if id(tensor) in memo else replace(tensor))

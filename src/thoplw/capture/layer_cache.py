@@ -194,7 +194,7 @@ class LayerCache:
             output = make_wrapper(AbstractTensor, *answer.wrapper)
             output.spec = answer.output
             output.token = id(answer.output)
-        scope = self._scopes.passed(index, module, x, output)
+        scope = self._scopes.record_call(index, module, x, output)
         for call in answer.calls:
             self._run.steps.append((call, scope))
         return output

@@ -143,23 +143,23 @@ class Ledger:
         if block is None:
             storage = torch.Tensor.untyped_storage(tensor)
             block = self._memories[memory] = self._new(storage.nbytes(), kind, -1)
-            self._watch(storage, block.index)
+            self._note_real(storage, block.index)
         return block
 
-    def enter(self, given: torch.Tensor, entered: torch.Tensor) -> None:
+    def note_input(self, given: torch.Tensor, replacement: torch.Tensor) -> None:
         """Let the tensor that the model gets in place of an input share the memory of the input."""
-        if given.layout in SPARSE and entered.layout is given.layout:
-            for part, copy in zip(stored_in(given), stored_in(entered), strict=True):
+        if given.layout in SPARSE and replacement.layout is given.layout:
+            for part, copy in zip(stored_in(given), stored_in(replacement), strict=True):
                 if (block := self._memories.get(memory_of(part))) is not None:
-                    self._watch(torch.Tensor.untyped_storage(copy), block.index)
+                    self._note_real(torch.Tensor.untyped_storage(copy), block.index)
             return
         block = self._held.get(id(given))
         if block is None:
             return
-        if type(entered) is AbstractTensor:
-            entered.memory = block
-        elif entered.layout is torch.strided and not entered.is_nested:
-            self._watch(torch.Tensor.untyped_storage(entered), block.index)
+        if type(replacement) is AbstractTensor:
+            replacement.memory = block
+        elif replacement.layout is torch.strided and not replacement.is_nested:
+            self._note_real(torch.Tensor.untyped_storage(replacement), block.index)
 
     def begin(self) -> None:
         """Note that an iteration begins."""
@@ -196,7 +196,7 @@ class Ledger:
                 tensor.memory = self._new(size, self._kinds[tensor.memory.index], len(self._steps) - 1)
 
     def note(self, tensors: Iterable[torch.Tensor], kind: Kind) -> None:
-        """Note what the memory of tensors is for. Memory from before the run changes only to that of an optimizer."""
+        """Note what the memory of tensors is for. Memory from before the run changes its kind for an optimizer only."""
         for index in chain.from_iterable(map(self._indices_of, tensors)):
             if self._born[index] >= 0 or kind is Kind.OPTIMIZER:
                 self._kinds[index] = kind
@@ -205,7 +205,7 @@ class Ledger:
         """Note that a tensor of the user's lies in the memory of another one from now on, and lets go of its own."""
         before, block = self._held.get(id(tensor)), self._memory_of(data)
         if before is not None and isinstance(block, Block):
-            self._memories.clear()  # these addresses were for inputs, which have been entered
+            self._memories.clear()  # these addresses were for inputs, which are replaced by now
             self._held[id(tensor)] = block
             self.note([tensor], self._kinds[before.index])
 
@@ -289,7 +289,7 @@ class Ledger:
         if not storage.nbytes():
             return None
         index = self._add(storage.nbytes(), Kind.TEMPORARIES, step)
-        self._watch(storage, index, self.gone)
+        self._note_real(storage, index, self.gone)
         if before is not None:  # it was resized: torch takes new memory before it lets go of the old
             self.gone(before)
         return index
@@ -300,9 +300,10 @@ class Ledger:
         for given in tensors_in(args):
             block = given.memory if type(given) is AbstractTensor else None
             if block is not None and given.numel() == values.numel():
-                self._watch(torch.Tensor.untyped_storage(values), block.index, partial(_let_go, block))
+                self._note_real(torch.Tensor.untyped_storage(values), block.index, partial(_let_go, block))
 
-    def _watch(self, storage: torch.UntypedStorage, index: int, gone: Any = None) -> None:
+    def _note_real(self, storage: torch.UntypedStorage, index: int, gone: Any = None) -> None:
+        """Note which storage of the ledger a real one is; if ``gone`` is given, call it when that is freed."""
         key = storage._cdata
         self._real[key] = weakref.ref(storage, partial(_forget, self._real, key, index, gone)), index
 

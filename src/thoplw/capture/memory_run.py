@@ -99,11 +99,11 @@ class MemoryRun(TrainingRun):  # type: ignore[no-untyped-call] # torch leaves it
         self._node = -1  # the number of the node that the backward pass evaluates
         self._since = 0  # the step at which this node began
 
-    def enter(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Inputs are there before the run."""
-        entered = super().enter(tensor)
-        self.ledger.enter(tensor, entered)
-        return entered
+    def replace_input(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return a tensor that shares the memory of the input, which is there before the run."""
+        replacement = super().replace_input(tensor)
+        self.ledger.note_input(tensor, replacement)
+        return replacement
 
     def returned(self, output: Any) -> None:
         """Note what the model returned, and keys and values among that."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import NamedTuple
 
-from thoplw.capture.scopes import Watch
+from thoplw.capture.scopes import OnReturn
 from thoplw.capture.training_step import TrainingStep
 
 
@@ -16,7 +16,7 @@ class Options(NamedTuple):
         execute: run for real, on the given tensors, not abstractly.
         reuse_layers: run a layer of torch once, and repeat its record for equal layers that are called with equal
             shapes. This changes no record, and is faster.
-        watch: called with scope, module, inputs and output whenever a module of the model returns.
+        on_return: called with scope, module, inputs and output whenever a module of the model returns.
         priced: names of control-flow operators, such as ``higher_order.cond``, that have a price of their own. A call
             of one is recorded as a whole.
         train: run the model in training mode.
@@ -25,12 +25,12 @@ class Options(NamedTuple):
             no record of the memory. The trace then has the kernels that torch runs under autograd.
         graph: with ``iterations`` and without ``step``, run inference with gradients enabled, for a model that asks
             for gradients itself.
-        storages: let abstract tensors know in which storage they lie, for ``watch``.
+        storages: let abstract tensors know in which storage they lie, for ``on_return``.
     """
 
     execute: bool = False
     reuse_layers: bool = True
-    watch: Watch | None = None
+    on_return: OnReturn | None = None
     priced: Container[str] = ()
     train: bool = False
     step: TrainingStep | None = None

@@ -91,8 +91,8 @@ class _Helper(DispatchMode):
         return self._run.scopes
 
     @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Enter the mode in the thread that does the work."""
+    def working(self) -> Iterator[None]:
+        """Record what this thread runs, for as long as the run lasts."""
         with ExitStack() as stack:
             stack.callback(self.done.set)
             if not self._run.ended.is_set():
@@ -147,7 +147,7 @@ class Run(DispatchMode):
         self._executed: dict[Any, Call] = {}
 
     @contextmanager
-    def entered(self) -> Iterator[None]:
+    def recording(self) -> Iterator[None]:
         """Record what this thread runs, and what threads run to which it gives work."""
         with followed(self.hand_over), self:
             yield
@@ -156,7 +156,7 @@ class Run(DispatchMode):
         """Return a context for another thread: what runs inside belongs to the module that runs now."""
         helper = _Helper(self)
         self.handed.append(helper)
-        return helper.entered()
+        return helper.working()
 
     def for_thread(self, scopes: ModuleScopes | None) -> Run:
         """Return this run for another thread: the same record, but other scopes."""
@@ -176,7 +176,7 @@ class Run(DispatchMode):
             self.assumptions += [Assumption(_STRANGERS, "threading.Thread", 0)] * len(self.scopes.strangers)
         self.handed.clear()  # each item refers to this run
 
-    def enter(self, tensor: torch.Tensor) -> torch.Tensor:
+    def replace_input(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return what the model gets in place of an input: a copy, because the model may write to it."""
         return copied(tensor)
 
@@ -186,8 +186,8 @@ class Run(DispatchMode):
     def save(self, tensor: torch.Tensor) -> None:
         """Save the values of a tensor that may be written to without an operator."""
 
-    def made(self) -> list[torch.Tensor]:
-        """Return the tensors that the run made, that still exist and whose values may be wrong."""
+    def doubtful(self) -> list[torch.Tensor]:
+        """Return the tensors of the run that still exist, and whose values may follow from something assumed."""
         return []
 
     def finish(self) -> None:
@@ -197,7 +197,7 @@ class Run(DispatchMode):
         """Return whether the value of a number or tensor is known, so that it can decide control flow."""
         return True
 
-    def whole(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def answer_higher_order(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the output of an operator that takes functions, without recording what these run."""
         return func(*args, **kwargs)
 

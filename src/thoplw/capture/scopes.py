@@ -21,7 +21,7 @@ from thoplw.capture.torch_internals import module_hooks
 from thoplw.record import Scope, TensorSpec
 
 #: Called when a scope closes, with its index, the module, its inputs (keyword inputs last) and its output.
-Watch = Callable[[int, torch.nn.Module, tuple[Any, ...], Any], None]
+OnReturn = Callable[[int, torch.nn.Module, tuple[Any, ...], Any], None]
 
 
 #: Called with an unknown module and the index of the scope that calls it. It may add the module to the known ones.
@@ -46,7 +46,7 @@ class ModuleScopes:
         self,
         indices: Mapping[int, int],
         specs: Specs,
-        watch: Watch | None = None,
+        on_return: OnReturn | None = None,
         discover: Discover | None = None,
     ) -> None:
         """Prepare, without touching anything.
@@ -54,7 +54,7 @@ class ModuleScopes:
         Args:
             indices: index of each known module, by the identity of the module.
             specs: the specs of the run, one for all equal tensors.
-            watch: called when a scope closes.
+            on_return: called when a scope closes.
             discover: called with each unknown module.
         """
         self.scopes: list[Scope] = []
@@ -65,7 +65,7 @@ class ModuleScopes:
         self._indices = indices
         self.discover = discover
         self._specs = specs
-        self._watch = watch
+        self._on_return = on_return
         self._undo = ExitStack()
         self._root = -1  # the scope that root() has open
         self._in_hooks = False  # whether the hooks of the module of that scope have fired for it
@@ -141,27 +141,27 @@ class ModuleScopes:
         elif output is args[0]:
             scope.again = _SAME
         self.current = at
-        if self._watch is not None:
-            self._watch(at, module, args, output)
+        if self._on_return is not None:
+            self._on_return(at, module, args, output)
         self.current = scope.parent
 
     @contextmanager
     def rehearsal(self) -> Iterator[None]:
-        """On the way out, forget the calls of modules that were made inside. They are not watched either."""
-        before, current, watch = len(self.scopes), self.current, self._watch
-        self._watch = None
+        """Forget the calls of modules that were made inside, and tell nobody of them."""
+        before, current, on_return = len(self.scopes), self.current, self._on_return
+        self._on_return = None
         try:
             yield
         finally:
-            self._watch = watch
+            self._on_return = on_return
             del self.scopes[before:]
             self.current = current
 
-    def passed(self, index: int, module: torch.nn.Module, x: AbstractTensor, output: AbstractTensor) -> int:
+    def record_call(self, index: int, module: torch.nn.Module, x: AbstractTensor, output: AbstractTensor) -> int:
         """Record the call of a known module without running it; return the index of its scope."""
         scope = self._append(Scope(index, self.current, (x.spec,), (output.spec,), _SAME if output is x else ()))
-        if self._watch is not None:
-            self._watch(scope, module, (x,), output)
+        if self._on_return is not None:
+            self._on_return(scope, module, (x,), output)
         return scope
 
     def _append(self, scope: Scope) -> int:

@@ -13,10 +13,10 @@ import torch
 from thoplw.capture.abstract import Specs
 from thoplw.capture.answers.higher_order import differentiated
 from thoplw.capture.backward import MarkedScopes
-from thoplw.capture.made import Made
+from thoplw.capture.new_modules import NewModules
 from thoplw.capture.process import ONE_PATH
 from thoplw.capture.restore.interrupts import Interrupts
-from thoplw.capture.scopes import Watch
+from thoplw.capture.scopes import OnReturn
 from thoplw.capture.torch_internals import VERSION, below_autograd
 from thoplw.capture.training_run import LiveTrainingRun, phases_of
 from thoplw.capture.weights import Weights
@@ -30,12 +30,12 @@ class Session:
     model changes.
     """
 
-    def __init__(self, watch: Watch | None = None, priced: Container[str] = ()) -> None:
+    def __init__(self, on_return: OnReturn | None = None, priced: Container[str] = ()) -> None:
         specs = Specs()
         self._weights = Weights(specs)
         self._weights.add_root("count")
-        self._scopes = MarkedScopes(self._weights.indices, specs, watch)
-        self._made = Made(self._weights, self._scopes)
+        self._scopes = MarkedScopes(self._weights.indices, specs, on_return)
+        self._new_modules = NewModules(self._weights, self._scopes)
         self._run = LiveTrainingRun(specs=specs, weights=self._weights, scopes=self._scopes, device=torch.device("cpu"))
         self._run.priced = priced
         self._scopes.open(0)
@@ -62,11 +62,11 @@ class Session:
             stack.callback(torch.clear_autocast_cache)
             stack.enter_context(below_autograd())  # composite operators arrive whole
         stack.enter_context(differentiated(lambda: self._scopes.belongs(get_ident())))
-        stack.enter_context(self._made)
+        stack.enter_context(self._new_modules)
         self._scopes.discover = self._discover
         stack.enter_context(self._scopes)
         stack.callback(self._end)
-        stack.enter_context(self._run.entered())
+        stack.enter_context(self._run.recording())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -80,7 +80,7 @@ class Session:
     def _end(self) -> None:
         self._run.end()
         for path, model in self._models:
-            self._made.settle(model, path)
+            self._new_modules.register(model, path)
 
     def trace(self) -> Trace:
         """Return the record of everything that ran."""
@@ -96,9 +96,9 @@ class Session:
         )
 
     def _discover(self, module: torch.nn.Module, scope: int) -> None:
-        """Register a model that is called outside of any other model, or a module that a forward has made."""
+        """Register a model that is called outside of any other model, or a module that a forward has created."""
         if scope != 0:
-            self._made.discover(module, scope)
+            self._new_modules.discover(module, scope)
             return
         name = type(module).__name__
         self._names[name] += 1

@@ -27,7 +27,7 @@ class Enough(Exception):  # noqa: N818 # it is no error
     """All calls were made that were asked for."""
 
 
-class StateWatch:
+class StateRecorder:
     """Notes what each call of a model leaves to the next, and ends the calls when there were enough.
 
     Attributes:

@@ -21,12 +21,12 @@ from thoplw.capture.torch_internals import memory_of
 from thoplw.record import TensorSpec
 from thoplw.shapes.views import view
 
-#: Operators that return a view, their schemas say, and a copy where the layout lets them not.
+#: Operators whose schemas say that they return a view, and that return a copy where the layout allows no view.
 _AT_TIMES = frozenset(f"aten.{name}" for name in ("contiguous", "flatten", "ravel", "reshape", "reshape_as", "to"))
 
 
 class _Shown(NamedTuple):
-    """Which argument an output shows the storage of, and whether it does in any layout."""
+    """The position of the argument that an output is a view of, and whether it is one in any layout."""
 
     place: int
     always: bool
@@ -59,12 +59,12 @@ class StoragesRun(AbstractRun):  # type: ignore[no-untyped-call] # torch leaves 
         super().__init__(**shared)
         self._shown: dict[int, _Shown | None] = {}  # by the identity of an operator
 
-    def enter(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Inputs lie where the user's do."""
-        entered = super().enter(tensor)
-        if type(entered) is AbstractTensor:
-            entered.memory = _memory_of(tensor)
-        return entered
+    def replace_input(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return a tensor that lies in the storage of the input."""
+        replacement = super().replace_input(tensor)
+        if type(replacement) is AbstractTensor:
+            replacement.memory = _memory_of(tensor)
+        return replacement
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Answer one operator; a tensor without ``memory`` has a storage of its own."""
@@ -93,7 +93,7 @@ class StoragesRun(AbstractRun):  # type: ignore[no-untyped-call] # torch leaves 
 
 
 def _shown(func: Any) -> _Shown | None:
-    """Which argument of an operator its output shows; None if it makes something new."""
+    """Return which argument of an operator its output is a view of; ``None`` if it is none."""
     place = place_of_viewed(func)[0]
     return None if place < 0 else _Shown(place, target_of(func) not in _AT_TIMES)
 
@@ -105,7 +105,7 @@ def _is_view(one: TensorSpec, other: TensorSpec) -> bool:
 
 
 def _memory_of(tensor: torch.Tensor) -> Any:
-    """The storage of a tensor, which is another's from now on; None where that is not one."""
+    """Return the storage of a tensor, for another tensor to share; ``None`` for a real tensor without memory."""
     if type(tensor) is not AbstractTensor:
         return torch.Tensor.untyped_storage(tensor) if memory_of(tensor) else None
     if tensor.memory is None:
@@ -118,7 +118,7 @@ def _own_bytes(spec: TensorSpec) -> int:
 
 
 def storage_of(tensor: torch.Tensor, spec: TensorSpec) -> tuple[int, int]:
-    """What tells the storage of a tensor from those of others that are there now, and its bytes.
+    """Return what identifies the storage of a tensor among those that exist now, and its bytes.
 
     Args:
         tensor: real or abstract.

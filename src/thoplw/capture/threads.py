@@ -28,7 +28,7 @@ def followed(hand_over: HandOver | None) -> Iterator[None]:
     """Run work that this thread hands to other threads in a context from ``hand_over``; ``None`` changes nothing."""
     me = get_ident()
     before = _FOLLOWED.pop(me, None)
-    with _WATCH:
+    with _PATCHED:
         if hand_over is not None:
             _FOLLOWED[me] = hand_over
         try:
@@ -40,17 +40,18 @@ def followed(hand_over: HandOver | None) -> Iterator[None]:
 
 
 @contextmanager
-def _watched() -> Iterator[None]:
+def _patched() -> Iterator[None]:
+    """Replace the two methods by which a forward gives work to a thread."""
     plain_start, plain_submit = Thread.start, ThreadPoolExecutor.submit
 
     def start(thread: Thread) -> None:
         hand_over = _FOLLOWED.get(get_ident())
         if hand_over is not None:
-            whole = _inside(hand_over(), thread.run)
+            work = _inside(hand_over(), thread.run)
 
             def run() -> None:
                 vars(thread).pop("run", None)
-                whole()
+                work()
 
             thread.run = run  # type: ignore[method-assign] # of this one, until it runs
         plain_start(thread)
@@ -73,7 +74,7 @@ def _watched() -> Iterator[None]:
                 setattr(cls, name, plain)
 
 
-_WATCH = WhileAny(_watched)
+_PATCHED = WhileAny(_patched)
 
 
 def _inside(context: AbstractContextManager[Any], function: Callable[..., Any]) -> Callable[..., Any]:

@@ -257,11 +257,11 @@ def _shown(name: str, attribute: property) -> Iterator[None]:
         _put_back(torch.Tensor, name, before)
 
 
-class _Watched:
-    """Watch methods that hand out memory or change it, while some run asks for that."""
+class _TellingMethods:
+    """Methods that hand out memory or change it, and that tell some runs before they do."""
 
     def __init__(self, *methods: tuple[type, str]) -> None:
-        self.watches: list[tuple[Callable[[torch.Tensor], None], Callable[[int], bool]]] = []
+        self.listeners: list[tuple[Callable[[torch.Tensor], None], Callable[[int], bool]]] = []
         self.lock = threading.Lock()
         self._methods = [(cls, name, vars(cls).get(name), self._telling(getattr(cls, name))) for cls, name in methods]
 
@@ -271,8 +271,8 @@ class _Watched:
         @wraps(method)
         def tell(owner: Any, /, *args: Any, **kwargs: Any) -> Any:
             me = threading.get_ident()
-            for watch in [watch for watch, belongs in self.watches if belongs(me)]:
-                watch(bytes_of(owner))
+            for note in [note for note, belongs in self.listeners if belongs(me)]:
+                note(bytes_of(owner))
             return method(owner, *args, **kwargs)
 
         return tell
@@ -288,7 +288,7 @@ class _Watched:
             _put_back(cls, name, before)
 
 
-_watched = _Watched(
+_telling_methods = _TellingMethods(
     (torch.Tensor, "numpy"),
     (torch.Tensor, "__dlpack__"),
     *(
@@ -300,25 +300,25 @@ _watched = _Watched(
 
 
 @contextmanager
-def handed_out(watch: Callable[[torch.Tensor], None], belongs: Callable[[int], bool]) -> Iterator[None]:
-    """Call ``watch(tensor)`` before memory can change without an operator, in threads of the run. Since 2.0.
+def handed_out(note: Callable[[torch.Tensor], None], belongs: Callable[[int], bool]) -> Iterator[None]:
+    """Call ``note(tensor)`` before memory can change without an operator, in threads of the run. Since 2.0.
 
     A tensor gives it to NumPy, for anybody to write to; or a storage gets another size, order of bytes, or place that
-    processes share: of that, what is watched is a tensor of its bytes.
+    processes share. Of a storage, ``note`` gets a tensor of its bytes.
     """
-    watched = watch, belongs
+    listener = note, belongs
     try:
-        with _watched.lock:
-            _watched.watches.append(watched)
-            if len(_watched.watches) == 1:
-                _watched.enter()
+        with _telling_methods.lock:
+            _telling_methods.listeners.append(listener)
+            if len(_telling_methods.listeners) == 1:
+                _telling_methods.enter()
         yield
     finally:
-        with _watched.lock:
-            if watched in _watched.watches:
-                _watched.watches.remove(watched)
-            if not _watched.watches:
-                _watched.leave()
+        with _telling_methods.lock:
+            if listener in _telling_methods.listeners:
+                _telling_methods.listeners.remove(listener)
+            if not _telling_methods.listeners:
+                _telling_methods.leave()
 
 
 @contextmanager
@@ -377,7 +377,7 @@ def traces_refused(refuse: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
-def gradients_watched(
+def gradient_accesses(
     note: Callable[[torch.Tensor, torch.Tensor | None], None], belongs: Callable[[int], bool]
 ) -> Iterator[None]:
     """Call ``note(tensor, gradient)`` before a thread of the run reads or replaces ``tensor.grad``. Since 2.0.
@@ -675,7 +675,7 @@ def attention_unfused() -> Iterator[None]:
 
 @contextmanager
 def attention_as_it_is() -> Iterator[None]:
-    """Restore whether attention layers of torch may take their fused path; up to 2.2 there is no such switch."""
+    """Restore whether attention layers may take their fused path. Since 2.0; up to 2.2 nothing can switch it."""
     with _switched(None) if _HAS_SWITCH else nullcontext():
         yield
 
@@ -843,7 +843,7 @@ def backward_passes(around: Callable[[bool], AbstractContextManager[None]]) -> A
 
 
 def derivatives(around: Callable[[bool], AbstractContextManager[None]]) -> AbstractContextManager[None]:
-    """The same, and ``around(False)`` where a thread begins to differentiate forward in time. Since 2.0.
+    """The same, and ``around(False)`` where a thread begins forward-mode differentiation. Since 2.0.
 
     ``torch.autograd.forward_ad.dual_level`` calls the last of these functions, and everything else goes through it.
     """
@@ -1080,7 +1080,7 @@ def exchange(tensor: torch.Tensor, other: torch.Tensor) -> None:
     ``.grad``, history, memory, device and ``requires_grad`` go with what a tensor is. A second call undoes the first.
 
     Raises:
-        RuntimeError: something written in C++ watches one of them.
+        RuntimeError: something written in C++ holds a weak reference to one of them.
     """
     torch._C._swap_tensor_impl(tensor, other)
 
@@ -1089,7 +1089,7 @@ def exchange(tensor: torch.Tensor, other: torch.Tensor) -> None:
 
 
 def _any_hooks() -> bool:
-    """Needed up to 2.0."""
+    """Look for hooks on the calls of all modules. Needed up to 2.0."""
     return any(vars(module_globals)[f"_global_{kind}_hooks"] for kind in _KINDS_OF_HOOKS)
 
 
@@ -1125,7 +1125,7 @@ def module_hooks(
 
 
 def _register_with_keywords(after: Callable[..., None]) -> Any:
-    """Since 2.6."""
+    """Have torch give the hook keyword arguments. Since 2.6."""
     return module_globals.register_module_forward_hook(after, with_kwargs=True)
 
 
@@ -1492,7 +1492,11 @@ def _set_hooks_of_all(before: tuple[Any, list[Any]]) -> None:
 def _of_users(hooks: Any, lost: bool) -> dict[int, Any]:
     """Return the hooks that no run has added.
 
-    Some dictionaries have ``True`` for hooks that another one has. ``lost`` adds those that it has no more.
+    Some dictionaries have ``True`` for a hook that lies in another one.
+
+    Args:
+        hooks: one of torch's dictionaries.
+        lost: also return entries that are ``True`` for a hook that is in no dictionary any more.
     """
     found: dict[int, Any] = {}
     for key, value in hooks.copy().items():

@@ -1,6 +1,6 @@
 """Run with gradients: record a forward, the backward passes that torch's own engine drives, and the update.
 
-Autograd passes kernels only to the run. Each belongs to a phase and to a module:
+Autograd passes only kernels to the run. Each belongs to a phase and to a module:
 
 - in a backward pass, to the module whose forward made the node of the graph that is evaluated;
 - in a forward inside a backward pass (checkpointing), to the module that runs: a recomputation;
@@ -50,20 +50,23 @@ _SMALL = 2**10
 _SUMS = (torch.ops.aten.add.Tensor, torch.ops.aten.add_.Tensor)
 
 
-class Asked:
-    """Notes whether a forward asks for gradients, or derivatives forward in time, in a run below autograd.
+class GradientProbe:
+    """Notes whether a forward asks for gradients, or for forward-mode derivatives, in a run below autograd.
 
     ``torch.func.grad`` and similar transforms have an autograd of their own, so they get theirs in any run.
+
+    Attributes:
+        asked: whether the forward has asked.
     """
 
     def __init__(self) -> None:
-        self.by_somebody = False
+        self.asked = False
 
     @contextmanager
     def note(self, create_graph: bool) -> Iterator[None]:
-        """Note that the forward asks, and end the run, which has none, by an error."""
+        """Note that the forward asks, and end the run, which has no gradients, by an error."""
         if is_below_autograd() and not in_transforms():
-            self.by_somebody = True
+            self.asked = True
             raise RuntimeError("a run below autograd has no gradients: it begins anew, under autograd")
         yield
 
@@ -124,13 +127,13 @@ class WithGradients(Run):  # type: ignore[no-untyped-call] # torch leaves its di
                 self._trained[key] = Trained(key, self.specs.of(weight.grad))
 
     @contextmanager
-    def entered(self) -> Iterator[None]:
+    def recording(self) -> Iterator[None]:
         """Record what this thread runs, and what threads run to which it gives work."""
         with ExitStack() as stack:
             stack.enter_context(backward_passes(self._pass))
             stack.enter_context(recomputations_stopped(self._stop))
             stack.enter_context(optimizer_steps(self._begin_update, self._end_update))
-            stack.enter_context(super().entered())
+            stack.enter_context(super().recording())
             yield
 
     @contextmanager
@@ -226,8 +229,8 @@ class WithGradients(Run):  # type: ignore[no-untyped-call] # torch leaves its di
     def _scope_of(self, node: Any, args: Sequence[Any]) -> int:
         """The scope that an operator of a backward pass belongs to.
 
-        What was used twice has two gradients. Autograd adds them up while the node that gave the second is current; of
-        a weight, that is known to be its gradient only later, when it is added to ``.grad``.
+        A tensor that was used twice has two gradients. Autograd adds them up while the node that gave the second is
+        current. That the sum is the gradient of a weight shows only later, when it is added to ``.grad``.
         """
         if type(node).__name__ != "AccumulateGrad":
             return 0 if node is None else self.scopes.maker_of(number_of_node(node))
@@ -280,10 +283,10 @@ class WithGradients(Run):  # type: ignore[no-untyped-call] # torch leaves its di
 class TrainingRun(WithGradients, AbstractRun):  # type: ignore[no-untyped-call] # as above
     """Answer every operator from shapes alone, under autograd."""
 
-    def enter(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Inputs ask for gradients as the user's do; small ones keep their values, such as the boxes of a target."""
+    def replace_input(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return one that asks for gradients if the input does; a small one keeps its values, as boxes of a target."""
         small = tensor.is_floating_point() and tensor.numel() <= _SMALL and not (tensor.is_meta or tensor.requires_grad)
-        return copied(tensor) if small else super().enter(tensor).requires_grad_(tensor.requires_grad)
+        return copied(tensor) if small else super().replace_input(tensor).requires_grad_(tensor.requires_grad)
 
     def _update_one(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Answer one operator of an update; what an optimizer reads may be any number, as no cost depends on it.
@@ -300,7 +303,7 @@ class TrainingRun(WithGradients, AbstractRun):  # type: ignore[no-untyped-call] 
         return output
 
     def _run_one(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-        """Answer one operator: never with an argument that it does not write to, which autograd takes for another."""
+        """Answer one operator; if it returns an argument unwritten, answer with a new tensor, as autograd expects."""
         output = super()._run_one(func, types, args, kwargs)
         if torch.is_inference_mode_enabled() and makes_views(func) and not args[0].is_inference():
             # A weight was made outside of inference mode. Autograd expects the same of its views.

@@ -28,7 +28,7 @@ class TrainingStep:
         autocast: the dtype of autocast for forward and loss; ``None`` for no autocast.
         clip: the norm that gradients are clipped to.
         scaled: whether a gradient scaler scales the loss, and unscales gradients before the update.
-        whole: a function of model and inputs that does the whole step, in place of loss, optimizer and the rest.
+        function: the user's step, a function of model and inputs, in place of loss, optimizer and the rest.
         set_to_none: whether gradients are released before the next iteration, or else set to zero.
         device: the device whose kernels run, ``"cpu"`` or ``"cuda"``; ``None`` for the device of the model.
         criterion: the module that computes the loss.
@@ -41,7 +41,7 @@ class TrainingStep:
     autocast: torch.dtype | None = None
     clip: float | None = None
     scaled: bool = False
-    whole: Callable[..., Any] | None = None
+    function: Callable[..., Any] | None = None
     set_to_none: bool = True
     device: str | None = None
     criterion: Criterion = field(init=False, compare=False)
@@ -50,13 +50,13 @@ class TrainingStep:
         object.__setattr__(self, "criterion", Criterion(self.loss, self.targets, self.accumulate))
 
     def named(self) -> list[Any]:
-        """Return the global variables that ``loss`` and ``whole`` use, such as an optimizer."""
-        return named_by([self.loss, self.whole])
+        """Return the global variables that ``loss`` and ``function`` use, such as an optimizer."""
+        return named_by([self.loss, self.function])
 
     def run(self, model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do one step, and return what the model returned."""
-        if self.whole is not None:
-            return self.whole(model, *args, **kwargs)
+        if self.function is not None:
+            return self.function(model, *args, **kwargs)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer, scaler = self._make_optimizer(trained), self._make_scaler()
         for _ in range(self.accumulate):
@@ -88,10 +88,10 @@ class TrainingStep:
             began: called as each begins.
             returned: called with what the model returned.
         """
-        if self.whole is not None:
+        if self.function is not None:
             for _ in range(times):
                 began()
-                output = self.whole(model, *args, **kwargs)
+                output = self.function(model, *args, **kwargs)
             return output
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer, scaler = self._make_optimizer(trained), self._make_scaler()
@@ -144,16 +144,16 @@ class TrainingStep:
             return None
         optimizer = self.optimizer if given else self.optimizer(trained)
         if not isinstance(optimizer, torch.optim.Optimizer):
-            raise InputError(f"optimizer= made {shown(optimizer)}, not an optimizer of torch. {_WHOLE}")
+            raise InputError(f"optimizer= made {shown(optimizer)}, not an optimizer of torch. {_AS_FUNCTION}")
         if isinstance(optimizer, (torch.optim.LBFGS, torch.optim.SparseAdam)):
-            raise InputError(f"{type(optimizer).__name__} does more than one update of dense gradients. {_WHOLE}")
+            raise InputError(f"{type(optimizer).__name__} does more than one update of dense gradients. {_AS_FUNCTION}")
         if {*map(id, trained)}.isdisjoint(id(each) for group in optimizer.param_groups for each in group["params"]):
             raise InputError("the optimizer has no parameter that the model trains: make it from model.parameters()")
         return optimizer
 
 
 #: What to do where the arguments do not say it all.
-_WHOLE = "Write the whole step as a function of model and inputs, and give it as step="
+_AS_FUNCTION = "Write the whole step as a function of model and inputs, and give it as step="
 
 
 def find_optimizer(optimizer: Any) -> Any:
@@ -178,7 +178,7 @@ def find_optimizer(optimizer: Any) -> Any:
 
 
 def is_scaled(scaler: Any) -> bool:
-    """Whether a step scales its loss, of a gradient scaler of torch, or of whether there is one.
+    """Whether a step scales its loss, as the user says: by a gradient scaler of torch, or by true or false.
 
     Raises:
         InputError: it is none of these.
@@ -188,7 +188,7 @@ def is_scaled(scaler: Any) -> bool:
     kind = type(scaler)
     if issubclass(kind, GradScaler) and kind.__module__.startswith(("torch.amp.", "torch.cuda.", "torch.cpu.")):
         return bool(scaler.is_enabled())
-    raise InputError(f"scaler= is {shown(scaler)}: give True, or a torch.amp.GradScaler. {_WHOLE}")
+    raise InputError(f"scaler= is {shown(scaler)}: give True, or a torch.amp.GradScaler. {_AS_FUNCTION}")
 
 
 def _optimizers() -> Iterator[type]:

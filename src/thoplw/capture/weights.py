@@ -91,13 +91,13 @@ class Weights:
         """
         self._add([each for each in self._tree(model, name, parent) if id(each.module) not in self.indices])
 
-    def settle(self, model: torch.nn.Module, name: str, made: Set[int], changed: Set[int]) -> None:
-        """Read a model again, after its forward has made modules or weights.
+    def read_again(self, model: torch.nn.Module, name: str, created: Set[int], changed: Set[int]) -> None:
+        """Read a model again, after its forward has created modules or weights.
 
         Args:
             model: a model that :meth:`add` has read.
             name: its path.
-            made: indices of the modules that were added when they were called, under a temporary path.
+            created: indices of the modules that were added when they were called, under a temporary path.
             changed: identities of the modules that the forward gave a module, parameter or buffer.
         """
         tree = self._tree(model, name, self.infos[self.indices[id(model)]].parent)
@@ -105,7 +105,7 @@ class Weights:
         self._add([each for each in tree if id(each.module) not in self.indices])
         for module, path, holder in known:
             index = self.indices[id(module)]
-            if index in made:
+            if index in created:
                 self.infos[index] = self.infos[index]._replace(path=path, parent=holder)
             if id(module) in changed:
                 info = self.infos[index]

@@ -141,12 +141,12 @@ def memory(
         options = {"optimizer": optimizer, "accumulate": accumulate, "autocast": autocast, "device": device}
         changes = {"frozen": freeze or (), "rank": lora, "checkpointed": checkpoint}
 
-        def taken(count: int | None) -> Memory:
+        def memory_for(count: int | None) -> Memory:
             module, tensors = loaded(model, inputs, seq=seq, batch=count)
-            return _taken(module, tensors, of_training, options, changes)
+            return _memory_of(module, tensors, of_training, options, changes)
 
         if fit is None:
-            _show("", taken(batch), kind, fmt, output)
+            _show("", memory_for(batch), kind, fmt, output)
             return
         if fixed:
             plan = _plan(loaded(model, inputs, seq=seq, batch=batch), fit, options, changes)
@@ -155,7 +155,7 @@ def memory(
         tried: dict[int, Memory] = {}
 
         def peak(count: int) -> int:
-            tried[count] = taken(count)
+            tried[count] = memory_for(count)
             return tried[count].cuda.reserved if reserved else tried[count].peak
 
         most, _ = largest(peak, fit)
@@ -163,7 +163,9 @@ def memory(
         _show(f"The largest batch that fits is {most}, by bytes {what}.", tried[most], kind, fmt, output, batch=most)
 
 
-def _taken(module: Any, tensors: Any, of_training: bool, options: dict[str, Any], changes: dict[str, Any]) -> Memory:
+def _memory_of(
+    module: Any, tensors: Any, of_training: bool, options: dict[str, Any], changes: dict[str, Any]
+) -> Memory:
     from thoplw.api import fine_tuning
     from thoplw.api.profile import profile
     from thoplw.api.training import profile_training

@@ -57,7 +57,7 @@ class CustomOps:
         self.flows = CONTROL_FLOW.intersection(self.operators)
 
     @property
-    def watch(self) -> Callable[[int, Module, tuple[Any, ...], Any], None] | None:
+    def on_return(self) -> Callable[[int, Module, tuple[Any, ...], Any], None] | None:
         """What a run is to call for each call of a module; ``None`` if no function prices modules."""
         return self._keep if self._functions else None
 

@@ -37,10 +37,10 @@ class Priced:
         trace: the record of the run.
         convention: the convention that prices it.
         total: the work of the whole trace.
-        known: every call outside of scopes that were priced as a whole -> its leaves.
+        known: every call outside of scopes that have a module price -> its leaves.
         terms: the terms that the formula of the convention adds.
-        whole: scopes that were priced as a whole -> their prices.
-        covered: scopes inside those that were priced as a whole; their own work is zero.
+        module_work: scopes that have a module price -> the work that it gave.
+        covered: scopes inside these; their own work is zero.
         unseen: calls that multiply and accumulate, but are free in a convention that mirrors a tool.
         unused: keys of ``custom_ops`` for which nothing ran.
     """
@@ -50,7 +50,7 @@ class Priced:
     total: Work
     known: Mapping[Call, tuple[Leaf, ...]]
     terms: tuple[tuple[int, Call, Work], ...]
-    whole: Mapping[int, Work]
+    module_work: Mapping[int, Work]
     covered: frozenset[int]
     unseen: frozenset[Call]
     unused: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class Priced:
     @cached_property
     def own(self) -> tuple[Work, ...]:
         """For each scope, the cost of its own operators, without those of the scopes that it opened."""
-        own = [self.whole.get(index, ZERO) for index in range(len(self.trace.scopes))]
+        own = [self.module_work.get(index, ZERO) for index in range(len(self.trace.scopes))]
         for leaf, scope, times, _ in self.entries:
             if leaf.work is not None and leaf.work is not ZERO:
                 work = leaf.work if times == 1 else leaf.work * times
@@ -89,8 +89,8 @@ class Priced:
 
     @cached_property
     def _counted(self) -> list[tuple[Step, int, Phase]]:
-        """Each distinct step of a phase outside of scopes priced as a whole, and how many times it ran."""
-        elsewhere = self.covered.union(self.whole)
+        """Each distinct step of a phase outside of scopes with a module price, and how many times it ran."""
+        elsewhere = self.covered.union(self.module_work)
         phases = self.trace.phases or bytes(len(self.trace.steps))
         counted = Counter(zip(self.trace.steps, phases, strict=True))
         return [(step, times, Phase(phase)) for (step, phase), times in counted.items() if step[1] not in elsewhere]
@@ -110,8 +110,8 @@ def price(
         trace: the record of the run.
         convention: the table of prices.
         prices: prices of operators that override the convention's, also inside composite operators and modules: with
-            a price for ``aten.addmm``, ``aten.linear`` is taken apart, and a module that the convention prices as a
-            whole is priced by its operators.
+            a price for ``aten.addmm``, ``aten.linear`` is taken apart, and a module with a module price of
+            the convention is priced by its operators.
         scopes: prices of whole calls of modules, by index of their scope: they cover all that ran inside, and go
             before the convention's prices of modules.
         expand: takes a composite operator apart that has no price, as :func:`thoplw.capture.expand` does. A record
@@ -131,12 +131,12 @@ def price(
     first = {**(convention.registry() if convention.registry else {}), **(prices or {})}
     table = {**convention.operators, **first} if first else convention.operators
     holds = Holds(first, expand) if first else None
-    whole, covered = _whole(trace, convention, scopes or {}, holds)
-    elsewhere = covered.union(whole)
+    module_work, covered = _module_work(trace, convention, scopes or {}, holds)
+    elsewhere = covered.union(module_work)
     calls = Counter([call for call, scope in trace.steps if scope not in elsewhere])
     known = {call: leaves(call, table, expand, holds) for call in calls}
     terms = tuple(convention.formula(trace)) if convention.formula else ()
-    outermost = {scope: work for scope, work in whole.items() if scope not in covered}
+    outermost = {scope: work for scope, work in module_work.items() if scope not in covered}
     once = [*outermost.values(), *[work for _, _, work in terms]]
     macs, flops = sum([work.macs for work in once]), sum([work.flops for work in once])
     for call, times in calls.items():
@@ -151,7 +151,7 @@ def price(
         total=Work(macs=macs, flops=flops),
         known=known,
         terms=terms,
-        whole=outermost,
+        module_work=outermost,
         covered=covered,
         unseen=frozenset(call for call in free if _multiplies(call, expand)),
     )
@@ -171,13 +171,13 @@ def _multiplies(call: Call, expand: Expand) -> bool:
     return any(leaf.work is not None and leaf.work.macs for leaf in leaves(call, FORMULAS, expand))
 
 
-def _whole(
+def _module_work(
     trace: Trace, convention: Convention, scopes: Mapping[int, Work], holds: Holds | None
 ) -> tuple[Mapping[int, Work], frozenset[int]]:
-    """The scopes that have a price as a whole, and the scopes inside these."""
+    """The work of scopes that have a module price, and the scopes inside these."""
     if not scopes and not convention.modules:
         return scopes, frozenset()
-    whole = dict(scopes)
+    work_of = dict(scopes)
     covered: set[int] = set()
     calls: dict[int, list[Call]] = defaultdict(list)
     for call, at in trace.steps:
@@ -188,9 +188,9 @@ def _whole(
     for index, scope in enumerate(trace.scopes):
         info = trace.modules[scope.module]
         found = prices[info.classes]
-        if scope.parent in covered or scope.parent in whole:
+        if scope.parent in covered or scope.parent in work_of:
             covered.add(index)
-        elif found is not None and index not in whole and index not in opened:
+        elif found is not None and index not in work_of and index not in opened:
             seen = ModuleCall(
                 info=info,
                 leaf=scope.module not in parents,
@@ -200,8 +200,8 @@ def _whole(
             )
             work = found(seen)
             if work is not None:
-                whole[index] = as_work(work, f"the price of {info.class_name}")
-    return whole, frozenset(covered)
+                work_of[index] = as_work(work, f"the price of {info.class_name}")
+    return work_of, frozenset(covered)
 
 
 def _around(trace: Trace, scopes: Mapping[int, Work], holds: Holds | None) -> set[int]:

@@ -70,7 +70,7 @@ class Families:
         for leaf, scope, times, source in priced.entries:
             if leaf.work is not None:
                 yield scope, family_of(source.target), leaf.work * times
-        for scope in priced.whole:
+        for scope in priced.module_work:
             yield scope, self._family_of_scope(scope), priced.own[scope]
 
     def _family_of_scope(self, scope: int) -> str:

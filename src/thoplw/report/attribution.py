@@ -90,7 +90,7 @@ class Attribution:
     def _modules(self) -> tuple[Row, ...]:
         """Return a row for each module that ran or holds one that ran, in definition order.
 
-        A module that was priced as a whole counts as having no children.
+        A module with a module price counts as having no children.
         """
         shown = self._scopes.keys() | self._ancestors(self._scopes)
         return tuple(self._row(index, depth) for index, depth in self._tree() if index in shown)
@@ -160,7 +160,7 @@ class Attribution:
         phases = self._trace.phases or bytes(len(self._trace.steps))
         for (call, scope), phase in zip(self._trace.steps, phases, strict=True):
             if phase == Phase.FORWARD:
-                while scope in self._priced.covered:  # a module that was priced as a whole counts for all inside
+                while scope in self._priced.covered:  # a module with a module price counts for all inside
                     scope = self._trace.scopes[scope].parent
                 found[self._trace.scopes[scope].module] += _elements(call, known)
         return found
@@ -213,7 +213,7 @@ class Attribution:
         for (call, work), scope, times, _ in self._priced.entries:
             if work is not None:
                 found[self._trace.scopes[scope].module][call.target] += self._convention.measure(work) * times
-        for scope in sorted(self._priced.whole):
+        for scope in sorted(self._priced.module_work):
             module = self._trace.scopes[scope].module
             found[module][self._trace.modules[module].class_name] += self._convention.measure(self._priced.own[scope])
         return found
@@ -268,7 +268,7 @@ class Attribution:
         return self._by_module(moved.total for moved in self._usage.by_scope)
 
     def _by_module(self, by_scope: Iterable[int]) -> Mapping[int, int]:
-        """Add up numbers of scopes by module. A module that was priced as a whole counts for all that runs inside."""
+        """Add up numbers of scopes by module. A module with a module price counts for all that runs inside."""
         found: Counter[int] = Counter()
         for index, size in enumerate(by_scope):
             while index in self._priced.covered:
@@ -304,7 +304,7 @@ class Attribution:
 
     @cached_property
     def _scopes(self) -> dict[int, list[int]]:
-        """The scopes by module, without those inside modules that were priced as a whole."""
+        """The scopes by module, without those inside modules with a module price."""
         scopes: dict[int, list[int]] = defaultdict(list)
         for index, scope in enumerate(self._trace.scopes):
             if index not in self._priced.covered:
@@ -331,7 +331,7 @@ class Attribution:
         """Return the module whose row shows the parameters of this one: the module itself if it has a row."""
         while index not in self._scopes:
             scope = self._first_calls.get(index)
-            if scope is not None:  # it ran inside a module that was priced as a whole
+            if scope is not None:  # it ran inside a module with a module price
                 while scope.module not in self._scopes:
                     scope = self._trace.scopes[scope.parent]
                 return scope.module

@@ -231,7 +231,7 @@ def total(values: Iterable[Value]) -> Value:
 
 
 def need_memory(names: Iterable[str]) -> bool:
-    """Whether one of some figures is known only after a second run, which watches the memory."""
+    """Whether one of some figures is known only after a second run, which records the memory."""
     return any("memory" in FIGURES[name].needs for name in names if name in FIGURES)
 
 

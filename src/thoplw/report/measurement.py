@@ -269,8 +269,8 @@ class Measurement:
             lines.append((f"({len(more)} more)", "", _Sum(more)))
         lines.append(("(between layers)", "", _Sum((), self.between)))
         model = self.profile.total
-        whole = TimedRow(row=model, calls=0, latency=self.latency, seconds=self.latency)
-        total = _Sum((whole,))
+        untouched = TimedRow(row=model, calls=0, latency=self.latency, seconds=self.latency)
+        total = _Sum((untouched,))
         write = _exact if exact else _short
         return Table(
             columns=tuple(map(self._heading, chosen)),
@@ -278,7 +278,7 @@ class Measurement:
             footer=tuple(self._cell(column, "Total", model.cls, total, write) for column in chosen),
             notes=self.notes,
             values={
-                self._heading(column): tuple(each.whole(column) for each in (*(line[2] for line in lines), total))
+                self._heading(column): tuple(each.as_integer(column) for each in (*(line[2] for line in lines), total))
                 for column in chosen
                 if column in _UNITS
             },
@@ -420,8 +420,8 @@ class _Sum:
             return None
         return self.rows[0].row.floor if column == "floor" else self.rows[0].of_roof
 
-    def whole(self, column: str) -> int:
-        """Return the figure as a whole number, as tables need it: times in nanoseconds, parts in thousandths."""
+    def as_integer(self, column: str) -> int:
+        """Return the figure as an integer, as tables need it: times in nanoseconds, parts in thousandths."""
         value = self.latency if column == "share" else self.value(column)
         return round((value or 0) * {"latency": 1e9, "share": 1e9, "floor": 1e9, "of roof": 1e3}.get(column, 1))
 

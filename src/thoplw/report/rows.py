@@ -27,7 +27,7 @@ class Row:
         output_shapes: of the tensors it returned, in its first call.
         other_shapes: of its other calls, the shapes given and returned, where they differ from those before.
         figures: name -> figure, see :data:`thoplw.report.figures.FIGURES`.
-        operators: operator -> its part of ``macs``; a module that was priced as a whole goes by its class.
+        operators: operator -> its part of ``macs``; a module with a module price goes by its class.
     """
 
     name: str

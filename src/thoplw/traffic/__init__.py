@@ -16,7 +16,7 @@ from thoplw.traffic.lookups import EMBEDDINGS, Lookup, lookup_of
 from thoplw.traffic.views import VIEWS
 from thoplw.traffic.writes import UNREAD
 
-__all__ = ["EMBEDDINGS", "RULES", "UNREAD", "Lookup", "elements", "is_view", "lookup_of", "taken", "traffic"]
+__all__ = ["EMBEDDINGS", "RULES", "UNREAD", "Lookup", "elements", "is_view", "lookup_of", "read_by", "traffic"]
 
 #: Operator -> rule.
 RULES: MappingProxyType[str, Rule] = MappingProxyType({**views.TRAFFIC, **lookups.TRAFFIC, **writes.TRAFFIC})
@@ -41,7 +41,7 @@ def is_view(call: Call) -> bool:
     return call.target in VIEWS or (call.target.endswith("_") and call.target[:-1] in VIEWS)
 
 
-def taken(call: Call) -> tuple[TensorSpec, ...]:
+def read_by(call: Call) -> tuple[TensorSpec, ...]:
     """The tensors that a call reads, of some perhaps a part; of a view the one that it shows."""
     found = given(call)
     return found[:1] if is_view(call) else found[1:] if call.target in UNREAD else found

@@ -35,7 +35,7 @@ from itertools import compress
 from typing import NamedTuple
 
 from thoplw.record import NOTHING, Assumption, Call, Phase, Step, TensorSpec, Trace, Traffic, Trained, Weight
-from thoplw.traffic import EMBEDDINGS, UNREAD, elements, is_view, lookup_of, taken, traffic
+from thoplw.traffic import EMBEDDINGS, UNREAD, elements, is_view, lookup_of, read_by, traffic
 from thoplw.traffic.common import size as size_of
 
 #: The assumption about tokens that are sent to experts, in words. Runs and bytes both rest on it.
@@ -209,12 +209,12 @@ class Usage:
         A product takes the weight as it is or transposed. If another tensor of the module has as many elements, the
         product may take that one instead: then the weight counts as not read.
         """
-        taken: dict[int, set[TensorSpec]] = defaultdict(set)  # module -> what products take in its backward pass
+        factors: dict[int, set[TensorSpec]] = defaultdict(set)  # module -> what products take in its backward pass
         for call, scope in {*_steps_of(self._trace, Phase.BACKWARD)}:
             if call.target in _PRODUCTS or (call.target == _CONVOLUTION and call.args[10][0]):
-                taken[self._trace.scopes[scope].module].update(call.inputs)
+                factors[self._trace.scopes[scope].module].update(call.inputs)
         found: dict[int, int] = {}
-        for module, specs in taken.items():
+        for module, specs in factors.items():
             around: set[int] = set()
             for index in self._calls[module]:
                 opened = self._trace.scopes[index]
@@ -322,7 +322,7 @@ class Usage:
                 for call, times in consumers.get(spec, {}).items():
                     for at in self._scopes_around(scope):
                         module = self._trace.scopes[at].module
-                        takers[module][call.target] += times * taken(call).count(spec)
+                        takers[module][call.target] += times * read_by(call).count(spec)
                         read[module] = max(read[module], int(self._use(scope, spec).read))
             for module, counts in takers.items():
                 found[module] += min(many, max(counts.values())) * read[module] * spec.itemsize
@@ -351,7 +351,7 @@ class Usage:
         """For each scope: tensor -> the calls that take one like it, and how often each."""
         found: list[dict[TensorSpec, dict[Call, int]]] = [{} for _ in self._trace.scopes]
         takes = {
-            call: tuple(dict.fromkeys(taken(call)))
+            call: tuple(dict.fromkeys(read_by(call)))
             for call, moved in self._traffic.items()
             if moved is not NOTHING or is_view(call)
         }
@@ -509,12 +509,12 @@ class Usage:
         chooser = next((at for at in self._scopes_around(scope) if at in self._choosers), None)
         if pieces == 1 and chooser is None:
             return _Use(whole, whole, looked_up=False)
-        taken_times, rows = Counter[str](), Counter[str]()
+        reads, rows = Counter[str](), Counter[str]()
         for call, times in takers.items():
-            taken_times[call.target] += times
+            reads[call.target] += times
             rows[call.target] += times * _rows(call.outputs)
         tokens = self._tokens(scope if chooser is None else chooser)
-        read = min(Fraction(1), Fraction(max(taken_times.values()), pieces))
+        read = min(Fraction(1), Fraction(max(reads.values()), pieces))
         active = min(Fraction(1), Fraction(max(rows.values()), tokens * pieces)) if tokens else read
         return _Use(whole * read, whole * active, looked_up=False, routed=True)
 

@@ -161,7 +161,7 @@ def test_what_runs_in_a_context_is_counted() -> None:
     assert counted.total_macs == (1 + 2 + 5) * LINEAR
 
 
-def test_a_rehearsed_branch_is_watched_by_nobody_and_writes_to_nothing() -> None:
+def test_a_rehearsed_branch_is_told_to_nobody_and_writes_to_nothing() -> None:
     def forward(m: Two, x: torch.Tensor, n: torch.Tensor) -> Any:
         out = torch.cond(x.sum() > 0, lambda x, n: m.a(x) + n.add_(1), lambda x, n: double(m, x) + n.add_(2), (x, n))
         return hops.while_loop(lambda i, x: i > 0, lambda i, x: (i - 1, m.a(x)), (n.clone(), out))

@@ -52,7 +52,7 @@ def answer(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
             output = flow(run, func, *args, **kwargs)
         run.record(run.call(func, args, kwargs, output, tuple(call for call, _ in steps)))
         return output
-    output = run.whole(func, args, kwargs)
+    output = run.answer_higher_order(func, args, kwargs)
     if target == _FLEX:
         _note_weights(run, args[0], args[3])
     call = run.call(func, args, kwargs, output)

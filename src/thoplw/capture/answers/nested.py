@@ -55,7 +55,7 @@ def makes_nested(func: Any) -> bool:
     return target_of(func) == _MAKER
 
 
-def entered(run: Run, tensor: torch.Tensor) -> torch.Tensor:
+def replace_input(run: Run, tensor: torch.Tensor) -> torch.Tensor:
     """Return the abstract nested tensor for a nested tensor among the inputs."""
     shapes = [torch.empty(1, *sizes, dtype=tensor.dtype, device="meta") for sizes in sizes_of_nested(tensor).tolist()]
     return _of(run, [abstract(run.specs.of(part), run.device) for part in shapes])
@@ -87,7 +87,7 @@ def answer(run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     if target == _MAKER:
         with run:
             return _of(run, [tensor.unsqueeze(0) for tensor in args[0]])
-    args, kwargs = map_tensors((args, kwargs), partial(_entered_if_held, run))
+    args, kwargs = map_tensors((args, kwargs), partial(_replaced_if_held, run))
     first = next(tensor for tensor in tensors_in((args, kwargs)) if type(tensor) is AbstractNested)
     if target in _WHOLE:
         return _WHOLE[target](run, first, *args[1:], **kwargs)
@@ -112,9 +112,9 @@ def _of(run: Run, parts: list[torch.Tensor]) -> AbstractNested:
     return tensor
 
 
-def _entered_if_held(run: Run, tensor: torch.Tensor) -> torch.Tensor:
+def _replaced_if_held(run: Run, tensor: torch.Tensor) -> torch.Tensor:
     """Return the abstract nested tensor for one that the model holds; any other tensor as it is."""
-    return entered(run, tensor) if is_nested(tensor) and type(tensor) is not AbstractNested else tensor
+    return replace_input(run, tensor) if is_nested(tensor) and type(tensor) is not AbstractNested else tensor
 
 
 def _part(run: Run, index: int, count: int, tensor: torch.Tensor) -> torch.Tensor:

@@ -74,7 +74,7 @@ def _positions(
     return None
 
 
-def _taken(has: HasValues, x: torch.Tensor, index: torch.Tensor) -> Reason:
+def _flat_indices(has: HasValues, x: torch.Tensor, index: torch.Tensor) -> Reason:
     """Check indices into all elements, which may count from the end."""
     return _outside(index, x.numel(), -x.numel()) if _is_real(index, has) else None
 
@@ -131,7 +131,7 @@ OF_VALUES: Mapping[str, Callable[..., Reason]] = MappingProxyType(
         "aten.index": _positions,
         "aten.index_put": _positions,
         "aten.index_put_": _positions,
-        "aten.take": _taken,
+        "aten.take": _flat_indices,
         "aten.nll_loss_forward": _classes,
         "aten.nll_loss2d_forward": _classes,
         "aten.masked_scatter": _scattered,

@@ -56,17 +56,20 @@ def keeper(stream: Any, say: Callable[[str], None]) -> Callable[[], None] | None
     if isinstance(stream, io.IOBase):
         return _of_file(stream, say)
     if isinstance(stream, itertools.count):
-        return _watched(lambda: repr(stream), f"took from {stream!r}", say)
+        return _reported(lambda: repr(stream), f"took from {stream!r}", say)
     for cls, look, words in used():
         if isinstance(stream, cls):
-            return _watched(partial(look, stream), words, say)
+            return _reported(partial(look, stream), words, say)
     if isinstance(stream, types.GeneratorType):
-        return _watched(lambda: (_last(stream), _within(stream)), f"took from the generator {stream.__qualname__}", say)
+        return _reported(
+            lambda: (_last(stream), _within(stream)), f"took from the generator {stream.__qualname__}", say
+        )
     name = type(stream).__name__
-    return _watched(lambda: _within(stream), f"took from {'an' if name[0] in 'aeiou' else 'a'} {name}", say)
+    return _reported(lambda: _within(stream), f"took from {'an' if name[0] in 'aeiou' else 'a'} {name}", say)
 
 
-def _watched(look: Callable[[], Any], went_on: str, say: Callable[[str], None]) -> Callable[[], None]:
+def _reported(look: Callable[[], Any], went_on: str, say: Callable[[str], None]) -> Callable[[], None]:
+    """Return a function that says after the run that a stream went on, as it cannot be put back."""
     before = look()
 
     def put_back() -> None:
@@ -79,7 +82,7 @@ def _watched(look: Callable[[], Any], went_on: str, say: Callable[[str], None]) 
 def _of_iterator(iterator: Any, say: Callable[[str], None]) -> Callable[[], None]:
     _, _, *place = iterator.__reduce__()
     if place == [None]:  # the iterator of a range, which cannot go back since Python 3.12
-        return _watched(lambda: iterator.__reduce__()[1], f"took from a {type(iterator).__name__}", say)
+        return _reported(lambda: iterator.__reduce__()[1], f"took from a {type(iterator).__name__}", say)
 
     def put_back() -> None:
         now = iterator.__reduce__()[2:]

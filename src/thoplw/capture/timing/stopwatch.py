@@ -32,7 +32,7 @@ import torch
 
 from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.generators import exhaust
-from thoplw.capture.inputs import copied, entered
+from thoplw.capture.inputs import copied, copy_inputs
 from thoplw.capture.process import turn
 from thoplw.capture.restore.interrupts import Interrupts
 from thoplw.capture.restore.memories import Memories, sums_of
@@ -112,7 +112,7 @@ def timed(
     context = copy_context()  # keeps what the forward sets in context variables, in all runs
 
     def once(run: Callable[[Callable[[], Any]], Any]) -> Any:
-        a, k = entered(inputs, given, inside, copied)
+        a, k = copy_inputs(inputs, given, inside, copied)
         with interrupts.let_through():
             return context.run(run, lambda: exhaust(model(*a, **k)))
 

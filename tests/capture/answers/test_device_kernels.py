@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import thoplw
-from thoplw.capture.answers.dialects import DIALECTS, spoken
+from thoplw.capture.answers.device_kernels import DEVICE_KERNELS, decomposed_for
 from thoplw.shapes import RULES
 
 #: Both products of attention with 4 x 8 heads of 64 over 128 positions.
@@ -112,7 +112,9 @@ def test_dropout_keeps_its_mask() -> None:
 
 def test_batch_norm_is_that_of_cudnn() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
-    here, there = (thoplw.profile_training(model, (2, 3, 8, 8), convention="flops", device=each) for each in DIALECTS)
+    here, there = (
+        thoplw.profile_training(model, (2, 3, 8, 8), convention="flops", device=each) for each in DEVICE_KERNELS
+    )
     assert {"aten.cudnn_batch_norm", "aten.cudnn_batch_norm_backward"} <= operators(there)
     assert here.by_phase() == there.by_phase()
     flat = thoplw.profile_training(nn.BatchNorm1d(4), (3, 4), device="cuda")
@@ -169,7 +171,7 @@ def test_optimizers_work_on_lists() -> None:
         thoplw.profile_training(
             nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 3)), (2, 4), optimizer="adamw", convention="flops", device=each
         )
-        for each in DIALECTS
+        for each in DEVICE_KERNELS
     )
     assert "aten._foreach_lerp_" in operators(there) - operators(here)
     weights = 4 * 5 + 5 + 5 * 3 + 3
@@ -180,7 +182,8 @@ def test_optimizers_work_on_lists() -> None:
 def test_the_forward_does_as_many_products_as_on_the_cpu() -> None:
     model = nn.TransformerEncoderLayer(16, 2, 32, 0.1, batch_first=True)
     here, there = (
-        thoplw.profile_training(model, (3, 7, 16), device=each, optimizer="adamw", memory=True) for each in DIALECTS
+        thoplw.profile_training(model, (3, 7, 16), device=each, optimizer="adamw", memory=True)
+        for each in DEVICE_KERNELS
     )
     assert here.by_phase()["forward"] == there.by_phase()["forward"]
     assert here.by_phase()["backward"] == there.by_phase()["backward"]
@@ -189,12 +192,12 @@ def test_the_forward_does_as_many_products_as_on_the_cpu() -> None:
 
 def test_nothing_is_left_of_it_and_other_threads_have_their_own() -> None:
     x = torch.ones(3, 4, requires_grad=True)
-    with spoken("cuda", lambda _: False):
+    with decomposed_for("cuda", lambda _: False):
         assert type(F.dropout(x, 0.5).grad_fn).__name__ == "MulBackward0"
-    with spoken("cuda", lambda _: True):
+    with decomposed_for("cuda", lambda _: True):
         assert type(F.dropout(x, 0.5).grad_fn).__name__ == "NativeDropoutBackward0"
     assert type(F.dropout(x, 0.5).grad_fn).__name__ == "MulBackward0"
-    with pytest.raises(ZeroDivisionError), spoken("cuda", lambda _: True):
+    with pytest.raises(ZeroDivisionError), decomposed_for("cuda", lambda _: True):
         raise ZeroDivisionError
     assert type(F.dropout(x, 0.5).grad_fn).__name__ == "MulBackward0"
 

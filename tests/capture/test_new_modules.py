@@ -1,4 +1,4 @@
-"""Modules and parameters that a forward makes are known where they end up."""
+"""Modules and parameters that a forward creates are known where they end up."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def copied(model: Builds, x: torch.Tensor) -> torch.Tensor:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_what_a_forward_makes_has_its_place(
+def test_what_a_forward_creates_has_its_place(
     build: Callable[[Builds, torch.Tensor], torch.Tensor], rows: dict[str, tuple[int, int]], execute: bool
 ) -> None:
     model = Builds(build)
@@ -80,7 +80,7 @@ def test_a_large_one_takes_no_memory() -> None:
     assert thoplw.profile(Wide(), (1, 2**15), convention="macs")[:2] == (2**30, 2**30 + 2**15)
 
 
-def test_what_is_made_under_count_has_its_place_too() -> None:
+def test_what_is_created_under_count_has_its_place_too() -> None:
     model = Builds(head)
     with thoplw.count("macs") as counted:
         model(torch.ones(2, 4))
@@ -93,7 +93,7 @@ def test_what_is_made_under_count_has_its_place_too() -> None:
 
 def test_a_list_made_of_known_layers_is_nothing_new(monkeypatch: pytest.MonkeyPatch) -> None:
     """As transformers slice ``self.layers[:n]``: reading the model again would be for nothing."""
-    monkeypatch.setattr(Weights, "settle", None)
+    monkeypatch.setattr(Weights, "read_again", None)
 
     class Sliced(nn.Module):
         def __init__(self) -> None:

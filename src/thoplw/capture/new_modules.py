@@ -1,4 +1,4 @@
-"""Note the modules and parameters that a forward makes.
+"""Give the modules and parameters that a forward creates a place in the record.
 
 For example, a forward sets ``self.head = nn.Linear(x.shape[-1], 10)`` at its first call. The head becomes known when it
 is called, and its path when the run is over. If the model no longer holds it then, its path is that of the module that
@@ -21,7 +21,7 @@ from thoplw.capture.torch_internals import registration_hooks
 from thoplw.capture.weights import Weights
 
 
-class Made:
+class NewModules:
     """A context that notes which modules get a new module, parameter or buffer."""
 
     def __init__(self, weights: Weights, scopes: ModuleScopes) -> None:
@@ -36,7 +36,7 @@ class Made:
         self._hooks = registration_hooks(self._note)
         self._known = len(weights.modules)
 
-    def __enter__(self) -> Made:
+    def __enter__(self) -> NewModules:
         self._hooks.__enter__()
         self._scopes.discover = self.discover
         return self
@@ -55,7 +55,7 @@ class Made:
                 self._modules[id(value)] = weakref.ref(value)
 
     def discover(self, module: torch.nn.Module, scope: int) -> None:
-        """Register a module that the forward made, at its first call, in ``scope``."""
+        """Register a module that the forward created, at its first call, in ``scope``."""
         noted = self._modules.get(id(module))
         if noted is None or noted() is not module or scope < 0:
             return
@@ -68,16 +68,16 @@ class Made:
         self._weights.add(module, path if times == 1 else f"{path}_{times}", caller)
         self._found.update(range(known, len(self._weights.infos)))
 
-    def settle(self, model: torch.nn.Module, path: str = "") -> None:
-        """After the run, register the new modules and parameters of a known model, called or not.
+    def register(self, model: torch.nn.Module, path: str = "") -> None:
+        """Register all new modules and parameters of a known model after the run, with their final paths.
 
         A new list of known modules, as ``self.layers[:n]`` makes, adds nothing.
         """
         if self._found or not self._grown.isdisjoint(self._weights.indices):
-            self._weights.settle(model, path, self._found, self._grown)
+            self._weights.read_again(model, path, self._found, self._grown)
 
     def forget(self) -> None:
-        """Release the modules that the forward made. The record keeps their infos."""
+        """Release the modules that the forward created. The record keeps their infos."""
         if self._modules:
             self._weights.let_go(self._known)
             self._modules.clear()

@@ -166,7 +166,7 @@ def _recurrent(
 _OF_RECURRENT = (torch.float16, torch.float32, torch.float64)
 
 #: Device -> composite operator -> its kernels there.
-DIALECTS: Mapping[str, Mapping[str, Kernels]] = {
+DEVICE_KERNELS: Mapping[str, Mapping[str, Kernels]] = {
     "cpu": {},
     "cuda": {
         "scaled_dot_product_attention": _attention,
@@ -180,16 +180,16 @@ DIALECTS: Mapping[str, Mapping[str, Kernels]] = {
     },
 }
 
-# -- how a run takes it ------------------------------------------------------------------------------------------------
+# -- how a run gets them -----------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def spoken(device: str, belongs: Callable[[int], bool]) -> Iterator[None]:
-    """Take composites apart as on a device, in the threads for which ``belongs`` is true."""
-    dialect = DIALECTS.get(device, {})
+def decomposed_for(device: str, belongs: Callable[[int], bool]) -> Iterator[None]:
+    """Take composite operators apart as on a device, in the threads for which ``belongs`` is true."""
+    kernels = DEVICE_KERNELS.get(device, {})
     with ExitStack() as stack:
-        if dialect:
+        if kernels:
             stack.enter_context(foreach_on_cpu())
-            stack.enter_context(kernels_instead(dialect, lambda: belongs(get_ident())))
+            stack.enter_context(kernels_instead(kernels, lambda: belongs(get_ident())))
             stack.enter_context(flex_attention_trained(lambda: belongs(get_ident()), trained_of_scores))
         yield
