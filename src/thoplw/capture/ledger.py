@@ -81,6 +81,52 @@ _MORE: Mapping[str, Callable[[int, tuple[Any, ...]], int]] = {
 }
 
 
+def _workspace_of_lstm(place: int, args: tuple[Any, ...]) -> int:
+    """The workspace that oneDNN's LSTM keeps for its backward pass, of which a meta kernel says that it is empty.
+
+    It holds the gates, and the states and their gradients of a layer and of the one below, each part from a new page
+    on. Its rows are as long as ``get_good_ld`` makes them. Source: ``set_workspace_sizes`` and ``set_offsets`` in
+    ``src/cpu/rnn/rnn_utils`` of oneDNN, the same from 2.7 to 3.12. The kernel asks whether gradients are enabled, not
+    whether the module trains: ``mkldnn/RNN.cpp`` in ``aten/src/ATen/native``.
+    """
+    x, cell, hidden = args[0], args[6], args[10]
+    if place != 3 or not torch.is_grad_enabled():
+        return 0
+    steps, samples, width = x.shape
+    of_x, of_sum = x.element_size(), 4
+    widest, states = max(width, hidden), 2 * (steps + 1) * samples
+    size = 0
+    for part in (
+        steps * samples * _good_row(4 * hidden, of_x) * of_x,
+        steps * samples * _good_row(hidden, of_x) * of_x,
+        states * _good_row(widest, of_x) * of_x,
+        states * hidden * cell.element_size(),
+        *[states * _good_row(widest, of_sum) * of_sum] * 2,
+        states * hidden * of_sum,
+    ):
+        size = _rounded_up(size, _PAGE) + part
+    return _rounded_up(size, _PAGE)
+
+
+def _good_row(count: int, itemsize: int) -> int:
+    """Elements in a row of whole lines of the cache, whose number is no multiple of 256."""
+    line = 64 // itemsize
+    rounded = _rounded_up(count, line)
+    return rounded if rounded % 256 else rounded + line
+
+
+def _rounded_up(size: int, step: int) -> int:
+    return -(-size // step) * step
+
+
+#: The bytes of a page, by which oneDNN aligns the parts of a workspace.
+_PAGE = 4096
+
+#: Operator with an output of which torch's meta kernel says that it is empty -> a function from the place of an output
+#: and the arguments to the bytes that it has.
+_UNTOLD: Mapping[str, Callable[[int, tuple[Any, ...]], int]] = {"aten.mkldnn_rnn_layer": _workspace_of_lstm}
+
+
 class Block:
     """The memory of some abstract tensors. It is freed with the last of them.
 
@@ -168,14 +214,15 @@ class Ledger:
     def record(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         """Note in which memory the outputs of an operator lie: in that of an argument, or in new memory."""
         # torch.tensor(0.0) passes its new tensor to lift_fresh. Any other unknown tensor existed before.
-        made = target_of(func) == "aten.lift_fresh"
+        target = target_of(func)
+        made = target == "aten.lift_fresh"
         for tensor in tensors_in((args, kwargs)):
             if type(tensor) is not AbstractTensor and id(tensor) not in self._held:
                 # An operator that writes to a sparse tensor may give it other memory.
                 self._meet(tensor, len(self._steps) - 1 if made or tensor.layout in SPARSE else -1)
         outputs = [output] if isinstance(output, torch.Tensor) else list(tensors_in(output))
         viewed: Sequence[Any] | None = None
-        more = _MORE.get(target_of(func), _no_more)
+        more, untold = _MORE.get(target, _no_more), _UNTOLD.get(target, _no_more)
         for place, tensor in enumerate(outputs):
             if id(tensor) in self._held:
                 continue
@@ -188,7 +235,7 @@ class Ledger:
                     viewed = _viewed(func, args, kwargs)
                 if viewed:
                     tensor.memory = self._memory_of(viewed[0])
-                elif size := bytes_of(tensor.spec):
+                elif size := bytes_of(tensor.spec) or untold(place, args):
                     size += more(place, args) * tensor.spec.itemsize
                     tensor.memory = self._new(size, Kind.TEMPORARIES, len(self._steps) - 1)
             elif type(tensor.memory) is Block and (size := bytes_of(tensor.spec)) > tensor.memory.size:

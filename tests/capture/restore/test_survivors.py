@@ -522,6 +522,39 @@ def test_what_a_later_forward_finds_in_an_error_or_an_iterator_is_said(
         thoplw.profile(model, (2, 4))
 
 
+def variable_of_its_own() -> tuple[Callable[[Any], None], Callable[[], Any]]:
+    held = None
+
+    def keep(y: Any) -> None:
+        nonlocal held
+        held = y
+
+    return keep, lambda: held
+
+
+keep_apart, kept_apart = variable_of_its_own()
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_what_a_refused_run_left_hides_nothing_of_a_later_one(dies: bool) -> None:
+    """Survivors are counted: an old one that dies in the run, or that the search meets, must not make up for a new."""
+    with pytest.raises(thoplw.InputError, match="kept a tensor of this run in the variable 'held'"):
+        thoplw.profile(Keeping(lambda y: keep_apart(y)), (2, 4))  # not the model's own: that is put back
+    assert type(kept_apart()) is AbstractTensor
+
+    def keep_another(y: torch.Tensor) -> None:
+        in_a_dict(y)
+        if dies:
+            keep_apart(None)
+
+    try:
+        thoplw.profile(Keeping(keep_another), (2, 4), verbose=False)
+        assert not TABLES
+    finally:
+        keep_apart(None)
+        TABLES.clear()
+
+
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="a generator's variables are those of a frame up to Python 3.10")
 def test_what_is_held_by_something_that_was_there_is_said() -> None:
     """A generator that the file keeps in a list has the table among its variables."""

@@ -211,6 +211,18 @@ def test_a_forward_that_writes_to_a_parameter_is_told_of(data: bool, dtype: torc
         timed(Writes(3, 3), (X,), {}, repeat=1, warmup=0)
 
 
+@pytest.mark.filterwarnings("ignore:the forward wrote to parameters")
+def test_a_forward_that_frees_its_weights_is_refused_in_words() -> None:
+    class Frees(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = super().forward(x)
+            self.weight.untyped_storage().resize_(0)
+            return y
+
+    with pytest.raises(InputError, match="gave the memory of parameters another size"):
+        timed(Frees(3, 3), (X,), {}, repeat=1, warmup=0)
+
+
 def test_an_error_that_a_forward_catches_ends_the_call_of_the_module_that_raised_it() -> None:
     class Fails(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,7 @@ import sys
 import sysconfig
 import threading
 import types
+import weakref
 from abc import ABCMeta
 from collections import ChainMap, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -83,6 +84,8 @@ class _Roles(dict[type, Any]):
         self._of_functions = Survivors._function if installed else Survivors._function_of_user
 
     def __missing__(self, cls: type) -> Any:
+        if cls is AbstractTensor:  # left by an earlier run; to keep the class here would count as one more tensor
+            return None
         role = self[cls] = self._role_of(cls)
         return role
 
@@ -104,6 +107,9 @@ class _Roles(dict[type, Any]):
             survivors._class(cls, inner)
             inner += () if self._installed else _methods(cls)
 
+
+#: Abstract tensors that earlier runs could not remove, most of them in frames of a caught error.
+_LEFT: list[weakref.ref[torch.Tensor]] = []
 
 #: An object that holds a tensor, and where in it, such as ".last" or "['table']".
 Unknown = tuple[Any, str]
@@ -135,6 +141,8 @@ class Survivors:
                 self._note(name, vars(file), installed, methods)
                 if len(names) < _MOST_FILES and not installed:
                     names += _imported(vars(file)).difference(names)
+        # If one of these died during the run, it would hide a new one from the count.
+        self._left = _still_left() if _LEFT else []
         self._alive = sys.getrefcount(AbstractTensor)
 
     def _note(self, name: str, variables: dict[str, Any], installed: bool, methods: list[Any]) -> None:
@@ -223,7 +231,7 @@ class Survivors:
         known = sum(type(tensor) is AbstractTensor for tensor in kept.tensors.values())
         if not (self._number() > known or made()):
             return []
-        met = {id(self), *kept.identities()}
+        met = {id(self), id(self._left), *kept.identities()}
         del kept
         # Collection was off during the run, and a recursive function keeps its variables in a cycle until it is on.
         gc.collect(1)
@@ -233,8 +241,10 @@ class Survivors:
         with _nothing_frozen():
             objects = gc.get_objects()
             abstract = compress(objects, map(is_, map(type, objects), repeat(AbstractTensor)))
-            doomed: list[Any] = [*made(), *(each for each in abstract if specs.knows(each.spec))]
-            del objects, abstract
+            own = [each for each in abstract if specs.knows(each.spec)]
+            doomed: list[Any] = [*made(), *own]
+            _LEFT.extend(map(weakref.ref, own))  # those that are removed now die with ``doomed``
+            del objects, abstract, own
             for _ in range(_LEVELS):
                 if not doomed:
                     break
@@ -326,6 +336,13 @@ class Survivors:
                 object.__setattr__(holder, name, before[name])
             else:
                 object.__delattr__(holder, name)
+
+
+def _still_left() -> list[torch.Tensor]:
+    """Return the tensors of earlier runs that are still there, and forget the others."""
+    left = [each for each in [reference() for reference in _LEFT] if each is not None]
+    _LEFT[:] = map(weakref.ref, left)
+    return left
 
 
 def _methods(cls: type) -> Iterator[Any]:

@@ -30,7 +30,7 @@ from typing import Any
 
 import torch
 
-from thoplw.capture.abstract import AbstractTensor, Specs
+from thoplw.capture.abstract import PLAIN, AbstractTensor, Specs
 from thoplw.capture.generators import exhaust
 from thoplw.capture.inputs import copied, copy_inputs
 from thoplw.capture.process import turn
@@ -42,7 +42,7 @@ from thoplw.capture.restore.snapshot import Snapshot
 from thoplw.capture.restore.switches import switches_kept
 from thoplw.capture.run import outside, running
 from thoplw.capture.timing.clocks import Cuda, Processor, clock_for
-from thoplw.capture.torch_internals import is_compiled, module_hooks, version_of
+from thoplw.capture.torch_internals import is_compiled, memory_of, module_hooks, version_of
 from thoplw.capture.weights import Weights
 from thoplw.errors import InputError
 from thoplw.record import Span
@@ -106,6 +106,7 @@ def timed(
     memories = Memories()
     memories.save(tensor for key, tensor in snapshot.tensors.items() if key not in keys)
     versions, sums = list(map(version_of, parameters)), sums_of(parameters)
+    sizes = _sizes_of(parameters)
     watch = clock_for(device, clock)
     paths = [info.path for info in weights.infos]
     timers = _Timers(weights.indices, watch)
@@ -134,6 +135,14 @@ def timed(
                 if count >= warmup:
                     untouched.append(seconds)
                     spans.append(_spans(calls, watch, paths, timer))
+    except RuntimeError as error:
+        if _sizes_of(parameters) != sizes:
+            raise InputError(
+                "the forward gave the memory of parameters another size, as untyped_storage().resize_(0) does, so "
+                "the next run failed without them. Measure a forward that can be called again: their values are not "
+                "put back"
+            ) from error
+        raise
     finally:
         for lost in snapshot.lost:
             warnings.warn(f"the forward {lost}, and this cannot be put back", RuntimeWarning, stacklevel=2)
@@ -142,6 +151,11 @@ def timed(
                 "the forward wrote to parameters in place, and this cannot be put back", RuntimeWarning, stacklevel=2
             )
     return TimedRuns(untouched=tuple(untouched), timed=tuple(spans), on=device.type, hardware=watch.hardware)
+
+
+def _sizes_of(parameters: Sequence[torch.Tensor]) -> list[int]:
+    """The bytes of the memory of each parameter; tensor subclasses are skipped, as by :func:`sums_of`."""
+    return [each.untyped_storage().nbytes() for each in parameters if type(each) in PLAIN and memory_of(each)]
 
 
 #: A call that has ended: index of the module, how deep it was, and its four stamps.
