@@ -86,7 +86,7 @@ def _workspace_of_lstm(place: int, args: tuple[Any, ...]) -> int:
 
     It holds the gates, and the states and their gradients of a layer and of the one below, each part from a new page
     on. Its rows are as long as ``get_good_ld`` makes them. Source: ``set_workspace_sizes`` and ``set_offsets`` in
-    ``src/cpu/rnn/rnn_utils`` of oneDNN, the same from 2.7 to 3.12. The kernel asks whether gradients are enabled, not
+    ``src/cpu/rnn/rnn_utils`` of oneDNN 3.12. The kernel asks whether gradients are enabled, not
     whether the module trains: ``mkldnn/RNN.cpp`` in ``aten/src/ATen/native``.
     """
     x, cell, hidden = args[0], args[6], args[10]
