@@ -197,6 +197,10 @@ class Run(DispatchMode):
         """Return whether the value of a number or tensor is known, so that it can decide control flow."""
         return True
 
+    def reshaped(self, func: Any, given: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        """Give a tensor the shape that an operator gives it."""
+        raise NotImplementedError
+
     def whole(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the output of an operator that takes functions, without recording what these run."""
         return func(*args, **kwargs)
