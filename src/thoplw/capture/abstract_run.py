@@ -370,7 +370,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             call = Call(target=target, overload=operator.overload, args=seen, kwargs=named, output=returned)
         else:
             self._check(operator, args, kwargs)
-            if rule is None and is_composite(func):
+            if is_composite(func) and (rule is None or (operator.varies and autocast_around() is not None)):
                 return self._compose(operator, args, kwargs, key, kinds)
             output, position = self._ask_meta(func, args, kwargs)
             self._try(func, args, kwargs, output)

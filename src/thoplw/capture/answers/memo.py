@@ -21,6 +21,9 @@ from thoplw.record import Call, TensorSpec
 #: The operators by which ``copy.deepcopy`` copies a buffer.
 COPIES = frozenset({"aten.new_empty", "aten.clone"})
 
+#: Composites with a shape rule of whose pieces autocast casts some: padding that is no number, to float32.
+_CAST_WITHIN = frozenset({"aten.pad"})
+
 
 class Operator:
     """One operator, with its answers so far.
@@ -57,7 +60,7 @@ class Operator:
         self.rule = None if places else shapes.RULES.get(target)
         self.decides = decides_on_values(func)
         self.packed = target in PACKED
-        self.varies = self.packed or (self.rule is None and is_composite(func))
+        self.varies = self.packed or (is_composite(func) and (self.rule is None or target in _CAST_WITHIN))
         self.refuses = _without(places, OF_VALUES.get(target))
         self.checks = _without(places, OF_SHAPES.get(target))
         self.density = target in DENSITIES
