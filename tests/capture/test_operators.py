@@ -11,12 +11,12 @@ from checks.releases import since
 
 from thoplw.capture.operators import (
     decides_on_values,
-    fills_out,
     is_composite,
     is_higher_order,
     is_mutable,
     operator_of,
     overload_of,
+    places_of,
     size_bound,
     target_of,
     written,
@@ -58,16 +58,17 @@ def test_what_decides_on_values(func: Any, decides: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("func", "composite", "mutable", "out"),
+    ("func", "composite", "mutable", "places"),
     [
-        (aten.linear.default, True, False, False),
-        (aten.add_.Tensor, False, True, False),
-        (aten.mm.out, False, True, True),
-        (aten.mm.default, False, False, False),
+        (aten.linear.default, True, False, ()),
+        (aten.add_.Tensor, False, True, ()),
+        (aten.mm.out, False, True, ("out",)),
+        (aten.sort.values, False, True, ("values", "indices")),
+        (aten.mm.default, False, False, ()),
     ],
 )
-def test_what_an_operator_does_to_its_arguments(func: Any, composite: bool, mutable: bool, out: bool) -> None:
-    assert (is_composite(func), is_mutable(func), fills_out(func)) == (composite, mutable, out)
+def test_what_an_operator_does_to_its_arguments(func: Any, composite: bool, mutable: bool, places: Any) -> None:
+    assert (is_composite(func), is_mutable(func), places_of(func)) == (composite, mutable, places)
 
 
 def test_what_torchscript_alone_has_is_no_composite() -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from checks.calling import Calling
+from checks.releases import since
 from torch import nn
 
 from thoplw.capture import capture
@@ -140,3 +142,30 @@ def test_a_run_knows_whether_it_drew_random_numbers() -> None:
     assert not drew(nn.TransformerEncoderLayer(4, 1).eval())
     assert drew(nn.Dropout())
     assert drew(nn.RReLU())
+
+
+def _counted() -> torch.Tensor:
+    return torch.arange(16).view(4, 4).float()
+
+
+@since("2.4", "autocast casts other operators before")
+@pytest.mark.parametrize("execute", [False, True])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: torch.einsum("ij,jk->ik", _counted(), _counted()),  # of values that are known
+        lambda x: torch.linalg.matrix_power(_counted(), 3),
+        lambda x: nn.functional.pad(x, (1, 1, 1, 1), "reflect"),
+        lambda x: nn.functional.pad(x, (1, 1, 1, 1), "replicate"),
+        lambda x: nn.functional.pad(x, (1, 1, 1, 1), "circular"),
+    ],
+)
+def test_pieces_are_cast_also_of_known_values_and_of_paddings(function: Any, execute: bool) -> None:
+    def inside_and_outside(x: torch.Tensor) -> Any:
+        with torch.autocast("cpu", torch.bfloat16):
+            inside = function(x)
+        return inside, function(x)
+
+    x = torch.ones(1, 2, 4, 4, dtype=torch.bfloat16)
+    trace = capture(Calling(inside_and_outside), (x,), {}, Options(execute=execute))
+    assert [each.dtype for each in trace.outputs] == [str(each.dtype)[6:] for each in inside_and_outside(x)]

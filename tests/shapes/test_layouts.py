@@ -156,8 +156,8 @@ CASES: dict[Any, Callable[[Draw], Any]] = {
         *(1, 1e-5),
     ),
     aten.native_group_norm_backward.default: lambda draw: (
-        *((x := not_empty(draw)), x, *[torch.ones(len(x), 1)] * 2, None),
-        *(len(x), x.shape[1], math.prod(x.shape[2:]), 1, [True, False, False]),
+        *((x := not_empty(draw)), x, *[torch.ones(len(x), 1)] * 2, draw.choice((None, torch.ones(x.shape[1])))),
+        *(len(x), x.shape[1], math.prod(x.shape[2:]), 1, [True] * 3),
     ),
     aten.native_layer_norm_backward.default: lambda draw: (
         *((x := anything(draw).float()), x, [x.shape[-1]], *[torch.ones(*x.shape[:-1], 1)] * 2),

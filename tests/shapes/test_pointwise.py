@@ -47,6 +47,7 @@ CASES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "padding of the last dimension first": ("constant_pad_nd", (BASE, (1, 2, 0, 3))),
     "padding with nothing": ("constant_pad_nd", (BASE.transpose(0, 2), (0, 0))),
     "roll by more than there are": ("roll", (BASE, (5, -1), (0, 2))),
+    "roll of nothing, along what is not there": ("roll", (BASE[:0], (1,), (7,))),
     "cat": ("cat", ((BASE, BASE[:, :2]), 1)),
     "cat from the end": ("cat", ((BASE, BASE[..., :1]), -1)),
     "sum": ("sum", (BASE, (0, -1))),

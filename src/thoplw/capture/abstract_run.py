@@ -371,7 +371,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             call = Call(target=target, overload=operator.overload, args=seen, kwargs=named, output=returned)
         else:
             self._check(operator, args, kwargs)
-            if rule is None and is_composite(func):
+            if is_composite(func) and (rule is None or (operator.varies and autocast_around() is not None)):
                 return self._compose(operator, args, kwargs, key, kinds)
             output, position = self._ask_meta(func, args, kwargs)
             self._try(func, args, kwargs, output)
@@ -383,7 +383,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
                 pairs = [(_at(one, args, kwargs), each) for one, each in zip(position, output, strict=True)]
                 return tuple(
                     [
-                        self.thaw(self.freeze(each)) if given is None else self._reshaped(func, given, each)
+                        self.thaw(self.freeze(each)) if given is None else self.reshaped(func, given, each)
                         for given, each in pairs
                     ]
                 )
@@ -391,7 +391,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             if given is not None and (torch.Tag.inplace_view in func.tags or given.shape != output.shape):
                 self.record(self.call(func, args, kwargs, output))
                 self._values.lose(func, args, kwargs)
-                return self._reshaped(func, given, output)
+                return self.reshaped(func, given, output)
             layout = shapes.layout_of(target, operator.overload, torch.Tag.pointwise in func.tags)
             if same is None and layout is not None:
                 output = self._laid_out(layout, output, seen, named)
@@ -402,12 +402,13 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
         self.memo.remember(operator, key, answer)
         return answer
 
-    def _reshaped(self, func: Any, given: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+    def reshaped(self, func: Any, given: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
         """Give a tensor the shape that an operator gives it: a view in place such as ``squeeze_``, or ``out=``."""
         if type(given) is AbstractTensor:
             given.change_shape(self.specs.of(output))
         elif any(reference() is given for reference in self._created) and output.numel() <= _MOST_RESIZED:
-            given.resize_(output.shape).as_strided_(output.shape, output.stride())
+            reach = sum((size - 1) * step for size, step in zip(output.shape, output.stride(), strict=True)) + 1
+            given.resize_(reach if output.numel() else 0).as_strided_(output.shape, output.stride())
         elif given.shape != output.shape:
             raise self.refuse(
                 InputError(

@@ -84,9 +84,9 @@ def makes_views(func: Any) -> bool:
     return any(alias is not None and not alias.is_write for alias in returned)
 
 
-def fills_out(func: Any) -> bool:
-    """Whether an operator writes its result into an argument (``out=``)."""
-    return any(argument.is_out for argument in schema_of(func).arguments)
+def places_of(func: Any) -> tuple[str, ...]:
+    """Return the names of the arguments that an operator writes its results into."""
+    return tuple(argument.name for argument in schema_of(func).arguments if argument.is_out)
 
 
 @cache

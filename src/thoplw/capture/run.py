@@ -12,7 +12,7 @@ import torch
 
 from thoplw.capture.abstract import AbstractTensor, Specs
 from thoplw.capture.inputs import copied
-from thoplw.capture.operators import overload_of, target_of
+from thoplw.capture.operators import is_composite, overload_of, target_of
 from thoplw.capture.packed import geometry_of, sparse_products, weights_of
 from thoplw.capture.process import guest
 from thoplw.capture.scopes import ModuleScopes
@@ -197,6 +197,10 @@ class Run(DispatchMode):
         """Return whether the value of a number or tensor is known, so that it can decide control flow."""
         return True
 
+    def reshaped(self, func: Any, given: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        """Give a tensor the shape that an operator gives it."""
+        raise NotImplementedError
+
     def answer_higher_order(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the output of an operator that takes functions, without recording what these run."""
         return func(*args, **kwargs)
@@ -248,7 +252,9 @@ class Run(DispatchMode):
     def compute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operator for real."""
         self.drew = self.drew or _draws(func, args, kwargs)
-        output = func(*args, **kwargs)
+        casts = self._autocast(func) if autocast_around() is not None and is_composite(func) else nullcontext()
+        with casts:
+            output = func(*args, **kwargs)
         if type(output) in _NUMBERS and str(schema_of(func).returns[0].type) == "Tensor":
             return torch.tensor(output)  # C++ has the 2.0 of ``x * 2.0`` as a tensor, and Python sees a number
         return output

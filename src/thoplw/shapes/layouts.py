@@ -238,6 +238,8 @@ def _suggested(shape: Shape, x: TensorSpec, *arguments: Any, **options: Any) -> 
 
 
 def _group_norm_backward(shape: Shape, gradient: TensorSpec, x: TensorSpec, *arguments: Any) -> Shape:
+    if shape != x.shape:
+        return dense(shape)
     strides = suggested(x, shape)
     return x.strides if _lies(x, strides) else strides  # ``empty_like`` of the input, or of a copy
 

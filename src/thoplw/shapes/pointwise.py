@@ -98,9 +98,9 @@ def clone(x: TensorSpec, *, memory_format: Any = None) -> TensorSpec | None:
 def roll(x: TensorSpec, shifts: Shape | int, dims: Shape | int = ()) -> TensorSpec | None:
     """``[*] -> [*]``."""
     moves, along = ((each,) if isinstance(each, int) else each for each in (shifts, dims))
+    if 0 in x.shape and len(moves) == len(along):  # comes back as a copy, whatever the dimensions are
+        return laid_out(x, layouts.preserved(x))
     if len(moves) != len(along) or not moves or any(axis(dim, len(x.shape)) is None for dim in along):
-        return None
-    if 0 in x.shape:
         return None
     for move, dim in zip(moves, along, strict=True):  # each time two pieces change places
         where = dim % len(x.shape)

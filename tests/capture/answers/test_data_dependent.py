@@ -417,8 +417,9 @@ def test_slices_are_taken_to_be_distinct(function: Callable[..., torch.Tensor], 
 
 @pytest.mark.parametrize("driver", [None, "gels", "gelsy", "gelsd", "gelss"])
 @pytest.mark.parametrize(("rows", "columns"), [(5, 3), (3, 5), (3, 3)])
-def test_least_squares_are_shaped_as_for_real(driver: str | None, rows: int, columns: int) -> None:
-    given = torch.rand(2, rows, columns), torch.rand(2, rows, 4)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
+def test_least_squares_are_shaped_as_for_real(driver: str | None, rows: int, columns: int, dtype: torch.dtype) -> None:
+    given = torch.rand(2, rows, columns, dtype=dtype), torch.rand(2, rows, 4, dtype=dtype)
     if driver in ("gelsd", "gelss") and rows > columns:
         with pytest.raises(thoplw.DataDependentError):  # whether there are residuals is up to ranks
             capture(Calling(partial(torch.linalg.lstsq, driver=driver)), given, {})
@@ -637,3 +638,39 @@ def test_a_single_number_of_the_model_steers_it(
 def test_a_number_that_has_no_value_steers_nothing() -> None:
     with pytest.raises(thoplw.DataDependentError, match="is_nonzero"):
         thoplw.profile(Flagged(torch.ones(()), READS["compared"]).to("meta"), torch.ones(2, 4))
+
+
+def nonzero(x: torch.Tensor, out: torch.Tensor) -> None:
+    torch.nonzero(x > 0, out=out)
+
+
+def selected(x: torch.Tensor, out: torch.Tensor) -> None:
+    torch.masked_select(x, x > 0, out=out)
+
+
+@pytest.mark.parametrize(
+    ("function", "dtype", "shape"), [(nonzero, torch.int64, (12, 2)), (selected, torch.float32, (12,))]
+)
+def test_what_a_result_is_written_into_gets_its_shape(
+    function: Callable[..., None], dtype: torch.dtype, shape: tuple[int, ...]
+) -> None:
+    def into(x: torch.Tensor) -> Any:
+        places = [x.new_empty(0, dtype=dtype), torch.empty(0, dtype=dtype)]
+        for each in places:
+            function(x, each)
+        return places
+
+    trace = capture(Calling(into), (torch.ones(3, 4),), {})
+    assert [each.shape for each in trace.outputs] == [shape, shape]
+    assert trace.assumptions
+
+
+def test_a_solution_is_written_into_what_is_given() -> None:
+    def solved(a: torch.Tensor, b: torch.Tensor) -> Any:
+        places = [torch.empty(0) for _ in range(2)]
+        torch.linalg.lstsq(a, b, driver="gels", out=(*places, torch.empty(0, dtype=torch.int64), torch.empty(0)))
+        return places
+
+    a, b = torch.rand(4, 3), torch.rand(4, 2)
+    trace = capture(Calling(solved), (a, b), {})
+    assert [each.shape for each in trace.outputs] == [tuple(each.shape) for each in solved(a, b)] == [(3, 2), (2,)]

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from checks.calling import Calling
 from checks.releases import since
 from torch import nn
 
 import thoplw
+from thoplw.capture import capture
 from thoplw.capture.answers.meta_kernel import position_of
 
 
@@ -52,6 +54,47 @@ def test_what_a_kernel_refuses_is_refused_in_its_own_words(unbind: bool) -> None
     with pytest.raises(type(real.value)) as abstract:
         thoplw.profile(Refused(), (2, 3))
     assert str(abstract.value) == str(real.value)
+
+
+@since("2.4", "other kernels refuse or take these before")
+def test_what_only_the_meta_kernel_refuses_in_place_is_answered() -> None:
+    def grown(x: torch.Tensor) -> torch.Tensor:
+        return torch.ones(1).addbmm_(x, x)
+
+    def into_halves(x: torch.Tensor) -> torch.Tensor:
+        return torch.abs(torch.complex(x, x), out=torch.empty(2, 3, 3, dtype=torch.bfloat16))
+
+    x = torch.ones(2, 3, 3)
+    for function in (grown, into_halves):
+        (found,) = capture(Calling(function), (x,), {}).outputs
+        assert (found.shape, found.dtype) == (tuple(function(x).shape), str(function(x).dtype)[6:])
+    kept = torch.ones(1)
+    with pytest.raises(RuntimeError, match="doesn't match the broadcast shape"):
+        capture(Calling(lambda x: kept.add_(x)), (x,), {})
+    assert kept.tolist() == [1]
+
+
+_NUMBERS = [torch.tensor(2, dtype=dtype) for dtype in (torch.uint8, torch.bfloat16, torch.float64)]
+
+
+@since("2.4", "other kernels promote otherwise before")
+@pytest.mark.filterwarnings("ignore:An output with one or more elements was resized")
+@pytest.mark.parametrize("number", _NUMBERS, ids=lambda number: str(number.dtype))
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float32, torch.bfloat16])
+def test_a_number_among_tensors_promotes_as_kernels_do(number: torch.Tensor, dtype: torch.dtype) -> None:
+    x = torch.ones(3, dtype=dtype)
+    for function in (
+        lambda x, number: torch.ldexp(x, number),
+        lambda x, number: torch.ldexp(number, x),
+        lambda x, number: torch.block_diag(x, number),
+        lambda x, number: torch.addr(number, x, x),
+    ):
+        try:
+            real = function(x, number)
+        except RuntimeError:  # the kernel takes no such pair of dtypes
+            continue
+        (found,) = capture(Calling(function), (x, number), {}).outputs
+        assert (found.dtype, found.shape) == (str(real.dtype)[6:], tuple(real.shape))
 
 
 def test_which_argument_comes_back() -> None:

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import thoplw
+from thoplw.capture import capture
 from thoplw.capture.answers.refusals import OF_SHAPES
 from thoplw.shapes import RULES
 from thoplw.shapes.common import contiguous
@@ -253,3 +254,15 @@ def test_places_of_an_expanded_mask_are_counted_as_torch_does(true: int) -> None
         return
     with pytest.raises(thoplw.InputError, match="12 places for 8 elements"):
         thoplw.profile(Calling(scatter), inputs, verbose=False)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: torch.take(x, torch.tensor([1, 2]), out=torch.empty(0)), lambda x: torch._C._nn.gelu(x, out=x.clone())],
+)
+def test_a_check_is_not_given_where_results_go(function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    assert capture(Calling(function), (ROWS,), {}).outputs[0].shape == tuple(function(ROWS).shape)
+    with pytest.raises(IndexError, match="out of range"):
+        Calling(lambda x: torch.take(x, torch.tensor([20]), out=torch.empty(0)))(ROWS)
+    with pytest.raises(thoplw.InputError, match="is refused by torch"):
+        thoplw.profile(Calling(lambda x: torch.take(x, torch.tensor([20]), out=torch.empty(0))), (5, 4))

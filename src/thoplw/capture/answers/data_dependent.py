@@ -20,7 +20,7 @@ from thoplw.capture.abstract import AbstractTensor, abstract
 from thoplw.capture.answers.density import density_of
 from thoplw.capture.answers.known_values import KnownValues
 from thoplw.capture.nesting import map_tensors, tensors_in
-from thoplw.capture.operators import target_of
+from thoplw.capture.operators import places_of, target_of
 from thoplw.capture.run import Run
 from thoplw.capture.torch_internals import asked_by_a_check, real_type
 from thoplw.errors import DataDependentError
@@ -62,6 +62,8 @@ class Decisions:
         Raises:
             DataDependentError: there is no assumption for the operator.
         """
+        if places := places_of(func):
+            return self._answer_into(run, func, args, kwargs, places)
         target = target_of(func)
         if target in _READS and type(args[0]) is AbstractTensor and args[0].assumed is not None:
             return args[0].assumed().item()
@@ -97,6 +99,17 @@ class Decisions:
         output = map_tensors(assumed, partial(_made_up, run))
         run.record(run.call(func, args, kwargs, output))
         return output
+
+    def _answer_into(
+        self, run: Run, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], places: Sequence[str]
+    ) -> Any:
+        """Answer without ``out=``, and make what is given there as large as the output."""
+        plain = {name: value for name, value in kwargs.items() if name not in places}
+        output = self.answer(run, func.overloadpacket.default, args, plain)
+        self._values.lose(func, args, kwargs)
+        outputs = output if isinstance(output, tuple) else (output,)
+        filled = [run.reshaped(func, kwargs[name], each) for name, each in zip(places, outputs, strict=True)]
+        return tuple(filled) if isinstance(output, tuple) else filled[0]
 
     def _is_weight(self, run: Run, value: Any) -> bool:
         """Whether this is a weight of the model that no operator has written to."""
@@ -257,10 +270,15 @@ def _least_squares(a: torch.Tensor, b: torch.Tensor, rcond: float | None = None,
     sides = 1 if is_vectors else b.shape[-1]
     # The kernel copies the right sides to a buffer, column by column, and leaves the solution in it.
     place = torch.empty(*batch, sides, max(rows, columns), dtype=a.dtype, device="meta").mT[..., :columns, :]
-    residuals = torch.empty((*batch, sides) if driver == "gels" and rows > columns else 0, dtype=a.dtype, device="meta")
+    residuals = torch.empty((*batch, sides) if driver == "gels" and rows > columns else 0, device="meta")
     ranks = torch.empty(0 if driver == "gels" else batch, dtype=torch.int64, device="meta")
     values = torch.empty((*batch, min(rows, columns)) if driver in ("gelsd", "gelss") else 0, device="meta")
-    return place.squeeze(-1) if is_vectors else place, residuals, ranks, values.to(real_type(a.dtype))
+    return (
+        place.squeeze(-1) if is_vectors else place,
+        residuals.to(real_type(a.dtype)),
+        ranks,
+        values.to(real_type(a.dtype)),
+    )
 
 
 def _alignments(probabilities: torch.Tensor, targets: torch.Tensor, steps: Any, lengths: Any, *options: Any) -> Any:

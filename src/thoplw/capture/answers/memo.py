@@ -14,12 +14,15 @@ from thoplw.capture.answers.density import DENSITIES
 from thoplw.capture.answers.nested import makes_nested
 from thoplw.capture.answers.refusals import OF_SHAPES, OF_VALUES
 from thoplw.capture.answers.sparse import makes_sparse
-from thoplw.capture.operators import decides_on_values, fills_out, is_composite, is_mutable, overload_of, target_of
+from thoplw.capture.operators import decides_on_values, is_composite, is_mutable, overload_of, places_of, target_of
 from thoplw.formulas.attention import PACKED
 from thoplw.record import Call, TensorSpec
 
 #: The operators by which ``copy.deepcopy`` copies a buffer.
 COPIES = frozenset({"aten.new_empty", "aten.clone"})
+
+#: Composites with a shape rule of whose pieces autocast casts some: padding that is no number, to float32.
+_CAST_WITHIN = frozenset({"aten.pad"})
 
 
 class Operator:
@@ -53,16 +56,24 @@ class Operator:
         self.overload = overload_of(func)
         self.writes = is_mutable(func)
         # Shape rules hold for operators that return a new tensor.
-        self.rule = None if self.writes and fills_out(func) else shapes.RULES.get(target)
+        places = places_of(func) if self.writes else ()
+        self.rule = None if places else shapes.RULES.get(target)
         self.decides = decides_on_values(func)
         self.packed = target in PACKED
-        self.varies = self.packed or (self.rule is None and is_composite(func))
-        self.refuses = OF_VALUES.get(target)
-        self.checks = OF_SHAPES.get(target)
+        self.varies = self.packed or (is_composite(func) and (self.rule is None or target in _CAST_WITHIN))
+        self.refuses = _without(places, OF_VALUES.get(target))
+        self.checks = _without(places, OF_SHAPES.get(target))
         self.density = target in DENSITIES
         self.unusual = target in COPIES or makes_nested(func) or makes_sparse(func)
         self.answers: dict[tuple[Any, ...], Answer] = {}
         self.executed: dict[tuple[Any, ...], dict[int, Call]] = {}
+
+
+def _without(places: tuple[str, ...], check: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """Return a check that is not given the arguments that results are written into."""
+    if check is None or not places:
+        return check
+    return lambda *args, **kwargs: check(*args, **{name: kwargs[name] for name in kwargs if name not in places})
 
 
 class Answer:

@@ -25,6 +25,9 @@ _META = torch.device("meta")
 #: The libraries that torch and torchvision define. Operators of other libraries need a fake kernel.
 _LIBRARIES_OF_TORCH = frozenset("_quantized aten mkldnn onednn prepacked prim prims quantized torchvision".split())
 
+#: Operators whose meta kernels promote dtypes in another way than kernels do, where one tensor is a single number.
+_PROMOTED = frozenset({"aten.addr", "aten.block_diag", "aten.ldexp"})
+
 #: Quantised dtype -> the dtype of the same size. There are no quantised meta tensors.
 _MEMORY = {torch.quint8: torch.uint8, torch.qint8: torch.int8, torch.qint32: torch.int32}
 
@@ -78,13 +81,52 @@ def ask(
             ) from error
         # Some meta kernels raise another error than the real kernel, or refuse arguments that it takes. So the real
         # kernel decides, unless that would cost much.
-        if is_mutable(func) or sum(tensor.numel() for tensor in tensors_in((args, kwargs))) > REAL_LIMIT:
+        if sum(tensor.numel() for tensor in tensors_in((args, kwargs))) > REAL_LIMIT:
             raise
+        if is_mutable(func):
+            return _on_copies(func, args, kwargs, stand_in)
         return _on_values(func, args, kwargs, stand_in, where), None
+    if target_of(func) in _PROMOTED and len({tensor.dtype for tensor in tensors_in(meta_args)}) > 1:
+        output = output.to(_promoted(func, args, kwargs))
+    return output, _positions_of(output, meta_args, meta_kwargs)
+
+
+def _promoted(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.dtype:
+    """Return the dtype that a kernel gives its output, which it tells for tensors of one element too."""
+
+    def single(tensor: torch.Tensor) -> torch.Tensor:
+        return torch.ones([1] * tensor.dim(), dtype=tensor.dtype, device="cpu")
+
+    dtype: torch.dtype = func(*map_tensors(args, single), **kwargs).dtype
+    return dtype
+
+
+def _on_copies(
+    func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], stand_in: Callable[[torch.Tensor], torch.Tensor]
+) -> tuple[Any, Position | Positions]:
+    """Return the output of an operator that writes to its arguments, for copies of them, and the position of each.
+
+    For example, ``addbmm_`` makes a bias of one element as large as its result, and ``abs`` may write into an ``out=``
+    of another dtype; their meta kernels refuse that.
+    """
+    twins: dict[int, torch.Tensor] = {}
+
+    def copied(tensor: torch.Tensor) -> torch.Tensor:
+        if id(tensor) not in twins:
+            twin = stand_in(tensor)
+            twins[id(tensor)] = twin.clone() if twin is tensor else twin
+        return twins[id(tensor)]
+
+    given, named = map_tensors(args, copied), map_tensors(kwargs, copied)
+    output = func(*given, **named)
+    return output, _positions_of(output, given, named)
+
+
+def _positions_of(output: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Position | Positions:
     if isinstance(output, (tuple, list)):
-        positions = tuple(position_of(each, meta_args, meta_kwargs) for each in output)
-        return output, positions if any(position is not None for position in positions) else None
-    return output, position_of(output, meta_args, meta_kwargs)
+        positions = tuple(position_of(each, args, kwargs) for each in output)
+        return positions if any(position is not None for position in positions) else None
+    return position_of(output, args, kwargs)
 
 
 def _on_values(
