@@ -371,7 +371,7 @@ class AbstractRun(Run):  # type: ignore[no-untyped-call] # torch leaves its disp
             call = Call(target=target, overload=operator.overload, args=seen, kwargs=named, output=returned)
         else:
             self._check(operator, args, kwargs)
-            if is_composite(func) and (rule is None or (operator.varies and autocast_around() is not None)):
+            if (rule is None or (operator.varies and autocast_around() is not None)) and is_composite(func):
                 return self._compose(operator, args, kwargs, key, kinds)
             output, position = self._ask_meta(func, args, kwargs)
             self._try(func, args, kwargs, output)

@@ -60,7 +60,7 @@ class Operator:
         self.rule = None if places else shapes.RULES.get(target)
         self.decides = decides_on_values(func)
         self.packed = target in PACKED
-        self.varies = self.packed or (is_composite(func) and (self.rule is None or target in _CAST_WITHIN))
+        self.varies = self.packed or ((self.rule is None or target in _CAST_WITHIN) and is_composite(func))
         self.refuses = _without(places, OF_VALUES.get(target))
         self.checks = _without(places, OF_SHAPES.get(target))
         self.density = target in DENSITIES
