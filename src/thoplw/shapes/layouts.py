@@ -44,7 +44,7 @@ def iterated(shape: Shape, *operands: TensorSpec) -> Shape:
     first = operands[0]
     if all(each.shape == first.shape for each in operands):
         for like in (dense, channels_last) if len(first.shape) == 4 else (dense,):
-            if all(_lies(each, like(each.shape)) for each in operands):
+            if all(lies(each, like(each.shape)) for each in operands):
                 return like(first.shape)
         if is_dense(first) and all(each.strides == first.strides for each in operands):
             return first.strides
@@ -148,7 +148,7 @@ def is_dense(x: TensorSpec) -> bool:
     return True
 
 
-def _lies(x: TensorSpec, strides: Shape) -> bool:
+def lies(x: TensorSpec, strides: Shape) -> bool:
     """Whether a tensor has these strides in all dimensions of more than one element."""
     return x.strides == strides or all(
         size == 1 or have == want for size, have, want in zip(x.shape, x.strides, strides, strict=True)
@@ -165,7 +165,7 @@ def convolution(x: TensorSpec, weight: TensorSpec, out: Shape, groups: int) -> S
     assumes a processor with AVX-512 and without AMX (so bfloat16, not float16), and more than one thread.
     """
     if len(out) == 3:
-        whole = x if _lies(x, dense(x.shape)) else contiguous(x.shape, x.dtype)  # torch packs signals first
+        whole = x if lies(x, dense(x.shape)) else contiguous(x.shape, x.dtype)  # torch packs signals first
         images, channel, _, each = convolution(_image(whole), _image(weight), (*out[:2], 1, out[2]), groups)
         return images, channel, each
     last = suggests_channels_last(x) or suggests_channels_last(weight)
@@ -188,7 +188,7 @@ def batch_norm(x: TensorSpec, *options: Any) -> Shape:
     """Return the strides of the input if it is contiguous or channels last, else those that it suggests."""
     for way in (dense, channels_last):
         strides = way(x.shape)
-        if _lies(x, strides):
+        if lies(x, strides):
             return strides
     return suggested(x, x.shape)
 
@@ -241,7 +241,7 @@ def _group_norm_backward(shape: Shape, gradient: TensorSpec, x: TensorSpec, *arg
     if shape != x.shape:
         return dense(shape)
     strides = suggested(x, shape)
-    return x.strides if _lies(x, strides) else strides  # ``empty_like`` of the input, or of a copy
+    return x.strides if lies(x, strides) else strides  # ``empty_like`` of the input, or of a copy
 
 
 def _preserved(shape: Shape, x: TensorSpec, *arguments: Any, **options: Any) -> Shape:
@@ -296,7 +296,7 @@ def _max_pool3d(shape: Shape, x: TensorSpec, *arguments: Any) -> Shape:
     if len(shape) == 5:
         return suggested(x, shape)
     batch = _as_batch(x)
-    last = not _lies(batch, dense(batch.shape)) and _lies(batch, channels_last(batch.shape))
+    last = not lies(batch, dense(batch.shape)) and lies(batch, channels_last(batch.shape))
     return (channels_last if last else dense)((1, *shape))[1:]
 
 

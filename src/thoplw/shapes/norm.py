@@ -75,14 +75,13 @@ def rms_norm(x: TensorSpec, shape: Shape, weight: TensorSpec | None = None, *opt
     out = layer_norm(x, shape, weight)
     if out is None:
         return None
-    steps = layouts.suggested(x, x.shape)
     several = math.prod(shape) > 1  # else the mean has the shape of the input
-    composed = layouts.in_order_of(x.shape, [x.strides]) if several else layouts.iterated(x.shape, x)
+    steps = layouts.in_order_of(x.shape, [x.strides]) if several else layouts.iterated(x.shape, x)
+    composed = replace(x, strides=steps)
     if weight is not None:
-        composed = layouts.iterated(x.shape, replace(x, strides=composed), weight)
-    if all(size == 1 or a == b for size, a, b in zip(x.shape, steps, composed, strict=True)):
-        steps = composed
-    return _laid_out(x, steps)
+        composed = replace(x, strides=layouts.iterated(x.shape, composed, weight))
+    suggested = layouts.suggested(x, x.shape)
+    return _laid_out(x, composed.strides if layouts.lies(composed, suggested) else suggested)
 
 
 def group_norm(
