@@ -8,6 +8,7 @@ import torch
 
 from thoplw.capture.abstract import Specs
 from thoplw.record import TensorSpec
+from thoplw.shapes import RULES
 
 
 def frozen(value: Any) -> Any:
@@ -24,3 +25,8 @@ def observable(value: Any) -> Any:
         steps = [step for size, step in zip(value.shape, value.strides, strict=True) if size > 1 and value.numel]
         return value.shape, value.dtype, steps
     return list(map(observable, value))
+
+
+def by_rule_and_kernel(name: str, args: tuple[Any, ...]) -> tuple[Any, Any]:
+    """What a model can observe of the answer of an operator's shape rule, and of what its kernel returns."""
+    return observable(RULES[f"aten.{name}"](*frozen(args))), observable(getattr(torch.ops.aten, name)(*args))
